@@ -1,0 +1,201 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	lockSuffix = ".lock"
+	// staleAfter is the age at which a file in tmp counts as forgotten, and a run that cannot be seen to live as dead:
+	// longer than any copy takes, and any run on a file system without locks.
+	staleAfter = 24 * time.Hour
+	// beginTries bounds how often Begin looks for a lock that nobody else holds. Only a prune that looks into the new lock
+	// in the very moment makes one try fail.
+	beginTries = 10
+)
+
+// A Run is one user's claim on binaries of a store. Those it has asked for stay, whatever is pruned and by
+// whom, until Close or the end of the process.
+//
+// It owns a directory of hard links. The lock beside it ends with the process even if that
+// is killed, by which others know that the claim is void.
+type Run struct {
+	store *Store
+	dir   string
+	lock  *os.File
+
+	mu     sync.Mutex // guards closed, and is held while a binary gets its name
+	closed bool
+}
+
+// Begin makes a run, which the caller closes. Errors are ErrReadOnly and ErrFull.
+func (s *Store) Begin() (*Run, error) {
+	r, err := s.begin()
+	if err != nil {
+		return nil, fmt.Errorf("begin run in store %s: %w", s.dir, classify(err))
+	}
+	return r, nil
+}
+
+func (s *Store) begin() (*Run, error) {
+	var err error
+	for range beginTries {
+		dir := filepath.Join(s.dir, runsDir, rand.Text())
+		var lock *os.File
+		if lock, err = makeLock(dir + lockSuffix); err != nil {
+			if errors.Is(err, errLocked) || errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			return nil, err
+		}
+		if err := os.Mkdir(dir, 0o777); err != nil {
+			return nil, errors.Join(err, lock.Close(), os.Remove(lock.Name()))
+		}
+		return &Run{store: s, dir: dir, lock: lock}, nil
+	}
+	return nil, err
+}
+
+// makeLock makes a file and locks it. A prune that saw the file first has locked it (errLocked) or removed it (fs.ErrNotExist).
+func makeLock(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	if err := tryLock(f); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		f.Close()
+		return nil, err
+	}
+	mine, err := f.Stat()
+	if err == nil {
+		var named os.FileInfo
+		if named, err = os.Stat(name); err == nil && !os.SameFile(mine, named) {
+			err = fs.ErrNotExist
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Binary returns the absolute path of an executable file called name, such as "cobra.test", with the content that d
+// stands for, and marks the binary as used. Asking again returns the same path. The file stays until Close, and must not be written to. It takes
+// no time worth mentioning, unless the file system has no hard links: then it copies the binary.
+//
+// Errors are ErrMissing, ErrClosed, ErrReadOnly, ErrFull, that of ctx, and one for a name that is no file name.
+func (r *Run) Binary(ctx context.Context, d Digest, name string) (string, error) {
+	path, err := r.binary(ctx, d, name)
+	if err != nil {
+		return "", fmt.Errorf("take binary %s (%q) from store %s: %w", d, clip(name), r.store.dir, classify(err))
+	}
+	return path, nil
+}
+
+func (r *Run) binary(ctx context.Context, d Digest, name string) (string, error) {
+	if !validName(name) {
+		return "", errors.New("not the name of a file")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return "", ErrClosed
+	}
+	path := filepath.Join(r.dir, d.hex(), name)
+	if _, err := os.Lstat(path); err == nil {
+		touch(path) // also its other name in bin
+		return path, nil
+	}
+	stored, size, ok := r.store.find(d)
+	if !ok {
+		return "", ErrMissing
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return "", err
+	}
+	if os.Link(stored, path) != nil {
+		if err := r.copy(ctx, stored, path); err != nil {
+			return "", err
+		}
+	}
+	if !whole(path, size) {
+		return "", errors.Join(ErrMissing, os.Remove(path))
+	}
+	touch(stored)
+	return path, nil
+}
+
+// copy makes the file path from the file stored.
+func (r *Run) copy(ctx context.Context, stored, path string) error {
+	in, err := os.Open(stored)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrMissing // pruned since we found it
+	}
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := r.store.temp()
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, contextReader{ctx, in})
+	if err = errors.Join(err, out.Close()); err == nil {
+		err = os.Chmod(out.Name(), 0o755)
+	}
+	if err == nil {
+		err = os.Rename(out.Name(), path)
+	}
+	if err != nil {
+		os.Remove(out.Name())
+	}
+	return err
+}
+
+// A contextReader reads until ctx ends.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+// Close gives up the claim and removes the run's files. Closing again does nothing. What cannot be removed, as an
+// executable that still runs on Windows, is left to a later prune.
+func (r *Run) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	if err := os.RemoveAll(r.dir); err != nil {
+		// By the lock's file a later prune finds the rest.
+		return fmt.Errorf("close run in store %s: %w", r.store.dir, errors.Join(err, r.lock.Close()))
+	}
+	if err := removeLock(r.lock); err != nil {
+		return fmt.Errorf("close run in store %s: %w", r.store.dir, err)
+	}
+	return nil
+}
+
+// validName reports whether name can be the name of a file on any system.
+func validName(name string) bool {
+	return name != "" && name != "." && name != ".." && len(name) <= 255 && !strings.ContainsAny(name, `/\:`+"\x00")
+}

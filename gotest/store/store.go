@@ -1,0 +1,285 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// DefaultMaxBytes is the bound of a store that is opened with none: some hundred test binaries.
+const DefaultMaxBytes = 4 << 30
+
+// A Store is a directory of binaries and records. It keeps no state of its own, so that any number of Stores and processes may
+// share a directory.
+type Store struct {
+	dir string
+	max int64 // bytes; negative is no bound
+	log *slog.Logger
+}
+
+// How says how Put makes the store's file.
+type How int
+
+const (
+	// Link makes a hard link where the file system can, else a copy. The file must not be written to afterwards; it may be removed.
+	Link How = iota
+	// Copy makes a copy.
+	Copy
+)
+
+const (
+	binDir    = "bin"
+	recDir    = "rec"
+	runsDir   = "runs"
+	tmpDir    = "tmp"
+	tmpPrefix = "put-"
+)
+
+// Open opens the store in dir, and makes it if need be. maxBytes is the bound that Prune brings it down to: zero is
+// DefaultMaxBytes, negative is none. A nil log is silence.
+//
+// Open takes the same short time whatever the store holds. It tries to write, and fails with ErrReadOnly or
+// ErrFull when it cannot.
+func Open(dir string, maxBytes int64, log *slog.Logger) (*Store, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
+	}
+	if maxBytes == 0 {
+		maxBytes = DefaultMaxBytes
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{dir: dir, max: maxBytes, log: log}
+	if err = s.makeDirs(); err == nil {
+		err = s.tryWrite()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, classify(err))
+	}
+	return s, nil
+}
+
+func (s *Store) makeDirs() error {
+	for _, sub := range []string{binDir, recDir, runsDir, tmpDir} {
+		if err := os.MkdirAll(filepath.Join(s.dir, sub), 0o777); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tryWrite finds out whether files can be made. A byte is written because a full disk still takes empty files.
+func (s *Store) tryWrite() error {
+	f, err := s.temp()
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write([]byte{0})
+	return errors.Join(err, f.Close())
+}
+
+// Dir returns the absolute path of the store's directory.
+func (s *Store) Dir() string { return s.dir }
+
+// Put stores the binary in the file path and returns its digest. The file gets mode 0755; with Link that is the mode of path too.
+// It reads the whole file, and writes it only when it has to be copied. Putting what is there already marks it as used.
+//
+// Errors are ErrReadOnly and ErrFull, those of reading path, and that of ctx.
+func (s *Store) Put(ctx context.Context, path string, how How) (Digest, error) {
+	var d Digest
+	in, err := os.Open(path)
+	if err == nil {
+		defer in.Close()
+		d, err = s.put(ctx, in, how)
+		if errors.Is(err, fs.ErrNotExist) && s.makeDirs() == nil {
+			// A prune took our file in tmp for a forgotten one, or somebody removed the whole store.
+			if _, err = in.Seek(0, io.SeekStart); err == nil {
+				d, err = s.put(ctx, in, how)
+			}
+		}
+		err = classify(err)
+	}
+	if err != nil {
+		return Digest{}, fmt.Errorf("put %s into store %s: %w", path, s.dir, err)
+	}
+	return d, nil
+}
+
+func (s *Store) put(ctx context.Context, in *os.File, how How) (Digest, error) {
+	tmp, d, size, err := s.stage(ctx, in, how)
+	if err != nil {
+		return Digest{}, err
+	}
+	name := s.binName(d, size)
+	if whole(name, size) {
+		touch(name)
+		return d, os.Remove(tmp)
+	}
+	if err := publish(tmp, name); err != nil {
+		os.Remove(tmp)
+		return Digest{}, err
+	}
+	return d, nil
+}
+
+// stage makes a file in tmp with the content of in, by linking or by copying, and returns its digest and size.
+func (s *Store) stage(ctx context.Context, in *os.File, how How) (tmp string, d Digest, size int64, err error) {
+	if how == Link {
+		if tmp, ok := s.stageLink(in); ok {
+			if d, size, err = digest(ctx, in, io.Discard); err != nil {
+				os.Remove(tmp)
+			}
+			return tmp, d, size, err
+		}
+	}
+	out, err := s.temp()
+	if err != nil {
+		return "", d, 0, err
+	}
+	tmp = out.Name()
+	d, size, err = digest(ctx, in, out)
+	if err = errors.Join(err, out.Close()); err == nil {
+		err = os.Chmod(tmp, 0o755)
+	}
+	if err != nil {
+		os.Remove(tmp)
+	}
+	return tmp, d, size, err
+}
+
+// stageLink makes a link in tmp to the file that in was opened by. When it cannot, for whatever reason, the file is to be copied.
+func (s *Store) stageLink(in *os.File) (tmp string, ok bool) {
+	tmp = filepath.Join(s.dir, tmpDir, tmpPrefix+rand.Text())
+	if os.Link(in.Name(), tmp) != nil {
+		return "", false // another file system, or none that can
+	}
+	touch(tmp) // else it has the age of the original, and a prune may take it for a forgotten one
+	opened, err := in.Stat()
+	linked, linkedErr := os.Lstat(tmp)
+	if err == nil && linkedErr == nil && linked.Mode().IsRegular() && os.SameFile(opened, linked) &&
+		(linked.Mode().Perm() == 0o755 || os.Chmod(tmp, 0o755) == nil) {
+		return tmp, true
+	}
+	os.Remove(tmp)
+	return "", false // a symbolic link, replaced while we looked, or another user's
+}
+
+// digest copies in to out until ctx ends.
+func digest(ctx context.Context, in io.Reader, out io.Writer) (d Digest, size int64, err error) {
+	h := sha256.New()
+	buf := make([]byte, 256<<10)
+	for {
+		if err := ctx.Err(); err != nil {
+			return d, size, err
+		}
+		n, err := in.Read(buf)
+		h.Write(buf[:n]) // never fails
+		if _, err := out.Write(buf[:n]); err != nil {
+			return d, size, err
+		}
+		size += int64(n)
+		if err == io.EOF {
+			h.Sum(d[:0])
+			return d, size, nil
+		}
+		if err != nil {
+			return d, size, err
+		}
+	}
+}
+
+// temp makes an empty file in tmp, which the caller removes or renames.
+func (s *Store) temp() (*os.File, error) {
+	return os.CreateTemp(filepath.Join(s.dir, tmpDir), tmpPrefix)
+}
+
+// publish gives a complete file its name.
+func publish(tmp, name string) error {
+	err := os.Rename(tmp, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			return err
+		}
+		err = os.Rename(tmp, name)
+	}
+	if err == nil {
+		touch(name)
+	}
+	return err
+}
+
+// binName returns the file of a binary.
+func (s *Store) binName(d Digest, size int64) string {
+	digits := d.hex()
+	return filepath.Join(s.dir, binDir, digits[:2], digits+"-"+strconv.FormatInt(size, 10))
+}
+
+// parseBinName is the inverse of binName for the last element of the path.
+func parseBinName(base string) (digits string, size int64, ok bool) {
+	digits, text, ok := strings.Cut(base, "-")
+	if !ok {
+		return "", 0, false
+	}
+	if _, err := ParseDigest(digits); err != nil {
+		return "", 0, false
+	}
+	size, err := strconv.ParseInt(text, 10, 64)
+	return digits, size, err == nil && size >= 0
+}
+
+// Path returns the file of a binary and marks it as used. It is for reading; it can be pruned at any time and does not have
+// the name that the binary expects. See Run.Binary for one to execute. A truncated binary is removed and not found.
+func (s *Store) Path(d Digest) (string, bool) {
+	name, _, ok := s.find(d)
+	if ok {
+		touch(name)
+	}
+	return name, ok
+}
+
+// find returns the file of a binary and its size. There can be truncated ones next to it.
+func (s *Store) find(d Digest) (name string, size int64, ok bool) {
+	dir := filepath.Dir(s.binName(d, 0))
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", 0, false // nothing of this letter was ever put
+	}
+	for _, e := range entries {
+		digits, size, ok := parseBinName(e.Name())
+		if !ok || digits != d.hex() {
+			continue
+		}
+		name := filepath.Join(dir, e.Name())
+		if whole(name, size) {
+			return name, size, true
+		}
+		s.log.Warn("remove truncated binary from store", "file", name)
+		os.Remove(name) // in vain at worst: it is found truncated again
+	}
+	return "", 0, false
+}
+
+// whole reports whether a file is there in its full size.
+func whole(name string, size int64) bool {
+	info, err := os.Lstat(name)
+	return err == nil && info.Mode().IsRegular() && info.Size() == size
+}
+
+// touch marks a file as used now. An error, such as that the file is another user's, costs only the file's place in the order.
+func touch(name string) {
+	now := time.Now()
+	os.Chtimes(name, now, now)
+}
