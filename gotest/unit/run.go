@@ -1,0 +1,343 @@
+package unit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+)
+
+const (
+	minWaitDelay = 5 * time.Second // as in cmd/go
+	minKillGrace = time.Minute     // as in cmd/go
+	// interruptGrace is for how long a process may go on after ctx has ended and it got SIGINT.
+	interruptGrace = 3 * time.Second
+	// afterKill is for how long the output may stay open when the whole process group has been killed. Only
+	// a process that left the group can hold it then.
+	afterKill = time.Second
+	// pipeSize is what a pipe may hold that the process wrote before its end.
+	pipeSize = 1 << 20
+)
+
+// Run runs the unit's process, emits its events in order, and returns when the process has been reaped, what it left behind
+// has been killed and all events are emitted. It blocks for as long as that takes. A process that cannot be started is a
+// Result with Started false and its cause in Err, and in the stream, as in `go test`.
+//
+// When ctx ends, so does the process; Result says so. Run may be called concurrently.
+func Run(ctx context.Context, u Unit, emit Emit) Result {
+	return newRun(u, emit).run(ctx)
+}
+
+// limits are the waits of one run. Zero is none.
+type limits struct {
+	kill      time.Duration // from the start to traceSignal
+	waitDelay time.Duration // from traceSignal to the kill, and from the exit to the end of the output
+	interrupt time.Duration // from the end of ctx to the kill
+	afterKill time.Duration // from the kill of the group to the end of the output
+}
+
+// testLimits are the rules of cmd/go for -timeout.
+func testLimits(u Unit, flags []testArg) limits {
+	l := limits{interrupt: interruptGrace, afterKill: afterKill}
+	if u.Timeout > 0 && lastValue(flags, "bench") == "" && lastValue(flags, "fuzz") == "" {
+		l.waitDelay = max(u.Timeout/10, minWaitDelay)
+		l.kill = u.Timeout + max(minKillGrace, l.waitDelay)
+	}
+	return l
+}
+
+// A run is one call of Run.
+type run struct {
+	u        Unit
+	flags    []testArg // the -test.* flags of u.Args
+	limits   limits
+	emit     Emit
+	start    func(*exec.Cmd) error // (*exec.Cmd).Start
+	streamed bool                  // `go test` does not look at the output of benchmarks and fuzzing
+
+	cover coverDir
+	out   *stream
+
+	interrupted bool // ctx ended while the process ran
+	traced      bool // the kill timer sent traceSignal
+	killed      bool // the kill timer killed the process, for lack of traceSignal
+	incomplete  bool
+}
+
+func newRun(u Unit, emit Emit) *run {
+	flags := testArgs(u.Args)
+	return &run{
+		u: u, flags: flags, emit: emit,
+		limits:   testLimits(u, flags),
+		start:    (*exec.Cmd).Start,
+		streamed: lastValue(flags, "bench") != "" || lastValue(flags, "fuzz") != "",
+		out:      newStream(u, u.CoverProfile || hasFlag(flags, "gocoverdir"), emit),
+	}
+}
+
+func (r *run) run(ctx context.Context) Result {
+	start := time.Now()
+	var state *os.ProcessState
+	p, err := r.launch(ctx)
+	defer r.cover.remove()
+	if p != nil {
+		err = r.attend(ctx, p)
+		state = p.cmd.ProcessState
+	}
+	r.out.join()
+	res := r.result(state, err)
+	res.Wall = time.Since(start)
+	return res
+}
+
+// launch starts the process and the reading of its output.
+func (r *run) launch(ctx context.Context) (*process, error) {
+	if ctx.Err() != nil {
+		r.interrupted = true
+		return nil, context.Cause(ctx)
+	}
+	args, env, err := r.command()
+	if err != nil {
+		return nil, err
+	}
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make output pipe of %s: %w", r.u.Package, err)
+	}
+	defer pw.Close()
+	r.out.begin(pr)
+	p, err := startProcess(ctx, func() *exec.Cmd {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir, cmd.Env = r.u.Dir, env
+		cmd.Stdout, cmd.Stderr = pw, pw
+		return cmd
+	}, r.start)
+	r.interrupted = err != nil && ctx.Err() != nil
+	if _, dirErr := os.Stat(r.u.Dir); err != nil && dirErr != nil {
+		// The system's error names the binary, whatever it was that did not exist.
+		err = &os.PathError{Op: "chdir", Path: r.u.Dir, Err: errors.Unwrap(dirErr)}
+	}
+	return p, err
+}
+
+// command returns the arguments and the environment of the process.
+func (r *run) command() (args, env []string, err error) {
+	args = r.u.Args
+	if r.u.split() {
+		pattern, err := RunPattern(lastValue(r.flags, "run"), r.u.Names)
+		if err != nil {
+			return nil, nil, err
+		}
+		args = setFlag(args, "run", pattern)
+	}
+	env = append(slices.Clip(r.u.Env), "PWD="+r.u.Dir)
+	if r.out.covered {
+		var coverEnv []string
+		if r.cover, args, coverEnv, err = newCoverDir(r.u, args); err != nil {
+			return nil, nil, err
+		}
+		env = append(env, coverEnv...)
+	}
+	return slices.Concat(r.u.Exec, []string{r.u.Binary}, args), env, nil
+}
+
+// attend waits for the end of the process and of its output, enforces the limits, and returns what exec.Cmd.Run
+// would have returned to `go test`.
+func (r *run) attend(ctx context.Context, p *process) error {
+	escalated := r.awaitExit(ctx, p)
+	open := r.awaitOutput(ctx, escalated)
+	p.group.close()
+	if open {
+		r.awaitClose()
+	}
+	switch {
+	case p.err != nil:
+		return p.err
+	case r.traced || r.killed:
+		return context.DeadlineExceeded // it exited 0 on the signal
+	case open && !r.interrupted:
+		r.incomplete = true
+		return exec.ErrWaitDelay
+	}
+	return nil
+}
+
+// awaitExit waits for the process, and sees to it that it ends when ctx does or its time is over. It
+// reports whether the group had to be killed.
+func (r *run) awaitExit(ctx context.Context, p *process) (escalated bool) {
+	var killc, escalatec <-chan time.Time
+	if r.limits.kill > 0 {
+		kill := time.NewTimer(r.limits.kill)
+		defer kill.Stop()
+		killc = kill.C
+	}
+	donec := ctx.Done()
+	for {
+		select {
+		case <-p.exitedc:
+			return escalated
+		case <-donec:
+			r.interrupted = true
+			donec, killc = nil, nil
+			p.group.interrupt()
+			escalatec = time.After(r.limits.interrupt)
+		case <-killc:
+			killc = nil
+			r.outOfTime(p)
+			escalatec = time.After(r.limits.waitDelay)
+		case <-escalatec:
+			escalated = true
+			p.group.kill()
+		}
+	}
+}
+
+// outOfTime ends a process that went on after its timeout.
+func (r *run) outOfTime(p *process) {
+	if !canTrace {
+		r.killed = true
+		p.group.kill()
+		return
+	}
+	r.traced = p.group.trace() == nil
+}
+
+// awaitOutput waits for the end of the output of a process that has exited, and reports whether it is still open.
+// escalated says that its group was killed.
+func (r *run) awaitOutput(ctx context.Context, escalated bool) (open bool) {
+	select {
+	case <-r.out.donec:
+		return false
+	default:
+	}
+	delay, donec := r.limits.waitDelay, ctx.Done()
+	if escalated || r.interrupted {
+		delay, donec = r.limits.afterKill, nil
+	}
+	var expiredc <-chan time.Time
+	if delay > 0 {
+		t := time.NewTicker(delay)
+		defer t.Stop()
+		expiredc = t.C
+	}
+	read := r.out.taken.Load()
+	for {
+		select {
+		case <-r.out.donec:
+			return false
+		case <-donec:
+			r.interrupted = true
+			return true
+		case <-expiredc:
+			// What the process wrote may wait in the pipe for an Emit that is slow.
+			if r.out.emitting.Load() && r.out.taken.Load()-read <= pipeSize {
+				continue
+			}
+			return true
+		}
+	}
+}
+
+// awaitClose gives an output, whose writers have just been killed, a moment to be read, then stops reading.
+func (r *run) awaitClose() {
+	t := time.NewTimer(r.limits.afterKill)
+	defer t.Stop()
+	select {
+	case <-r.out.donec:
+	case <-t.C:
+		r.out.stop()
+		<-r.out.donec
+	}
+}
+
+// result ends the stream and makes the Result. state is nil when the process was not started; err is what exec.Cmd.Run would return.
+func (r *run) result(state *os.ProcessState, err error) Result {
+	out := r.out
+	out.finish(r.tail(err))
+	res := Result{
+		Started:     state != nil,
+		ExitCode:    -1,
+		Failed:      err != nil || r.interrupted && out.sift.verdict == "",
+		Incomplete:  r.incomplete,
+		Interrupted: r.interrupted && (err != nil || out.sift.verdict == ""),
+		Verdict:     out.sift.verdict,
+		Shuffle:     out.sift.shuffle,
+		NoTests:     out.scan.noTests,
+		Suffix:      out.scan.suffix(),
+		Coverage:    out.scan.coverage,
+	}
+	if r.u.split() {
+		res.Coverage = out.sift.coverage
+	}
+	if state != nil {
+		res.ExitCode, res.Signal = state.ExitCode(), signalName(state)
+	}
+	died := res.Failed && res.Verdict == ""
+	res.TimedOut = r.traced || r.killed || died && out.scan.timedOut
+	res.Items = out.track.results(died, rounds(r.flags))
+	if died && res.Started && !res.Interrupted {
+		res.Culprit = out.track.culprit(&out.scan)
+	}
+	r.judge(&res, err)
+	return res
+}
+
+// judge fills in Err, and fails a process that exited 0 in the middle of a test.
+func (r *run) judge(res *Result, err error) {
+	profile, profileErr := r.cover.read()
+	res.Profile = profile
+	switch {
+	case res.Interrupted:
+		res.Err = fmt.Sprintf("run %s: interrupted", r.u.Package)
+	case err != nil && !isExit(err) && !res.Incomplete && !res.TimedOut:
+		res.Err = fmt.Sprintf("run test binary of %s: %v", r.u.Package, err)
+	case err == nil && res.Verdict == "":
+		if name := r.out.track.cutOff(); name != "" {
+			res.Failed, res.Culprit = true, name
+			res.Err = "exited 0 in the middle of " + name
+		}
+	}
+	if profileErr != nil && res.Err == "" {
+		res.Err = profileErr.Error()
+	}
+}
+
+// isExit reports whether err is the end of a process that had been started.
+func isExit(err error) bool {
+	_, ok := errors.AsType[*exec.ExitError](err)
+	return ok
+}
+
+// tail returns the lines that `go test` writes between the output of the binary and the ok or FAIL line. They are those
+// of runTestActor.Act in cmd/go.
+func (r *run) tail(err error) []string {
+	output := r.out.scan.any && !r.streamed
+	unended := output && r.out.scan.last != '\n'
+	_, exited := errors.AsType[*exec.ExitError](err)
+	if err == nil || r.interrupted && !exited {
+		if unended {
+			return []string{"\n"}
+		}
+		return nil
+	}
+	var lines []string
+	switch {
+	case r.traced:
+		lines = append(lines, fmt.Sprintf("*** Test killed with %v: ran too long (%v).\n", traceSignal, r.limits.kill))
+	case r.killed:
+		lines = append(lines, fmt.Sprintf("*** Test killed: ran too long (%v).\n", r.limits.kill))
+	case r.incomplete:
+		lines = append(lines, fmt.Sprintf("*** Test I/O incomplete %v after exiting.\n", r.limits.waitDelay))
+	}
+	ee, ok := errors.AsType[*exec.ExitError](err)
+	switch {
+	case !ok || !ee.Exited() || !output:
+		lines = append(lines, err.Error()+"\n")
+	case unended:
+		lines = append(lines, "\n")
+	}
+	return lines
+}
