@@ -1,0 +1,337 @@
+package gotest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A link key hashes what the linked test binary of a package, and vet's verdict on the package, are a function of:
+//
+//   - The build ids of all packages that go into the binary, test variants and the generated main package included. A build
+//     id is "action/content". The first half hashes what the compiler is given: the contents of the sources and of embedded files
+//     (never their times), the package's directory unless -trimpath is set, the compiler's own id, its flags, GOOS, GOARCH and GOAMD64 or
+//     its like, the language version, and for a package that uses cgo the C compiler's id and flags. The second half hashes what
+//     came out. The generated main package's first half also holds the build information: the versions and sums of modules, and
+//     the build settings.
+//   - What the linker is given besides: its flags, the default GODEBUG, the environment that it reads, GOROOT, and the linker itself.
+//   - What vet reads besides: its flags, itself, and the files that build constraints leave out.
+//
+// These have no key, and must go through `go test`: packages that do not compile; coverage and fuzzing, which instrument
+// other code than go list compiles; -toolexec and -linkshared, whose effects on the link have no id; gccgo; -a, which asks for
+// a rebuild; packages that link C libraries from outside of Go's own tree, which can change without Go's notice.
+
+// linkInputs are the packages of a listing with Export, by import path as go list has it ("q [p.test]" for a test variant).
+type linkInputs struct {
+	packages map[string]*listedPackage
+	common   string   // what all keys have in common
+	linked   []string // what the linker imports on its own account (cmd/go/internal/load.LinkerDeps)
+	roots    []string // those of them that are listed
+	refused  bool     // the command has no keys
+
+	moduleFiles []string             // go.mod and its like
+	modCache    string               // the module cache with a separator behind; nothing in it changes
+	changed     map[string]time.Time // when the sources of packages last changed, filled on demand
+}
+
+// linkEnv are the variables, besides GOFLAGS's like, that reach the compiler, the linker or the C tools. The first group is in
+// `go env`; go reads the second from the environment alone.
+var linkEnv = []string{
+	"GOVERSION", "GOROOT", "GOTOOLDIR", "GOOS", "GOARCH", "GOEXPERIMENT", "GOFLAGS", "GOFIPS140", "GOHOSTOS", "GOHOSTARCH",
+	"GO386", "GOAMD64", "GOARM", "GOARM64", "GOMIPS", "GOMIPS64", "GOPPC64", "GORISCV64", "GOWASM", "GO111MODULE",
+	"CGO_ENABLED", "CC", "CXX", "FC", "AR", "GCCGO", "PKG_CONFIG",
+	"CGO_CFLAGS", "CGO_CPPFLAGS", "CGO_CXXFLAGS", "CGO_FFLAGS", "CGO_LDFLAGS",
+}
+
+var linkOSEnv = []string{"GO_EXTLINK_ENABLED", "GO_LDSO", "PKG_CONFIG_PATH", "LIBRARY_PATH", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT"}
+
+func newLinkInputs(cfg ListConfig, env map[string]string, listed []listedPackage) *linkInputs {
+	c := cfg.Command
+	in := &linkInputs{
+		packages: make(map[string]*listedPackage, len(listed)),
+		refused:  c.Cover || c.Fuzz != "" || c.Rebuild || c.Overlay != "",
+		modCache: env["GOMODCACHE"] + string(filepath.Separator),
+		changed:  make(map[string]time.Time),
+	}
+	in.addCommon(cfg, env)
+	for i := range listed {
+		in.add(&listed[i])
+	}
+	if work := env["GOWORK"]; work != "" && work != "off" {
+		in.moduleFiles = append(in.moduleFiles, work, work+".sum")
+	}
+	slices.Sort(in.moduleFiles)
+	in.moduleFiles = slices.Compact(in.moduleFiles)
+	return in
+}
+
+// addCommon takes in what goes into every link: environment, tools and flags.
+func (in *linkInputs) addCommon(cfg ListConfig, env map[string]string) {
+	var common strings.Builder
+	fmt.Fprintf(&common, "xdist link key 1\nvet %q\n", cfg.Command.Vet)
+	for _, name := range linkEnv {
+		fmt.Fprintf(&common, "%s=%q\n", name, env[name])
+	}
+	for _, name := range linkOSEnv {
+		fmt.Fprintf(&common, "%s=%q\n", name, lookupEnv(cfg.Env, name))
+	}
+	for _, tool := range []string{"link", "vet"} {
+		fmt.Fprintf(&common, "%s %s\n", tool, fileStamp(filepath.Join(env["GOTOOLDIR"], tool+env["GOEXE"])))
+	}
+	in.linked = []string{"runtime", "runtime/race", "runtime/msan", "runtime/asan"}
+	if env["GOARCH"] == "arm" {
+		in.linked = append(in.linked, "math")
+	}
+	goflags, err := splitQuoted(env["GOFLAGS"])
+	if err != nil {
+		in.refused = true // go list would have refused it too
+	}
+	for _, f := range slices.Concat(goflags, cfg.Command.BuildFlags) {
+		switch name, _, _ := strings.Cut(strings.TrimPrefix(f, "-"), "="); strings.TrimPrefix(name, "-") {
+		case "toolexec", "linkshared", "compiler":
+			in.refused = true
+		case "p", "x", "work", "C", "debug-actiongraph", "debug-runtime-trace", "debug-trace":
+			// They do not change what is built. The directory that -C leads to is in each package's build id.
+		case "ldflags", "buildmode":
+			in.linked = append(in.linked, "runtime/cgo") // they can ask for external linking
+			fallthrough
+		default:
+			fmt.Fprintf(&common, "flag %q\n", f)
+		}
+	}
+	in.common = common.String()
+}
+
+func (in *linkInputs) add(p *listedPackage) {
+	in.packages[p.ImportPath] = p
+	if slices.Contains(in.linked, p.ImportPath) {
+		in.roots = append(in.roots, p.ImportPath)
+	}
+	if p.Module != nil && p.Module.GoMod != "" && !strings.HasPrefix(p.Module.GoMod, in.modCache) {
+		in.moduleFiles = append(in.moduleFiles, p.Module.GoMod, strings.TrimSuffix(p.Module.GoMod, ".mod")+".sum",
+			filepath.Join(filepath.Dir(p.Module.GoMod), "vendor", "modules.txt"))
+	}
+}
+
+// lookupEnv reads a variable of a process' environment, where nil is ours and the last entry wins.
+func lookupEnv(env []string, name string) string {
+	if env == nil {
+		return os.Getenv(name)
+	}
+	for _, e := range slices.Backward(env) {
+		if key, value, ok := strings.Cut(e, "="); ok && key == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// fileStamp tells versions of a tool apart without reading its megabytes.
+func fileStamp(name string) string {
+	info, err := os.Stat(name)
+	if err != nil {
+		return "none" // newer Go builds some tools on demand: GOVERSION stands for them
+	}
+	return fmt.Sprintf("%q %d %d", name, info.Size(), info.ModTime().UnixNano())
+}
+
+func (in *linkInputs) linkKeys(packages []Package) {
+	if in.refused {
+		return
+	}
+	for i := range packages {
+		if p := &packages[i]; p.Err == "" {
+			p.LinkKey = in.linkKey(p.ImportPath)
+		}
+	}
+}
+
+// linkKey is the key of a package's test binary, or of the package itself when it has no test files; "" when it can have none.
+func (in *linkInputs) linkKey(path string) string {
+	p := in.packages[path]
+	h := sha256.New()
+	io.WriteString(h, in.common)
+	fmt.Fprintf(h, "package %q\n", path)
+	main := p
+	if len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 {
+		main = in.packages[path+".test"]
+	}
+	if main == nil || main.Error != nil || len(main.DepsErrors) > 0 {
+		return ""
+	}
+	fmt.Fprintf(h, "godebug %q\n", main.DefaultGODEBUG)
+	deps, ok := in.closure(main.ImportPath)
+	if !ok {
+		return ""
+	}
+	for _, name := range deps {
+		dep := in.packages[name]
+		if dep.BuildID == "" && name != "unsafe" || !dep.Standard && len(dep.CgoLDFLAGS)+len(dep.CgoPkgConfig) > 0 {
+			return ""
+		}
+		fmt.Fprintf(h, "dep %q %s\n", name, dep.BuildID)
+	}
+	for _, name := range slices.Concat(p.IgnoredGoFiles, p.IgnoredOtherFiles) {
+		if !hashFile(h, p.Dir, name) {
+			return ""
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func hashFile(h hash.Hash, dir, name string) bool {
+	f, err := os.Open(filepath.Join(dir, name))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return false
+	}
+	fmt.Fprintf(h, "ignored %q %x\n", name, sum.Sum(nil))
+	return true
+}
+
+// closure returns the sorted names of what is linked into main, main included. It is false when go list did not tell of
+// one of them.
+func (in *linkInputs) closure(main string) ([]string, bool) {
+	seen := make(map[string]bool)
+	todo := append([]string{main}, in.roots...)
+	for len(todo) > 0 {
+		name := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if seen[name] || name == "C" {
+			continue
+		}
+		p := in.packages[name]
+		if p == nil {
+			return nil, false
+		}
+		seen[name] = true
+		todo = append(todo, p.Imports...)
+		if len(p.CgoFiles)+len(p.SwigFiles)+len(p.SwigCXXFiles) > 0 && name != "runtime/cgo" {
+			todo = append(todo, cgoImports...) // cgo's generated code has them
+		}
+	}
+	names := make([]string, 0, len(seen))
+	for name := range seen {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names, true
+}
+
+var cgoImports = []string{"runtime/cgo", "syscall", "unsafe"}
+
+// clockSlack covers the granularity of the times that file systems keep, which can lie behind the clock by a tick.
+const clockSlack = 20 * time.Millisecond
+
+// ChangedSince tells whether a file that goes into p's test binary changed after t, p being a package of a listing with Export: its
+// link key and what was built since t may then be of different sources. Go's own packages (unless they are listed themselves)
+// and the module cache are taken not to change. The files are looked at once per listing; without Export the answer is true.
+func (l *Listing) ChangedSince(p Package, t time.Time) bool {
+	if l.inputs == nil {
+		return true
+	}
+	t = t.Add(-clockSlack)
+	for _, name := range l.inputs.moduleFiles {
+		if changeTime(name).After(t) {
+			return true
+		}
+	}
+	deps, ok := l.inputs.closure(p.ImportPath)
+	if !p.NoTestFiles && ok {
+		deps, ok = l.inputs.closure(p.ImportPath + ".test")
+	}
+	if !ok {
+		return true
+	}
+	return l.inputs.changeOf(p.ImportPath).After(t) || slices.ContainsFunc(deps, func(dep string) bool {
+		return l.inputs.changeOf(dep).After(t)
+	})
+}
+
+// changeOf is when the sources of a package last changed. A test variant has those of the package itself, which lists its test
+// files too.
+func (in *linkInputs) changeOf(name string) time.Time {
+	p := in.packages[name]
+	plain, _, _ := strings.Cut(name, " [")
+	if q := in.packages[plain]; q != nil {
+		name, p = plain, q
+	}
+	generated := !p.matched() && !p.DepOnly && strings.HasSuffix(name, ".test")
+	if generated || p.Standard && !p.matched() || strings.HasPrefix(p.Dir, in.modCache) {
+		return time.Time{}
+	}
+	last, ok := in.changed[name]
+	if !ok {
+		last = p.changeTime()
+		in.changed[name] = last
+	}
+	return last
+}
+
+// changeTime looks at the files that go list knows, and at what has become a source file since.
+func (p *listedPackage) changeTime() time.Time {
+	var last time.Time
+	note := func(name string) {
+		if t := changeTime(name); t.After(last) {
+			last = t
+		}
+	}
+	for _, names := range [][]string{
+		p.GoFiles, p.CgoFiles, p.CFiles, p.CXXFiles, p.MFiles, p.FFiles, p.HFiles, p.SFiles, p.SysoFiles, p.SwigFiles, p.SwigCXXFiles,
+		p.TestGoFiles, p.XTestGoFiles, p.IgnoredGoFiles, p.IgnoredOtherFiles,
+	} {
+		for _, name := range names {
+			note(filepath.Join(p.Dir, name))
+		}
+	}
+	for _, names := range [][]string{p.EmbedFiles, p.TestEmbedFiles, p.XTestEmbedFiles} {
+		for _, name := range names {
+			name = filepath.Join(p.Dir, filepath.FromSlash(name))
+			note(name)
+			if dir := filepath.Dir(name); dir != p.Dir {
+				note(dir) // a pattern may match more files now
+			}
+		}
+	}
+	entries, err := os.ReadDir(p.Dir)
+	if err != nil {
+		return time.Now()
+	}
+	for _, e := range entries {
+		switch filepath.Ext(e.Name()) {
+		case ".go", ".s", ".S", ".sx", ".c", ".cc", ".cpp", ".cxx", ".m", ".h", ".hh", ".hpp", ".hxx", ".f", ".F", ".for", ".f90", ".syso", ".swig", ".swigcxx", ".pgo":
+			note(filepath.Join(p.Dir, e.Name()))
+		}
+	}
+	return last
+}
+
+// changeTime is when a file's content, name or mode last changed, as far as the system tells. A file that is gone has changed
+// now, unless nobody said that it was there.
+func changeTime(name string) time.Time {
+	info, err := os.Stat(name)
+	if os.IsNotExist(err) && isModuleFile(name) {
+		return time.Time{}
+	}
+	if err != nil {
+		return time.Now()
+	}
+	return statusChange(info)
+}
+
+// isModuleFile tells whether a file is one that a module need not have.
+func isModuleFile(name string) bool {
+	base := filepath.Base(name)
+	return base == "modules.txt" || strings.HasSuffix(base, ".sum")
+}

@@ -1,0 +1,269 @@
+package gotest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/store"
+	"github.com/xdist-go/xdist/gotest/test2json"
+)
+
+// LoadConfig says which packages a run tests. All of it must be set.
+type LoadConfig struct {
+	Command   *Command
+	Toolchain Toolchain
+	Store     *store.Store
+	Claim     *store.Run // on the binaries that the run uses
+	RunID     string
+	RunDir    string
+	Handoff   []string // see BuildConfig
+}
+
+type (
+	// Listed is the collection: what the sources say there is to run.
+	Listed struct{ Packages []Package }
+	// Warning is something the user should know of that stops nothing.
+	Warning struct{ Text string }
+)
+
+func (Listed) buildEvent()  {}
+func (Warning) buildEvent() {}
+
+// Load collects the packages of a run and makes their binaries: from the store where it has them, by Build otherwise.
+// It calls emit from one goroutine at a time, with one Listed first and then as packages become ready.
+//
+// Linking is most of what a second run costs, and cmd/go does not keep what it links. So the store remembers, by everything
+// that goes into a link, which binary came of it and that vet had nothing to say. Asking for these keys means compiling
+// whatever is new before the first link; a module of which the store knows nothing is therefore built at once, with the
+// collection going on beside it, and its keys are asked for when the build is over.
+func Load(ctx context.Context, cfg LoadConfig, emit func(BuildEvent)) error {
+	l := &loader{cfg: cfg, emit: emit, built: make(map[string]record), began: time.Now()}
+	if l.cfg.Command.keepable() {
+		if _, ok := cfg.Store.GetRecord(l.suiteKey()); ok {
+			return l.loadKnown(ctx)
+		}
+	}
+	return l.loadNew(ctx)
+}
+
+type loader struct {
+	cfg   LoadConfig
+	emit  func(BuildEvent)
+	began time.Time
+	built map[string]record // what this run built, by import path
+}
+
+// loadKnown looks every package up before it builds the rest.
+func (l *loader) loadKnown(ctx context.Context) error {
+	listing, err := l.list(ctx, true)
+	if err != nil {
+		return err
+	}
+	if err := l.listed(listing); err != nil {
+		return err
+	}
+	var missing []string
+	for _, p := range listing.Packages {
+		if !l.lookUp(ctx, p) {
+			missing = append(missing, p.ImportPath)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	err = l.build(ctx, missing, func() bool { return true })
+	if err == nil {
+		l.keep(listing)
+	}
+	return err
+}
+
+// loadNew builds everything while the collection is made.
+func (l *loader) loadNew(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	listedc := make(chan error, 1)
+	go func() {
+		listing, err := l.list(ctx, false)
+		if err == nil {
+			err = l.listed(listing)
+		}
+		if err != nil {
+			cancel(err)
+		}
+		listedc <- err
+		close(listedc)
+	}()
+	var listErr error
+	known := false
+	err := l.build(ctx, nil, func() bool {
+		if !known {
+			listErr, known = <-listedc, true
+		}
+		return listErr == nil
+	})
+	if !known {
+		listErr = <-listedc
+	}
+	if listErr != nil {
+		return listErr
+	}
+	if err != nil || !l.cfg.Command.keepable() || len(l.built) == 0 {
+		return err
+	}
+	// The keys are for the next run: that they cannot be had is no reason to fail this one.
+	if listing, err := l.list(ctx, true); err == nil {
+		l.keep(listing)
+	}
+	return nil
+}
+
+func (l *loader) list(ctx context.Context, export bool) (*Listing, error) {
+	return List(ctx, ListConfig{Command: l.cfg.Command, GOROOT: l.cfg.Toolchain.GOROOT, Export: export})
+}
+
+func (l *loader) listed(listing *Listing) error {
+	for _, w := range listing.Warnings {
+		l.emit(Warning{w})
+	}
+	if err := l.cfg.Command.CheckPackages(len(listing.Packages)); err != nil {
+		return err
+	}
+	l.emit(Listed{listing.Packages})
+	return nil
+}
+
+// build runs Build on packages, or on the command's patterns when there are none. The events wait for listed, which says
+// whether there is anybody to take them.
+func (l *loader) build(ctx context.Context, packages []string, listed func() bool) error {
+	cfg := BuildConfig{Command: l.cfg.Command, Packages: packages, Store: l.cfg.Store, RunID: l.cfg.RunID, RunDir: l.cfg.RunDir, Handoff: l.cfg.Handoff}
+	return Build(ctx, cfg, func(e BuildEvent) {
+		if !listed() {
+			return
+		}
+		switch e := e.(type) {
+		case Ready:
+			l.ready(ctx, e)
+			return
+		case Reported:
+			if noTestFiles(e) {
+				l.built[e.Package] = record{}
+			}
+		}
+		l.emit(e)
+	})
+}
+
+func (l *loader) ready(ctx context.Context, r Ready) {
+	tests, err := l.cfg.Command.Filter(r.Tests)
+	if err == nil {
+		r.Tests = tests
+		r.Binary, err = l.cfg.Claim.Binary(ctx, r.Digest, r.Name)
+	}
+	if err != nil {
+		l.emit(Reported{Package: r.Package, Events: setupFailed(r.Package, err.Error())})
+		return
+	}
+	l.built[r.Package] = record{r.Digest, r.Name}
+	l.emit(r)
+}
+
+// setupFailed are the events of a package that xdist itself could not get to run.
+func setupFailed(path, why string) []test2json.Event {
+	now, zero := time.Now(), 0.0
+	return []test2json.Event{
+		{Time: now, Action: test2json.ActionStart, Package: path},
+		{Time: now, Action: test2json.ActionOutput, Package: path, Output: "xdist: " + why + "\n"},
+		{Time: now, Action: test2json.ActionOutput, Package: path, Output: "FAIL\t" + path + " [setup failed]\n"},
+		{Time: now, Action: test2json.ActionFail, Package: path, Elapsed: &zero},
+	}
+}
+
+func noTestFiles(r Reported) bool {
+	last := r.Events[len(r.Events)-1]
+	return last.Action == test2json.ActionSkip
+}
+
+// record is what the store keeps of a package under its link key.
+type record struct {
+	Digest store.Digest
+	Name   string // of the binary; "" for a package without test files, which has been built and vetted only
+}
+
+// lookUp emits what the store knows of p and reports whether it knew it.
+func (l *loader) lookUp(ctx context.Context, p Package) bool {
+	if p.LinkKey == "" || p.Err != "" {
+		return false
+	}
+	data, ok := l.cfg.Store.GetRecord("link:" + p.LinkKey)
+	var rec record
+	if !ok || json.Unmarshal(data, &rec) != nil {
+		return false
+	}
+	if rec.Name == "" {
+		if !p.NoTestFiles {
+			return false
+		}
+		now, zero := time.Now(), 0.0
+		l.emit(Reported{Package: p.ImportPath, Events: []test2json.Event{
+			{Time: now, Action: test2json.ActionStart, Package: p.ImportPath},
+			{Time: now, Action: test2json.ActionOutput, Package: p.ImportPath, Output: fmt.Sprintf("?   \t%s\t[no test files]\n", p.ImportPath)},
+			{Time: now, Action: test2json.ActionSkip, Package: p.ImportPath, Elapsed: &zero},
+		}})
+		return true
+	}
+	path, err := l.cfg.Claim.Binary(ctx, rec.Digest, rec.Name)
+	if err != nil {
+		return false // pruned: it is built again
+	}
+	l.emit(Ready{Package: p.ImportPath, Digest: rec.Digest, Name: rec.Name, Binary: path, Args: l.cfg.Command.TestArgs, Dir: p.Dir, Env: l.cfg.Toolchain.testEnv()})
+	return true
+}
+
+// keep writes down which binary came of which link. Sources that changed while the run built them are left out: the
+// key may be that of one version and the binary that of another.
+func (l *loader) keep(listing *Listing) {
+	for _, p := range listing.Packages {
+		rec, built := l.built[p.ImportPath]
+		if !built || p.LinkKey == "" || listing.ChangedSince(p, l.began) {
+			continue
+		}
+		data, err := json.Marshal(rec)
+		if err == nil {
+			err = l.cfg.Store.PutRecord("link:"+p.LinkKey, data)
+		}
+		if err != nil {
+			l.emit(Warning{fmt.Sprintf("keep the test binary of %s for the next run: %v", p.ImportPath, err)})
+			return
+		}
+	}
+	if err := l.cfg.Store.PutRecord(l.suiteKey(), []byte{}); err != nil {
+		l.emit(Warning{fmt.Sprintf("keep test binaries for the next run: %v", err)})
+	}
+}
+
+// suiteKey marks that the store knows binaries of this directory and these build flags.
+func (l *loader) suiteKey() string {
+	c := l.cfg.Command
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{c.Dir, l.cfg.Toolchain.GOVERSION, l.cfg.Toolchain.GOFLAGS}, c.BuildFlags...), "\x00")))
+	return "suite:" + hex.EncodeToString(sum[:])
+}
+
+// keepable reports whether the binaries of a command can come from the store: it must be by the sources and the link flags
+// alone what they are, and nothing but the binary may be wanted of the build.
+func (c *Command) keepable() bool {
+	if c.Cover || c.Fuzz != "" || c.Rebuild || c.PrintCommands || c.Output != "" || len(c.Profiles) > 0 || c.Overlay != "" {
+		return false
+	}
+	for _, f := range c.BuildFlags {
+		if name, _, _ := strings.Cut(f, "="); name == "-work" || name == "-toolexec" || name == "-json" || name == "-linkshared" {
+			return false
+		}
+	}
+	return true
+}
