@@ -1,0 +1,151 @@
+package gateway
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// readBuffer is the size in bytes of a channel's buffer between stream and frames.
+const readBuffer = 8 << 10
+
+// readLoop reads frames until the peer has closed the channel or the gateway has ended. opened is false for a
+// stream that the peer opened: its first frame says what it is for.
+func (c *Channel) readLoop(opened bool) {
+	fr := &frameReader{r: bufio.NewReaderSize(c.stream, readBuffer), limit: c.session.recvLimit}
+	for {
+		kind, content, err := fr.next()
+		if err == nil && (kind == frameOpen) == opened {
+			err = fmt.Errorf("%w: frame %d at the wrong place of channel %s", ErrProtocol, kind, c)
+		}
+		if err == nil {
+			opened = true
+			err = c.handleFrame(kind, content)
+		}
+		if errors.Is(err, errFinished) {
+			return
+		}
+		if err != nil {
+			c.readFailed(err)
+			return
+		}
+	}
+}
+
+// errFinished ends readLoop in order.
+var errFinished = errors.New("channel is finished")
+
+func (c *Channel) handleFrame(kind frameKind, content []byte) error {
+	switch kind {
+	case frameOpen:
+		var msg openMessage
+		if err := decMode.Unmarshal(content, &msg); err != nil {
+			return fmt.Errorf("%w: opening of channel %s: %w", ErrProtocol, c, err)
+		}
+		c.session.opened(c, msg)
+	case frameItem:
+		if len(content) == 0 {
+			return fmt.Errorf("%w: empty item on channel %s", ErrProtocol, c)
+		}
+		return c.push(content)
+	case frameEnd:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.endReceive(io.EOF)
+		if c.sendErr != nil {
+			c.enqueueClose(nil)
+		}
+	case frameClose:
+		return c.peerClosed(content)
+	}
+	return nil
+}
+
+// push queues an item and waits while the queue is too long. Once the gateway has ended it does not
+// wait: what is left is bounded by the stream's window, and a reader may still want it.
+func (c *Channel) push(it Item) error {
+	c.mu.Lock()
+	if c.recvErr != nil && !c.discard {
+		c.mu.Unlock()
+		return fmt.Errorf("%w: item after the end of channel %s", ErrProtocol, c)
+	}
+	if c.discard {
+		c.mu.Unlock()
+		return nil
+	}
+	c.queue = append(c.queue, it)
+	c.queued += itemCost(it)
+	c.tellReceivers()
+	full := c.queued > queueAtMost
+	c.mu.Unlock()
+	for full {
+		select {
+		case <-c.drainedc:
+		case <-c.session.stoppedc:
+			return nil
+		}
+		c.mu.Lock()
+		full = c.queued > queueAtMost && !c.discard
+		c.mu.Unlock()
+	}
+	return nil
+}
+
+// peerClosed handles the peer's last frame: this side has nothing more to say either.
+func (c *Channel) peerClosed(content []byte) error {
+	var end error = io.EOF
+	if len(content) > 0 {
+		re := new(RemoteError)
+		if err := decMode.Unmarshal(content, re); err != nil {
+			return fmt.Errorf("%w: closing of channel %s: %w", ErrProtocol, c, err)
+		}
+		end = re
+	}
+	c.mu.Lock()
+	c.gotClose = true
+	c.endReceive(end)
+	if c.sendErr == nil {
+		c.sendErr = ErrClosed
+	}
+	c.out = c.out[:0] // nobody would read it
+	c.outSize = 0
+	c.enqueueClose(nil)
+	wake(c.roomc)
+	abandoned := c.abandoned
+	c.mu.Unlock()
+	if abandoned != nil {
+		abandoned(ErrClosed)
+	}
+	c.release()
+	return errFinished
+}
+
+// readFailed ends the channel because its stream did. A violation of the protocol ends the gateway.
+func (c *Channel) readFailed(err error) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("connection ended: %w", err)
+	}
+	c.session.end(err)
+	cause := c.session.reason()
+	c.mu.Lock()
+	c.endReceive(cause)
+	if c.sendErr == nil {
+		c.sendErr = cause
+	}
+	c.sentClose, c.gotClose, c.broken = true, true, true
+	wake(c.roomc)
+	wake(c.writec)
+	c.mu.Unlock()
+	c.release() // a handler's context ends with the session's
+}
+
+// release takes a channel that both sides have closed out of the gateway.
+func (c *Channel) release() {
+	c.mu.Lock()
+	done := c.sentClose && c.gotClose
+	c.mu.Unlock()
+	if done {
+		c.session.forget(c)
+	}
+}

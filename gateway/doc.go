@@ -1,0 +1,42 @@
+// Package gateway runs named functions in other processes, its agents, and talks to them over channels.
+//
+// A Group holds gateways, gives them ids and owns their end. Group.Open starts an agent as an xspec.Spec says and
+// returns the Gateway, the live connection to it. Gateway.RemoteExec runs one of the agent's Handlers, by its name, and
+// returns a Channel: a bidirectional stream of Items, which are CBOR values. A MultiChannel treats the
+// channels to many agents as one. A Ref hands a channel to the other side, inside an item. On the agent's side
+// the program calls ServeStdio, or Serve on a connection of its own. PROTOCOL.md describes what goes over the wire.
+//
+//	g := gateway.NewGroup(gateway.Config{})      // agents are this program, started with the argument "agent"
+//	defer g.Terminate(ctx, 0)
+//	gw, err := g.Open(ctx, spec)                 // spec is xspec.Parse("popen")
+//	ch, err := gw.RemoteExec(ctx, "add", []int{1, 2})
+//	err = ch.Receive(ctx, &sum)
+//
+// # Goroutines
+//
+// A group has none. A gateway has a few of its own and up to three for each open channel; all of
+// them end after Exit or Terminate, or when the agent ends, and Done tells when they have. A callback runs in a goroutine of its channel.
+// An agent has the same for its side, and one for each handler that runs.
+//
+// # Cancellation
+//
+// Each call that blocks takes a context first, prefers what has arrived to the context's end, and wakes at the latest one second
+// after its gateway is lost. A context bounds only its call: the life of a gateway ends with Exit or Terminate, that
+// of a channel with its handler's return or Close. A handler's context ends when its controller
+// closes the channel, says goodbye or is gone. An agent whose connection stays open although its controller has died, is
+// stopped or cannot be reached ends when its lease runs out; the controller gives up an agent in the same way.
+//
+// # Memory
+//
+// Of what a peer sends, a channel keeps no more than one window (Config.Window), a queue of 1 MiB and one item; then
+// the peer's Send blocks. A slow receiver delays no other channel. Limits are checked before memory is taken for
+// what they limit, and a peer that breaks the protocol loses its connection.
+//
+// # Limits
+//
+// Of the transports only popen is there. What an agent has started dies with it as far as the system
+// can tell whose it is: on Linux all of its session, on Windows its job, elsewhere its process group and what its
+// handlers end themselves. A controller that is stopped (Ctrl-Z) for longer than the lease loses its agents. The
+// end of a channel is read in order, after the items before it: a handler that never receives does not notice
+// that its channel was closed behind more than a window of items. On Windows the protocol stays on inherited handles that block.
+package gateway

@@ -1,0 +1,274 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// Config says how a group starts and keeps its agents. The zero value is usable; for durations and sizes zero
+// means the default that is documented, and negative switches off where that makes sense.
+type Config struct {
+	// Default is the spec of gateways that are opened with the empty spec. Zero means popen.
+	Default xspec.Spec
+	// Command starts an agent: program and arguments. It must call ServeStdio. Nil means this
+	// executable with the argument "agent".
+	Command []string
+	// Stderr gets what agents write to their standard error, as it comes, from one goroutine per gateway at
+	// the same time. Nil drops it; its end is kept for errors in any case.
+	Stderr io.Writer
+	// Logger gets remarks of the multiplexer at level debug. Nil drops them.
+	Logger *slog.Logger
+
+	// OpenTimeout bounds the start of an agent up to its answer. 0 means 60 s; negative is for ever.
+	OpenTimeout time.Duration
+	// Beat is how often agents hear from the controller. 0 means 5 s.
+	Beat time.Duration
+	// Lease is how long each side goes on without a sign of life from the other. 0 means 15 s; negative is for ever.
+	Lease time.Duration
+	// Grace is how long an agent gets to end after Exit, and its handlers in it, before it is killed. 0 means 5 s.
+	Grace time.Duration
+
+	// MaxItem is the size in bytes of the largest item, encoded. 0 means 16 MiB, which is also bounded below by 64 KiB and above by 1 GiB.
+	MaxItem int
+	// Window is how many bytes of one channel may be on the way unread. 0 means 4 MiB; at least 256 KiB, at most 256 MiB.
+	Window int
+	// MaxChannels is how many channels a peer may have open at once. 0 means 4096.
+	MaxChannels int
+}
+
+// withDefaults replaces zeros.
+func (c Config) withDefaults() Config {
+	c.OpenTimeout = cmp.Or(c.OpenTimeout, 60*time.Second)
+	c.Beat = cmp.Or(c.Beat, 5*time.Second)
+	c.Lease = cmp.Or(c.Lease, 15*time.Second)
+	c.Grace = cmp.Or(c.Grace, 5*time.Second)
+	c.MaxItem = max(minItemSize, min(maxItemSize, cmp.Or(c.MaxItem, 16<<20)))
+	c.Window = max(minWindow, min(maxWindow, cmp.Or(c.Window, 4<<20)))
+	c.MaxChannels = max(1, min(maxMaxChannels, cmp.Or(c.MaxChannels, 4096)))
+	return c
+}
+
+// Group is a set of gateways; it gives them ids and owns their end. NewGroup makes one. All methods may be called concurrently.
+//
+// A group has no goroutine of its own; each of its gateways has, until Terminate or Exit has ended it.
+type Group struct {
+	cfg  Config
+	dial dialer
+
+	mu       sync.Mutex // guards the fields below
+	ids      map[string]idState
+	nextID   int
+	order    []*Gateway        // the members, in the order in which Open returned them
+	leaving  map[*Gateway]bool // left the group, and their end is not complete
+	finished bool              // Terminate was called
+}
+
+// idState is what has become of an id. An id that is in the map is never allocated again.
+type idState int
+
+const (
+	idReserved idState = iota + 1 // by Allocate; Open may take it
+	idTaken
+)
+
+// NewGroup returns an empty group.
+func NewGroup(cfg Config) *Group { return newGroup(cfg, dial) }
+
+func newGroup(cfg Config, d dialer) *Group {
+	return &Group{
+		cfg: cfg.withDefaults(), dial: d,
+		ids: make(map[string]idState), leaving: make(map[*Gateway]bool),
+	}
+}
+
+// Allocate returns spec with an id of this group reserved for it: its own id, or the next of gw0, gw1 and so on.
+// The empty spec stands for Config.Default. The id is gone even when no gateway is ever opened with it. Errors: ErrIDTaken.
+func (g *Group) Allocate(spec xspec.Spec) (xspec.Spec, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	spec, err := g.withDefault(spec)
+	if err != nil {
+		return spec, err
+	}
+	if spec.ID != "" {
+		if g.ids[spec.ID] != 0 {
+			return spec, fmt.Errorf("allocate id %q: %w", spec.ID, ErrIDTaken)
+		}
+		g.ids[spec.ID] = idReserved
+		return spec, nil
+	}
+	id := g.freshID()
+	g.ids[id] = idReserved
+	return spec.WithID(id)
+}
+
+func (g *Group) withDefault(spec xspec.Spec) (xspec.Spec, error) {
+	if spec.String() != "" {
+		return spec, nil
+	}
+	if g.cfg.Default.String() != "" {
+		return g.cfg.Default, nil
+	}
+	return xspec.Parse("popen")
+}
+
+// freshID returns the next id that was never given. g.mu is held.
+func (g *Group) freshID() string {
+	for {
+		id := fmt.Sprintf("gw%d", g.nextID)
+		g.nextID++
+		if g.ids[id] == 0 {
+			return id
+		}
+	}
+}
+
+// take gives spec its id for good, before anything is started. It returns how to undo that.
+func (g *Group) take(spec xspec.Spec) (xspec.Spec, func(), error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	spec, err := g.withDefault(spec)
+	if err != nil {
+		return spec, nil, err
+	}
+	if !spec.HasTransport() {
+		return spec, nil, ErrNoTransport
+	}
+	if g.finished {
+		return spec, nil, errors.New("group is terminated")
+	}
+	if spec.ID == "" {
+		if spec, err = spec.WithID(g.freshID()); err != nil {
+			return spec, nil, err
+		}
+	} else if g.ids[spec.ID] == idTaken {
+		return spec, nil, fmt.Errorf("id %q: %w", spec.ID, ErrIDTaken)
+	}
+	g.ids[spec.ID] = idTaken
+	undo := func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.ids[spec.ID] = idReserved
+	}
+	return spec, undo, nil
+}
+
+// Open starts an agent as spec says and returns the connected gateway, a member of the group. The empty
+// spec stands for Config.Default. Open may be called many times at once. ctx bounds only the opening, as does
+// Config.OpenTimeout. Errors: ErrNoTransport and ErrIDTaken before anything is started; else what the transport or the
+// handshake met, with the agent's exit status and the end of its stderr; nothing is left running then.
+func (g *Group) Open(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
+	text := spec.String()
+	spec, undo, err := g.take(spec)
+	if err != nil {
+		return nil, fmt.Errorf("open gateway %q: %w", text, err)
+	}
+	if g.cfg.OpenTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, g.cfg.OpenTimeout)
+		defer cancel()
+	}
+	gw, err := g.start(ctx, spec)
+	if err != nil {
+		undo()
+		return nil, fmt.Errorf("open gateway %q: %w", spec, err)
+	}
+	g.mu.Lock()
+	if !g.finished {
+		g.order = append(g.order, gw)
+		g.mu.Unlock()
+		return gw, nil
+	}
+	g.leaving[gw] = true
+	g.mu.Unlock()
+	gw.Exit()
+	<-gw.Done()
+	return nil, fmt.Errorf("open gateway %q: group was terminated meanwhile", spec)
+}
+
+// Lookup returns the member with this id.
+func (g *Group) Lookup(id string) (*Gateway, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.IndexFunc(g.order, func(gw *Gateway) bool { return gw.ID() == id })
+	if i < 0 {
+		return nil, false
+	}
+	return g.order[i], true
+}
+
+// Len returns the number of members.
+func (g *Group) Len() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.order)
+}
+
+// Index returns the place of gw among the members, or -1.
+func (g *Group) Index(gw *Gateway) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Index(g.order, gw)
+}
+
+// At returns member i in the order in which they were opened. It panics when there is none.
+func (g *Group) At(i int) *Gateway {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.order[i]
+}
+
+// All returns the present members in the order in which they were opened. The group may change meanwhile.
+func (g *Group) All() iter.Seq[*Gateway] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Values(slices.Clone(g.order))
+}
+
+// RemoteExec runs the handler with this name in every member and returns their channels in the members' order.
+// When one cannot be reached, the channels opened before it are closed.
+func (g *Group) RemoteExec(ctx context.Context, name string, args any) (*MultiChannel, error) {
+	var channels []*Channel
+	for gw := range g.All() {
+		c, err := gw.RemoteExec(ctx, name, args)
+		if err != nil {
+			for _, c := range channels {
+				c.CloseWith(err) // never fails for a channel of our own
+			}
+			return nil, err
+		}
+		channels = append(channels, c)
+	}
+	return NewMultiChannel(channels...), nil
+}
+
+// remove takes gw out of the members until its end is complete.
+func (g *Group) remove(gw *Gateway) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i := slices.Index(g.order, gw); i >= 0 {
+		g.order = slices.Delete(g.order, i, i+1)
+		select {
+		case <-gw.donec:
+		default:
+			g.leaving[gw] = true
+		}
+	}
+}
+
+// reaped forgets a gateway whose end is complete.
+func (g *Group) reaped(gw *Gateway) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.leaving, gw)
+}

@@ -1,0 +1,181 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// startPopen starts the agent as a child process that talks over its standard input and output.
+//
+// The child is not tied to the life of the thread that starts it (Pdeathsig): when the controller dies the
+// kernel closes the pipe as surely as it would send that signal, and an agent that reads EOF can still end
+// what its handlers have started, which one that is killed cannot.
+func startPopen(_ context.Context, spec xspec.Spec, cfg Config) (*link, error) {
+	command := cfg.Command
+	if command == nil {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("start agent: find own executable: %w", err)
+		}
+		command = []string{self, "agent"}
+	}
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Env = os.Environ()
+	for _, v := range spec.Env {
+		cmd.Env = append(cmd.Env, v.Name+"="+v.Value)
+	}
+	setProcessAttributes(cmd)
+
+	var pipes pipeSet
+	defer pipes.closeTheirs()
+	stdin, err := pipes.toChild()
+	if err == nil {
+		cmd.Stdin = pipes.last()
+		var stdout *os.File
+		if stdout, err = pipes.fromChild(); err == nil {
+			cmd.Stdout = pipes.last()
+			var stderr *os.File
+			if stderr, err = pipes.fromChild(); err == nil {
+				cmd.Stderr = pipes.last()
+				return runPopen(cmd, &pipeConn{in: stdout, out: stdin}, stderr, cfg.Stderr, &pipes)
+			}
+		}
+	}
+	pipes.closeOurs()
+	return nil, fmt.Errorf("start agent: %w", err)
+}
+
+func runPopen(cmd *exec.Cmd, conn *pipeConn, stderr *os.File, copyTo io.Writer, pipes *pipeSet) (*link, error) {
+	if err := cmd.Start(); err != nil {
+		pipes.closeOurs()
+		return nil, fmt.Errorf("start agent: %w", err)
+	}
+	p := &popenProcess{cmd: cmd, errPipe: stderr, errDonec: make(chan struct{})}
+	if err := p.adopt(); err != nil {
+		cmd.Process.Kill()
+		cmd.Wait()
+		pipes.closeOurs()
+		return nil, fmt.Errorf("start agent: %w", err)
+	}
+	growPipe(conn.in)
+	growPipe(conn.out)
+	go p.readStderr(copyTo)
+	return &link{conn: conn, proc: p}, nil
+}
+
+// pipeSet keeps the ends of pipes so that none is left open.
+type pipeSet struct{ ours, theirs []*os.File }
+
+// toChild makes a pipe and returns the end to write to.
+func (s *pipeSet) toChild() (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	s.ours, s.theirs = append(s.ours, w), append(s.theirs, r)
+	return w, nil
+}
+
+// fromChild makes a pipe and returns the end to read from.
+func (s *pipeSet) fromChild() (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	s.ours, s.theirs = append(s.ours, r), append(s.theirs, w)
+	return r, nil
+}
+
+// last returns the child's end of the last pipe.
+func (s *pipeSet) last() *os.File { return s.theirs[len(s.theirs)-1] }
+
+func (s *pipeSet) closeOurs() {
+	for _, f := range s.ours {
+		f.Close()
+	}
+}
+
+func (s *pipeSet) closeTheirs() {
+	for _, f := range s.theirs {
+		f.Close()
+	}
+}
+
+// pipeConn is the connection over two pipes.
+type pipeConn struct{ in, out *os.File }
+
+func (c *pipeConn) Read(p []byte) (int, error)  { return c.in.Read(p) }
+func (c *pipeConn) Write(p []byte) (int, error) { return c.out.Write(p) }
+
+// Close closes both pipes. The agent reads EOF.
+func (c *pipeConn) Close() error {
+	return errors.Join(c.out.Close(), c.in.Close())
+}
+
+// popenProcess is the agent as a child process. It owns the goroutine that reads stderr, which wait joins.
+type popenProcess struct {
+	cmd      *exec.Cmd
+	errPipe  *os.File
+	errDonec chan struct{} // closed when stderr was read to its end
+	tail     tail
+	system   processHandle // what the operating system needs to end the tree
+
+	mu     sync.Mutex // guards reaped, and keeps it true while a signal is sent
+	reaped bool       // the process id may belong to somebody else
+}
+
+// stderrWait is how long the end of stderr may come after the end of the process and its tree: somebody who
+// has escaped the tree may hold the pipe.
+const stderrWait = 200 * time.Millisecond
+
+func (p *popenProcess) readStderr(copyTo io.Writer) {
+	defer close(p.errDonec)
+	defer p.errPipe.Close()
+	var w io.Writer = &p.tail
+	if copyTo != nil {
+		w = io.MultiWriter(&p.tail, copyTo)
+	}
+	io.Copy(w, p.errPipe) // how stderr ended is of no interest
+}
+
+func (p *popenProcess) wait() string {
+	err := p.reap()
+	late := time.NewTimer(stderrWait)
+	defer late.Stop()
+	select {
+	case <-p.errDonec:
+	case <-late.C:
+		p.errPipe.Close()
+		<-p.errDonec
+	}
+	if state := p.cmd.ProcessState; state != nil {
+		return state.String()
+	}
+	return err.Error()
+}
+
+func (p *popenProcess) stderr() string { return p.tail.String() }
+
+func (p *popenProcess) interrupt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		p.interruptTree()
+	}
+}
+
+func (p *popenProcess) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		p.endTree()
+	}
+}

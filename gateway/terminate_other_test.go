@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package gateway_test
+
+const sessionsAreFollowed = false

@@ -1,0 +1,162 @@
+//go:build unix
+
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+)
+
+func TestTerminateWithinItsTimeout(t *testing.T) { // conformance 42, 45
+	for _, handler := range []string{"block", "deaf"} {
+		t.Run(handler, func(t *testing.T) {
+			g := newGroup(t, config())
+			gw := openIn(t, g, "popen")
+			receive[any](t, remoteExec(t, gw, handler, nil))
+			start := time.Now()
+			if err := g.Terminate(t.Context(), time.Second); err != nil {
+				t.Error(err)
+			}
+			if d := time.Since(start); d > 2*time.Second {
+				t.Errorf("took %v", d)
+			}
+			if alive(gw.Info().Pid) || g.Len() != 0 {
+				t.Errorf("alive: %v, members: %d", alive(gw.Info().Pid), g.Len())
+			}
+		})
+	}
+}
+
+func TestTerminateEndsWithItsContext(t *testing.T) {
+	g := newGroup(t, config())
+	gw := openIn(t, g, "popen")
+	receive[int](t, remoteExec(t, gw, "deaf", nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	start := time.Now()
+	if err := g.Terminate(ctx, time.Hour); err != nil || time.Since(start) > 5*time.Second {
+		t.Errorf("%v after %v", err, time.Since(start))
+	}
+}
+
+func TestExitKillsTheDeaf(t *testing.T) { // conformance 44, 45
+	cfg := config()
+	cfg.Grace = 200 * time.Millisecond
+	gw := openIn(t, newGroup(t, cfg), "popen")
+	receive[int](t, remoteExec(t, gw, "deaf", nil))
+	start := time.Now()
+	gw.Exit()
+	if d := time.Since(start); d > 100*time.Millisecond {
+		t.Errorf("Exit blocked for %v", d)
+	}
+	<-gw.Done()
+	if alive(gw.Info().Pid) {
+		t.Error("the agent is alive")
+	}
+}
+
+func TestKilledAgent(t *testing.T) { // conformance 70
+	gw := open(t, "popen")
+	c := remoteExec(t, gw, "sleeper", nil)
+	grandchild := receive[int](t, c)
+	blocked := make(chan error, 2)
+	go func() { blocked <- c.Receive(context.Background(), new(int)) }()
+	go func() { blocked <- c.WaitClose(context.Background()) }()
+	start := time.Now()
+	if err := syscall.Kill(gw.Info().Pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		err := <-blocked
+		if lost, ok := errors.AsType[*gateway.LostError](err); !ok || !strings.Contains(lost.Status, "killed") {
+			t.Errorf("got %v", err)
+		}
+	}
+	if d := time.Since(start); d > time.Second {
+		t.Errorf("took %v", d)
+	}
+	<-gw.Done()
+	if sessionsAreFollowed {
+		awaitGone(t, grandchild, 2*time.Second)
+	} else {
+		syscall.Kill(-grandchild, syscall.SIGKILL)
+	}
+}
+
+func TestKilledAgentDoesNotWaitForReaders(t *testing.T) {
+	gw := open(t, "popen")
+	c := remoteExec(t, gw, "flood", 1000)
+	receive[[]byte](t, c)
+	syscall.Kill(gw.Info().Pid, syscall.SIGKILL)
+	<-gw.Done() // although nobody reads
+	for {
+		_, err := c.ReceiveItem(t.Context())
+		if err == nil {
+			continue
+		}
+		if _, ok := errors.AsType[*gateway.LostError](err); !ok {
+			t.Errorf("got %v", err)
+		}
+		break
+	}
+	wantEnd(t, c)
+}
+
+func TestControllerKilled(t *testing.T) { // conformance 47
+	cmd := exec.Command(os.Args[0], controllerRole)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for lines := bufio.NewScanner(out); lines.Scan() && lines.Text() != "ready"; {
+		pid, err := strconv.Atoi(lines.Text())
+		if err != nil {
+			t.Error(err)
+		}
+		pids = append(pids, pid)
+	}
+	if len(pids) != 4 {
+		t.Errorf("got %d pids", len(pids))
+	}
+	for _, pid := range pids {
+		if !alive(pid) {
+			t.Errorf("process %d is not there", pid)
+		}
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	for _, pid := range pids {
+		awaitGone(t, pid, 5*time.Second)
+	}
+}
+
+func TestLeftBehindProcessEndsWithItsAgent(t *testing.T) {
+	gw := open(t, "popen")
+	pid := receive[int](t, remoteExec(t, gw, "sleeper", nil))
+	gw.Exit()
+	<-gw.Done()
+	awaitGone(t, pid, 2*time.Second)
+}
+
+func TestNiceIsAdded(t *testing.T) { // conformance 30
+	here := open(t, "popen").Info().Niceness
+	gw := open(t, "popen//nice=5")
+	if got := gw.Info().Niceness; got != here+5 {
+		t.Errorf("niceness %d, want %d", got, here+5)
+	}
+}
