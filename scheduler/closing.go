@@ -1,0 +1,98 @@
+package scheduler
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+)
+
+// startPackage makes the start event of a package, once.
+func (c *controller) startPackage(p *pkg) {
+	if !p.start.IsZero() {
+		return
+	}
+	p.start = time.Now()
+	c.emit(c.event(test2json.Event{Time: p.start, Action: test2json.ActionStart, Package: p.shown}))
+}
+
+// close makes the last events of a package that ran, as `go test` and the binary would have made them had it run in one
+// process: PASS or FAIL, the coverage, the ok or FAIL line, and the terminal event.
+func (c *controller) close(p *pkg) {
+	p.state = pkgClosed
+	c.startPackage(p)
+	p.failed = p.failed || len(p.results) == 0
+	if p.failed {
+		c.failed++
+		if c.stopped == "" && !p.counted {
+			c.failures++
+		}
+	}
+	coverage := c.coverage(p)
+	for _, line := range p.closingLines(coverage) {
+		c.packageOutput(p, line)
+	}
+	elapsed := time.Since(p.start)
+	if p.ranWhole() {
+		elapsed = p.results[0].Wall
+	}
+	action := test2json.ActionPass
+	if p.failed {
+		action = test2json.ActionFail
+		c.packageOutput(p, fmt.Sprintf("FAIL\t%s\t%.3fs\n", p.shown, elapsed.Seconds()))
+	} else {
+		c.packageOutput(p, fmt.Sprintf("ok  \t%s\t%.3fs%s%s\n", p.shown, elapsed.Seconds(), tabbed(coverage), p.suffix()))
+	}
+	seconds := elapsed.Round(time.Millisecond).Seconds()
+	c.emit(c.event(test2json.Event{Time: time.Now(), Action: action, Package: p.shown, Elapsed: &seconds}))
+	p.ready, p.results, p.seenOutput = nil, nil, nil
+}
+
+// ranWhole reports whether one process ran all of the package: it has printed its closing lines itself.
+func (p *pkg) ranWhole() bool { return len(p.results) == 1 && p.units == 1 && p.whole }
+
+// closingLines are the lines that a binary ends with and that the processes of a split package have held back.
+func (p *pkg) closingLines(coverage string) []string {
+	if p.ranWhole() || len(p.results) == 0 {
+		return nil
+	}
+	var lines []string
+	verdict := ""
+	for _, r := range p.results {
+		if r.Verdict != "" && verdict != "FAIL" {
+			verdict = r.Verdict
+		}
+	}
+	if p.failed && verdict == "PASS" {
+		verdict = "FAIL"
+	}
+	if verdict != "" {
+		lines = append(lines, verdict+"\n")
+	}
+	if coverage != "" {
+		lines = append(lines, coverage+"\n")
+	}
+	return lines
+}
+
+// suffix is what the ok line ends with: of several processes, what all of them say.
+func (p *pkg) suffix() string {
+	suffix := p.results[0].Suffix
+	for _, r := range p.results[1:] {
+		if r.Suffix != suffix {
+			return ""
+		}
+	}
+	return suffix
+}
+
+func (c *controller) packageOutput(p *pkg, text string) {
+	c.emit(c.event(test2json.Event{Time: time.Now(), Action: test2json.ActionOutput, Package: p.shown, Output: text}))
+}
+
+func tabbed(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "\t" + s
+}

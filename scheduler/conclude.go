@@ -1,0 +1,204 @@
+package scheduler
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// jobEnd is how a job came to its end, from the process' result or from the loss of its agent.
+type jobEnd struct {
+	died    bool // in the middle: some item may have been running
+	failed  bool
+	how     string // "exit status 2", "signal: killed"
+	culprit string // the item that the process died of, or ""
+	retry   bool   // nothing of it counts: all items go back to pending
+}
+
+// conclude gives each item of n's job that has no verdict one, or sends it back to pending:
+//
+//   - the culprit of a process that died is a crash;
+//   - what had not ended or not begun when a process died in the middle runs again elsewhere. One item gets a
+//     verdict each time that happens, so it comes to an end;
+//   - what had not begun when the process ended in order, or before any test, is not run: `go test` says nothing about it
+//     either, and the package's verdict says the rest.
+func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
+	j, p := n.job, n.job.pkg
+	var out policy.Outcome
+	begun := len(j.items) > 0
+	progress := false
+	for _, i := range j.unit.Items {
+		progress = progress || p.verdicts[i] != ""
+	}
+	for _, i := range j.unit.Items {
+		name := p.names[i]
+		it := j.items[name]
+		switch {
+		case p.verdicts[i] != "":
+		case end.retry:
+			out.Requeue = append(out.Requeue, i)
+			continue
+		case end.died && (name == end.culprit) && !j.stopped:
+			c.crash(n, i, it, end.how)
+			progress = true
+		case it != nil && it.rounds > 0 && !it.open:
+			c.book(n, i, it) // fewer rounds than asked for, as after -failfast
+		case j.stopped:
+			c.flushOpen(n, it)
+			c.ledger.settle(p, i, NotRun, 0, n.id, c.stopped)
+		case end.died && begun:
+			out.Requeue = append(out.Requeue, i)
+			continue
+		case end.failed:
+			c.flushOpen(n, it)
+			c.ledger.settle(p, i, NotRun, 0, n.id, "the process ended before it: "+end.how)
+		default:
+			c.flushOpen(n, it)
+			c.ledger.settle(p, i, NotRun, 0, n.id, "its package's TestMain did not run it")
+		}
+		elapsed := time.Duration(0)
+		if it != nil {
+			elapsed = it.elapsed
+		}
+		out.Done = append(out.Done, policy.ItemTime{Item: i, Elapsed: elapsed})
+	}
+	if len(out.Requeue) > 0 && !progress && !end.retry {
+		c.blameFirst(n, &out, end)
+	}
+	return out
+}
+
+// blameFirst makes the first of the items that would go back a crash: something has to have a verdict, or a test that kills
+// every process that it is near to would run for ever.
+func (c *controller) blameFirst(n *node, out *policy.Outcome, end jobEnd) {
+	i := out.Requeue[0]
+	out.Requeue = out.Requeue[1:]
+	c.crash(n, i, n.job.items[n.job.pkg.names[i]], end.how)
+	out.Done = append(out.Done, policy.ItemTime{Item: i})
+}
+
+// flushOpen passes on what an item printed that will not end.
+func (c *controller) flushOpen(n *node, it *itemRun) {
+	if it != nil {
+		c.flush(n, it)
+	}
+}
+
+// crash settles an item that was running when its process or agent died: its output, a line that says what happened, and a fail event.
+func (c *controller) crash(n *node, i int, it *itemRun, how string) {
+	p := n.job.pkg
+	name := p.names[i]
+	now := time.Now()
+	c.ledger.settle(p, i, Crash, now.Sub(n.job.started), n.id, "")
+	c.fail(p)
+	if it == nil || !it.open && it.rounds == 0 {
+		c.emitFrom(n, test2json.Event{Time: now, Action: test2json.ActionRun, Package: p.shown, Test: name})
+	}
+	c.flushOpen(n, it)
+	elapsed := 0.0
+	if it != nil {
+		elapsed = it.elapsed.Seconds()
+	}
+	for _, e := range []test2json.Event{
+		{Action: test2json.ActionOutput, Output: fmt.Sprintf("xdist: %s crashed while running on %s: %s\n", name, n.id, how)},
+		{Action: test2json.ActionFail, Elapsed: &elapsed},
+	} {
+		e.Time, e.Package, e.Test = now, p.shown, name
+		c.emitFrom(n, e)
+	}
+}
+
+// handleDown takes the loss or the end of a gateway. What it ran is concluded as for a process that died, with the
+// gateway's error for a reason, and a replacement is opened while there is work and --max-worker-restart allows it.
+func (c *controller) handleDown(n *node, err error) {
+	delete(c.nodes, n.id)
+	n.finish()
+	n.target.nodes--
+	if err == nil && n.job != nil {
+		err = fmt.Errorf("the worker ended in the middle of a unit")
+	}
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+	}
+	c.emit(GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
+	if n.ready {
+		c.removeFromPolicy(n, reason)
+	} else if c.stopped == "" && c.opened <= len(c.cfg.Specs) {
+		// A gateway that has never worked is a mistake in its spec or on its host, which the user has to know.
+		c.fatal = fmt.Errorf("open gateway %s (%s): %w", n.id, n.spec, err)
+		c.stop(c.fatal.Error())
+		return
+	}
+	if c.stopped != "" {
+		return
+	}
+	if err != nil && !n.target.policy.Done() && c.restart < c.cfg.MaxWorkerRestart {
+		c.restart++
+		if err := c.replace(n); err != nil {
+			c.emit(Warning{fmt.Sprintf("replace gateway %s: %v", n.id, err)})
+		}
+	}
+	if n.target.nodes == 0 && !n.target.policy.Done() {
+		c.fatal = fmt.Errorf("no gateway is left to run the tests: the last one, %s, ended: %s", n.id, reason)
+		c.stop(c.fatal.Error())
+	}
+}
+
+// replace opens a gateway like n under a new id: ids are never used again.
+func (c *controller) replace(n *node) error {
+	fields := strings.Split(n.spec.String(), "//")
+	fields = slices.DeleteFunc(fields, func(f string) bool { return strings.HasPrefix(f, "id=") })
+	spec, err := xspec.Parse(strings.Join(fields, "//"))
+	if err != nil {
+		return err
+	}
+	if spec, err = c.cfg.Group.Allocate(spec); err != nil {
+		return err
+	}
+	c.open(spec, n.target)
+	return nil
+}
+
+// removeFromPolicy ends what n ran and takes n from its target's policy.
+func (c *controller) removeFromPolicy(n *node, reason string) {
+	j, id, books := n.job, policy.NodeID(n.id), n.target.policy
+	switch {
+	case j == nil:
+		books.RemoveNode(id, nil)
+	case len(j.items) == 0 && c.mayRetry(j):
+		c.release(n, func() { books.RemoveNode(id, nil) })
+	default:
+		culprit := ""
+		if it := j.items[j.latest]; it != nil && it.open && !it.parked {
+			culprit = j.latest
+		}
+		if !j.unit.Whole {
+			for _, e := range j.output {
+				c.emitFrom(n, e)
+			}
+		}
+		how := "its gateway ended: " + reason
+		j.pkg.failed = true
+		j.pkg.results = append(j.pkg.results, unit.Result{Failed: true, ExitCode: -1, Err: how})
+		outcome := c.conclude(n, jobEnd{died: true, failed: true, how: how, culprit: culprit})
+		c.release(n, func() { books.RemoveNode(id, &outcome) })
+	}
+}
+
+// mayRetry reports whether a unit whose agent died before any of its tests began may run once more. The second time
+// somebody has to be blamed.
+func (c *controller) mayRetry(j *job) bool {
+	for _, i := range j.unit.Items {
+		if j.pkg.attempts[i] > 1 {
+			return false
+		}
+	}
+	return len(j.unit.Items) > 0 || j.pkg.units <= 1
+}

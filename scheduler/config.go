@@ -1,0 +1,63 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// Dist is how tests are spread over the gateways.
+type Dist string
+
+// The modes of --dist.
+const (
+	DistLoad      Dist = "load"      // a package may run on several gateways at once
+	DistLoadScope Dist = "loadscope" // a package stays on one gateway, in one process
+	DistEach      Dist = "each"      // every gateway runs everything
+	DistNo        Dist = "no"        // one gateway, a package in one process
+)
+
+// Config of a run. Group, Specs, Source, Command and Reporter must be set; the zero value of every other field is its
+// documented default.
+type Config struct {
+	Group   *gateway.Group // empty; Run opens its gateways and terminates it
+	Specs   []xspec.Spec   // one per gateway
+	Source  Source
+	Command *gotest.Command
+
+	Dist             Dist // "" is load
+	RunID            string
+	RunDir           string        // private directory of the run, which the caller removes
+	Platform         string        // of the collection, for reports
+	MaxFail          int           // stop after so many failures; 0 is never
+	MaxWorkerRestart int           // how many gateways that died are replaced; 0 is four per gateway, negative none
+	TerminateTimeout time.Duration // for the gateways to end; 0 is 10 s
+	Reporter         Reporter
+	Warnings         []string   // for the reporter, from before the run
+	Started          RunStarted // what the first event says; Time and RunID are filled in
+}
+
+// Source lists and builds the packages of a run: it calls emit, from one goroutine at a time, with one gotest.Listed
+// first and then with what becomes of each package, and returns when there is no more to come. Cancelling ctx ends it soon.
+type Source func(ctx context.Context, emit func(gotest.BuildEvent)) error
+
+const (
+	restartsPerGateway      = 4
+	defaultTerminateTimeout = 10 * time.Second
+)
+
+func (c Config) withDefaults() Config {
+	if c.Dist == "" {
+		c.Dist = DistLoad
+	}
+	if c.MaxWorkerRestart == 0 {
+		c.MaxWorkerRestart = restartsPerGateway * len(c.Specs)
+	}
+	if c.TerminateTimeout == 0 {
+		c.TerminateTimeout = defaultTerminateTimeout
+	}
+	return c
+}

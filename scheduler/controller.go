@@ -1,0 +1,342 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/cover"
+	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// controller is the loop of one run. The goroutine that calls Run owns every field but inbox and loopDone.
+//
+// Other goroutines, all joined before Run returns: one for the Source, one per node. They know the loop by post alone.
+type controller struct {
+	cfg     Config
+	ledger  *ledger
+	pkgs    []*pkg
+	targets []*target
+	nodes   map[string]*node // those whose goroutine runs
+	opened  int              // nodes started so far
+	restart int              // nodes that were replaced
+
+	connect  func(context.Context, *node) (link, gateway.Info, error)
+	inbox    chan any      // never closed
+	loopDone chan struct{} // closed by Run when nobody reads inbox any more
+	wait     sync.WaitGroup
+
+	ctx       context.Context // of the nodes
+	endNodes  context.CancelCauseFunc
+	endSource context.CancelCauseFunc
+
+	start       time.Time
+	sourceDone  bool
+	stopped     string // why the run ends early, or ""
+	interrupted bool
+	failures    int
+	failed      int // packages
+	buildFailed int
+	fatal       error // ends the run: it is xdist's failure and not the suite's
+	reportErr   error // the first one of the reporter, or of -coverprofile
+
+	profile     *cover.Writer // -coverprofile, or nil
+	profileFile *os.File
+}
+
+// target is a set of nodes that share one policy: all of them, or one of them under --dist each.
+type target struct {
+	suffix string // of package names in events
+	policy *policy.Policy
+	pkgs   map[string]*pkg // by import path
+	nodes  int             // that may still take work
+}
+
+// sourceEvent and sourceDone come from the Source's goroutine.
+type (
+	sourceEvent struct{ gotest.BuildEvent }
+	sourceDone  struct{ err error }
+)
+
+// Run runs the suite that cfg.Source lists and returns its account. Cancelling ctx interrupts the run: what runs is ended,
+// everything that has no verdict is counted as not run, and the reports are completed. A second signal is the caller's
+// business, who may end the process at any time: agents follow their controller.
+//
+// The error says that xdist itself failed (no gateway could be opened, the go command is missing, a report could not
+// be written); failing tests are in the Summary only.
+func Run(ctx context.Context, cfg Config) (Summary, error) {
+	c := newController(cfg)
+	c.connect = c.connectGateway
+	return c.run(ctx)
+}
+
+func newController(cfg Config) *controller {
+	return &controller{
+		cfg:      cfg.withDefaults(),
+		ledger:   newLedger(),
+		nodes:    make(map[string]*node),
+		inbox:    make(chan any),
+		loopDone: make(chan struct{}),
+		start:    time.Now(),
+	}
+}
+
+func (c *controller) run(ctx context.Context) (Summary, error) {
+	cfg := c.cfg
+	// Not ctx itself: an interrupted run still hears what its nodes have to say.
+	base := context.WithoutCancel(ctx)
+	c.ctx, c.endNodes = context.WithCancelCause(base)
+	sourceCtx, endSource := context.WithCancelCause(base)
+	c.endSource = endSource
+
+	specs, err := c.allocate()
+	if err != nil {
+		return Summary{}, err
+	}
+	if err := c.openProfile(); err != nil {
+		return Summary{}, err
+	}
+	started := cfg.Started
+	started.Time, started.RunID, started.Dist = c.start, cfg.RunID, string(cfg.Dist)
+	for _, s := range cfg.Specs {
+		started.Specs = append(started.Specs, s.String())
+	}
+	c.emit(started)
+
+	for _, w := range cfg.Warnings {
+		c.emit(Warning{w})
+	}
+	c.wait.Go(func() {
+		err := cfg.Source(sourceCtx, func(e gotest.BuildEvent) { c.post(sourceEvent{e}) })
+		c.post(sourceDone{err})
+	})
+	c.makeTargets(specs)
+	c.loop(ctx)
+	return c.finish()
+}
+
+// allocate gives every spec its id, so that two that want the same one are an error before anything has started.
+func (c *controller) allocate() ([]xspec.Spec, error) {
+	specs := c.cfg.Specs
+	if c.cfg.Dist == DistNo {
+		specs = specs[:1]
+	}
+	allocated := make([]xspec.Spec, len(specs))
+	for i, s := range specs {
+		var err error
+		if allocated[i], err = c.cfg.Group.Allocate(s); err != nil {
+			return nil, fmt.Errorf("open gateway %s: %w", s, err)
+		}
+	}
+	return allocated, nil
+}
+
+// makeTargets opens the gateways, which takes its time in their own goroutines.
+func (c *controller) makeTargets(specs []xspec.Spec) {
+	mode := policy.Load
+	if c.cfg.Dist != DistLoad {
+		mode = policy.LoadScope
+	}
+	var shared *target
+	for _, spec := range specs {
+		t := shared
+		if t == nil {
+			t = &target{policy: policy.New(policy.Config{Mode: mode}), pkgs: make(map[string]*pkg)}
+			c.targets = append(c.targets, t)
+			if c.cfg.Dist != DistEach {
+				shared = t
+			}
+		}
+		n := c.open(spec, t)
+		if c.cfg.Dist == DistEach {
+			t.suffix = " [" + n.id + "]"
+		}
+	}
+}
+
+// open starts a node for spec, which has its id.
+func (c *controller) open(spec xspec.Spec, t *target) *node {
+	ctx, finish := context.WithCancel(c.ctx)
+	n := &node{id: spec.ID, spec: spec, target: t, finish: finish, assignments: make(chan assignment, 2)}
+	c.nodes[n.id] = n
+	c.opened++
+	t.nodes++
+	c.wait.Go(func() { c.serve(ctx, n) })
+	return n
+}
+
+// post gives the loop a message, or drops it when the run is over.
+func (c *controller) post(m any) {
+	select {
+	case c.inbox <- m:
+	case <-c.loopDone:
+	}
+}
+
+// loop handles messages until every item has its verdict and every package is closed.
+func (c *controller) loop(ctx context.Context) {
+	done := ctx.Done()
+	var patience <-chan time.Time // set when the run is stopped
+	for !c.over() {
+		select {
+		case m := <-c.inbox:
+			c.handle(m)
+		case <-done:
+			done = nil
+			c.interrupted = true
+			c.stop("interrupted")
+		case <-patience:
+			c.endNodes(errors.New("its unit did not end in time"))
+		}
+		if c.stopped != "" && patience == nil {
+			patience = time.After(c.cfg.TerminateTimeout)
+		}
+		c.dispatch()
+	}
+}
+
+func (c *controller) handle(m any) {
+	switch m := m.(type) {
+	case sourceEvent:
+		c.handleSource(m.BuildEvent)
+	case sourceDone:
+		c.handleSourceDone(m.err)
+	case nodeUp:
+		m.node.ready = true
+		c.emit(GatewayUp{Time: time.Now(), Gateway: m.id, Spec: m.spec.String(), Hostname: m.info.Hostname,
+			Platform: m.info.GOOS + "/" + m.info.GOARCH, Pid: m.info.Pid})
+		m.target.policy.AddNode(policy.NodeID(m.id), m.info.Hostname)
+	case nodeReport:
+		c.handleReport(m.node, m.report)
+	case nodeDown:
+		c.handleDown(m.node, m.err)
+	default:
+		panic(fmt.Sprintf("BUG: controller got a %T", m))
+	}
+}
+
+// over reports whether the loop has nothing to wait for.
+func (c *controller) over() bool {
+	if !c.sourceDone {
+		return false
+	}
+	for _, n := range c.nodes {
+		if n.job != nil {
+			return false
+		}
+	}
+	for _, p := range c.pkgs {
+		if p.state != pkgClosed {
+			return false
+		}
+	}
+	return true
+}
+
+// dispatch gives every node without a unit something to do.
+func (c *controller) dispatch() {
+	if c.stopped != "" {
+		return
+	}
+	for _, n := range c.nodes {
+		if !n.ready || n.job != nil {
+			continue
+		}
+		if u, ok := n.target.policy.Next(policy.NodeID(n.id)); ok {
+			c.assign(n, u)
+		}
+	}
+}
+
+// stop ends the run early: nothing more is given out, what runs is ended, what is left is not run.
+func (c *controller) stop(reason string) {
+	if c.stopped != "" {
+		return
+	}
+	c.stopped = reason
+	c.endSource(errors.New(reason))
+	for _, t := range c.targets {
+		t.policy.Revoke()
+	}
+	for _, n := range c.nodes {
+		if n.job != nil && n.ready {
+			n.job.stopped = true
+			n.assignments <- assignment{Stop: true} // has room: an order and a stop
+		}
+	}
+	c.abandon(reason)
+}
+
+// abandon gives up what no node will run: every item of a package that has no unit in flight.
+func (c *controller) abandon(reason string) {
+	for _, p := range c.pkgs {
+		if p.state == pkgClosed || p.running > 0 {
+			continue
+		}
+		c.settleRest(p, reason)
+		c.close(p)
+	}
+}
+
+// settleRest books every item of p that has no verdict as not run.
+func (c *controller) settleRest(p *pkg, reason string) {
+	for i, v := range p.verdicts {
+		if v == "" {
+			c.ledger.settle(p, i, NotRun, 0, "", reason)
+		}
+	}
+}
+
+// finish ends the nodes, makes the account and the last event.
+func (c *controller) finish() (Summary, error) {
+	for _, n := range c.nodes {
+		if n.ready {
+			close(n.assignments)
+		} else {
+			n.finish()
+		}
+	}
+	close(c.loopDone)
+	c.endSource(errors.New("the run is over"))
+	termErr := c.cfg.Group.Terminate(context.WithoutCancel(c.ctx), c.cfg.TerminateTimeout)
+	c.endNodes(errors.New("the run is over"))
+	c.wait.Wait()
+
+	s := Summary{
+		Collected:   c.ledger.collected,
+		Counts:      c.ledger.counts,
+		NotRun:      c.ledger.notRun,
+		Durations:   c.ledger.durations,
+		Failed:      c.failed,
+		BuildFailed: c.buildFailed,
+		Interrupted: c.interrupted,
+		Stopped:     c.stopped,
+		Unbalanced:  c.ledger.check(c.pkgs),
+	}
+	if termErr != nil {
+		c.emit(Warning{"end the gateways: " + termErr.Error()})
+	}
+	now := time.Now()
+	c.emit(RunEnded{Time: now, Elapsed: now.Sub(c.start), Summary: s})
+	c.reportFault(c.closeProfile())
+	c.reportFault(c.cfg.Reporter.Close())
+	return s, errors.Join(c.fatal, c.reportErr)
+}
+
+// emit hands an event to the reporter.
+func (c *controller) emit(e Event) {
+	c.reportFault(c.cfg.Reporter.Handle(e))
+}
+
+// reportFault keeps the first error of a report: one that is not whole must not pass for a green one.
+func (c *controller) reportFault(err error) {
+	if c.reportErr == nil {
+		c.reportErr = err
+	}
+}

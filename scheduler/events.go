@@ -1,0 +1,147 @@
+package scheduler
+
+import (
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+)
+
+// Event is one step of a run. The controller makes them in one linear order and hands each to the Reporter
+// from one goroutine. The concrete types are the structs of this file.
+type Event interface{ event() }
+
+// RunStarted is the first event of every run.
+type RunStarted struct {
+	Time     time.Time
+	RunID    string   // XDIST_TESTRUNUID
+	Dist     string   // load, loadscope, each, no
+	Specs    []string // one per gateway, in order
+	Command  []string // the packages and go test flags as the user gave them
+	Workdir  string
+	Hostname string
+}
+
+// Collected says how much there is to do on one platform. Items counts test ids.
+type Collected struct {
+	Platform string // "linux/amd64"
+	Packages int
+	Items    int
+}
+
+// GatewayUp says that a gateway answered and takes work.
+type GatewayUp struct {
+	Time     time.Time
+	Gateway  string // id: gw0
+	Spec     string
+	Hostname string
+	Platform string
+	Pid      int
+}
+
+// GatewayDown says that a gateway ended. Reason is empty for an orderly end.
+type GatewayDown struct {
+	Time    time.Time
+	Gateway string
+	Reason  string
+}
+
+// UnitStarted says that a gateway was given a unit.
+type UnitStarted struct {
+	Time    time.Time
+	Gateway string
+	Package string
+	Items   int // 0 for a package without tests
+}
+
+// UnitEnded says that the unit which this gateway ran is over, in whatever way.
+type UnitEnded struct {
+	Time    time.Time
+	Gateway string
+	Package string
+}
+
+// Test is one event of the merged `go test -json` stream. Each package has exactly one start and one
+// terminal event in it, each attempt of a test one run and one terminal event; a package whose build failed has
+// build-output and build-fail events (no Package, an ImportPath) before its start.
+//
+// With Dist "each" Package carries the gateway: `example.com/m/p [gw1]`.
+type Test struct {
+	test2json.Event
+	Gateway string // "" for events that cmd/go or the controller made
+	Attempt int    // 1 for the first run of an item on this run
+	Done    int    // items that have a verdict so far, this event included
+	Total   int    // items collected
+}
+
+// Stderr is text for the user's standard error that belongs to no package: what the go command wrote there.
+type Stderr struct{ Text string }
+
+// Warning is something the user should know and that changes no verdict, one line without a newline.
+type Warning struct{ Text string }
+
+// RunEnded is the last event of every run.
+type RunEnded struct {
+	Time    time.Time
+	Elapsed time.Duration
+	Summary Summary
+}
+
+func (RunStarted) event()  {}
+func (Collected) event()   {}
+func (GatewayUp) event()   {}
+func (GatewayDown) event() {}
+func (UnitStarted) event() {}
+func (UnitEnded) event()   {}
+func (Test) event()        {}
+func (Stderr) event()      {}
+func (Warning) event()     {}
+func (RunEnded) event()    {}
+
+// Verdict is what became of one collected item.
+type Verdict string
+
+// The verdicts. Every collected item has exactly one at the end of a run.
+const (
+	Pass   Verdict = "pass"
+	Fail   Verdict = "fail"
+	Skip   Verdict = "skip"
+	Crash  Verdict = "crash"   // its process or its agent died while it ran
+	NotRun Verdict = "not-run" // with a reason in Summary.NotRun
+)
+
+// Summary is the account of a run.
+type Summary struct {
+	Collected   int
+	Counts      map[Verdict]int
+	NotRun      []NotRunItem  // every item without a run, with its reason
+	Failed      int           // packages that failed, build failures excluded
+	BuildFailed int           // packages that did not build, vet failures and setup failures included
+	Interrupted bool          // by a signal
+	Stopped     string        // why the run ended early (--maxfail …), or ""
+	Coverage    string        // total coverage line, or ""
+	Unbalanced  string        // what does not add up, or "": the accounting is broken
+	Durations   []ItemSeconds // every item that ran, in the order of completion
+}
+
+// NotRunItem is an item without a verdict of its own.
+type NotRunItem struct {
+	ID     string // importpath::TestName
+	Reason string
+}
+
+// ItemSeconds is how long one item took.
+type ItemSeconds struct {
+	ID      string
+	Gateway string
+	Elapsed time.Duration
+	Verdict Verdict
+}
+
+// Reporter receives the events of a run, all from one goroutine. An error from Handle stops nothing: the
+// controller keeps the first one and returns it at the end of the run, because a report that
+// could not be written must not pass for a green one.
+type Reporter interface {
+	Handle(Event) error
+	// Close is called once, after RunEnded.
+	Close() error
+}

@@ -1,0 +1,88 @@
+package scheduler
+
+import (
+	"fmt"
+	"time"
+)
+
+// ledger is the account of a run: every collected item gets exactly one verdict. The controller's loop owns it.
+type ledger struct {
+	collected int
+	counts    map[Verdict]int
+	notRun    []NotRunItem
+	durations []ItemSeconds
+	faults    []string // what does not add up
+}
+
+func newLedger() *ledger { return &ledger{counts: make(map[Verdict]int)} }
+
+// done is the number of items that have a verdict.
+func (l *ledger) done() int {
+	n := 0
+	for _, c := range l.counts {
+		n += c
+	}
+	return n
+}
+
+// collect adds the items of a package to what has to be accounted for.
+func (l *ledger) collect(n int) { l.collected += n }
+
+// settle books a verdict for item i of p. A second verdict for one item is a fault: it is kept and reported,
+// because a run whose sum is wrong must not end green.
+func (l *ledger) settle(p *pkg, i int, v Verdict, elapsed time.Duration, gateway, reason string) {
+	id := p.id(i)
+	if had := p.verdicts[i]; had != "" {
+		l.faults = append(l.faults, fmt.Sprintf("%s has two verdicts, %s and %s", id, had, v))
+		return
+	}
+	p.verdicts[i] = v
+	p.open--
+	l.counts[v]++
+	if v == NotRun {
+		l.notRun = append(l.notRun, NotRunItem{ID: id, Reason: reason})
+		return
+	}
+	l.durations = append(l.durations, ItemSeconds{ID: id, Gateway: gateway, Elapsed: elapsed, Verdict: v})
+}
+
+// worsen replaces the verdict of an item that has run.
+func (l *ledger) worsen(p *pkg, i int, v Verdict) {
+	l.counts[p.verdicts[i]]--
+	l.counts[v]++
+	p.verdicts[i] = v
+	for k := range l.durations {
+		if l.durations[k].ID == p.id(i) {
+			l.durations[k].Verdict = v
+		}
+	}
+}
+
+// check compares the books with the packages themselves and returns what does not add up, or "".
+func (l *ledger) check(pkgs []*pkg) string {
+	open := 0
+	for _, p := range pkgs {
+		for i, v := range p.verdicts {
+			if v == "" {
+				open++
+				l.faults = append(l.faults, p.id(i)+" has no verdict")
+			}
+		}
+	}
+	if sum := l.done(); sum+open != l.collected {
+		l.faults = append(l.faults, fmt.Sprintf("%d items collected, %d verdicts", l.collected, sum))
+	}
+	if len(l.faults) == 0 {
+		return ""
+	}
+	const shown = 10
+	text := l.faults[0]
+	for i, f := range l.faults[1:] {
+		if i == shown {
+			text += fmt.Sprintf("; and %d more", len(l.faults)-1-shown)
+			break
+		}
+		text += "; " + f
+	}
+	return text
+}

@@ -1,0 +1,42 @@
+package scheduler
+
+import (
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
+)
+
+// WorkerHandler is the name under which an agent offers Work.
+const WorkerHandler = "xdist/worker"
+
+// workerArgs starts a worker.
+type workerArgs struct {
+	Env []string `cbor:"1,keyasint,omitempty"` // replaces or adds to the agent's own environment
+}
+
+// assignment is what the controller sends to a worker. Exactly one field is set.
+type assignment struct {
+	Run  *order `cbor:"1,keyasint,omitempty"`
+	Stop bool   `cbor:"2,keyasint,omitempty"` // end the unit that runs now, whose report comes as always; no other follows
+}
+
+// order is a unit to run. A worker has at most one at a time.
+type order struct {
+	Package      string        `cbor:"1,keyasint"`
+	Binary       string        `cbor:"2,keyasint"` // path on the worker's host
+	Args         []string      `cbor:"3,keyasint"`
+	Exec         []string      `cbor:"4,keyasint,omitempty"`
+	Dir          string        `cbor:"5,keyasint"`
+	Env          []string      `cbor:"6,keyasint,omitempty"` // replaces or adds to the worker's environment
+	Names        []string      `cbor:"7,keyasint"`           // null is the whole package
+	Timeout      time.Duration `cbor:"8,keyasint"`
+	CoverProfile bool          `cbor:"9,keyasint,omitempty"`
+	CoverMeta    string        `cbor:"10,keyasint,omitempty"`
+}
+
+// report is what a worker sends: events of the unit that runs, in order, and at its end the result.
+type report struct {
+	Events []test2json.Event `cbor:"1,keyasint,omitempty"`
+	Result *unit.Result      `cbor:"2,keyasint,omitempty"`
+}

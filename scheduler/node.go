@@ -1,0 +1,168 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// node is the controller's record of one worker. The loop owns it but for assignments, which goes to the node's goroutine.
+type node struct {
+	id     string // of the gateway
+	spec   xspec.Spec
+	target *target
+	ready  bool               // the worker answered
+	job    *job               // the unit it runs, or nil
+	finish context.CancelFunc // ends the node's goroutine and so its gateway
+
+	assignments chan assignment // holds an order and a stop at most; closed by the loop: the worker is to end
+}
+
+// job is a unit that a node runs.
+type job struct {
+	pkg     *pkg
+	unit    policy.Unit
+	started time.Time
+	alone   bool // no other unit of its package ran at any time while it did
+	stopped bool // it was told to end
+
+	items  map[string]*itemRun // by top-level test, items that have begun
+	latest string              // the item that began last and is not parked
+	output []test2json.Event   // package-level output of a unit that is not the whole package
+}
+
+// itemRun is what has come of one item in a job.
+type itemRun struct {
+	events   []test2json.Event // held until the item has ended, so that a run that dies with its process leaves no trace
+	bytes    int
+	streamed bool // events were too many to be held
+	rounds   int  // terminal events so far: -count times -cpu makes several
+	failed   bool
+	skipped  bool
+	open     bool // it has begun a round and not ended it
+	parked   bool // it waits for other parallel tests
+	elapsed  time.Duration
+}
+
+// What a node's goroutine posts to the loop.
+type (
+	nodeUp struct {
+		*node
+		info gateway.Info
+	}
+	nodeReport struct {
+		*node
+		report report
+	}
+	// nodeDown is the last message of a node. err is nil after an orderly end.
+	nodeDown struct {
+		*node
+		err error
+	}
+)
+
+// serve is the node's goroutine: it opens the gateway, starts the worker, sends what the loop assigns, and posts what
+// comes back. It ends when the worker has, and posts nodeDown then.
+func (c *controller) serve(ctx context.Context, n *node) {
+	c.post(nodeDown{n, c.converse(ctx, n)})
+}
+
+func (c *controller) converse(ctx context.Context, n *node) error {
+	link, info, err := c.connect(ctx, n)
+	if err != nil {
+		return err
+	}
+	defer link.exit()
+	c.post(nodeUp{n, info})
+
+	senderc := make(chan error, 1)
+	go func() { senderc <- sendAll(ctx, link, n.assignments) }()
+	err = c.receiveAll(ctx, n, link)
+	n.finish() // a sender that still waits for the loop
+	if sendErr := <-senderc; err == nil && !errors.Is(sendErr, context.Canceled) {
+		err = sendErr
+	}
+	return err
+}
+
+// link is the connection to one worker. send and receive are each used by one goroutine.
+type link interface {
+	send(context.Context, assignment) error
+	receive(context.Context) (report, error) // io.EOF when the worker has ended in order
+	closeSend() error                        // no more assignments: the worker is to end
+	exit()                                   // ends the connection, whatever its state; does not block
+}
+
+// gatewayLink is a worker in an agent.
+type gatewayLink struct {
+	gw *gateway.Gateway
+	ch *gateway.Channel
+}
+
+func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway.Info, error) {
+	gw, err := c.cfg.Group.Open(ctx, n.spec)
+	if err != nil {
+		return nil, gateway.Info{}, err
+	}
+	ch, err := gw.RemoteExec(ctx, WorkerHandler, workerArgs{Env: c.workerEnv(n)})
+	if err != nil {
+		gw.Exit()
+		return nil, gateway.Info{}, err
+	}
+	return gatewayLink{gw, ch}, gw.Info(), nil
+}
+
+func (l gatewayLink) send(ctx context.Context, a assignment) error { return l.ch.Send(ctx, a) }
+func (l gatewayLink) closeSend() error                             { return l.ch.CloseSend() }
+func (l gatewayLink) exit()                                        { l.gw.Exit() }
+
+func (l gatewayLink) receive(ctx context.Context) (r report, err error) {
+	err = l.ch.Receive(ctx, &r)
+	return r, err
+}
+
+func sendAll(ctx context.Context, l link, assignments <-chan assignment) error {
+	for {
+		select {
+		case a, ok := <-assignments:
+			if !ok {
+				return l.closeSend()
+			}
+			if err := l.send(ctx, a); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// receiveAll posts every report until the worker ends its side.
+func (c *controller) receiveAll(ctx context.Context, n *node, l link) error {
+	for {
+		r, err := l.receive(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		c.post(nodeReport{n, r})
+	}
+}
+
+// workerEnv is what tests see of the run.
+func (c *controller) workerEnv(n *node) []string {
+	return []string{
+		"XDIST_WORKER=" + n.id,
+		fmt.Sprintf("XDIST_WORKER_COUNT=%d", len(c.cfg.Specs)),
+		"XDIST_TESTRUNUID=" + c.cfg.RunID,
+	}
+}

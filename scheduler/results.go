@@ -1,0 +1,236 @@
+package scheduler
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/policy"
+)
+
+// heldBytes is how much output of one item the controller holds until the item has ended; beyond that its events
+// are passed on as they come. Large enough for every ordinary test, small enough for a hundred gateways.
+const heldBytes = 1 << 20
+
+// assign gives n a unit.
+func (c *controller) assign(n *node, u policy.Unit) {
+	p := c.pkgs[u.Package]
+	j := &job{pkg: p, unit: u, started: time.Now(), alone: p.running == 0, items: make(map[string]*itemRun)}
+	n.job = j
+	for _, other := range c.nodes {
+		if other.job != nil && other.job.pkg == p && other != n {
+			other.job.alone = false
+		}
+	}
+	p.running++
+	p.units++
+	for _, i := range u.Items {
+		p.attempts[i]++
+	}
+	c.startPackage(p)
+	var names []string
+	if !u.Whole {
+		names = make([]string, len(u.Items))
+		for k, i := range u.Items {
+			names[k] = p.names[i]
+		}
+	}
+	cmd, r := c.cfg.Command, p.ready
+	n.assignments <- assignment{Run: &order{ // has room: an order and a stop
+		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: r.Env, Names: names,
+		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta,
+	}}
+	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items)})
+}
+
+// handleReport takes the events of a unit as they come, and its end.
+func (c *controller) handleReport(n *node, r report) {
+	for _, e := range r.Events {
+		c.handleEvent(n, e)
+	}
+	if r.Result != nil {
+		c.handleResult(n, *r.Result)
+	}
+}
+
+func (c *controller) handleEvent(n *node, e test2json.Event) {
+	j := n.job
+	e.Package = j.pkg.shown
+	if e.Test == "" {
+		if j.unit.Whole {
+			c.emitFrom(n, e)
+		} else {
+			j.output = append(j.output, e)
+		}
+		return
+	}
+	name := topLevel(e.Test)
+	it := j.items[name]
+	if it == nil {
+		it = new(itemRun)
+		j.items[name] = it
+	}
+	it.events = append(it.events, e)
+	it.bytes += len(e.Output)
+	if it.bytes > heldBytes {
+		it.streamed = true
+	}
+	if e.Test == name {
+		c.itemEvent(n, name, it, e)
+	}
+	if it.streamed || !it.open {
+		c.flush(n, it)
+	}
+}
+
+// itemEvent follows an item through its rounds.
+func (c *controller) itemEvent(n *node, name string, it *itemRun, e test2json.Event) {
+	switch e.Action {
+	case test2json.ActionRun:
+		it.open, it.parked = true, false
+		n.job.latest = name
+	case test2json.ActionPause:
+		it.parked = true
+	case test2json.ActionCont:
+		it.parked = false
+		n.job.latest = name
+	case test2json.ActionPass, test2json.ActionFail, test2json.ActionSkip:
+		it.open = false
+		it.rounds++
+		it.failed = it.failed || e.Action == test2json.ActionFail
+		it.skipped = e.Action == test2json.ActionSkip
+		if e.Elapsed != nil {
+			it.elapsed += time.Duration(*e.Elapsed * float64(time.Second))
+		}
+		if i, ok := n.job.pkg.index[name]; ok && it.rounds >= c.rounds() {
+			c.book(n, i, it)
+		}
+	}
+}
+
+// book settles an item by its own events. The verdict counts before the event that shows it. A round more than was
+// asked for, of a TestMain that runs its tests twice, can make the verdict worse and not better.
+func (c *controller) book(n *node, i int, it *itemRun) {
+	p := n.job.pkg
+	v := Pass
+	switch {
+	case it.failed:
+		v = Fail
+	case it.skipped:
+		v = Skip
+	}
+	switch had := p.verdicts[i]; {
+	case had == "":
+		c.ledger.settle(p, i, v, it.elapsed, n.id, "")
+	case v == Fail && had != Fail && had != Crash:
+		c.ledger.worsen(p, i, Fail)
+	default:
+		return
+	}
+	if v == Fail {
+		c.fail(p)
+	}
+}
+
+// rounds is how often one process runs each test.
+func (c *controller) rounds() int { return c.cfg.Command.Count * c.cfg.Command.CPUs }
+
+// fail counts a failure, which may be the one too many.
+func (c *controller) fail(p *pkg) {
+	p.failed, p.counted = true, true
+	c.failures++
+}
+
+func (c *controller) checkMaxFail() {
+	if max := c.cfg.MaxFail; max > 0 && c.failures >= max {
+		c.stop(fmt.Sprintf("stopped after %d failures", c.failures))
+	}
+}
+
+// flush passes an item's held events on.
+func (c *controller) flush(n *node, it *itemRun) {
+	for _, e := range it.events {
+		c.emitFrom(n, e)
+	}
+	it.events = nil
+}
+
+// emitFrom hands an event that came from n to the reporters.
+func (c *controller) emitFrom(n *node, e test2json.Event) {
+	t := c.event(e)
+	t.Gateway = n.id
+	if i, ok := n.job.pkg.index[topLevel(e.Test)]; ok {
+		t.Attempt = n.job.pkg.attempts[i]
+	}
+	c.emit(t)
+}
+
+// handleResult ends a unit: every item of it has a verdict now or goes back to pending.
+func (c *controller) handleResult(n *node, r unit.Result) {
+	j, p := n.job, n.job.pkg
+	end := jobEnd{died: r.Failed && r.Verdict == "", failed: r.Failed, how: howItEnded(r), culprit: r.Culprit}
+	if r.Failed && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && !j.alone {
+		// It got nowhere while another process of its package ran: the price of splitting, not a verdict.
+		c.serialize(p, end.how)
+		end.retry = true
+	} else {
+		if !j.unit.Whole && p.firstSeen(j.output) {
+			for _, e := range j.output {
+				c.emitFrom(n, e)
+			}
+		}
+		p.results = append(p.results, r)
+		p.failed = p.failed || r.Failed
+		p.whole = j.unit.Whole
+	}
+	outcome := c.conclude(n, end)
+	outcome.Overhead = r.Wall
+	for _, d := range outcome.Done {
+		outcome.Overhead -= d.Elapsed
+	}
+	outcome.Overhead = max(outcome.Overhead, 0)
+	c.release(n, func() { p.target.policy.Finish(policy.NodeID(n.id), outcome) })
+}
+
+// serialize makes p run one process at a time, because two of them get into each other's way.
+func (c *controller) serialize(p *pkg, how string) {
+	if p.disturbed {
+		return
+	}
+	p.disturbed = true
+	p.target.policy.Serialize(p.num)
+	c.emit(Warning{fmt.Sprintf("%s: two of its processes cannot run at once (%s); running them one at a time", p.shown, how)})
+}
+
+// howItEnded puts the end of a process in words, as os/exec does.
+func howItEnded(r unit.Result) string {
+	switch {
+	case r.Err != "":
+		return r.Err
+	case r.TimedOut:
+		return "timed out"
+	case r.Signal != "":
+		return "signal: " + r.Signal
+	}
+	return fmt.Sprintf("exit status %d", r.ExitCode)
+}
+
+// release ends n's job and closes the package when it was the last. inBooks makes the policy's entry.
+func (c *controller) release(n *node, inBooks func()) {
+	j, p := n.job, n.job.pkg
+	n.job = nil
+	p.running--
+	c.emit(UnitEnded{Time: time.Now(), Gateway: n.id, Package: p.shown})
+	inBooks()
+	if c.stopped != "" || j.stopped {
+		p.target.policy.Drop(p.num)
+		if p.running == 0 {
+			c.settleRest(p, c.stopped)
+		}
+	}
+	if p.settled() {
+		c.close(p)
+	}
+	c.checkMaxFail()
+}

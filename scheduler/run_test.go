@@ -1,0 +1,299 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest"
+)
+
+func TestRun(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		packages map[string][]string
+		change   func(*world)
+		want     map[Verdict]int
+		failed   int
+		build    int
+	}{
+		{
+			name:     "pass, fail and skip",
+			packages: map[string][]string{"a": names("Pass", "Fail", "Skip"), "b": names("Pass")},
+			want:     map[Verdict]int{Pass: 2, Fail: 1, Skip: 1},
+			failed:   1,
+		},
+		{
+			name:     "a package without tests runs once and passes",
+			packages: map[string][]string{"a": nil},
+			want:     map[Verdict]int{},
+		},
+		{
+			name:     "a package that does not build: its tests are not run, the others are",
+			packages: map[string][]string{"a": names("Pass", "Pass"), "b": names("Pass")},
+			change:   func(w *world) { w.broken = map[string]bool{"a": true} },
+			want:     map[Verdict]int{Pass: 1, NotRun: 2},
+			build:    1,
+		},
+		{
+			name:     "a test that ends its process is blamed once, its neighbours run",
+			packages: map[string][]string{"a": names("Pass", "Exit", "Pass", "Exit", "Pass")},
+			want:     map[Verdict]int{Pass: 3, Crash: 2},
+			failed:   1,
+		},
+		{
+			name:     "a test that ends its agent is blamed once, its neighbours run",
+			packages: map[string][]string{"a": names("Pass", "Kill", "Pass", "Fail"), "b": names("Pass")},
+			want:     map[Verdict]int{Pass: 3, Crash: 1, Fail: 1},
+			failed:   1,
+		},
+		{
+			name:     "a package that fails before its first test has no verdicts and fails",
+			packages: map[string][]string{"a": names("Pass", "Pass"), "b": names("Pass")},
+			change:   func(w *world) { w.initFail = map[string]bool{"a": true} },
+			want:     map[Verdict]int{Pass: 1, NotRun: 2},
+			failed:   1,
+		},
+		{
+			name:     "tests that TestMain does not run are counted and fail nothing",
+			packages: map[string][]string{"a": names("Pass", "Never")},
+			want:     map[Verdict]int{Pass: 1, NotRun: 1},
+		},
+	} {
+		for _, gateways := range []int{1, 2, 5} {
+			for _, dist := range []Dist{DistLoad, DistLoadScope, DistNo} {
+				w := newWorld(t, gateways, tt.packages)
+				w.cfg.Dist = dist
+				if tt.change != nil {
+					tt.change(w)
+				}
+				s, r, err := w.run(t.Context())
+				if err != nil {
+					t.Errorf("%s, %d gateways, %s: %v", tt.name, gateways, dist, err)
+				}
+				w.check(s, r)
+				w.wantCounts(s, tt.want)
+				if s.Failed != tt.failed || s.BuildFailed != tt.build {
+					t.Errorf("%s, %d gateways, %s: %d packages failed and %d did not build, want %d and %d",
+						tt.name, gateways, dist, s.Failed, s.BuildFailed, tt.failed, tt.build)
+				}
+			}
+		}
+	}
+}
+
+// Two processes of one package that want the same port: the second one's failure is no verdict, and the package runs
+// one process at a time.
+func TestProcessesThatDisturbEachOther(t *testing.T) {
+	w := newWorld(t, 4, map[string][]string{"a": many("Pass", 200)})
+	w.port = map[string]bool{"a": true}
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Pass: 200})
+	if s.Failed != 0 {
+		t.Errorf("%d packages failed", s.Failed)
+	}
+	if w.shared == 0 {
+		t.Error("no two processes of the package met: nothing was tested")
+	}
+	if !slices.ContainsFunc(r.events, func(e Event) bool {
+		warning, ok := e.(Warning)
+		return ok && strings.Contains(warning.Text, "one at a time")
+	}) {
+		t.Error("there is no warning")
+	}
+}
+
+func TestEachRunsEverythingOnEveryGateway(t *testing.T) {
+	w := newWorld(t, 3, map[string][]string{"a": names("Pass", "Fail")})
+	w.cfg.Dist = DistEach
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.wantCounts(s, map[Verdict]int{Pass: 3, Fail: 3})
+	if s.Failed != 3 || s.Unbalanced != "" {
+		t.Errorf("%d packages failed, unbalanced %q", s.Failed, s.Unbalanced)
+	}
+	if got := w.runs["a::TestPass_0"]; got != 3 {
+		t.Errorf("TestPass_0 ran %d times, want 3", got)
+	}
+	if !slices.ContainsFunc(r.events, func(e Event) bool {
+		test, ok := e.(Test)
+		return ok && test.Package == "a [gw2]" && test.Action == "fail"
+	}) {
+		t.Error("no event has the package name a [gw2]")
+	}
+}
+
+func TestMaxFailStopsTheRun(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": names("Fail"), "b": names("Hang", "Pass"), "c": many("Pass", 10)})
+	w.cfg.MaxFail = 1
+	w.cfg.Dist = DistLoadScope
+	hold := make(chan struct{})
+	w.holds["TestFail_0"] = hold
+	// The failure waits until the other gateway is in TestHang, so that there is something to stop.
+	w.cfg.Started.Hostname = "x"
+	s, r, err := w.runWith(t.Context(), func(e Event) {
+		if u, ok := e.(UnitStarted); ok && u.Package != "a" && hold != nil {
+			close(hold)
+			hold = nil
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	if s.Counts[Fail] != 1 || s.Counts[NotRun] == 0 || s.Stopped == "" {
+		t.Errorf("counts %v, stopped %q", s.Counts, s.Stopped)
+	}
+	for _, it := range s.NotRun {
+		if it.Reason == "" {
+			t.Errorf("%s is not run and nobody says why", it.ID)
+		}
+	}
+}
+
+func TestInterrupt(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": names("Hang", "Pass"), "b": names("Hang"), "c": names("Pass")})
+	w.cfg.Dist = DistLoadScope
+	ctx, cancel := context.WithCancel(t.Context())
+	started := 0
+	s, r, err := w.runWith(ctx, func(e Event) {
+		if _, ok := e.(UnitStarted); ok {
+			if started++; started == 2 {
+				cancel()
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	if !s.Interrupted || s.Counts[NotRun]+s.Counts[Pass] != 4 || s.Counts[NotRun] < 3 {
+		t.Errorf("interrupted %t, counts %v", s.Interrupted, s.Counts)
+	}
+}
+
+func TestNoGatewayOpens(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": names("Pass")})
+	w.cfg.Reporter = new(record)
+	c := newController(w.cfg)
+	refused := errors.New("connection refused")
+	c.connect = func(context.Context, *node) (link, gateway.Info, error) { return nil, gateway.Info{}, refused }
+	s, err := c.run(t.Context())
+	if !errors.Is(err, refused) {
+		t.Errorf("err = %v, want the reason", err)
+	}
+	w.wantCounts(s, map[Verdict]int{NotRun: 1})
+}
+
+// Every gateway dies with its first test, and none is replaced: the run ends and says why.
+func TestAllGatewaysDie(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": many("Kill", 8)})
+	w.cfg.MaxWorkerRestart = -1
+	s, r, err := w.run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "signal: killed") {
+		t.Errorf("err = %v, want the reason", err)
+	}
+	w.check(s, r)
+	if s.Counts[Crash] == 0 || s.Counts[Crash]+s.Counts[NotRun] != 8 {
+		t.Errorf("counts %v", s.Counts)
+	}
+}
+
+func TestGatewaysAreReplaced(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": many("Kill", 5), "b": many("Pass", 50)})
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Crash: 5, Pass: 50})
+	if w.agents < 5 {
+		t.Errorf("%d agents were opened, want 2 and the replacements", w.agents)
+	}
+}
+
+// The binary has a test that the collection does not: the binary is right.
+func TestBinaryOverrulesCollection(t *testing.T) {
+	w := newWorld(t, 1, map[string][]string{"a": names("Pass")})
+	source := w.cfg.Source
+	w.cfg.Source = func(ctx context.Context, emit func(gotest.BuildEvent)) error {
+		return source(ctx, func(e gotest.BuildEvent) {
+			if r, ok := e.(gotest.Ready); ok {
+				w.packages["a"] = names("Pass", "Fail")
+				for _, n := range w.packages["a"] {
+					r.Tests = append(r.Tests, gotest.Item{Name: n})
+				}
+				e = r
+			}
+			emit(e)
+		})
+	}
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Pass: 1, Fail: 1})
+}
+
+// What the go command does not speak of must not vanish.
+func TestPackageWithoutAWordIsNotGreen(t *testing.T) {
+	w := newWorld(t, 1, map[string][]string{"a": names("Pass")})
+	w.cfg.Source = func(_ context.Context, emit func(gotest.BuildEvent)) error {
+		emit(gotest.Listed{Packages: []gotest.Package{{ImportPath: "a", Items: []gotest.Item{{Name: "TestPass_0"}}}}})
+		return nil
+	}
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{NotRun: 1})
+	if s.Failed != 1 {
+		t.Errorf("%d packages failed, want 1", s.Failed)
+	}
+}
+
+func TestReporterErrorEndsNothingAndIsReturned(t *testing.T) {
+	w := newWorld(t, 1, map[string][]string{"a": names("Pass", "Pass")})
+	full := errors.New("no space left on device")
+	w.cfg.Reporter = failingReporter{full}
+	c := newController(w.cfg)
+	c.connect = w.connect
+	s, err := c.run(t.Context())
+	if !errors.Is(err, full) {
+		t.Errorf("err = %v, want the reporter's", err)
+	}
+	w.wantCounts(s, map[Verdict]int{Pass: 2})
+}
+
+type failingReporter struct{ err error }
+
+func (r failingReporter) Handle(Event) error { return r.err }
+func (r failingReporter) Close() error       { return nil }
+
+// runWith is run with a look at each event, from the controller's loop.
+func (w *world) runWith(ctx context.Context, look func(Event)) (Summary, *record, error) {
+	r := new(record)
+	w.cfg.Reporter = watcher{r, look}
+	c := newController(w.cfg)
+	c.connect = w.connect
+	s, err := c.run(ctx)
+	return s, r, err
+}
+
+type watcher struct {
+	*record
+	look func(Event)
+}
+
+func (w watcher) Handle(e Event) error { w.look(e); return w.record.Handle(e) }

@@ -1,0 +1,119 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
+)
+
+// Work is the agent's side of a node: it runs one unit after the other as the controller sends them, until the
+// channel ends. It returns when the last unit's process is gone; cancelling ctx ends that process first.
+//
+// A second goroutine, joined before Work returns, receives the assignments, so that a stop reaches a unit that runs.
+func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var args workerArgs
+	if err := item.Decode(&args); err != nil {
+		return fmt.Errorf("read the worker's arguments: %w", err)
+	}
+	w := &worker{
+		ch:     ch,
+		env:    append(os.Environ(), args.Env...),
+		orders: make(chan *order),
+		stopc:  make(chan struct{}),
+	}
+	receiverc := make(chan error, 1)
+	go func() {
+		err := w.receive(ctx)
+		close(w.orders)
+		if err != nil {
+			cancel(err)
+		}
+		receiverc <- err
+	}()
+	err := w.run(ctx)
+	cancel(err)
+	return errors.Join(err, <-receiverc)
+}
+
+type worker struct {
+	ch     *gateway.Channel
+	env    []string
+	orders chan *order   // closed by the receiver
+	stopc  chan struct{} // closed by the receiver: end the unit that runs, start no other
+}
+
+// receive hands assignments to run until the controller closes the channel.
+func (w *worker) receive(ctx context.Context) error {
+	stopped := false
+	for {
+		var a assignment
+		err := w.ch.Receive(ctx, &a)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case a.Run != nil:
+			select {
+			case w.orders <- a.Run:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		case a.Stop && !stopped:
+			stopped = true
+			close(w.stopc)
+		}
+	}
+}
+
+func (w *worker) run(ctx context.Context) error {
+	for o := range w.orders {
+		result, err := w.unit(ctx, o)
+		if err != nil {
+			return err
+		}
+		if err := w.ch.Send(ctx, report{Result: &result}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unit runs one order and streams its events. An error is one of the channel: the process has been ended then.
+func (w *worker) unit(ctx context.Context, o *order) (unit.Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	watcher := make(chan struct{})
+	go func() {
+		defer close(watcher)
+		select {
+		case <-w.stopc:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	defer func() { cancel(); <-watcher }()
+
+	var sendErr error
+	result := unit.Run(ctx, unit.Unit{
+		Package: o.Package, Binary: o.Binary, Args: o.Args, Exec: o.Exec, Dir: o.Dir,
+		Env: append(w.env[:len(w.env):len(w.env)], o.Env...), Names: o.Names,
+		Timeout: o.Timeout, CoverProfile: o.CoverProfile, CoverMeta: o.CoverMeta,
+	}, func(events []test2json.Event) {
+		if sendErr != nil {
+			return
+		}
+		// Not the unit's ctx: what a stopped unit has printed still counts.
+		if sendErr = w.ch.Send(context.WithoutCancel(ctx), report{Events: events}); sendErr != nil {
+			cancel()
+		}
+	})
+	return result, sendErr
+}

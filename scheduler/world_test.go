@@ -1,0 +1,308 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a run with everything outside of the controller played: a source with packages whose tests behave as their names
+// say, and workers that "run" them. Names:
+//
+//	TestPass… TestFail… TestSkip…   end that way
+//	TestExit…                       ends its process with exit status 3
+//	TestKill…                       ends its agent
+//	TestHang…                       runs until it is stopped
+//	TestNever…                      is not run by its TestMain
+type world struct {
+	t        *testing.T
+	packages map[string][]string
+	broken   map[string]bool // do not build
+	initFail map[string]bool // exit before the first test
+	port     map[string]bool // fail before the first test while another process of the package runs
+	cfg      Config
+
+	mu      sync.Mutex
+	running map[string]int // processes by package
+	runs    map[string]int // starts by test id
+	shared  int            // processes that found another of their package
+	agents  int
+	holds   map[string]chan struct{} // a test of that name waits for it to be closed
+}
+
+func newWorld(t *testing.T, gateways int, packages map[string][]string) *world {
+	w := &world{t: t, packages: packages, running: map[string]int{}, runs: map[string]int{}, holds: map[string]chan struct{}{}}
+	cmd, err := gotest.ParseCommand([]string{"./..."}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs, err := xspec.Expand([]string{fmt.Sprintf("%d*popen", gateways)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.cfg = Config{Group: gateway.NewGroup(gateway.Config{}), Specs: specs, Command: cmd, Source: w.source, RunID: "run"}
+	return w
+}
+
+// record is a reporter that keeps everything.
+type record struct{ events []Event }
+
+func (r *record) Handle(e Event) error { r.events = append(r.events, e); return nil }
+func (r *record) Close() error         { return nil }
+
+func (w *world) run(ctx context.Context) (Summary, *record, error) {
+	r := new(record)
+	w.cfg.Reporter = r
+	c := newController(w.cfg)
+	c.connect = w.connect
+	s, err := c.run(ctx)
+	return s, r, err
+}
+
+func (w *world) source(ctx context.Context, emit func(gotest.BuildEvent)) error {
+	var listed gotest.Listed
+	for path, names := range w.packages {
+		p := gotest.Package{ImportPath: path, Dir: "/" + path}
+		for _, n := range names {
+			p.Items = append(p.Items, gotest.Item{Name: n})
+		}
+		listed.Packages = append(listed.Packages, p)
+	}
+	slices.SortFunc(listed.Packages, func(a, b gotest.Package) int { return strings.Compare(a.ImportPath, b.ImportPath) })
+	emit(listed)
+	for _, p := range listed.Packages {
+		if w.broken[p.ImportPath] {
+			zero := 0.0
+			emit(gotest.BuildOutput{Event: test2json.Event{Action: "build-output", ImportPath: p.ImportPath, Output: "syntax error\n"}})
+			emit(gotest.Reported{Package: p.ImportPath, Events: []test2json.Event{
+				{Action: "start", Package: p.ImportPath},
+				{Action: "output", Package: p.ImportPath, Output: "FAIL\t" + p.ImportPath + " [build failed]\n"},
+				{Action: "fail", Package: p.ImportPath, Elapsed: &zero, FailedBuild: p.ImportPath},
+			}})
+			continue
+		}
+		emit(gotest.Ready{Package: p.ImportPath, Binary: p.ImportPath, Dir: p.Dir})
+	}
+	return ctx.Err()
+}
+
+// fakeLink plays one worker.
+type fakeLink struct {
+	w       *world
+	orders  chan assignment
+	reports chan report
+	ended   chan struct{} // closed by play
+	quit    chan struct{} // closed by exit
+	once    sync.Once
+	err     error // after ended
+}
+
+func (w *world) connect(ctx context.Context, n *node) (link, gateway.Info, error) {
+	w.mu.Lock()
+	w.agents++
+	w.mu.Unlock()
+	l := &fakeLink{w: w, orders: make(chan assignment, 2), reports: make(chan report), ended: make(chan struct{}), quit: make(chan struct{})}
+	go l.play()
+	return l, gateway.Info{Hostname: "here", GOOS: "linux", GOARCH: "amd64"}, nil
+}
+
+func (l *fakeLink) send(_ context.Context, a assignment) error { l.orders <- a; return nil }
+func (l *fakeLink) closeSend() error                           { close(l.orders); return nil }
+func (l *fakeLink) exit()                                      { l.once.Do(func() { close(l.quit) }); <-l.ended }
+
+func (l *fakeLink) receive(ctx context.Context) (report, error) {
+	select {
+	case r := <-l.reports:
+		return r, nil
+	case <-l.ended:
+		return report{}, l.err
+	case <-ctx.Done():
+		return report{}, ctx.Err()
+	}
+}
+
+var errAgentKilled = errors.New("agent ended: signal: killed")
+
+func (l *fakeLink) play() {
+	defer close(l.ended)
+	for {
+		select {
+		case a, ok := <-l.orders:
+			if !ok {
+				l.err = io.EOF
+				return
+			}
+			if a.Run != nil && !l.process(a.Run) {
+				l.err = errAgentKilled
+				return
+			}
+		case <-l.quit:
+			return
+		}
+	}
+}
+
+func (l *fakeLink) post(r report) {
+	select {
+	case l.reports <- r:
+	case <-l.quit:
+	}
+}
+
+// process plays one test process; false is the end of the agent.
+func (l *fakeLink) process(o *order) bool {
+	w := l.w
+	w.mu.Lock()
+	w.running[o.Package]++
+	alone := w.running[o.Package] == 1
+	if !alone {
+		w.shared++
+	}
+	w.mu.Unlock()
+	// The process is gone before its result is.
+	finish := func(r unit.Result) {
+		w.mu.Lock()
+		w.running[o.Package]--
+		w.mu.Unlock()
+		l.post(report{Result: &r})
+	}
+
+	result := unit.Result{Started: true, Verdict: "PASS", Items: map[string]unit.Item{}, Wall: time.Second}
+	names := o.Names
+	if names == nil {
+		names = w.packages[o.Package]
+	}
+	if w.initFail[o.Package] || w.port[o.Package] && !alone {
+		l.post(report{Events: []test2json.Event{{Action: "output", Package: o.Package, Output: "cannot start\n"}}})
+		result.Failed, result.ExitCode, result.Verdict = true, 1, ""
+		finish(result)
+		return true
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, "TestNever") {
+			continue
+		}
+		w.mu.Lock()
+		w.runs[o.Package+"::"+name]++
+		hold := w.holds[name]
+		w.mu.Unlock()
+		l.post(report{Events: []test2json.Event{{Action: "run", Package: o.Package, Test: name}}})
+		if hold != nil {
+			<-hold
+		}
+		kind, _, _ := strings.Cut(strings.TrimPrefix(name, "Test"), "_")
+		switch kind {
+		case "Exit":
+			result.Failed, result.ExitCode, result.Verdict, result.Culprit = true, 3, "", name
+			finish(result)
+			return true
+		case "Kill":
+			return false
+		case "Hang":
+			for a := range l.orders {
+				if a.Stop {
+					break
+				}
+			}
+			result.Failed, result.Interrupted, result.ExitCode, result.Verdict = true, true, -1, ""
+			finish(result)
+			return true
+		case "Fail":
+			result.Failed, result.ExitCode, result.Verdict = true, 1, "FAIL"
+		}
+		elapsed := 0.01
+		l.post(report{Events: []test2json.Event{
+			{Action: "output", Package: o.Package, Test: name, Output: "--- " + kind + "\n"},
+			{Action: strings.ToLower(kind), Package: o.Package, Test: name, Elapsed: &elapsed},
+		}})
+	}
+	finish(result)
+	return true
+}
+
+// check asserts what holds for every run: one verdict per item, one start and one terminal event per package, one terminal
+// event per test that ran, none for those that did not.
+func (w *world) check(s Summary, r *record) {
+	w.t.Helper()
+	if s.Unbalanced != "" {
+		w.t.Errorf("the account does not add up: %s", s.Unbalanced)
+	}
+	notRun := map[string]bool{}
+	for _, it := range s.NotRun {
+		notRun[it.ID] = true
+	}
+	starts, ends, verdicts := map[string]int{}, map[string]int{}, map[string]int{}
+	for _, e := range r.events {
+		t, ok := e.(Test)
+		switch {
+		case !ok:
+		case t.Test == "" && t.Action == "start":
+			starts[t.Package]++
+		case t.Test == "" && t.Terminal():
+			ends[t.Package]++
+		case t.Test != "" && t.Terminal():
+			verdicts[t.Package+"::"+t.Test]++
+		}
+	}
+	for path, names := range w.packages {
+		if starts[path] != 1 || ends[path] != 1 {
+			w.t.Errorf("%s has %d start and %d terminal events", path, starts[path], ends[path])
+		}
+		for _, n := range names {
+			id := path + "::" + n
+			want := 1
+			if notRun[id] {
+				want = 0
+			}
+			if verdicts[id] != want {
+				w.t.Errorf("%s has %d terminal events, want %d", id, verdicts[id], want)
+			}
+		}
+	}
+	if _, ok := r.events[0].(RunStarted); !ok {
+		w.t.Errorf("the first event is %T", r.events[0])
+	}
+	if _, ok := r.events[len(r.events)-1].(RunEnded); !ok {
+		w.t.Errorf("the last event is %T", r.events[len(r.events)-1])
+	}
+}
+
+func (w *world) wantCounts(s Summary, want map[Verdict]int) {
+	w.t.Helper()
+	if diff := cmp.Diff(want, s.Counts); diff != "" {
+		w.t.Errorf("verdicts (-want +got):\n%s", diff)
+	}
+}
+
+func names(kinds ...string) []string {
+	var out []string
+	for i, k := range kinds {
+		out = append(out, fmt.Sprintf("Test%s_%d", k, i))
+	}
+	return out
+}
+
+func many(kind string, n int) []string {
+	kinds := make([]string, n)
+	for i := range kinds {
+		kinds[i] = kind
+	}
+	return names(kinds...)
+}
