@@ -1,0 +1,86 @@
+package reporters
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+// lineKept is the largest line whose memory the next ones use again, in bytes: test2json cuts lines at 4 KiB, so
+// that longer ones are rare.
+const lineKept = 64 << 10
+
+// JSONConfig says where JSON writes to. The zero value is standard output.
+type JSONConfig struct {
+	File string    // created or emptied, its directory too; "": Out is used
+	Out  io.Writer // nil: os.Stdout
+}
+
+// JSON writes each Test event as the line that `go test -json` writes for it and nothing else, so that whatever
+// reads `go test -json` reads this. Gateways are not in it.
+//
+// There is no buffer: each event is one write, as in `go test -json`, so that a reader at the other end of a pipe,
+// or of `tail -f`, has seen all that happened when a test hangs.
+type JSON struct {
+	out  io.Writer
+	file *os.File // nil when the writer is the caller's
+	name string   // for errors
+	line []byte   // for the next line
+	err  error    // the first failure; nothing is written after it, as half a line may be out
+}
+
+// NewJSON opens cfg.File, so that a path which cannot be written is known before the run. Close closes it; a
+// writer in cfg.Out stays the caller's.
+func NewJSON(cfg JSONConfig) (*JSON, error) {
+	j := &JSON{out: cfg.Out, name: "output"}
+	switch {
+	case cfg.File != "":
+		if err := makeParent(cfg.File); err != nil {
+			return nil, fmt.Errorf("create JSON report %q: %w", cfg.File, err)
+		}
+		f, err := os.Create(cfg.File)
+		if err != nil {
+			return nil, fmt.Errorf("create JSON report %q: %w", cfg.File, pathCause(err))
+		}
+		j.out, j.file, j.name = f, f, fmt.Sprintf("report %q", cfg.File)
+	case cfg.Out == nil:
+		j.out = os.Stdout
+	}
+	return j, nil
+}
+
+// Handle writes a Test event before it returns and ignores every other. After a failed write it writes nothing more
+// and returns that first error again.
+func (j *JSON) Handle(e scheduler.Event) error {
+	t, ok := e.(scheduler.Test)
+	if !ok || j.err != nil {
+		return j.err
+	}
+	if j.err = j.write(t.Event); j.err != nil {
+		j.err = fmt.Errorf("write JSON %s: %w", j.name, pathCause(j.err))
+	}
+	return j.err
+}
+
+func (j *JSON) write(e test2json.Event) error {
+	j.line = append(e.AppendJSON(j.line[:0]), '\n')
+	_, err := j.out.Write(j.line)
+	if cap(j.line) > lineKept {
+		j.line = nil
+	}
+	return err
+}
+
+// Close closes the file. Its error is the first of the whole report: some file systems tell of a full disk only here.
+func (j *JSON) Close() error {
+	if j.file == nil {
+		return j.err
+	}
+	if err := j.file.Close(); err != nil && j.err == nil {
+		j.err = fmt.Errorf("close JSON %s: %w", j.name, pathCause(err))
+	}
+	return j.err
+}

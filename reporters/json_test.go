@@ -1,0 +1,131 @@
+package reporters
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gotest.tools/gotestsum/testjson"
+
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+// The lines are, byte for byte, the ones that go test wrote.
+func TestJSONIsGoTestJSON(t *testing.T) {
+	for _, file := range []string{recordedRun, recordedBench} {
+		var out bytes.Buffer
+		j, err := NewJSON(JSONConfig{Out: &out})
+		if err != nil {
+			t.Fatal(err)
+		}
+		play(t, j, recordedAsRun(t, file))
+		want, err := os.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), out.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", file, diff)
+		}
+	}
+}
+
+type counts struct{ Total, Failed, Skipped, Errors, Packages int }
+
+func scanCounts(t *testing.T, stream []byte) counts {
+	t.Helper()
+	exec, err := testjson.ScanTestOutput(testjson.ScanConfig{Stdout: bytes.NewReader(stream)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return counts{exec.Total(), len(exec.Failed()), len(exec.Skipped()), len(exec.Errors()), len(exec.Packages())}
+}
+
+func TestJSONRoundTrip(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "new", "dir", "run.json")
+	j, err := NewJSON(JSONConfig{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, j, recordedAsRun(t, recordedRun))
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(filepath.Join("testdata", recordedRun))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(scanCounts(t, want), scanCounts(t, got)); diff != "" {
+		t.Error(diff)
+	}
+	if c := scanCounts(t, got); c.Total < 20 || c.Failed < 10 || c.Skipped != 1 {
+		t.Errorf("the recorded run has only %+v", c)
+	}
+}
+
+func TestJSONWritesEachEventAtOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "run.json")
+	j, err := NewJSON(JSONConfig{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if err := j.Handle(event("output", "TestX", "hanging from here\n")); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(file)
+	if err != nil || !bytes.HasSuffix(got, []byte("hanging from here\\n\"}\n")) {
+		t.Errorf("the file has %q, %v", got, err)
+	}
+}
+
+func TestJSONWriterFails(t *testing.T) {
+	out := &fullWriter{room: 100}
+	j, err := NewJSON(JSONConfig{Out: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first error
+	for range 3 {
+		first = errors.Join(first, j.Handle(event("output", "TestX", "something\n")))
+	}
+	out.room = 1000 // room again does not mend the line that was cut
+	if err := j.Handle(event("pass", "TestX", "")); !errors.Is(err, errFull) || out.room != 1000 {
+		t.Errorf("after the failure: Handle returned %v and wrote %d bytes", err, 1000-out.room)
+	}
+	if !errors.Is(first, errFull) || !strings.HasPrefix(first.Error(), "write JSON output: ") {
+		t.Errorf("Handle returned %v", first)
+	}
+	if err := j.Close(); !errors.Is(err, errFull) {
+		t.Errorf("Close returned %v", err)
+	}
+}
+
+func TestJSONFileThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, filepath.Join(file, "below")} {
+		if _, err := NewJSON(JSONConfig{File: path}); err == nil || !strings.Contains(err.Error(), "create JSON report ") {
+			t.Errorf("%s: error is %v", path, err)
+		}
+	}
+}
+
+func TestJSONIgnoresOtherEvents(t *testing.T) {
+	var out bytes.Buffer
+	j, err := NewJSON(JSONConfig{Out: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, j, []scheduler.Event{scheduler.RunStarted{}, scheduler.Warning{Text: "w"}, scheduler.Stderr{Text: "s"}, scheduler.RunEnded{}})
+	if out.Len() != 0 {
+		t.Errorf("wrote %q", out.String())
+	}
+}

@@ -1,0 +1,252 @@
+package reporters
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+// defaultOutputLimit is JUnitConfig.OutputLimit's default, in bytes: more than a person reads, and what CI servers
+// still take.
+const defaultOutputLimit = 4 << 20
+
+// SystemOut says whether a JUnit report has the output of tests that passed.
+type SystemOut int
+
+// The choices of SystemOut.
+const (
+	FailuresOnly SystemOut = iota // output is in the failure it belongs to
+	EveryTest                     // and in a <system-out> of each test and package
+)
+
+// JUnitConfig says what JUnit writes. File must be set.
+type JUnitConfig struct {
+	File      string // replaced in one step by Close; its directory is made
+	Name      string // of the whole report; "": no name
+	SystemOut SystemOut
+	// OutputLimit is how many bytes of one test's output are kept; the middle of a longer one is left out. 0: 4 MiB,
+	// negative: none are kept.
+	OutputLimit int
+}
+
+// JUnit writes a run as JUnit XML in the form that the parsers of Jenkins and GitLab take: a testsuite per package,
+// a testcase per test and subtest with its gateway, host and attempt as properties. What go test tells of a package
+// only becomes a testcase too: `[build failed]` with the compiler's text, and `TestMain` when a package fails
+// though none of its tests did. Items that did not run are skipped ones with the reason.
+type JUnit struct {
+	cfg    JUnitConfig
+	target *target
+
+	started  time.Time
+	elapsed  time.Duration
+	hostname string            // the controller's
+	hosts    map[string]string // by gateway
+	builds   map[string]*clip  // the compiler's text by ImportPath; kept, as many packages can fail of one build
+	suites   map[string]*suite // by package
+	summary  scheduler.Summary
+}
+
+// NewJUnit returns a JUnit for cfg. It makes sure that cfg.File can be written, so that a wrong path is known before
+// the run.
+func NewJUnit(cfg JUnitConfig) (*JUnit, error) {
+	t, err := newTarget(cfg.File)
+	if err != nil {
+		return nil, fmt.Errorf("prepare JUnit report %q: %w", cfg.File, err)
+	}
+	switch {
+	case cfg.OutputLimit == 0:
+		cfg.OutputLimit = defaultOutputLimit
+	case cfg.OutputLimit < 0:
+		cfg.OutputLimit = 0
+	}
+	return &JUnit{
+		cfg: cfg, target: t, hosts: map[string]string{}, builds: map[string]*clip{}, suites: map[string]*suite{},
+	}, nil
+}
+
+// Handle keeps what the report needs of e. It returns no error.
+func (j *JUnit) Handle(e scheduler.Event) error {
+	switch e := e.(type) {
+	case scheduler.RunStarted:
+		j.started, j.hostname = e.Time, e.Hostname
+	case scheduler.GatewayUp:
+		j.hosts[e.Gateway] = e.Hostname
+	case scheduler.Test:
+		j.test(e)
+	case scheduler.RunEnded:
+		j.elapsed, j.summary = e.Elapsed, e.Summary
+	}
+	return nil
+}
+
+// Close writes the report.
+func (j *JUnit) Close() error {
+	doc := j.document()
+	if err := j.target.replace(func(w io.Writer) error { return doc.write(w) }); err != nil {
+		return fmt.Errorf("write JUnit report %q: %w", j.cfg.File, err)
+	}
+	return nil
+}
+
+// suite is one package.
+type suite struct {
+	name        string
+	start       time.Time
+	elapsed     float64 // seconds
+	result      string  // the action that ended it, "" while it runs
+	failedBuild string
+	out         *clip                // what belongs to no test
+	open        map[string]*testcase // begun and not ended, by test
+	cases       []*testcase          // ended, in that order
+}
+
+// testcase is one run of one test.
+type testcase struct {
+	name     string
+	gateway  string
+	attempt  int
+	elapsed  float64 // seconds
+	attrs    []xmlProperty
+	out      *clip // nil when it is not wanted any more
+	outcome  outcome
+	message  string // "": found in out
+	hasFails bool   // its output has a result line that says FAIL
+}
+
+type outcome int
+
+const (
+	passed outcome = iota
+	skipped
+	failed  // the test said so
+	errored // something else did: a crash, a compiler
+)
+
+func (j *JUnit) test(t scheduler.Test) {
+	if t.Package == "" {
+		if t.Action == test2json.ActionBuildOutput {
+			if j.builds[t.ImportPath] == nil {
+				j.builds[t.ImportPath] = newClip(j.cfg.OutputLimit)
+			}
+			j.builds[t.ImportPath].add(t.Output)
+		}
+		return
+	}
+	s := j.suite(t.Package)
+	if s.start.IsZero() {
+		s.start = t.Time
+	}
+	switch {
+	case t.Action == test2json.ActionRun:
+		s.open[t.Test] = j.newCase(t)
+	case t.Action == test2json.ActionOutput:
+		s.output(t)
+	case t.Action == test2json.ActionAttr && s.open[t.Test] != nil:
+		c := s.open[t.Test]
+		c.attrs = append(c.attrs, xmlProperty{Name: t.Key, Value: t.Value})
+	case t.Terminal() && t.Test != "":
+		j.endTest(s, t)
+	case t.Terminal():
+		j.endPackage(s, t)
+	}
+}
+
+func (j *JUnit) suite(name string) *suite {
+	s := j.suites[name]
+	if s == nil {
+		s = &suite{name: name, out: newClip(j.cfg.OutputLimit), open: map[string]*testcase{}}
+		j.suites[name] = s
+	}
+	return s
+}
+
+func (j *JUnit) newCase(t scheduler.Test) *testcase {
+	return &testcase{name: t.Test, gateway: t.Gateway, attempt: t.Attempt, out: newClip(j.cfg.OutputLimit)}
+}
+
+func (s *suite) output(t scheduler.Test) {
+	if c := s.open[t.Test]; c != nil {
+		c.hasFails = c.hasFails || strings.HasPrefix(strings.TrimLeft(t.Output, " "), "--- FAIL: ")
+		c.out.add(t.Output)
+		return
+	}
+	s.out.add(t.Output)
+}
+
+func (j *JUnit) endTest(s *suite, t scheduler.Test) {
+	c := s.open[t.Test]
+	if c == nil {
+		c = j.newCase(t)
+	}
+	c.elapsed = seconds(t.Elapsed)
+	switch t.Action {
+	case test2json.ActionFail:
+		c.outcome = failed
+	case test2json.ActionSkip:
+		c.outcome = skipped
+	}
+	j.end(s, c)
+}
+
+// end moves c to the cases that have ended. The output of one that passed goes now, or a run would end with
+// all the output of all tests in memory.
+func (j *JUnit) end(s *suite, c *testcase) {
+	delete(s.open, c.name)
+	s.cases = append(s.cases, c)
+	if c.outcome == passed && j.cfg.SystemOut != EveryTest {
+		c.out = nil
+	}
+}
+
+func (j *JUnit) endPackage(s *suite, t scheduler.Test) {
+	s.result, s.elapsed, s.failedBuild = t.Action, seconds(t.Elapsed), t.FailedBuild
+	for _, name := range slices.Sorted(maps.Keys(s.open)) {
+		c := s.open[name]
+		switch benchmark := strings.HasPrefix(name, "Benchmark"); {
+		case benchmark && !c.hasFails: // go test -json writes no end of a benchmark
+		case benchmark:
+			c.outcome = failed
+		default:
+			c.outcome, c.message = errored, "no verdict: the package ended before the test did"
+		}
+		j.end(s, c)
+	}
+	if t.Action == test2json.ActionFail && !slices.ContainsFunc(s.cases, (*testcase).bad) {
+		s.cases = append(s.cases, j.packageFailure(s))
+	}
+	if t.Action != test2json.ActionFail && j.cfg.SystemOut != EveryTest {
+		s.out = newClip(j.cfg.OutputLimit)
+	}
+}
+
+// packageFailure makes the testcase of a package that failed though none of its tests did.
+func (j *JUnit) packageFailure(s *suite) *testcase {
+	c := &testcase{name: "TestMain", outcome: failed, elapsed: s.elapsed, out: s.out}
+	if s.failedBuild == "" {
+		return c
+	}
+	c.outcome, c.message = errored, "build failed"
+	if strings.Contains(s.out.String(), "[setup failed]") {
+		c.message = "setup failed"
+	}
+	c.name, c.elapsed = "["+c.message+"]", 0
+	if text := j.builds[s.failedBuild]; text != nil {
+		c.out = text
+	}
+	return c
+}
+
+func (c *testcase) bad() bool { return c.outcome == failed || c.outcome == errored }
+
+func seconds(elapsed *float64) float64 {
+	if elapsed == nil {
+		return 0
+	}
+	return *elapsed
+}

@@ -1,0 +1,448 @@
+package reporters
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+func junitText(t *testing.T, cfg JUnitConfig, run []scheduler.Event) string {
+	t.Helper()
+	if cfg.File == "" {
+		cfg.File = filepath.Join(t.TempDir(), "junit.xml")
+	}
+	j, err := NewJUnit(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, j, run)
+	text, err := os.ReadFile(cfg.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkJUnit(t, string(text))
+	return string(text)
+}
+
+// checkJUnit holds a report against what Jenkins' and GitLab's parsers need, in our own words: which elements and
+// attributes there are and where, the formats of times and numbers, and that each count is that of its elements.
+func checkJUnit(t *testing.T, text string) {
+	t.Helper()
+	if !utf8.ValidString(text) {
+		t.Error("not UTF-8")
+	}
+	var root element
+	if err := xml.Unmarshal([]byte(text), &root); err != nil {
+		t.Fatalf("not XML: %v", err)
+	}
+	if root.XMLName.Local != "testsuites" {
+		t.Errorf("the root is %q", root.XMLName.Local)
+	}
+	for _, err := range root.check("") {
+		t.Error(err)
+	}
+}
+
+type element struct {
+	XMLName  xml.Name
+	Attrs    []xml.Attr `xml:",any,attr"`
+	Children []element  `xml:",any"`
+	Text     string     `xml:",chardata"`
+}
+
+type rule struct {
+	required, optional string            // attributes
+	children           map[string]string // how many there may be: "*", or "?" for at most one
+	text               bool
+}
+
+var junitRules = map[string]rule{
+	"testsuites": {required: "tests failures errors time", optional: "name", children: map[string]string{"testsuite": "*"}},
+	"testsuite": {
+		required: "name tests failures errors skipped time", optional: "timestamp hostname",
+		children: map[string]string{"testcase": "*", "system-out": "?"},
+	},
+	"testcase": {
+		required: "classname name time",
+		children: map[string]string{"properties": "?", "skipped": "?", "failure": "?", "error": "?", "system-out": "?"},
+	},
+	"properties": {children: map[string]string{"property": "*"}},
+	"property":   {required: "name value"},
+	"skipped":    {required: "message"},
+	"failure":    {required: "message", optional: "type", text: true},
+	"error":      {required: "message", optional: "type", text: true},
+	"system-out": {text: true},
+}
+
+var attributeForms = map[string]*regexp.Regexp{
+	"tests": regexp.MustCompile(`^\d+$`), "failures": regexp.MustCompile(`^\d+$`),
+	"errors": regexp.MustCompile(`^\d+$`), "skipped": regexp.MustCompile(`^\d+$`),
+	"time":      regexp.MustCompile(`^\d+\.\d{3}$`),
+	"timestamp": regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`),
+}
+
+func (e element) check(path string) []error {
+	name := e.XMLName.Local
+	path += "/" + name
+	r, ok := junitRules[name]
+	if !ok {
+		return []error{fmt.Errorf("%s: unknown element", path)}
+	}
+	var errs []error
+	report := func(format string, args ...any) { errs = append(errs, fmt.Errorf(path+": "+format, args...)) }
+	for _, want := range strings.Fields(r.required) {
+		if _, ok := e.attr(want); !ok {
+			report("no attribute %s", want)
+		}
+	}
+	for _, a := range e.Attrs {
+		if !strings.Contains(" "+r.required+" "+r.optional+" ", " "+a.Name.Local+" ") {
+			report("attribute %s", a.Name.Local)
+		}
+		if form := attributeForms[a.Name.Local]; form != nil && name != "property" && !form.MatchString(a.Value) {
+			report("%s=%q", a.Name.Local, a.Value)
+		}
+	}
+	if !r.text && strings.TrimSpace(e.Text) != "" {
+		report("text %q", e.Text)
+	}
+	seen := map[string]int{}
+	for _, c := range e.Children {
+		child := c.XMLName.Local
+		seen[child]++
+		if many := r.children[child]; many == "" || many == "?" && seen[child] > 1 {
+			report("%d of %s", seen[child], child)
+		}
+		errs = append(errs, c.check(path)...)
+	}
+	if name == "testcase" && seen["skipped"]+seen["failure"]+seen["error"] > 1 {
+		report("more than one outcome")
+	}
+	for attr, child := range map[string]string{"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"} {
+		if v, ok := e.attr(attr); ok && v != strconv.Itoa(e.count(child)) {
+			report("%s=%q, but there are %d", attr, v, e.count(child))
+		}
+	}
+	return errs
+}
+
+func (e element) attr(name string) (string, bool) {
+	for _, a := range e.Attrs {
+		if a.Name.Local == name {
+			return a.Value, true
+		}
+	}
+	return "", false
+}
+
+func (e element) count(name string) int {
+	n := 0
+	for _, c := range e.Children {
+		if c.XMLName.Local == name {
+			n++
+		}
+		n += c.count(name)
+	}
+	return n
+}
+
+// The checker must notice what it is for.
+func TestJUnitCheckerBites(t *testing.T) {
+	good := `<testsuite name="p" tests="1" failures="1" errors="0" skipped="0" time="0.000">` +
+		`<testcase classname="p" name="T" time="0.000"><failure message="m">x</failure></testcase></testsuite>`
+	for _, c := range []struct{ old, new string }{
+		{`tests="1"`, `tests="2"`}, {`time="0.000"><f`, `time="0"><f`}, {`message="m"`, ``}, {`<failure`, `<error message="e"/><failure`},
+		{`name="T"`, `name="T" gateway="gw1"`}, {`></testsuite>`, `>words</testsuite>`}, {``, ``},
+	} {
+		var e element
+		if err := xml.Unmarshal([]byte(strings.Replace(good, c.old, c.new, 1)), &e); err != nil {
+			t.Fatal(err)
+		}
+		if errs := e.check(""); (len(errs) > 0) != (c.new != c.old) {
+			t.Errorf("%q for %q: %v", c.new, c.old, errs)
+		}
+	}
+}
+
+func TestJUnitGolden(t *testing.T) {
+	run := recordedAsRun(t, recordedRun)
+	golden(t, "junit.xml", junitText(t, JUnitConfig{Name: "fixture"}, run))
+	golden(t, "junit-system-out.xml", junitText(t, JUnitConfig{SystemOut: EveryTest}, run))
+	golden(t, "junit-bench.xml", junitText(t, JUnitConfig{}, recordedAsRun(t, recordedBench)))
+}
+
+// outcomes returns "name: outcome message" of each testcase.
+func outcomes(t *testing.T, text string) []string {
+	t.Helper()
+	var root element
+	if err := xml.Unmarshal([]byte(text), &root); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, s := range root.Children {
+		for _, c := range s.Children {
+			name, _ := c.attr("name")
+			outcome := "pass"
+			for _, o := range c.Children {
+				if m, ok := o.attr("message"); ok {
+					outcome = o.XMLName.Local + " " + m
+				}
+			}
+			all = append(all, name+": "+outcome)
+		}
+	}
+	return all
+}
+
+func TestJUnitAccount(t *testing.T) {
+	attempt := func(n int, action string) scheduler.Test {
+		e := event(action, "TestRetried", "")
+		e.Attempt = n
+		return e
+	}
+	dies := []scheduler.Event{event("run", "TestDies", ""), event("output", "TestDies", "fatal error: x\n"), event("fail", "TestDies", "")}
+	retried := []scheduler.Event{attempt(1, "run"), attempt(1, "fail"), attempt(2, "run"), attempt(2, "pass")}
+	item := func(test string, v scheduler.Verdict) scheduler.ItemSeconds {
+		return scheduler.ItemSeconds{ID: "example.com/p::" + test, Gateway: "gw1", Verdict: v}
+	}
+	ended := []scheduler.Event{event("fail", "", "")}
+	for _, c := range []struct {
+		name    string
+		run     []scheduler.Event
+		summary scheduler.Summary
+		want    []string
+	}{
+		{"a crash is an error", append(dies, ended...),
+			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestDies", scheduler.Crash)}},
+			[]string{"TestDies: error crashed while running on gw1"}},
+		{"a failed attempt counts less when the last passed", append(retried, event("pass", "", "")),
+			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Fail), item("TestRetried", scheduler.Pass)}},
+			[]string{"TestRetried: skipped attempt 1 of 2 failed, the last did not", "TestRetried: pass"}},
+		{"but not when the account says that the item failed", append(retried, ended...),
+			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Fail)}},
+			[]string{"TestRetried: failure Failed", "TestRetried: pass"}},
+		{"nor when it says nothing", append(retried, ended...), scheduler.Summary{},
+			[]string{"TestRetried: failure Failed", "TestRetried: pass"}},
+		{"not run", append([]scheduler.Event{event("run", "TestBegun", ""), event("run", "TestBegun/sub", "")}, retried[2:]...),
+			scheduler.Summary{NotRun: []scheduler.NotRunItem{
+				{ID: "example.com/p::TestBegun", Reason: "interrupted"}, {ID: "example.com/q::TestQ", Reason: "no <gateway> left"}}},
+			[]string{"TestRetried: pass", "TestBegun: skipped not run: interrupted", "TestQ: skipped not run: no <gateway> left"}},
+		{"a test without an end is never a pass", []scheduler.Event{event("run", "TestX", "")}, scheduler.Summary{},
+			[]string{"TestX: error no verdict: the run ended before the test did"}},
+		{"nor in a package that has one", []scheduler.Event{event("run", "TestX", ""), event("pass", "", "")}, scheduler.Summary{},
+			[]string{"TestX: error no verdict: the package ended before the test did"}},
+		{"a package that fails after its tests passed", []scheduler.Event{event("run", "TestX", ""), event("pass", "TestX", ""),
+			event("output", "", "PASS\n"), event("output", "", "WARNING: DATA RACE\n"), event("fail", "", "")}, scheduler.Summary{},
+			[]string{"TestX: pass", "TestMain: failure WARNING: DATA RACE"}},
+		{"a benchmark that failed", []scheduler.Event{event("run", "BenchmarkX", ""), event("output", "BenchmarkX", "--- FAIL: BenchmarkX\n"),
+			event("fail", "", "")}, scheduler.Summary{}, []string{"BenchmarkX: failure Failed"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := junitText(t, JUnitConfig{}, append(c.run, scheduler.RunEnded{Summary: c.summary}))
+			if diff := cmp.Diff(c.want, outcomes(t, text)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestJUnitCrashOfEach(t *testing.T) {
+	var run []scheduler.Event
+	for _, gw := range []string{"gw0", "gw1"} {
+		for _, action := range []string{"run", "fail"} {
+			e := event(action, "TestX", "")
+			e.Package, e.Gateway = "example.com/p ["+gw+"]", gw
+			run = append(run, e)
+		}
+	}
+	text := junitText(t, JUnitConfig{}, append(run, scheduler.RunEnded{Summary: scheduler.Summary{Durations: []scheduler.ItemSeconds{
+		{ID: "example.com/p::TestX", Gateway: "gw0", Verdict: scheduler.Crash},
+		{ID: "example.com/p::TestX", Gateway: "gw1", Verdict: scheduler.Fail},
+	}}}))
+	if diff := cmp.Diff([]string{"TestX: error crashed while running on gw0", "TestX: failure Failed"}, outcomes(t, text)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestJUnitOutputLimit(t *testing.T) {
+	begin, end := "p_test.go:1: it begins\n", "panic: and ends\n"
+	run := oneFailure(begin, strings.Repeat("x", 3<<20), strings.Repeat("y", 3<<20)+"\n", end)
+	for limit, want := range map[int]int{0: defaultOutputLimit, 1000: 1000, 64 << 20: 6 << 20, -1: 0} {
+		text := junitText(t, JUnitConfig{OutputLimit: limit}, run)
+		if len(text) < want || len(text) > want+2000 {
+			t.Errorf("limit %d: the report has %d bytes", limit, len(text))
+		}
+		if whole := limit == 64<<20; strings.Contains(text, " bytes are left out here …]") == whole {
+			t.Errorf("limit %d: a note of what is left out: %v", limit, whole)
+		}
+		if limit >= 0 && (!strings.Contains(text, begin) || !strings.Contains(text, end)) {
+			t.Errorf("limit %d: the begin or the end is missing", limit)
+		}
+	}
+}
+
+// Output of tests that passed must not stay.
+func TestJUnitMemory(t *testing.T) {
+	j, err := NewJUnit(JUnitConfig{File: filepath.Join(t.TempDir(), "junit.xml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	megabyte := strings.Repeat("x", 1<<20)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for i := range 100 {
+		test := fmt.Sprint("Test", i)
+		for _, e := range []scheduler.Test{event("run", test, ""), event("output", test, strings.Clone(megabyte)), event("pass", test, "")} {
+			if err := j.Handle(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if grown := int64(heap() - before); grown > 10<<20 {
+		t.Errorf("%d bytes are kept", grown)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestJUnitIllegalCharacters(t *testing.T) {
+	run := oneFailure("\x1b[1;31mred\x1b[0m \x1b[2K nul \x00 bell \a invalid \xff\xfe cdata ]]> \ufffe \r\n")
+	run = append(run[:len(run)-1], scheduler.RunEnded{Summary: scheduler.Summary{NotRun: []scheduler.NotRunItem{{ID: "a\x01::b\x02", Reason: "\x03"}}}})
+	text := junitText(t, JUnitConfig{Name: "name \x04"}, run)
+	var root element
+	if err := xml.Unmarshal([]byte(text), &root); err != nil {
+		t.Fatal(err)
+	}
+	want := "red \ufffd[2K nul \ufffd bell \ufffd invalid \ufffd\ufffd cdata ]]> \ufffd \n--- FAIL: TestX (0.00s)\n"
+	if got := root.Children[1].Children[0].Children[1].Text; got != want {
+		t.Errorf("the failure's text is %q, want %q", got, want)
+	}
+}
+
+func TestJUnitReplacesInOneStep(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "new", "junit.xml")
+	j, err := NewJUnit(JUnitConfig{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := readDir(t, filepath.Dir(file)); len(names) != 0 {
+		t.Errorf("before the run: %q", names)
+	}
+	if err := j.target.replace(func(w io.Writer) error { io.WriteString(w, "old"); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	err = j.target.replace(func(w io.Writer) error { io.WriteString(w, "half"); return errFull })
+	if !errors.Is(err, errFull) {
+		t.Errorf("replace returned %v", err)
+	}
+	if text, err := os.ReadFile(file); string(text) != "old" || err != nil {
+		t.Errorf("after a failed write: %q, %v", text, err)
+	}
+	if names := readDir(t, filepath.Dir(file)); len(names) != 1 {
+		t.Errorf("after a failed write: %q", names)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func readDir(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestJUnitKeepsModeAndLink(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has neither these modes nor links for everybody")
+	}
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "real.xml"), filepath.Join(dir, "link.xml")
+	if err := os.WriteFile(file, nil, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real.xml", link); err != nil {
+		t.Fatal(err)
+	}
+	junitText(t, JUnitConfig{File: link}, oneFailure())
+	info, err := os.Stat(file)
+	if err != nil || info.Mode() != 0o640 || info.Size() == 0 {
+		t.Errorf("the file is %v, %v", info, err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("the link is %v, %v", info, err)
+	}
+}
+
+func TestJUnitPathThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"": ": it has no name", dir: ": is a directory", filepath.Join(file, "x", "y.xml"): ": make its directory: "} {
+		_, err := NewJUnit(JUnitConfig{File: path})
+		if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("prepare JUnit report %q", path)) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v", path, err)
+		}
+	}
+}
+
+func TestJUnitDirectoryGoneAtTheEnd(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	j, err := NewJUnit(JUnitConfig{File: filepath.Join(dir, "junit.xml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "write JUnit report ") {
+		t.Errorf("Close returned %v", err)
+	}
+}
+
+func TestJUnitSharedFailedBuild(t *testing.T) {
+	build := func(action, output string) scheduler.Test {
+		return scheduler.Test{Event: test2json.Event{Action: action, ImportPath: "example.com/dep", Output: output}}
+	}
+	run := []scheduler.Event{build("build-output", "# example.com/dep\n"), build("build-output", "dep.go:1:1: oops\n"), build("build-fail", "")}
+	for _, pkg := range []string{"example.com/p", "example.com/q"} {
+		out, fail := event("output", "", "FAIL\t"+pkg+" [build failed]\n"), event("fail", "", "")
+		out.Package, fail.Package, fail.FailedBuild = pkg, pkg, "example.com/dep"
+		run = append(run, out, fail)
+	}
+	text := junitText(t, JUnitConfig{}, append(run, scheduler.RunEnded{}))
+	if strings.Count(text, "dep.go:1:1: oops") != 2 || strings.Count(text, "[build failed]") != 2 {
+		t.Errorf("got:\n%s", text)
+	}
+}

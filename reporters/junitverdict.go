@@ -1,0 +1,78 @@
+package reporters
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+// settle brings the testcases in line with the account of the run, which knows more than the stream of
+// events: crashes, later attempts that passed, and items that did not run.
+func (j *JUnit) settle() {
+	final := map[string]scheduler.Verdict{}
+	for _, it := range j.summary.Durations {
+		final[it.ID], final[it.ID+"@"+it.Gateway] = it.Verdict, it.Verdict
+	}
+	for _, s := range j.suites {
+		last := map[string]int{}
+		for _, c := range s.cases {
+			root, _, _ := strings.Cut(c.name, "/")
+			last[root] = max(last[root], c.attempt)
+		}
+		for _, c := range s.cases {
+			root, _, _ := strings.Cut(c.name, "/")
+			c.settle(final[s.itemKey(root, c.gateway)], last[root])
+		}
+	}
+	j.settleNotRun()
+	for _, s := range j.suites {
+		for _, name := range slices.Sorted(maps.Keys(s.open)) {
+			c := s.open[name]
+			c.outcome, c.message = errored, "no verdict: the run ended before the test did"
+			j.end(s, c)
+		}
+	}
+}
+
+// settle takes over an item's verdict, and that it had more attempts. A failed attempt is only taken for less than
+// a failure when the account says that the item did not fail.
+func (c *testcase) settle(verdict scheduler.Verdict, attempts int) {
+	switch {
+	case !c.bad():
+	case c.attempt < attempts && (verdict == scheduler.Pass || verdict == scheduler.Skip):
+		c.outcome = skipped
+		c.message = fmt.Sprintf("attempt %d of %d failed, the last did not", c.attempt, attempts)
+	case c.attempt == attempts && verdict == scheduler.Crash:
+		c.outcome = errored
+		c.message = "crashed while running"
+		if c.gateway != "" {
+			c.message += " on " + c.gateway
+		}
+	}
+}
+
+// settleNotRun adds a skipped testcase for each item that did not run. One that had begun is no longer open by it.
+func (j *JUnit) settleNotRun() {
+	for _, it := range j.summary.NotRun {
+		path, test, _ := strings.Cut(it.ID, "::")
+		s := j.suite(path)
+		for name := range s.open {
+			if name == test || strings.HasPrefix(name, test+"/") {
+				delete(s.open, name)
+			}
+		}
+		s.cases = append(s.cases, &testcase{name: test, outcome: skipped, message: "not run: " + it.Reason})
+	}
+}
+
+// itemKey is the item's id, which with Dist "each" is one for all gateways.
+func (s *suite) itemKey(root, gateway string) string {
+	path, _, each := strings.Cut(s.name, " [")
+	if each {
+		return path + "::" + root + "@" + gateway
+	}
+	return path + "::" + root
+}

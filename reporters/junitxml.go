@@ -1,0 +1,243 @@
+package reporters
+
+import (
+	"bufio"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+// messageRunes is the longest message attribute made of output: CI servers show it as a heading.
+const messageRunes = 200
+
+type xmlSuites struct {
+	XMLName  xml.Name   `xml:"testsuites"`
+	Name     string     `xml:"name,attr,omitempty"`
+	Tests    int        `xml:"tests,attr"`
+	Failures int        `xml:"failures,attr"`
+	Errors   int        `xml:"errors,attr"`
+	Time     string     `xml:"time,attr"`
+	Suites   []xmlSuite `xml:"testsuite"`
+}
+
+type xmlSuite struct {
+	Name      string    `xml:"name,attr"`
+	Tests     int       `xml:"tests,attr"`
+	Failures  int       `xml:"failures,attr"`
+	Errors    int       `xml:"errors,attr"`
+	Skipped   int       `xml:"skipped,attr"`
+	Time      string    `xml:"time,attr"`
+	Timestamp string    `xml:"timestamp,attr,omitempty"`
+	Hostname  string    `xml:"hostname,attr,omitempty"`
+	Cases     []xmlCase `xml:"testcase"`
+	SystemOut *xmlText  `xml:"system-out"`
+}
+
+type xmlCase struct {
+	Classname  string         `xml:"classname,attr"`
+	Name       string         `xml:"name,attr"`
+	Time       string         `xml:"time,attr"`
+	Properties *xmlProperties `xml:"properties"`
+	Skipped    *xmlMessage    `xml:"skipped"`
+	Failure    *xmlMessage    `xml:"failure"`
+	Error      *xmlMessage    `xml:"error"`
+	SystemOut  *xmlText       `xml:"system-out"`
+}
+
+type xmlProperties struct {
+	List []xmlProperty `xml:"property"`
+}
+
+type xmlProperty struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
+}
+
+type xmlMessage struct {
+	Message string `xml:"message,attr"`
+	Type    string `xml:"type,attr,omitempty"`
+	Text    string `xml:",cdata"`
+}
+
+type xmlText struct {
+	Text string `xml:",cdata"`
+}
+
+func (d xmlSuites) write(w io.Writer) error {
+	buf := bufio.NewWriter(w)
+	buf.WriteString(xml.Header)
+	enc := xml.NewEncoder(buf)
+	enc.Indent("", "\t")
+	if err := enc.Encode(d); err != nil {
+		return err
+	}
+	buf.WriteByte('\n')
+	return buf.Flush()
+}
+
+// document makes the report of all that was handled. Suites come in the order of their names.
+func (j *JUnit) document() xmlSuites {
+	j.settle()
+	doc := xmlSuites{Name: xmlLegal(j.cfg.Name), Time: xmlSeconds(j.elapsed.Seconds())}
+	for _, name := range slices.Sorted(maps.Keys(j.suites)) {
+		x := j.xmlSuite(j.suites[name])
+		doc.Suites = append(doc.Suites, x)
+		doc.Tests += x.Tests
+		doc.Failures += x.Failures
+		doc.Errors += x.Errors
+	}
+	return doc
+}
+
+func (j *JUnit) xmlSuite(s *suite) xmlSuite {
+	start := s.start
+	if start.IsZero() {
+		start = j.started
+	}
+	x := xmlSuite{Name: xmlLegal(s.name), Tests: len(s.cases), Time: xmlSeconds(s.elapsed), Hostname: xmlLegal(j.hostname)}
+	if !start.IsZero() {
+		x.Timestamp = start.UTC().Format(time.RFC3339)
+	}
+	for _, c := range s.cases {
+		switch c.outcome {
+		case failed:
+			x.Failures++
+		case errored:
+			x.Errors++
+		case skipped:
+			x.Skipped++
+		}
+		x.Cases = append(x.Cases, j.xmlCase(s, c))
+	}
+	if j.cfg.SystemOut == EveryTest {
+		x.SystemOut = systemOut(s.out.String())
+	}
+	return x
+}
+
+func (j *JUnit) xmlCase(s *suite, c *testcase) xmlCase {
+	text := xmlLegal(withoutFraming(c.out.String()))
+	x := xmlCase{
+		Classname: xmlLegal(s.name), Name: xmlLegal(c.name), Time: xmlSeconds(c.elapsed), Properties: j.properties(c),
+	}
+	message := &xmlMessage{Message: xmlLegal(c.message), Text: text}
+	switch c.outcome {
+	case failed:
+		if message.Message == "" {
+			message.Message = firstLine(text, "Failed")
+		}
+		x.Failure = message
+	case errored:
+		x.Error = message
+		x.Error.Type = "error"
+	case skipped:
+		if message.Message == "" {
+			message.Message = firstLine(text, "skipped")
+		}
+		message.Text = "" // Jenkins reads the attribute only
+		x.Skipped = message
+		if c.message != "" {
+			x.SystemOut = systemOut(text)
+		}
+	}
+	if j.cfg.SystemOut == EveryTest && !c.bad() {
+		x.SystemOut = systemOut(text)
+	}
+	return x
+}
+
+// properties of c: where and how often it ran, then what it said of itself with T.Attr.
+func (j *JUnit) properties(c *testcase) *xmlProperties {
+	var list []xmlProperty
+	if c.gateway != "" {
+		list = append(list, xmlProperty{Name: "gateway", Value: xmlLegal(c.gateway)})
+	}
+	if host := j.hosts[c.gateway]; host != "" {
+		list = append(list, xmlProperty{Name: "hostname", Value: xmlLegal(host)})
+	}
+	if c.attempt > 0 {
+		list = append(list, xmlProperty{Name: "attempt", Value: fmt.Sprint(c.attempt)})
+	}
+	for _, a := range c.attrs {
+		list = append(list, xmlProperty{Name: xmlLegal(a.Name), Value: xmlLegal(a.Value)})
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return &xmlProperties{List: list}
+}
+
+func systemOut(text string) *xmlText {
+	if text = xmlLegal(text); text == "" {
+		return nil
+	}
+	return &xmlText{Text: text}
+}
+
+// xmlSeconds has three decimals, which is all that Jenkins' schema allows.
+func xmlSeconds(s float64) string { return fmt.Sprintf("%.3f", s) }
+
+// withoutFraming leaves out the lines that `go test -v` writes between a test's own.
+func withoutFraming(output string) string {
+	var b strings.Builder
+	for line := range strings.Lines(output) {
+		if leading(line, "=== RUN  ", "=== PAUSE ", "=== CONT ", "=== NAME ", "=== ATTR ") == "" {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// firstLine returns the first line of text that tells something, or none.
+func firstLine(text, none string) string {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" || line == "PASS" || line == "FAIL" || leading(line, "--- ", "FAIL\t") != "" {
+			continue
+		}
+		if r := []rune(line); len(r) > messageRunes {
+			line = string(r[:messageRunes]) + "…"
+		}
+		return line
+	}
+	return none
+}
+
+// xmlLegal makes text fit for XML 1.0: colours are left out, and each character that XML has no place for is U+FFFD.
+func xmlLegal(text string) string {
+	text = withoutColours(text)
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t', r == '\n', r == '\r', r >= 0x20 && r < 0xd800, r > 0xdfff && r < 0xfffe, r > 0xffff:
+			return r
+		}
+		return '\ufffd'
+	}, text)
+}
+
+// withoutColours leaves out what sets a terminal's colours: ESC [ parameters m.
+func withoutColours(text string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "\x1b[")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		end := strings.IndexFunc(after, func(r rune) bool { return (r < '0' || r > '9') && r != ';' })
+		if end >= 0 && after[end] == 'm' {
+			text = after[end+1:]
+			continue
+		}
+		b.WriteString("\x1b[")
+		text = after
+	}
+}
+
+var _ scheduler.Reporter = (*JUnit)(nil)

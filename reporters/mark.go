@@ -1,0 +1,115 @@
+package reporters
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/bitfield/gotestdox"
+	"gotest.tools/gotestsum/testjson"
+
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+// marker puts the gateway and the share of items that are done before the line that tells of a test's outcome:
+// `[gw1] [ 12%] PASS pkg.TestX (0.00s)`. Formats that have no such line are left as they are.
+type marker struct {
+	format Format
+	dox    map[string][]doxLine // testdox writes at the end of a package; by package
+}
+
+type doxLine struct{ text, mark string }
+
+// apply returns what the formatter made of event with the marks in it. cur is the event as the run had it, the zero
+// value for an event that testjson made up.
+func (m *marker) apply(text string, event testjson.TestEvent, cur scheduler.Test) string {
+	ended := event.Test != "" && event.Action.IsTerminal()
+	switch {
+	case m.format == FormatTestdox:
+		return m.testdox(text, event, cur)
+	case text == "" || cur.Gateway == "":
+		return text
+	case m.format == FormatTestname && ended:
+		return insert(text, strings.LastIndexByte(text[:len(text)-1], '\n')+1, mark(cur, cur.Done))
+	case m.format == FormatGitHubActions && ended:
+		return insert(text, len(leading(text, "::group::", "  ")), mark(cur, cur.Done))
+	case m.format == FormatStandardVerbose && isResultLine(event):
+		return mark(cur, doneAfter(cur)) + text
+	}
+	return text
+}
+
+// testdox keeps the marks of the tests until the formatter writes their lines.
+func (m *marker) testdox(text string, event testjson.TestEvent, cur scheduler.Test) string {
+	switch {
+	case !event.Action.IsTerminal():
+		return text
+	case event.Test != "":
+		if m.dox == nil {
+			m.dox = map[string][]doxLine{}
+		}
+		line := doxLine{mark: mark(cur, cur.Done)}
+		line.text = fmt.Sprintf("%s (%.2fs)\n", gotestdox.Prettify(event.Test), event.Elapsed)
+		m.dox[event.Package] = append(m.dox[event.Package], line)
+		return text
+	}
+	marks := map[string][]string{}
+	for _, l := range m.dox[event.Package] {
+		marks[l.text] = append(marks[l.text], l.mark)
+	}
+	delete(m.dox, event.Package)
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if _, sentence, ok := strings.Cut(strings.TrimPrefix(line, " "), " "); ok && line[0] == ' ' {
+			if found := marks[sentence]; len(found) > 0 {
+				marks[sentence] = found[1:]
+				b.WriteString(found[0])
+			}
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// mark is "" for an event of no gateway, and has no percentage while nothing is known of the items.
+func mark(t scheduler.Test, done int) string {
+	switch {
+	case t.Gateway == "":
+		return ""
+	case t.Total <= 0:
+		return "[" + t.Gateway + "] "
+	}
+	return fmt.Sprintf("[%s] [%3d%%] ", t.Gateway, min(done, t.Total)*100/t.Total)
+}
+
+// doneAfter is Done once the test whose result line this is has ended: its terminal event comes after the line.
+func doneAfter(t scheduler.Test) int {
+	if strings.Contains(t.Test, "/") {
+		return t.Done
+	}
+	return t.Done + 1
+}
+
+func isResultLine(event testjson.TestEvent) bool {
+	if event.Test == "" || event.Action != testjson.ActionOutput {
+		return false
+	}
+	line := strings.TrimLeft(event.Output, " ")
+	for _, verdict := range []string{"PASS", "FAIL", "SKIP"} {
+		if strings.HasPrefix(line, "--- "+verdict+": "+event.Test+" ") {
+			return true
+		}
+	}
+	return false
+}
+
+func insert(text string, at int, s string) string { return text[:at] + s + text[at:] }
+
+// leading returns the first of prefixes that text has, or "".
+func leading(text string, prefixes ...string) string {
+	for _, p := range prefixes {
+		if strings.HasPrefix(text, p) {
+			return p
+		}
+	}
+	return ""
+}

@@ -1,0 +1,31 @@
+package reporters
+
+import (
+	"errors"
+
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+type multi []scheduler.Reporter
+
+// Multi returns a Reporter that hands each event to all of the given ones in their order. One that fails does not
+// keep the event from the next; the errors of one event are joined. Close closes all of them, in the same order.
+func Multi(reporters ...scheduler.Reporter) scheduler.Reporter {
+	return multi(append([]scheduler.Reporter(nil), reporters...))
+}
+
+func (m multi) Handle(e scheduler.Event) error {
+	var errs []error
+	for _, r := range m {
+		errs = append(errs, r.Handle(e))
+	}
+	return errors.Join(errs...)
+}
+
+func (m multi) Close() error {
+	var errs []error
+	for _, r := range m {
+		errs = append(errs, r.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,39 @@
+package reporters
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+// Notices writes what belongs to no test: the go command's own messages, warnings, lost gateways and, at the end,
+// what Console would say below its summary. It goes beside JSON on standard output, which has no place for them.
+type Notices struct {
+	out io.Writer
+}
+
+// NewNotices returns a Notices that writes to out, which stays the caller's.
+func NewNotices(out io.Writer) Notices { return Notices{out} }
+
+// Handle writes the event if it is a notice. The error is the writer's.
+func (n Notices) Handle(e scheduler.Event) error {
+	text := ""
+	switch e := e.(type) {
+	case scheduler.Stderr:
+		text = e.Text
+	case scheduler.Warning:
+		text = "warning: " + e.Text + "\n"
+	case scheduler.GatewayDown:
+		if e.Reason != "" {
+			text = fmt.Sprintf("warning: gateway %s is down: %s\n", e.Gateway, e.Reason)
+		}
+	case scheduler.RunEnded:
+		text = closing(e.Summary)
+	}
+	_, err := io.WriteString(n.out, text)
+	return err
+}
+
+// Close does nothing.
+func (n Notices) Close() error { return nil }
