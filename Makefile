@@ -1,0 +1,42 @@
+# check: everything that needs no test to run. test: every test. fidelity: verdicts on real modules next to go test's.
+# bench: speed next to the peers, with the limits that this project holds itself to.
+
+GO ?= go
+PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+
+.PHONY: check test self fidelity bench fuzz clean
+
+check:
+	@unformatted=$$(git ls-files '*.go' | grep -v /testdata/ | xargs gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "gofmt wants to change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+	@set -e; for p in $(PLATFORMS); do \
+		echo "GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./..."; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; \
+	done
+
+test:
+	GO=$(GO) sh .ci/test.sh
+
+# self runs this project's own tests through xdist.
+self:
+	$(GO) run ./cmd/xdist --tx '2*popen' ./...
+
+fidelity:
+	$(GO) run ./integration/fidelity
+
+bench:
+	sh bench/run.sh
+
+# fuzz runs each fuzz target for a short while.
+fuzz:
+	@set -e; for p in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+		for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | sed 's/func //'); do \
+			$(GO) test ./$$p -run '^$$' -fuzz "^$$f$$" -fuzztime 20s; \
+		done; \
+	done
+
+clean:
+	$(GO) clean -testcache
+	rm -f xdist

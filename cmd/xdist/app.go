@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/xdist-go/xdist/reporters"
+)
+
+const usageText = `xdist [xdist flags] [packages] [go test flags]
+   xdist list [packages] [go test flags]
+   xdist cache show | prune
+   xdist version`
+
+const description = `Runs the tests of the packages as "go test" would, on all the gateways that --tx names, and reports them as one run.
+
+--tx SPEC opens a gateway: "popen" is a process on this machine. N*SPEC opens N of them, auto*SPEC as many as there are usable
+cores. A spec is TYPE[//KEY=VALUE ...]; popen knows id, chdir, nice, env:NAME and exec. Without --tx and -n it is -n auto.
+
+All flags of go test are accepted and mean what they mean there. From the first package on, one-dash flags are go
+test's and the test binary's; xdist's own are known there with two dashes.`
+
+// newApp describes the command line. Everything that is run prints to out; errors come back from Run.
+func newApp(out, errOut io.Writer) *cli.App {
+	app := &cli.App{
+		Name:                  "xdist",
+		Usage:                 "go test on many processes, hosts and platforms at once",
+		UsageText:             usageText,
+		Description:           description + "\n\n" + statusText(),
+		Flags:                 runFlags(),
+		HideVersion:           true,
+		Writer:                out,
+		ErrWriter:             errOut,
+		Action:                runTests,
+		Commands:              []*cli.Command{listCommand(), cacheCommand(), versionCommand(), agentCommand(), handoffCommand()},
+		ExitErrHandler:        func(*cli.Context, error) {}, // main prints and exits
+		OnUsageError:          func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
+		HideHelpCommand:       false,
+		CustomAppHelpTemplate: "",
+	}
+	return app
+}
+
+func cacheFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "cache-dir", Usage: "keep test binaries in `DIR`", EnvVars: []string{"XDIST_CACHE"}, DefaultText: "xdist in the user's cache directory"},
+		&cli.StringFlag{Name: "cache-size", Usage: "keep at most so much there, such as 500M or 5G", Value: "5G"},
+	}
+}
+
+func runFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringSliceFlag{Name: "tx", Usage: "open the gateways that `SPEC` describes; may be repeated"},
+		&cli.StringSliceFlag{Name: "px", Usage: "open a gateway by `SPEC` (with an id=) that others go through, and run no tests on it"},
+		&cli.StringFlag{Name: "numprocesses", Aliases: []string{"n"}, Usage: "open `N` popen gateways; auto: one per usable core; 0: one, undistributed"},
+		&cli.IntFlag{Name: "maxprocesses", Usage: "open at most `N` popen gateways"},
+		&cli.StringFlag{Name: "dist", Usage: "how tests are spread: load, loadscope (a package stays in one process), each, no", Value: "load"},
+		&cli.IntFlag{Name: "max-worker-restart", Usage: "replace at most `N` gateways that died (default: 4 per gateway)", Value: -1, DefaultText: "4 per gateway"},
+		&cli.IntFlag{Name: "maxfail", Usage: "stop after `N` failures"},
+		&cli.BoolFlag{Name: "x", Usage: "stop after the first failure"},
+		&cli.StringFlag{Name: "testrunuid", Usage: "what tests see as XDIST_TESTRUNUID (default: random)"},
+		&cli.StringFlag{Name: "format", Usage: "format of the console: " + formatNames(), DefaultText: "pkgname; standard-verbose with -v"},
+		&cli.StringFlag{Name: "junitxml", Usage: "write a JUnit report to `FILE`"},
+		&cli.BoolFlag{Name: "junit-output", Usage: "put the output of every test into the JUnit report"},
+		&cli.StringFlag{Name: "jsonfile", Usage: "write the events of go test -json to `FILE`"},
+		&cli.BoolFlag{Name: "json", Usage: "write the events of go test -json to standard output instead of a report for people"},
+		&cli.IntFlag{Name: "durations", Usage: "show the `N` slowest tests; 0 shows all", Value: -1, DefaultText: "none"},
+		&cli.BoolFlag{Name: "no-color", Usage: "no colours (NO_COLOR does the same)"},
+		&cli.BoolFlag{Name: "debug", Usage: "log what the gateways do to standard error"},
+	}, cacheFlags()...)
+}
+
+func formatNames() string {
+	var names []string
+	for _, f := range reporters.Formats() {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, ", ")
+}
+
+func statusText() string {
+	var b strings.Builder
+	b.WriteString("Exit status:\n")
+	for _, s := range statuses {
+		fmt.Fprintf(&b, "   %3d  %s\n", s.status, s.text)
+	}
+	return b.String()
+}

@@ -1,0 +1,34 @@
+// Command xdist runs the tests of a Go module on many processes, hosts and platforms at once and reports them
+// as one run of go test.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+)
+
+func main() {
+	os.Exit(int(run(os.Args)))
+}
+
+// run is the whole command; it returns the exit status.
+func run(args []string) status {
+	ctx, stop := signalContext(context.Background())
+	defer stop()
+	err := newApp(os.Stdout, os.Stderr).RunContext(ctx, splitArgs(args))
+	var ended *endedError
+	switch {
+	case err == nil:
+		return statusPassed
+	case errors.As(err, &ended):
+		if ended.err != nil {
+			fmt.Fprintln(os.Stderr, "xdist:", ended.err)
+		}
+		return ended.status
+	default:
+		fmt.Fprintln(os.Stderr, "xdist:", err)
+		return statusInternal
+	}
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/xdist-go/xdist/gotest/store"
+)
+
+// runFiles is what a run has on disk: a private directory, gone when it ends, and the store of test binaries.
+type runFiles struct {
+	id         string // XDIST_TESTRUNUID
+	dir        string
+	executable string
+	store      *store.Store
+	claim      *store.Run
+	warnings   []string
+}
+
+// openRun makes the run's directory and opens the store. A store that cannot be used costs time and no run: the binaries
+// are kept in the run's directory then.
+func openRun(c *cli.Context) (*runFiles, error) {
+	r := &runFiles{id: c.String("testrunuid")}
+	if r.id == "" {
+		r.id = randomID()
+	}
+	var err error
+	if r.executable, err = os.Executable(); err != nil {
+		return nil, fmt.Errorf("find the xdist executable: %w", err)
+	}
+	if r.dir, err = os.MkdirTemp("", "xdist-run-"); err != nil {
+		return nil, fmt.Errorf("make the run's directory: %w", err)
+	}
+	dir, size, err := cachePlace(c)
+	if err == nil {
+		err = r.open(dir, size)
+	}
+	if err != nil {
+		r.warnings = append(r.warnings, fmt.Sprintf("%v; test binaries are not kept for the next run", err))
+		err = r.open(filepath.Join(r.dir, "store"), size)
+	}
+	if err != nil {
+		r.remove()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *runFiles) open(dir string, size int64) (err error) {
+	if r.store, err = store.Open(dir, size, nil); err != nil {
+		return err
+	}
+	r.claim, err = r.store.Begin()
+	return err
+}
+
+// remove deletes the run's directory and makes the store fit its size.
+func (r *runFiles) remove() {
+	if r.claim != nil {
+		if err := r.claim.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, "xdist:", err)
+		}
+		if _, err := r.store.Prune(context.Background(), 0); err != nil {
+			fmt.Fprintln(os.Stderr, "xdist:", err)
+		}
+	}
+	if err := os.RemoveAll(r.dir); err != nil {
+		fmt.Fprintln(os.Stderr, "xdist: remove the run's directory:", err)
+	}
+}
+
+func randomID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// cachePlace is the directory and the size in bytes of the store.
+func cachePlace(c *cli.Context) (dir string, size int64, err error) {
+	if size, err = parseSize(c.String("cache-size")); err != nil {
+		return "", 0, err
+	}
+	if dir = c.String("cache-dir"); dir != "" {
+		dir, err = filepath.Abs(dir)
+		return dir, size, err
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", size, fmt.Errorf("find the cache directory: %w", err)
+	}
+	return filepath.Join(base, "xdist"), size, nil
+}
+
+// parseSize reads a number of bytes with an optional suffix K, M, G or T of powers of 1024.
+func parseSize(text string) (int64, error) {
+	digits, shift := text, 0
+	if i := strings.IndexAny(text, "KMGT"); i >= 0 && i == len(text)-1 {
+		digits, shift = text[:i], 10*(1+strings.IndexByte("KMGT", text[i]))
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 || n > (1<<62)>>shift {
+		return 0, fmt.Errorf("--cache-size %q: want a number of bytes such as 500M or 5G", text)
+	}
+	return n << shift, nil
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+)
+
+// signalContext is cancelled by the first signal that asks xdist to end. The second one ends the process at once:
+// agents and their tests die with their controller.
+func signalContext(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2) // one to interrupt, one to kill
+	signal.Notify(signals, endSignals...)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+		case <-done:
+			return
+		}
+		fmt.Fprintln(os.Stderr, "xdist: interrupted, ending the tests; once more to kill them")
+		cancel()
+		select {
+		case <-signals:
+			os.Exit(int(statusInterrupted))
+		case <-done:
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); close(done); cancel() }
+}
