@@ -1,0 +1,12 @@
+// Package integration holds the tests that need the whole of xdist: the command as a user runs it, next to `go test`.
+//
+// A trap is one package of testdata/fixture, a module of packages that `go test` treats in a way of their own; a
+// scenario is one command line that both are run with; a script is a file of testdata/script that drives the command.
+// internal/compare says in what two runs differ, and fidelity (a program, `make fidelity`) asks the same of real modules.
+//
+// The tests build the command once into a temporary directory and start it as a process; they start no goroutine that
+// outlives them. Every run has a deadline, after which it is killed and the test fails.
+//
+// Limits: the faults need /proc and run on Linux only; the race detector and cgo need a C compiler and say so where
+// there is none.
+package integration

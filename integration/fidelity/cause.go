@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/xdist-go/xdist/integration/internal/compare"
+)
+
+// repetitions is how often a package is repeated to show that a test is flaky.
+const repetitions = 5
+
+// asker runs `go test -json -count=1` with the arguments in the module.
+type asker func(ctx context.Context, args ...string) (*compare.Model, error)
+
+// finding is a difference with its cause.
+type finding struct {
+	compare.Difference
+	name  string
+	cause string // in words; "unknown" when nothing was shown
+	shown bool   // further runs of go test have shown the cause
+}
+
+// explain looks for the cause of each difference.
+func explain(ctx context.Context, ask asker, want, got *compare.Model, diffs []compare.Difference) ([]finding, error) {
+	e := explainer{ask: ask, alone: map[string]*compare.Model{}, repeated: map[string][]*compare.Model{}}
+	shown := map[string][]bool{} // by package: was each of its tests' differences explained
+	findings := make([]finding, len(diffs))
+	for i, d := range diffs {
+		findings[i] = finding{Difference: d, name: strings.TrimSuffix(d.Package+"::"+d.Test, "::") + ": " + d.What, cause: "unknown"}
+		if d.Test == "" || d.Package == "" {
+			continue
+		}
+		if err := e.test(ctx, &findings[i], got); err != nil {
+			return nil, err
+		}
+		shown[d.Package] = append(shown[d.Package], findings[i].shown)
+	}
+	for i := range findings {
+		f := &findings[i]
+		if f.Test != "" || f.What != "outcome" {
+			continue
+		}
+		if all(shown[f.Package]) {
+			f.cause, f.shown = "follows from its tests", true
+			continue
+		}
+		if err := e.flakyPackage(ctx, f); err != nil {
+			return nil, err
+		}
+	}
+	return findings, nil
+}
+
+func all(bools []bool) bool {
+	for _, b := range bools {
+		if !b {
+			return false
+		}
+	}
+	return len(bools) > 0
+}
+
+// explainer remembers runs, as many differences may ask for the same.
+type explainer struct {
+	ask      asker
+	alone    map[string]*compare.Model
+	repeated map[string][]*compare.Model
+}
+
+// test looks for the cause of a test's difference: alone, it does what it did under xdist, or it does not always do the same.
+func (e *explainer) test(ctx context.Context, f *finding, got *compare.Model) error {
+	saw := "none"
+	if p := got.Packages[f.Package]; p != nil {
+		saw = p.Tests[f.Test].Outcome()
+	}
+	alone, err := e.runAlone(ctx, f.Package, f.Test)
+	if err != nil {
+		return err
+	}
+	if outcome(alone, f.Package, f.Test) == saw {
+		f.cause, f.shown = fmt.Sprintf("order dependence: `go test -run` of it alone gives %s, too", saw), true
+		return nil
+	}
+	runs, err := e.repeat(ctx, f.Package)
+	if err != nil {
+		return err
+	}
+	same := 0
+	for _, m := range runs {
+		if outcome(m, f.Package, f.Test) == saw {
+			same++
+		}
+	}
+	if same > 0 {
+		f.cause, f.shown = fmt.Sprintf("flakiness: %d of %d runs of `go test` of its package give %s, too", same, len(runs), saw), true
+	}
+	return nil
+}
+
+func (e *explainer) flakyPackage(ctx context.Context, f *finding) error {
+	runs, err := e.repeat(ctx, f.Package)
+	if err != nil {
+		return err
+	}
+	same := 0
+	for _, m := range runs {
+		if p := m.Packages[f.Package]; p != nil && p.Outcome == f.Got {
+			same++
+		}
+	}
+	if same > 0 {
+		f.cause, f.shown = fmt.Sprintf("flakiness: %d of %d runs of `go test` of it give %s, too", same, len(runs), f.Got), true
+	}
+	return nil
+}
+
+// outcome of a test in a model, "none" when it is not there.
+func outcome(m *compare.Model, pkg, test string) string {
+	if p := m.Packages[pkg]; p != nil {
+		return p.Tests[test].Outcome()
+	}
+	return "none"
+}
+
+// runAlone runs the top-level test that the test belongs to.
+func (e *explainer) runAlone(ctx context.Context, pkg, test string) (*compare.Model, error) {
+	top, _, _ := strings.Cut(test, "/")
+	key := pkg + "::" + top
+	if m := e.alone[key]; m != nil {
+		return m, nil
+	}
+	m, err := e.ask(ctx, "-run", "^"+regexp.QuoteMeta(top)+"$", pkg)
+	if err != nil {
+		return nil, fmt.Errorf("run %s alone: %w", key, err)
+	}
+	e.alone[key] = m
+	return m, nil
+}
+
+func (e *explainer) repeat(ctx context.Context, pkg string) ([]*compare.Model, error) {
+	if runs := e.repeated[pkg]; runs != nil {
+		return runs, nil
+	}
+	var runs []*compare.Model
+	for range repetitions {
+		m, err := e.ask(ctx, pkg)
+		if err != nil {
+			return nil, fmt.Errorf("repeat %s: %w", pkg, err)
+		}
+		runs = append(runs, m)
+	}
+	e.repeated[pkg] = runs
+	return runs, nil
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/xdist-go/xdist/integration/internal/compare"
+)
+
+func model(t *testing.T, events ...string) *compare.Model {
+	t.Helper()
+	var b strings.Builder
+	for _, e := range events {
+		action, test, _ := strings.Cut(e, " ")
+		b.WriteString(`{"Action":"` + action + `","Package":"p","Test":"` + test + "\"}\n")
+	}
+	m, err := compare.Read(strings.NewReader(b.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func outcomes(t *testing.T, a, b, pkg string) *compare.Model {
+	return model(t, "start", "run TestA", a+" TestA", "run TestB", b+" TestB", pkg)
+}
+
+func TestExplain(t *testing.T) {
+	want := outcomes(t, "pass", "pass", "pass")
+	got := outcomes(t, "pass", "fail", "fail")
+	diffs := compare.Compare(want, got, compare.Verdicts, compare.Normal{})
+	if len(diffs) != 2 {
+		t.Fatalf("%v", diffs)
+	}
+	for _, c := range []struct {
+		name  string
+		alone string // outcome of TestB alone
+		fails int    // how many repetitions of the package fail in TestB
+		cause string // of TestB's difference
+		shown bool
+	}{
+		{"fails alone", "fail", 0, "order dependence", true},
+		{"fails now and then", "pass", 2, "flakiness: 2 of 5", true},
+		{"never fails", "pass", 0, "unknown", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			repeated := 0
+			ask := func(_ context.Context, args ...string) (*compare.Model, error) {
+				if args[0] == "-run" {
+					if args[1] != "^TestB$" {
+						t.Errorf("asked for %q", args)
+					}
+					return model(t, "start", "run TestB", c.alone+" TestB", c.alone), nil
+				}
+				if repeated++; repeated <= c.fails {
+					return got, nil
+				}
+				return want, nil
+			}
+			findings, err := explain(t.Context(), ask, want, got, diffs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range findings {
+				if f.shown != c.shown {
+					t.Errorf("%s: shown %v, cause %s", f.name, f.shown, f.cause)
+				}
+				if f.Test == "TestB" && !strings.HasPrefix(f.cause, c.cause) {
+					t.Errorf("%s: cause %q, want %q", f.name, f.cause, c.cause)
+				}
+			}
+		})
+	}
+}
+
+// The real go command shows the order dependence of the fixture that is made for it.
+func TestExplainOrderDependence(t *testing.T) {
+	const pkg = "example.com/order"
+	dir, err := filepath.Abs("../testdata/order")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(ctx context.Context, args ...string) (*compare.Model, error) {
+		_, m, err := goTest(ctx, dir, args...)
+		return m, err
+	}
+	want, err := ask(t.Context(), ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ask(t.Context(), "-run=TestSecond", ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Packages[pkg].Tests["TestFirst"] = want.Packages[pkg].Tests["TestFirst"]
+	got.Packages[pkg].Tests["TestThird"] = want.Packages[pkg].Tests["TestThird"]
+	findings, err := explain(t.Context(), ask, want, got, compare.Compare(want, got, compare.Verdicts, compare.Normal{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(findings) != 2 {
+		t.Fatalf("%d findings: %v", len(findings), findings)
+	}
+	for _, f := range findings {
+		if !f.shown {
+			t.Errorf("%s: %s", f.name, f.cause)
+		}
+	}
+}

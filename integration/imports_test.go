@@ -1,0 +1,208 @@
+package integration
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const modulePath = "github.com/xdist-go/xdist"
+
+// rule is one line of the table of packages: who may import whom, and what must never be there. Packages below the named one
+// belong to it, unless they have a line of their own.
+type rule struct {
+	pkg     string
+	may     []string // our packages; "*" is all that may be imported
+	never   []string // packages of others, with all that is below them
+	calls   []string // selectors that must not appear
+	noGo    bool     // no go statement
+	private bool     // nobody imports it
+}
+
+var clockCalls = []string{"time.Now", "time.Since", "time.Until", "time.Sleep", "time.After", "time.AfterFunc", "time.NewTimer", "time.NewTicker", "time.Tick"}
+
+var importPolicy = []rule{
+	{pkg: "xspec", never: []string{"net", "os", "syscall", "io"}},
+	{pkg: "gateway", may: []string{"xspec"}, never: []string{"testing", "flag", "gotest.tools"}},
+	{pkg: "rsync", may: []string{"gateway"}, never: []string{"testing", "flag"}},
+	{pkg: "gotest", never: []string{"net", "testing"}},
+	{pkg: "scheduler/policy", never: []string{"os", "net", "io", "syscall", "log", "context"}, calls: clockCalls, noGo: true},
+	{pkg: "scheduler", may: []string{"xspec", "gateway", "rsync", "gotest", "scheduler/policy"}, never: []string{"flag", "github.com/urfave"},
+		calls: []string{"fmt.Print", "fmt.Printf", "fmt.Println", "os.Stdout", "os.Stderr", "os.Exit"}},
+	{pkg: "reporters", may: []string{"gotest", "scheduler"}, never: []string{"net", "flag", "os/exec"}, calls: []string{"os.Exit"}},
+	{pkg: "cmd/xdist", may: []string{"*"}, private: true},
+	{pkg: "integration", may: []string{"*"}, private: true},
+	{pkg: "bench", may: []string{"*"}, private: true},
+}
+
+// ruleOf is the line with the longest name that covers a folder, or nil.
+func ruleOf(folder string) *rule {
+	var best *rule
+	for i := range importPolicy {
+		r := &importPolicy[i]
+		if (folder == r.pkg || strings.HasPrefix(folder, r.pkg+"/")) && (best == nil || len(r.pkg) > len(best.pkg)) {
+			best = r
+		}
+	}
+	return best
+}
+
+// check returns what the file in a folder of the module does against its rule.
+func check(folder string, f *ast.File, test bool) []string {
+	r := ruleOf(folder)
+	if r == nil {
+		return []string{"the folder is not in the table of packages"}
+	}
+	var wrong []string
+	for _, spec := range f.Imports {
+		p, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			wrong = append(wrong, err.Error())
+			continue
+		}
+		wrong = append(wrong, r.checkImport(p, test)...)
+	}
+	if test {
+		return wrong
+	}
+	return append(wrong, r.checkBody(f)...)
+}
+
+func (r *rule) checkImport(p string, test bool) []string {
+	ours, isOurs := strings.CutPrefix(p, modulePath+"/")
+	if !isOurs {
+		banned := func(n string) bool { return p == n || strings.HasPrefix(p, n+"/") }
+		if !test && slices.ContainsFunc(r.never, banned) {
+			return []string{fmt.Sprintf("%s must never import %s", r.pkg, p)}
+		}
+		return nil
+	}
+	target := ruleOf(ours)
+	switch {
+	case target == nil:
+		return []string{fmt.Sprintf("%s is not in the table of packages", ours)}
+	case target.pkg == r.pkg:
+	case target.private:
+		return []string{fmt.Sprintf("nobody imports %s", target.pkg)}
+	case slices.Contains(r.may, "*"), slices.Contains(r.may, target.pkg):
+	default:
+		return []string{fmt.Sprintf("%s may not import %s", r.pkg, ours)}
+	}
+	return nil
+}
+
+func (r *rule) checkBody(f *ast.File) []string {
+	var wrong []string
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			if r.noGo {
+				wrong = append(wrong, r.pkg+" must not start a goroutine")
+			}
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok && slices.Contains(r.calls, x.Name+"."+n.Sel.Name) {
+				wrong = append(wrong, fmt.Sprintf("%s must not use %s.%s", r.pkg, x.Name, n.Sel.Name))
+			}
+		}
+		return true
+	})
+	return wrong
+}
+
+// TestImportPolicy reads the sources itself: go test would cache a test that asks the go command.
+func TestImportPolicy(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := d.Name()
+		if d.IsDir() {
+			if name != ".." && (base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		folder := path.Dir(filepath.ToSlash(name))
+		if !strings.HasSuffix(base, ".go") || folder == ".." {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		files++
+		for _, w := range check(strings.TrimPrefix(folder, "../"), f, strings.HasSuffix(base, "_test.go")) {
+			t.Errorf("%s: %s", name, w)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 20 {
+		t.Errorf("only %d files read: the walk begins in the wrong place", files)
+	}
+}
+
+// TestImportPolicyBites gives the check sources that break each kind of rule.
+func TestImportPolicyBites(t *testing.T) {
+	for _, c := range []struct {
+		folder, source string
+		test, wrong    bool
+	}{
+		{"xspec", `import "strings"`, false, false},
+		{"xspec", `import "os"`, false, true},
+		{"xspec", `import "net/url"`, false, true},
+		{"xspec", `import "os"`, true, false},
+		{"gateway", `import "` + modulePath + `/xspec"`, false, false},
+		{"gateway", `import "` + modulePath + `/gotest"`, false, true},
+		{"gateway", `import "` + modulePath + `/gotest"`, true, true},
+		{"gotest/store", `import "` + modulePath + `/gotest/unit"`, false, false},
+		{"gotest/unit", `import "` + modulePath + `/gateway"`, false, true},
+		{"scheduler", `import "` + modulePath + `/gotest/test2json"`, false, false},
+		{"scheduler", `import "fmt"; func f() { fmt.Println() }`, false, true},
+		{"scheduler/policy", `import "` + modulePath + `/gotest"`, false, true},
+		{"scheduler/policy", `import "time"; var d time.Duration`, false, false},
+		{"scheduler/policy", `import "time"; var n = time.Now()`, false, true},
+		{"scheduler/policy", `import "time"; var n = time.Now()`, true, false},
+		{"scheduler/policy", `func f() { go f() }`, false, true},
+		{"reporters", `import "` + modulePath + `/gateway"`, false, true},
+		{"reporters", `import "` + modulePath + `/scheduler/policy"`, false, true},
+		{"cmd/xdist", `import "` + modulePath + `/reporters"`, false, false},
+		{"cmd/xdist", `import "` + modulePath + `/integration"`, false, true},
+		{"integration/fidelity", `import "` + modulePath + `/integration/internal/compare"`, false, false},
+		{"elsewhere", ``, false, true},
+		{"gateway", `import "` + modulePath + `/elsewhere"`, false, true},
+	} {
+		f, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x; "+c.source, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wrong := check(c.folder, f, c.test); (len(wrong) > 0) != c.wrong {
+			t.Errorf("%s, test %v: %s: got %q", c.folder, c.test, c.source, wrong)
+		}
+	}
+}
+
+// TestMainIsShort keeps logic out of the command's main file.
+func TestMainIsShort(t *testing.T) {
+	const limit = 80 // lines
+	b, err := os.ReadFile("../cmd/xdist/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(b), "\n"); n > limit {
+		t.Errorf("cmd/xdist/main.go has %d lines, at most %d are allowed", n, limit)
+	}
+}
