@@ -49,3 +49,16 @@ func BenchmarkBulk(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkRoundTrip(b *testing.B) {
+	c := must(newB(b).RemoteExec(b.Context(), "echo", nil))
+	for i := 0; b.Loop(); i++ {
+		if err := c.Send(b.Context(), i); err != nil {
+			b.Fatal(err)
+		}
+		var n int
+		if err := c.Receive(b.Context(), &n); err != nil || n != i {
+			b.Fatal(n, err)
+		}
+	}
+}

@@ -67,7 +67,7 @@ const (
 	smallFrame = 16 << 10
 	// writeAtMost is the size in bytes of one write to the stream, so that many channels share a slow
 	// connection fairly and the beat is not stuck behind one of them.
-	writeAtMost = 256 << 10
+	writeAtMost = 64 << 10
 	// queueAtMost is the cost in bytes of arrived items that are kept out of the stream's window. Above
 	// it the window fills, and then the sender blocks.
 	queueAtMost = 1 << 20

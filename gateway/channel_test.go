@@ -278,24 +278,21 @@ func TestFailingCallback(t *testing.T) { // conformance 68
 	} {
 		t.Run(name, func(t *testing.T) {
 			gw := open(t, "popen")
-			in, out := must(gw.NewChannel(t.Context())), must(gw.NewChannel(t.Context()))
-			defer in.Close()
-			c := remoteExec(t, gw, "two channels", struct{ From, To gateway.Ref }{out.Ref(), in.Ref()})
-			feed := remoteExec(t, gw, "two channels", struct{ From, To gateway.Ref }{in.Ref(), out.Ref()})
-			defer feed.Close()
+			report := must(gw.NewChannel(t.Context()))
+			defer report.Close()
+			c := remoteExec(t, gw, "echo and report", report.Ref())
 			endc := make(chan error, 1)
-			if err := out.SetCallback(callback, func(err error) { endc <- err }); err != nil {
+			if err := c.SetCallback(callback, func(err error) { endc <- err }); err != nil {
 				t.Fatal(err)
 			}
-			send(t, in, 1)
-			for what, err := range map[string]error{"end marker": <-endc, "WaitClose": out.WaitClose(t.Context())} {
+			send(t, c, 1)
+			for what, err := range map[string]error{"end marker": <-endc, "WaitClose": c.WaitClose(t.Context())} {
 				if err == nil || !strings.Contains(err.Error(), "indigestion") {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
-			err := c.WaitClose(t.Context())
-			if re, ok := errors.AsType[*gateway.RemoteError](err); !ok || !strings.Contains(re.Text, "indigestion") {
-				t.Errorf("peer got %v", err)
+			if got := receive[string](t, report); !strings.HasPrefix(got, "remote: ") || !strings.Contains(got, "indigestion") {
+				t.Errorf("the peer got %q", got)
 			}
 		})
 	}

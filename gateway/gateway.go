@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -124,8 +125,15 @@ type startError struct {
 }
 
 func (e *startError) Error() string {
-	lost := LostError{Status: e.status, Stderr: e.stderr, Cause: e.cause}
-	return "start agent: " + lost.what()
+	text := "start agent: "
+	tail := strings.TrimSpace(e.stderr)
+	if e.status == "" || tail == "" { // what came instead of a hello may say it
+		text += e.cause.Error() + ": "
+	}
+	if e.status != "" {
+		text += e.status + ": "
+	}
+	return strings.TrimSuffix(text+tail, ": ")
 }
 
 func (e *startError) Unwrap() error { return e.cause }

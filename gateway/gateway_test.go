@@ -235,7 +235,7 @@ func TestAgentThatDoesNotSpeak(t *testing.T) {
 		want    []string
 	}{
 		{"exits", []string{"/bin/sh", "-c", "echo no agent here >&2; exit 127"}, []string{"exit status 127", "no agent here"}},
-		{"chatters", []string{"/bin/sh", "-c", "echo Welcome to the machine"}, []string{"exit status 0"}},
+		{"chatters", []string{"/bin/sh", "-c", "echo Welcome to the machine"}, []string{"exit status 0", `after "Welcome to the machine\n"`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if runtime.GOOS == "windows" {

@@ -78,11 +78,9 @@ func greet(ctx context.Context, conn *bufferedConn, h hello) (Info, error) {
 	defer stop()
 	var w welcome
 	err := writeGreeting(conn, ProtocolVersion, h)
-	// A failed write is not the end: the agent may have said why it does not listen.
+	// What can be read tells more than a failed write: the agent, or what was started in its place, may have said why.
 	if readErr := readGreeting(conn.r, &w); readErr != nil {
-		if _, other := errors.AsType[*VersionError](readErr); err == nil || other {
-			err = readErr
-		}
+		err = readErr
 	} else if w.Error != "" {
 		err = errors.New(w.Error)
 	}

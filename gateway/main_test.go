@@ -168,6 +168,25 @@ func handlers() gateway.Handlers {
 			}
 			return to.CloseSend()
 		},
+		"echo and report": func(ctx context.Context, ch *gateway.Channel, args gateway.Item) error { // how the echo ended
+			var ref gateway.Ref
+			if err := args.Decode(&ref); err != nil {
+				return err
+			}
+			report, err := ch.Resolve(ctx, ref)
+			if err != nil {
+				return err
+			}
+			for it, err := range ch.Items(ctx) {
+				if err != nil {
+					return report.Send(context.WithoutCancel(ctx), err.Error())
+				}
+				if err := ch.Send(ctx, it); err != nil {
+					return err
+				}
+			}
+			return report.Send(context.WithoutCancel(ctx), "in order")
+		},
 		"read file": readFile,
 	}
 	maps.Copy(all, systemHandlers())

@@ -85,7 +85,7 @@ func (e *BuildError) Error() string {
 // and kills it after a while. A package that fails is no error; a go command that fails without a word about
 // any package is a *BuildError.
 func Build(ctx context.Context, cfg BuildConfig, emit func(BuildEvent)) error {
-	b := &build{cfg: cfg, emit: emit, packages: make(map[string]*packageOutput)}
+	b := &builder{cfg: cfg, emit: emit, packages: make(map[string]*packageOutput)}
 	cmd, err := b.command(ctx)
 	if err != nil {
 		return err
@@ -117,8 +117,8 @@ func Build(ctx context.Context, cfg BuildConfig, emit func(BuildEvent)) error {
 	return nil
 }
 
-// build is the state of one Build. The reader of stdout owns packages and reported.
-type build struct {
+// builder is the state of one Build. The reader of stdout owns packages and reported.
+type builder struct {
 	cfg      BuildConfig
 	packages map[string]*packageOutput
 	reported bool // some package has a failure of its own
@@ -134,13 +134,13 @@ type packageOutput struct {
 	settled bool // handed off or reported: what follows is of no interest
 }
 
-func (b *build) send(e BuildEvent) {
+func (b *builder) send(e BuildEvent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.emit(e)
 }
 
-func (b *build) command(ctx context.Context) (*exec.Cmd, error) {
+func (b *builder) command(ctx context.Context) (*exec.Cmd, error) {
 	cfg := b.cfg
 	env := cfg.Env
 	if env == nil {
@@ -223,7 +223,7 @@ func quoteFields(args []string) (string, error) {
 	return strings.Join(quoted, " "), nil
 }
 
-func (b *build) read(stdout io.Reader) error {
+func (b *builder) read(stdout io.Reader) error {
 	r := bufio.NewReaderSize(stdout, 64<<10)
 	for {
 		line, err := r.ReadBytes('\n')
@@ -243,7 +243,7 @@ func (b *build) read(stdout io.Reader) error {
 	}
 }
 
-func (b *build) line(line []byte) error {
+func (b *builder) line(line []byte) error {
 	var e test2json.Event
 	if line[0] != '{' || json.Unmarshal(line, &e) != nil || e.Action == "" {
 		b.send(Stderr{string(line)})
@@ -263,7 +263,7 @@ func (b *build) line(line []byte) error {
 	return b.packageEvent(p, e)
 }
 
-func (b *build) packageEvent(p *packageOutput, e test2json.Event) error {
+func (b *builder) packageEvent(p *packageOutput, e test2json.Event) error {
 	if p.settled {
 		return nil // PASS, ok and pass of the hand-off program
 	}

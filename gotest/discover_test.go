@@ -282,6 +282,19 @@ func TestDiscoverHonoursOverlay(t *testing.T) {
 	}
 }
 
+func TestOverlayRemovesFiles(t *testing.T) {
+	dir := writeTree(t, map[string]string{"a.go": "a", "b.go": "b"})
+	o := Overlay{filepath.Join(dir, "a.go"): "", filepath.Join(dir, "c.go"): filepath.Join(dir, "b.go")}
+	if _, err := o.readFile(filepath.Join(dir, "a.go")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a removed file: %v", err)
+	}
+	for _, name := range []string{"b.go", "c.go"} {
+		if data, err := o.readFile(filepath.Join(dir, ".", name)); string(data) != "b" || err != nil {
+			t.Errorf("%s: %q, %v", name, data, err)
+		}
+	}
+}
+
 func TestReadOverlayErrors(t *testing.T) {
 	dir := writeTree(t, map[string]string{"bad.json": "{"})
 	if _, err := ReadOverlay("none.json", dir); !errors.Is(err, os.ErrNotExist) {

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -54,7 +53,7 @@ func writeTree(t *testing.T, files map[string]string) string {
 
 // goEnv is the environment of a go command in a test, apart from the developer's own settings.
 func goEnv(extra ...string) []string {
-	return append(os.Environ(), append([]string{"GOFLAGS=", "GOWORK=off"}, extra...)...)
+	return append(os.Environ(), append([]string{"GOENV=off", "GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local"}, extra...)...)
 }
 
 // leftOut tells whether an argument differs between processes, or is xdist's business.
@@ -154,15 +153,15 @@ func goTestArgv(t *testing.T, args []string, goflags string) []string {
 	}
 	file := filepath.Join(t.TempDir(), "argv")
 	flags := []string{"-json", "-vet=off", "-exec=" + self}
-	real := strings.ContainsAny(goflags, "'\"") || strings.Contains(strings.Join(args, " "), "-custom")
-	if !real {
+	inEarnest := strings.ContainsAny(goflags, "'\"") || strings.Contains(strings.Join(args, " "), "-custom")
+	if !inEarnest {
 		flags = append(flags, "-n")
 	}
 	cmd := exec.Command("go", append([]string{"test"}, slices.Insert(slices.Clone(args), chdirWords(args), flags...)...)...)
 	cmd.Env = goEnv("GOFLAGS="+goflags, argvFileEnv+"="+file)
 	out, runErr := cmd.CombinedOutput()
 	var argv []string
-	if real {
+	if inEarnest {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatalf("go test did not run the binary: %v\n%s", runErr, out)
@@ -397,8 +396,13 @@ func FuzzParseCommand(f *testing.F) {
 		if err != nil && !errors.Is(err, flag.ErrHelp) && !errors.As(err, &usage) {
 			t.Fatalf("undocumented error %v", err)
 		}
-		if err == nil && (c.Count < 0 && c.Timeout > 1<<62*time.Nanosecond || len(c.TestArgs) < 2) {
-			t.Fatalf("got %+v", c)
+		if err != nil {
+			return
+		}
+		// The build flags and what follows are a command line that means the same: xdist passes them on to go test.
+		again, err := ParseCommand(append(append([]string{}, c.BuildFlags...), c.Packages...), goflags)
+		if err != nil || !cmp.Equal(again.BuildFlags, c.BuildFlags) || !cmp.Equal(again.Packages, c.Packages) {
+			t.Fatalf("%q with GOFLAGS %q: build flags %q and packages %q do not parse again: %v, %v", line, goflags, c.BuildFlags, c.Packages, again, err)
 		}
 	})
 }

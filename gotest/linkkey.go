@@ -19,8 +19,9 @@ import (
 //     id is "action/content". The first half hashes what the compiler is given: the contents of the sources and of embedded files
 //     (never their times), the package's directory unless -trimpath is set, the compiler's own id, its flags, GOOS, GOARCH and GOAMD64 or
 //     its like, the language version, and for a package that uses cgo the C compiler's id and flags. The second half hashes what
-//     came out. The generated main package's first half also holds the build information: the versions and sums of modules, and
-//     the build settings.
+//     came out. The generated main package's first half also holds the build information with the build settings.
+//   - The versions of the modules. Test binaries do not hold them (up to Go 1.26 their build information names no dependencies), but
+//     nothing promises that.
 //   - What the linker is given besides: its flags, the default GODEBUG, the environment that it reads, GOROOT, and the linker itself.
 //   - What vet reads besides: its flags, itself, and the files that build constraints leave out.
 //
@@ -176,7 +177,7 @@ func (in *linkInputs) linkKey(path string) string {
 		if dep.BuildID == "" && name != "unsafe" || !dep.Standard && len(dep.CgoLDFLAGS)+len(dep.CgoPkgConfig) > 0 {
 			return ""
 		}
-		fmt.Fprintf(h, "dep %q %s\n", name, dep.BuildID)
+		fmt.Fprintf(h, "dep %q %s %s\n", name, dep.BuildID, dep.Module)
 	}
 	for _, name := range slices.Concat(p.IgnoredGoFiles, p.IgnoredOtherFiles) {
 		if !hashFile(h, p.Dir, name) {

@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/build"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -185,7 +187,7 @@ func listFailure(ctx context.Context, cfg ListConfig, env goEnvResult, listErr e
 	if env.err == nil && tooOld(env.env["GOVERSION"]) {
 		return &TooOldError{env.env["GOVERSION"], cmp.Or(env.env["GOROOT"], cfg.GOROOT)}
 	}
-	if env.err == nil && env.env["GOMOD"] == os.DevNull && env.env["GOWORK"] == "" {
+	if env.err == nil && env.env["GOMOD"] == os.DevNull && (env.env["GOWORK"] == "" || env.env["GOWORK"] == "off") {
 		if detail := noModuleDetail(listErr, stderr, listed); detail != "" {
 			return &NotInModuleError{cfg.Command.Chdir, detail}
 		}
@@ -237,7 +239,7 @@ type listedPackage struct {
 
 	DepOnly, Standard, Incomplete     bool
 	Match, Imports                    []string
-	Module                            *struct{ GoMod string }
+	Module                            *listedModule
 	Error                             *listedError
 	DepsErrors                        []*listedError
 	TestGoFiles, XTestGoFiles         []string
@@ -249,6 +251,22 @@ type listedPackage struct {
 	EmbedFiles                        []string
 	TestEmbedFiles, XTestEmbedFiles   []string
 	CgoLDFLAGS, CgoPkgConfig          []string
+}
+
+type listedModule struct {
+	Path, Version, GoMod string
+	Replace              *listedModule
+}
+
+// String is the module as build information names it.
+func (m *listedModule) String() string {
+	switch {
+	case m == nil:
+		return ""
+	case m.Replace != nil:
+		return fmt.Sprintf("%q@%q=>%s", m.Path, m.Version, m.Replace)
+	}
+	return fmt.Sprintf("%q@%q", m.Path, m.Version)
 }
 
 type listedError struct{ Pos, Err string }
@@ -403,13 +421,17 @@ func discoverMatched(matched []*listedPackage, mains map[string]*listedPackage, 
 }
 
 // sortAsMatched undoes the order of -deps: pattern by pattern, and within a pattern as a walk through the directories meets
-// them.
+// them when it is a directory's, by import path otherwise.
 func sortAsMatched(matched []*listedPackage, patterns []string) {
-	rank := func(p *listedPackage) int { return max(0, slices.Index(patterns, p.Match[0])) }
 	slices.SortStableFunc(matched, func(a, b *listedPackage) int {
-		return cmp.Or(
-			cmp.Compare(rank(a), rank(b)),
-			slices.Compare(strings.Split(a.ImportPath, "/"), strings.Split(b.ImportPath, "/")))
+		pattern := a.Match[0]
+		if c := cmp.Compare(slices.Index(patterns, pattern), slices.Index(patterns, b.Match[0])); c != 0 {
+			return c
+		}
+		if build.IsLocalImport(pattern) || filepath.IsAbs(pattern) {
+			return slices.Compare(strings.Split(a.ImportPath, "/"), strings.Split(b.ImportPath, "/"))
+		}
+		return cmp.Compare(a.ImportPath, b.ImportPath)
 	})
 }
 

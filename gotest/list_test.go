@@ -58,8 +58,7 @@ func TestList(t *testing.T) {
 	dir := writeTree(t, brokenModule)
 	at := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
 	testA := []Item{{"TestA", KindTest}}
-	missing := "missing/a.go:2:10: no required module provides package example.com/m/nosuch; to add it:\n\tgo get example.com/m/nosuch"
-	missing = strings.Replace(missing, "missing/a.go:2:10", filepath.FromSlash("missing/a.go")+":2:10", 1)
+	missing := filepath.FromSlash("missing/a.go") + ":2:8: no required module provides package example.com/m/nosuch; to add it:\n\tgo get example.com/m/nosuch"
 	want := []Package{
 		{ImportPath: "example.com/m/compile", Dir: at("compile"), Items: testA},
 		{ImportPath: "example.com/m/dep", Dir: at("dep"), Items: testA},

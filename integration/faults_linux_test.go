@@ -36,6 +36,9 @@ func TestKilledAgents(t *testing.T) {
 			t.Logf("%d kills", r.kills)
 			r.checkVerdicts(t, tests)
 			r.checkLeftovers(t)
+			if t.Failed() {
+				t.Logf("xdist said: %s", tail(r.errs.String()))
+			}
 		})
 	}
 	if want := 200; total < want && !t.Failed() {

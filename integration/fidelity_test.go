@@ -36,7 +36,7 @@ var scenarios = []scenario{
 	{name: "excluded by name", args: []string{"./excluded", "./both"}},
 	{name: "no such package", args: []string{"./nosuch", "./both"}},
 	{name: "import path", args: []string{"example.com/fixture/both", "example.com/fixture/filter"}},
-	{name: "std", args: []string{"errors", "unicode/utf8"}},
+	{name: "std", args: []string{"path", "unicode/utf8", "container/list"}},
 
 	{name: "race", args: []string{"-race", "./race/...", "./filter"}, cc: true},
 	{name: "count", args: []string{"-count=2", "./filter", "./skips", "./parallel", "./names", "./fuzz", "./examples", "./noise"}},

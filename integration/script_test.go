@@ -88,6 +88,9 @@ func checkStatus(ts *testscript.TestScript, text string, err error) {
 	}
 }
 
+// interruptLimit is how long a script waits for the test to run and for the end after the interrupt.
+const interruptLimit = time.Minute
+
 // cmdInterrupt leaves the command's output in the files interrupted.out and interrupted.err.
 func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
@@ -103,7 +106,7 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	stdout, err := cmd.StdoutPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
-	kill := time.AfterFunc(runLimit, func() { cmd.Process.Kill() })
+	kill := time.AfterFunc(interruptLimit, func() { cmd.Process.Kill() })
 	defer kill.Stop()
 	var seen strings.Builder
 	lines, sent := bufio.NewReader(stdout), false

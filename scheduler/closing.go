@@ -59,12 +59,13 @@ func (p *pkg) closingLines(coverage string) []string {
 	var lines []string
 	verdict := ""
 	for _, r := range p.results {
-		if r.Verdict != "" && verdict != "FAIL" {
+		if r.Failed && r.Verdict == "" {
+			verdict = "" // it died, and so would the one process of go test have
+			break
+		}
+		if verdict != "FAIL" {
 			verdict = r.Verdict
 		}
-	}
-	if p.failed && verdict == "PASS" {
-		verdict = "FAIL"
 	}
 	if verdict != "" {
 		lines = append(lines, verdict+"\n")

@@ -18,6 +18,7 @@ type jobEnd struct {
 	failed  bool
 	how     string // "exit status 2", "signal: killed"
 	culprit string // the item that the process died of, or ""
+	cutOff  string // the item in whose middle the process exited 0, or ""
 	retry   bool   // nothing of it counts: all items go back to pending
 }
 
@@ -47,6 +48,8 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 		case end.died && (name == end.culprit) && !j.stopped:
 			c.crash(n, i, it, end.how)
 			progress = true
+		case name == end.cutOff:
+			c.passCutOff(n, i, it)
 		case it != nil && it.rounds > 0 && !it.open:
 			c.book(n, i, it) // fewer rounds than asked for, as after -failfast
 		case j.stopped:
@@ -60,7 +63,7 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 			c.ledger.settle(p, i, NotRun, 0, n.id, "the process ended before it: "+end.how)
 		default:
 			c.flushOpen(n, it)
-			c.ledger.settle(p, i, NotRun, 0, n.id, "its package's TestMain did not run it")
+			c.ledger.settle(p, i, NotRun, 0, n.id, "its process exited 0 without running it")
 		}
 		elapsed := time.Duration(0)
 		if it != nil {
@@ -71,7 +74,27 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 	if len(out.Requeue) > 0 && !progress && !end.retry {
 		c.blameFirst(n, &out, end)
 	}
+	c.flushStrangers(n)
 	return out
+}
+
+// flushStrangers passes on what belongs to no item of the package: output that looks like a test.
+func (c *controller) flushStrangers(n *node) {
+	for name, it := range n.job.items {
+		if _, ok := n.job.pkg.index[name]; !ok {
+			c.flush(n, it)
+		}
+	}
+}
+
+// passCutOff settles an item in whose middle its process exited 0. `go test` calls it a pass, so it is one, but not a silent one.
+func (c *controller) passCutOff(n *node, i int, it *itemRun) {
+	p := n.job.pkg
+	c.ledger.settle(p, i, Pass, it.elapsed, n.id, "")
+	c.flush(n, it)
+	now, elapsed := time.Now(), it.elapsed.Seconds()
+	c.emitFrom(n, test2json.Event{Time: now, Action: test2json.ActionPass, Package: p.shown, Test: p.names[i], Elapsed: &elapsed})
+	c.emit(Warning{fmt.Sprintf("%s: its process exited 0 before it said how the test ended, as when a test closes its standard output; go test calls that a pass", p.id(i))})
 }
 
 // blameFirst makes the first of the items that would go back a crash: something has to have a verdict, or a test that kills

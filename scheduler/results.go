@@ -136,9 +136,10 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 // rounds is how often one process runs each test.
 func (c *controller) rounds() int { return c.cfg.Command.Count * c.cfg.Command.CPUs }
 
-// fail counts a failure, which may be the one too many.
+// fail counts a failure of a test, which may be the one too many. That its package fails is for the process to say, whose
+// TestMain can have its own view.
 func (c *controller) fail(p *pkg) {
-	p.failed, p.counted = true, true
+	p.counted = true
 	c.failures++
 }
 
@@ -169,7 +170,7 @@ func (c *controller) emitFrom(n *node, e test2json.Event) {
 // handleResult ends a unit: every item of it has a verdict now or goes back to pending.
 func (c *controller) handleResult(n *node, r unit.Result) {
 	j, p := n.job, n.job.pkg
-	end := jobEnd{died: r.Failed && r.Verdict == "", failed: r.Failed, how: howItEnded(r), culprit: r.Culprit}
+	end := jobEnd{died: r.Failed && r.Verdict == "", failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished}
 	if r.Failed && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && !j.alone {
 		// It got nowhere while another process of its package ran: the price of splitting, not a verdict.
 		c.serialize(p, end.how)

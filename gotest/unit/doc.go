@@ -12,7 +12,7 @@
 //   - The process has a process group (on Windows a job) of its own. What is left in it when the process has ended and its
 //     output has been read is killed, so that no leaked child outlives its test.
 //   - On Linux the process is killed when its parent dies, on Windows also what it has started.
-//   - A process that exits 0 in the middle of a test has failed.
+//   - A process that exits 0 in the middle of a test is pointed out, in Result.Unfinished.
 //   - A report ("--- PASS: TestX") that is still pending when the output ends becomes an event even if no PASS followed.
 //
 // Run has two goroutines besides its caller's: one starts the process and waits for it, bound to a thread for as

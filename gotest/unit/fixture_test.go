@@ -152,13 +152,14 @@ type outcome struct {
 	TimedOut   bool
 	Incomplete bool
 	Culprit    string
+	Unfinished string
 	Verdict    string
 }
 
 func outcomeOf(r Result) outcome {
 	o := outcome{
 		Items: map[string]string{}, ExitCode: r.ExitCode, Signal: r.Signal, Failed: r.Failed, TimedOut: r.TimedOut,
-		Incomplete: r.Incomplete, Culprit: r.Culprit, Verdict: r.Verdict,
+		Incomplete: r.Incomplete, Culprit: r.Culprit, Unfinished: r.Unfinished, Verdict: r.Verdict,
 	}
 	for name, item := range r.Items {
 		o.Items[name] = item.Action

@@ -285,7 +285,7 @@ func (r *run) result(state *os.ProcessState, err error) Result {
 	return res
 }
 
-// judge fills in Err, and fails a process that exited 0 in the middle of a test.
+// judge fills in Err, the profile, and the test in whose middle a process exited 0.
 func (r *run) judge(res *Result, err error) {
 	profile, profileErr := r.cover.read()
 	res.Profile = profile
@@ -295,10 +295,7 @@ func (r *run) judge(res *Result, err error) {
 	case err != nil && !isExit(err) && !res.Incomplete && !res.TimedOut:
 		res.Err = fmt.Sprintf("run test binary of %s: %v", r.u.Package, err)
 	case err == nil && res.Verdict == "":
-		if name := r.out.track.cutOff(); name != "" {
-			res.Failed, res.Culprit = true, name
-			res.Err = "exited 0 in the middle of " + name
-		}
+		res.Unfinished = r.out.track.cutOff()
 	}
 	if profileErr != nil && res.Err == "" {
 		res.Err = profileErr.Error()

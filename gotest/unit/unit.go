@@ -33,7 +33,7 @@ type Unit struct {
 
 	CoverProfile bool   // write a text profile and return it in Result.Profile
 	CoverMeta    string // directory whose files are copied into the unit's GOCOVERDIR (-coverpkg's metafiles), or ""
-	GOROOT       string // only used in messages
+	GOROOT       string // of the toolchain that built the binary; Run itself does not look at it
 }
 
 // split reports whether the unit is a part of its package.
@@ -48,19 +48,23 @@ type Result struct {
 	Signal   string // name of the signal that ended it ("killed"), or ""
 
 	// Err says what went wrong beyond a bad exit status, or is "": the process could not be started or waited
-	// for, it exited 0 in the middle of a test, its profile could not be read, or ctx ended it.
+	// for, its profile could not be read, or ctx ended it.
 	Err string
 
 	Started     bool // the process was started
 	TimedOut    bool // -test.timeout or the kill timer ended it
 	Incomplete  bool // a child kept the output open after the process had exited ("Test I/O incomplete")
 	Interrupted bool // ctx ended it: items without an Action are nobody's fault
-	Failed      bool // the package fails by this process: `go test` would say so, or it exited 0 in the middle of a test
+	Failed      bool // the package fails by this process, as `go test` has it
 
 	// Culprit is the item to blame when the process died inside of a test, or "" when it did not die, or died outside
 	// of tests (init, TestMain), or was interrupted. When Items[Culprit].Action is "fail" the binary has reported it by itself; else
 	// the stream has no terminal event for it, and the one who reports the run must make one.
 	Culprit string
+
+	// Unfinished is the item in whose middle the process exited 0, or "". `go test` calls that a pass, though it can be the end of a
+	// process that never came to its other tests; a test that closes its standard output looks the same.
+	Unfinished string
 
 	Wall    time.Duration // from before the start to the end of the output
 	Profile []byte        // text cover profile, or nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/xdist-go/xdist/integration/internal/compare"
@@ -80,7 +81,7 @@ func (e *explainer) test(ctx context.Context, f *finding, got *compare.Model) er
 	if err != nil {
 		return err
 	}
-	if outcome(alone, f.Package, f.Test) == saw {
+	if outcome(alone, f.Package, f.Test) == saw && saw != "none" {
 		f.cause, f.shown = fmt.Sprintf("order dependence: `go test -run` of it alone gives %s, too", saw), true
 		return nil
 	}
@@ -94,10 +95,50 @@ func (e *explainer) test(ctx context.Context, f *finding, got *compare.Model) er
 			same++
 		}
 	}
-	if same > 0 {
+	switch {
+	case same > 0:
 		f.cause, f.shown = fmt.Sprintf("flakiness: %d of %d runs of `go test` of its package give %s, too", same, len(runs), saw), true
+	case namesChange(runs, f.Package, f.Test):
+		f.cause, f.shown = "flakiness: the names of its siblings change from one run of `go test` to the next", true
 	}
 	return nil
+}
+
+// namesChange reports whether the subtest is one of those that no two runs name alike, because an address or a random
+// number is part of the name.
+func namesChange(runs []*compare.Model, pkg, test string) bool {
+	parent, _, isSub := cutLast(test)
+	for i, m := range runs {
+		if outcome(m, pkg, test) != "none" {
+			return false
+		}
+		if i > 0 && isSub && siblings(m, pkg, parent) != siblings(runs[i-1], pkg, parent) {
+			return true
+		}
+	}
+	return false
+}
+
+func cutLast(test string) (parent, name string, found bool) {
+	i := strings.LastIndex(test, "/")
+	if i < 0 {
+		return test, "", false
+	}
+	return test[:i], test[i+1:], true
+}
+
+// siblings are the names of the tests below a test.
+func siblings(m *compare.Model, pkg, parent string) string {
+	var names []string
+	if p := m.Packages[pkg]; p != nil {
+		for name := range p.Tests {
+			if strings.HasPrefix(name, parent+"/") {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, "\n")
 }
 
 func (e *explainer) flakyPackage(ctx context.Context, f *finding) error {

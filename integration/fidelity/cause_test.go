@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,6 +73,35 @@ func TestExplain(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A subtest whose name holds an address is another one in every run.
+func TestExplainChangingNames(t *testing.T) {
+	named := func(name string) *compare.Model {
+		return model(t, "start", "run TestA", "run TestA/"+name, "pass TestA/"+name, "pass TestA", "pass")
+	}
+	want, got := named("0x1"), named("0x2")
+	next := 2
+	ask := func(context.Context, ...string) (*compare.Model, error) {
+		next++
+		return named(fmt.Sprintf("0x%d", next)), nil
+	}
+	findings, err := explain(t.Context(), ask, want, got, compare.Compare(want, got, compare.Verdicts, compare.Normal{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(findings) != 2 || !findings[0].shown || !findings[1].shown {
+		t.Errorf("%+v", findings)
+	}
+	// A subtest that only xdist has, while its siblings keep their names, has no such cause.
+	steady := func(context.Context, ...string) (*compare.Model, error) { return want, nil }
+	findings, err = explain(t.Context(), steady, want, got, compare.Compare(want, got, compare.Verdicts, compare.Normal{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(findings) != 2 || findings[0].shown || findings[1].shown {
+		t.Errorf("%+v", findings)
 	}
 }
 

@@ -1,5 +1,12 @@
 package policy
 
+import (
+	"os"
+	"time"
+)
+
+var order = os.Getenv("XDorder")
+
 // Next says what an idle node shall run. With false there is nothing for it now: ask again after any other call that changes the Policy.
 // The caller owns the Items and must not change them.
 func (p *Policy) Next(id NodeID) (Unit, bool) {
@@ -45,13 +52,20 @@ func (p *Policy) choose(n *node) *pkg {
 // chooseNew prefers the package that the node ran last: its binary is there. Otherwise it takes
 // the one with the most work for each node that is at it already.
 func (p *Policy) chooseNew(n *node) *pkg {
-	if n.last != nil && n.last.in == &p.open {
+	if order != "B" && n.last != nil && n.last.in == &p.open {
 		return n.last
 	}
-	if k := p.fresh.top(); k != nil {
-		return k
+	f, o := p.fresh.top(), p.open.top()
+	if f == nil {
+		return o
 	}
-	return p.open.top()
+	if order == "" || o == nil {
+		return f
+	}
+	if time.Duration(len(f.rest))*p.general() > time.Duration(-o.rank) {
+		return f
+	}
+	return o
 }
 
 // freeHost reports whether some host runs nothing and keeps itself for nothing: its nodes will ask, and an Alone package can start there at once.

@@ -181,6 +181,9 @@ func (sim *simulation) start(id NodeID, u Unit) {
 		took += p.times[item]
 	}
 	sim.played.units++
+	if os.Getenv("XDtrace") != "" {
+		println(sim.now.String(), string(id), p.overhead.String(), u.Package, len(u.Items), took.String(), sim.policy.Pending())
+	}
 	sim.at(sim.now+took, func() {
 		sim.policy.Finish(id, out)
 		sim.idle = append(sim.idle, id)

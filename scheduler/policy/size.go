@@ -1,19 +1,27 @@
 package policy
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 var (
+	cheap = 8 * time.Millisecond
+
+	minSample = 32
+	surprise  = time.Second
 	// defaultTarget keeps the loss small when a crash takes a unit along, and leaves something to divide late in a run.
 	defaultTarget = time.Second
 	// guessItem and guessOverhead stand for what nobody has seen yet.
 	guessItem     = 30 * time.Millisecond
 	guessOverhead = 5 * time.Millisecond
-	guessWeight   = 4
+	guessWeight   = 10
 	// share is how many units of the fair size each node would get of the work that is left.
 	share = 2
 	// maxOverhead: a unit is at least this many times as long as its process's own cost.
 	maxOverhead = 8
-	maxSample   = 32
+	grain       = 20
+	sampleShare = 8
 	growth      = 2
 )
 
@@ -23,11 +31,13 @@ type sample struct {
 	time     time.Duration
 	units    int
 	overhead time.Duration
+	square   float64
 }
 
 func (s *sample) add(out Outcome) {
 	for _, d := range out.Done {
 		s.time += d.Elapsed
+		s.square += d.Elapsed.Seconds() * d.Elapsed.Seconds()
 	}
 	s.items += len(out.Done)
 	s.units++
@@ -46,10 +56,6 @@ func (s *sample) perUnit(prior time.Duration) time.Duration {
 func (p *Policy) learn(k *pkg, out Outcome) {
 	p.seen.add(out)
 	k.seen.add(out)
-}
-
-func (p *Policy) itemCost(k *pkg) time.Duration {
-	return k.seen.perItem(p.seen.perItem(guessItem))
 }
 
 // settle brings the estimates up to date with k.
@@ -109,19 +115,43 @@ func (p *Policy) fit(k *pkg, items []int) int {
 
 // size is how many items the next unit of k should have.
 func (p *Policy) size(k *pkg) int {
-	general := p.seen.perItem(guessItem)
-	item := k.seen.perItem(general)
 	nodes := max(1, len(p.nodes))
-	left := p.left + time.Duration(p.freshItems+p.expectItems)*general
-	goal := left / time.Duration(share*nodes)
-	goal = min(goal, p.cfg.Target)
-	goal = max(goal, time.Duration(maxOverhead)*k.seen.perUnit(p.seen.perUnit(guessOverhead)))
-	n := max(1, int(goal/max(item, 1)))
-	limit := min(maxSample, (p.pending+p.expectItems)/(share*nodes))
-	limit = max(limit, growth*k.seen.items, 1)
-	n = min(n, limit)
+	items := p.pending + p.expectItems
+	left := p.left + time.Duration(p.freshItems+p.expectItems)*p.general()
+	slack := (left + p.seen.time) / time.Duration(grain*nodes)
+	o := k.seen.perUnit(p.seen.perUnit(guessOverhead))
+	goal := min(left/time.Duration(share*nodes), p.cfg.Target)
+	goal = max(goal, slack)
+	floor := time.Duration(0)
+	if o > max(cheap, slack) {
+		floor = time.Duration(maxOverhead) * o
+	}
+	var n int
+	if k.seen.items == 0 {
+		n = max(items/(sampleShare*nodes), minSample/nodes, int(max(floor, slack)/p.pess()))
+	} else {
+		c := p.itemCost(k)
+		n = min(int(max(goal, floor)/c), max(items/(share*nodes), min(int(max(floor, slack)/c), growth*k.seen.items)))
+	}
+	n = max(n, 1)
 	if rest := len(k.rest); n < rest && rest < n+n/2 {
 		n = rest
 	}
 	return n
+}
+
+func (p *Policy) pess() time.Duration {
+	s := surprise.Seconds()
+	return time.Duration(math.Sqrt((p.seen.square+s*s)/float64(p.seen.items+guessWeight)) * 1e9)
+}
+
+func (p *Policy) general() time.Duration {
+	return (p.seen.time + surprise) / time.Duration(p.seen.items+guessWeight)
+}
+
+func (p *Policy) itemCost(k *pkg) time.Duration {
+	if k.seen.items == 0 {
+		return p.general()
+	}
+	return (k.seen.time + surprise) / time.Duration(k.seen.items+1)
 }

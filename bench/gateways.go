@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/xdist-go/xdist/gateway"
+)
+
+// execnetPeer is execnet's side of the comparison.
+//
+//go:embed execnet_peer.py
+var execnetPeer []byte
+
+// gateways compares gateways with execnet's, each side in a process of its own that times itself.
+func (b *bench) gateways(ctx context.Context) (*table, error) {
+	version, err := exec.CommandContext(ctx, b.python, "-c", "import execnet; print(execnet.__version__)").Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot import execnet (Debian: python3-execnet): %w", b.python, errUnavailable)
+	}
+	script := filepath.Join(b.work, "execnet_peer.py")
+	if err := os.WriteFile(script, execnetPeer, 0o600); err != nil {
+		return nil, fmt.Errorf("write execnet's side: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find own executable: %w", err)
+	}
+	load, err := json.Marshal(fullWorkload)
+	if err != nil {
+		return nil, fmt.Errorf("encode the workload: %w", err)
+	}
+	runs := b.count(7)
+	var peer, ours []measured
+	for i := range runs + 1 {
+		b.progress("gateway: run %d of %d", i, runs)
+		p, err := b.side(ctx, b.python, script, string(load))
+		if err != nil {
+			return nil, err
+		}
+		o, err := b.side(ctx, self, "measure", string(load), b.xdist)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 { // the first is not counted
+			peer, ours = append(peer, p), append(ours, o)
+		}
+	}
+	t := &table{title: fmt.Sprintf("gateway: popen gateways next to execnet %.*s (%d runs each)", len(version)-1, version, runs)}
+	fillGateways(t, peer, ours)
+	return t, nil
+}
+
+// side runs one side and returns what it printed.
+func (b *bench) side(ctx context.Context, argv ...string) (measured, error) {
+	run, err := b.run(ctx, b.work, argv...)
+	if err != nil {
+		return measured{}, err
+	}
+	out, err := os.ReadFile(run.log)
+	if err != nil {
+		return measured{}, fmt.Errorf("run %s: %w", argv[0], err)
+	}
+	var m measured
+	if err := json.Unmarshal(out, &m); err != nil || run.status != 0 {
+		return m, fmt.Errorf("run %s: exit status %d:\n%s", argv[0], run.status, lastLines(run.log, 15))
+	}
+	return m, nil
+}
+
+func fillGateways(t *table, peer, ours []measured) {
+	t.head = []string{"", "execnet", "gateway", "ratio", "limit", ""}
+	third, twice := atMost(1.0/3), atLeast(2)
+	t.compare("start to first answer", inMilliseconds, pick(peer, start), pick(ours, start), third)
+	t.compare("same, xdist agent", inMilliseconds, pick(peer, start), pick(ours, toolStart), third)
+	t.compare("round trip", inMicroseconds, pick(peer, trip), pick(ours, trip), atMost(1))
+	t.compare("small items to agent", inThousands, pick(peer, itemsOut), pick(ours, itemsOut), twice)
+	t.compare("small items from agent", inThousands, pick(peer, itemsIn), pick(ours, itemsIn), twice)
+	t.compare("bulk to agent", inMegabytes, pick(peer, bytesOut), pick(ours, bytesOut), twice)
+	t.compare("bulk from agent", inMegabytes, pick(peer, bytesIn), pick(ours, bytesIn), twice)
+}
+
+func start(m measured) float64     { return m.Start }
+func toolStart(m measured) float64 { return m.Tool }
+func trip(m measured) float64      { return m.Trip }
+func itemsOut(m measured) float64  { return m.ItemsOut }
+func itemsIn(m measured) float64   { return m.ItemsIn }
+func bytesOut(m measured) float64  { return m.BytesOut }
+func bytesIn(m measured) float64   { return m.BytesIn }
+
+// pick makes a sample of one figure of each run.
+func pick(runs []measured, figure func(measured) float64) sample {
+	var s sample
+	for _, m := range runs {
+		s = append(s, figure(m))
+	}
+	return s
+}
+
+// measureMain is the process of our side: it does the workload and prints what it measured.
+func measureMain(ctx context.Context, args []string) error {
+	var w workload
+	if len(args) != 2 {
+		return fmt.Errorf("measure: want a workload and the xdist executable")
+	}
+	if err := json.Unmarshal([]byte(args[0]), &w); err != nil {
+		return fmt.Errorf("measure: decode the workload: %w", err)
+	}
+	m, err := measure(ctx, w, gateway.Config{}, gateway.Config{Command: []string{args[1], "agent"}})
+	if err != nil {
+		return fmt.Errorf("measure: %w", err)
+	}
+	return json.NewEncoder(os.Stdout).Encode(m)
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xdist-go/xdist/gateway"
+)
+
+// smallWorkload is over at once.
+var smallWorkload = workload{Starts: 2, Trips: 20, Items: 50, Blocks: 3, BlockSize: 100_000}
+
+// TestMeasure does our side of the workload with this test binary as the agent.
+func TestMeasure(t *testing.T) {
+	t.Setenv(agentVariable, "1")
+	cfg := gateway.Config{Command: []string{os.Args[0]}}
+	m, err := measure(t.Context(), smallWorkload, cfg, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Tool <= 0 {
+		t.Errorf("start of the tool took %v s", m.Tool)
+	}
+	checkMeasured(t, m)
+}
+
+// TestExecnetPeer does execnet's side of the same workload, and finds the same figures under the same names.
+func TestExecnetPeer(t *testing.T) {
+	python := "/usr/bin/python3"
+	if err := exec.Command(python, "-c", "import execnet").Run(); err != nil {
+		t.Skipf("skipped: %s cannot import execnet (Debian: python3-execnet)", python)
+	}
+	load, err := json.Marshal(smallWorkload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(python, "execnet_peer.py", string(load))
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(out))
+	dec.DisallowUnknownFields()
+	var m measured
+	if err := dec.Decode(&m); err != nil {
+		t.Fatalf("decode %s: %v", out, err)
+	}
+	checkMeasured(t, m)
+}
+
+// checkMeasured reports figures that cannot be.
+func checkMeasured(t *testing.T, m measured) {
+	t.Helper()
+	got := map[string]bool{
+		"start": m.Start > 0 && m.Start < 60, "trip": m.Trip > 0 && m.Trip < m.Start,
+		"itemsOut": m.ItemsOut > 0, "itemsIn": m.ItemsIn > 0,
+		"bytesOut": m.BytesOut > m.ItemsOut, "bytesIn": m.BytesIn > m.ItemsIn,
+	}
+	want := map[string]bool{"start": true, "trip": true, "itemsOut": true, "itemsIn": true, "bytesOut": true, "bytesIn": true}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("figures that can be (-want +got), of %+v:\n%s", m, d)
+	}
+}
+
+// TestFillGateways checks which way each limit looks.
+func TestFillGateways(t *testing.T) {
+	peer := measured{Start: 3, Trip: 1, ItemsOut: 1, ItemsIn: 1, BytesOut: 1, BytesIn: 1}
+	for _, tt := range []struct {
+		name   string
+		ours   measured
+		missed int
+	}{
+		{"all better", measured{Start: 1, Tool: 1, Trip: 1, ItemsOut: 2, ItemsIn: 2, BytesOut: 2, BytesIn: 2}, 0},
+		{"all worse", measured{Start: 1.1, Tool: 1.1, Trip: 1.1, ItemsOut: 1.9, ItemsIn: 1.9, BytesOut: 1.9, BytesIn: 1.9}, 7},
+	} {
+		var tab table
+		fillGateways(&tab, []measured{peer}, []measured{tt.ours})
+		if tab.missed != tt.missed {
+			t.Errorf("%s: %d limits missed, want %d", tt.name, tab.missed, tt.missed)
+		}
+	}
+}
