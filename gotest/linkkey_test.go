@@ -189,7 +189,7 @@ func TestLinkKeyIgnoresTheRepository(t *testing.T) {
 	}
 	dir := writeTree(t, keyModule)
 	before := keys(t, dir, "./...")
-	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=n", "-c", "user.email=e@example.com", "commit", "-q", "-m", "m"}} {
+	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "commit.gpgsign=false", "-c", "user.name=n", "-c", "user.email=e@example.com", "commit", "-q", "-m", "m"}} {
 		cmd := exec.Command(git, args...)
 		cmd.Dir = dir
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -1,11 +1,13 @@
 package scheduler
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/policy"
@@ -153,9 +155,8 @@ func (c *controller) handleDown(n *node, err error) {
 	c.emit(GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
 	if n.ready {
 		c.removeFromPolicy(n, reason)
-	} else if c.stopped == "" && c.opened <= len(c.cfg.Specs) {
-		// A gateway that has never worked is a mistake in its spec or on its host, which the user has to know.
-		c.fatal = fmt.Errorf("open gateway %s (%s): %w", n.id, n.spec, err)
+	} else if c.stopped == "" && c.hopeless(err) {
+		c.fatal = err
 		c.stop(c.fatal.Error())
 		return
 	}
@@ -172,6 +173,20 @@ func (c *controller) handleDown(n *node, err error) {
 		c.fatal = fmt.Errorf("no gateway is left to run the tests: the last one, %s, ended: %s", n.id, reason)
 		c.stop(c.fatal.Error())
 	}
+}
+
+// failedStarts is how many agents in a row may die before they answer. One can be killed by chance; three are a mistake
+// in a spec or on a host, which the user has to know of.
+const failedStarts = 3
+
+// hopeless reports whether a gateway that could not be opened ends the run.
+func (c *controller) hopeless(err error) bool {
+	var lost *gateway.LostError
+	if !errors.As(err, &lost) {
+		return true
+	}
+	c.notStarted++
+	return c.notStarted >= failedStarts
 }
 
 // replace opens a gateway like n under a new id: ids are never used again.

@@ -24,8 +24,9 @@ type controller struct {
 	pkgs    []*pkg
 	targets []*target
 	nodes   map[string]*node // those whose goroutine runs
-	opened  int              // nodes started so far
 	restart int              // nodes that were replaced
+
+	notStarted int // agents in a row that died before they answered
 
 	connect  func(context.Context, *node) (link, gateway.Info, error)
 	inbox    chan any      // never closed
@@ -165,7 +166,6 @@ func (c *controller) open(spec xspec.Spec, t *target) *node {
 	ctx, finish := context.WithCancel(c.ctx)
 	n := &node{id: spec.ID, spec: spec, target: t, finish: finish, assignments: make(chan assignment, 2)}
 	c.nodes[n.id] = n
-	c.opened++
 	t.nodes++
 	c.wait.Go(func() { c.serve(ctx, n) })
 	return n
@@ -209,6 +209,7 @@ func (c *controller) handle(m any) {
 		c.handleSourceDone(m.err)
 	case nodeUp:
 		m.node.ready = true
+		c.notStarted = 0
 		c.emit(GatewayUp{Time: time.Now(), Gateway: m.id, Spec: m.spec.String(), Hostname: m.info.Hostname,
 			Platform: m.info.GOOS + "/" + m.info.GOARCH, Pid: m.info.Pid})
 		m.target.policy.AddNode(policy.NodeID(m.id), m.info.Hostname)

@@ -63,7 +63,7 @@ func runTests(c *cli.Context) error {
 		RunDir:           run.dir,
 		Platform:         toolchain.Platform(),
 		MaxFail:          maxFail(c),
-		MaxWorkerRestart: c.Int("max-worker-restart"),
+		MaxWorkerRestart: maxWorkerRestart(c),
 		Reporter:         reporter,
 		Warnings:         run.warnings,
 		Started:          scheduler.RunStarted{Command: args, Workdir: command.Dir, Hostname: hostname},
@@ -195,4 +195,16 @@ func maxFail(c *cli.Context) int {
 		return 1
 	}
 	return c.Int("maxfail")
+}
+
+// maxWorkerRestart is the flag as scheduler.Config has it: zero is the default there, and negative none.
+func maxWorkerRestart(c *cli.Context) int {
+	switch n := c.Int("max-worker-restart"); {
+	case !c.IsSet("max-worker-restart"):
+		return 0
+	case n <= 0:
+		return -1
+	default:
+		return n
+	}
 }

@@ -24,6 +24,7 @@ type pkg struct {
 	at   int    // its index there
 	rank int64  // its rank there
 
+	cursor  int
 	seen    sample
 	left    time.Duration // its part of Policy.left
 	counted int           // its part of Policy.freshItems

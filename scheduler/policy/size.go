@@ -2,6 +2,9 @@ package policy
 
 import (
 	"math"
+	"os"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -84,6 +87,10 @@ func (p *Policy) cut(k *pkg) Unit {
 		batch = &k.again[0]
 	}
 	n := len(*batch)
+	if os.Getenv("XDparts") != "" && len(k.again) == 0 && n < len(k.Names) && !k.exclusive {
+		P, _ := strconv.Atoi(os.Getenv("XDparts"))
+		return p.cutParts(k, P)
+	}
 	if n == len(k.Names) && (k.exclusive || n <= p.size(k)) {
 		u.Items, u.Whole = *batch, true
 		*batch = nil
@@ -154,4 +161,16 @@ func (p *Policy) itemCost(k *pkg) time.Duration {
 		return p.general()
 	}
 	return (k.seen.time + surprise) / time.Duration(k.seen.items+1)
+}
+
+func (p *Policy) cutParts(k *pkg, P int) Unit {
+	n := min(len(k.rest), p.size(k))
+	if k.cursor >= len(k.rest) {
+		k.cursor = 0
+	}
+	c := min(k.cursor, len(k.rest)-n)
+	u := Unit{Package: k.ID, Items: slices.Clone(k.rest[c : c+n])}
+	k.rest = slices.Delete(k.rest, c, c+n)
+	k.cursor += len(k.Names) * 5 / (P * 5)
+	return u
 }
