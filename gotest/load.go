@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +64,9 @@ func (l *loader) loadKnown(ctx context.Context) error {
 	listing, err := l.list(ctx, true)
 	if err != nil {
 		return err
+	}
+	if listing.Stderr != "" {
+		l.emit(Stderr{listing.Stderr}) // loadNew hears it from go test too
 	}
 	if err := l.listed(listing); err != nil {
 		return err
@@ -259,6 +263,9 @@ func (l *loader) suiteKey() string {
 func (c *Command) keepable() bool {
 	if c.Cover || c.Fuzz != "" || c.Rebuild || c.PrintCommands || c.Output != "" || len(c.Profiles) > 0 || c.Overlay != "" {
 		return false
+	}
+	if slices.ContainsFunc(c.Packages, func(p string) bool { return strings.HasSuffix(p, ".go") }) {
+		return false // files have no import path to be built by
 	}
 	for _, f := range c.BuildFlags {
 		if name, _, _ := strings.Cut(f, "="); name == "-work" || name == "-toolexec" || name == "-json" || name == "-linkshared" {

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
@@ -38,7 +39,7 @@ func (c *controller) assign(n *node, u policy.Unit) {
 	}
 	cmd, r := c.cfg.Command, p.ready
 	n.assignments <- assignment{Run: &order{ // has room: an order and a stop
-		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: r.Env, Names: names,
+		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: append(strings.Fields(n.spec.Exec), cmd.Exec...), Dir: r.Dir, Env: r.Env, Names: names,
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta,
 	}}
 	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items)})
@@ -224,6 +225,9 @@ func (c *controller) release(n *node, inBooks func()) {
 	p.running--
 	c.emit(UnitEnded{Time: time.Now(), Gateway: n.id, Package: p.shown})
 	inBooks()
+	if p.failed && c.cfg.Command.FailFast {
+		c.stop("-failfast")
+	}
 	if c.stopped != "" || j.stopped {
 		p.target.policy.Drop(p.num)
 		if p.running == 0 {

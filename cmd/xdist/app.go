@@ -54,7 +54,6 @@ func cacheFlags() []cli.Flag {
 func runFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringSliceFlag{Name: "tx", Usage: "open the gateways that `SPEC` describes; may be repeated"},
-		&cli.StringSliceFlag{Name: "px", Usage: "open a gateway by `SPEC` (with an id=) that others go through, and run no tests on it"},
 		&cli.StringFlag{Name: "numprocesses", Aliases: []string{"n"}, Usage: "open `N` popen gateways; auto: one per usable core; 0: one, undistributed"},
 		&cli.IntFlag{Name: "maxprocesses", Usage: "open at most `N` popen gateways"},
 		&cli.StringFlag{Name: "dist", Usage: "how tests are spread: load, loadscope (a package stays in one process), each, no", Value: "load"},
