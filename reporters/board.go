@@ -59,6 +59,11 @@ func (b *board) update(e scheduler.Event) {
 	case scheduler.UnitEnded:
 		l := b.lane(e.Gateway)
 		l.pkg, l.tests = "", nil
+	case scheduler.Progress:
+		if e.Action == test2json.ActionRun && b.begun.IsZero() {
+			b.begun = e.Time
+		}
+		b.lane(e.Gateway).update(e)
 	case scheduler.Test:
 		b.updateTest(e)
 	}
@@ -70,12 +75,6 @@ func (b *board) updateTest(t scheduler.Test) {
 	if t.Action == test2json.ActionBuildFail ||
 		t.Action == test2json.ActionFail && t.Test != "" && !strings.Contains(t.Test, "/") {
 		b.failed++
-	}
-	if t.Action == test2json.ActionRun && b.begun.IsZero() {
-		b.begun = t.Time
-	}
-	if t.Gateway != "" && t.Test != "" {
-		b.lane(t.Gateway).update(t.Event)
 	}
 }
 
@@ -91,7 +90,7 @@ func (b *board) lane(gateway string) *lane {
 	return l
 }
 
-func (l *lane) update(e test2json.Event) {
+func (l *lane) update(e scheduler.Progress) {
 	i := slices.IndexFunc(l.tests, func(t runningTest) bool { return t.name == e.Test && t.pkg == e.Package })
 	switch {
 	case e.Action == test2json.ActionRun && i < 0:
@@ -101,7 +100,7 @@ func (l *lane) update(e test2json.Event) {
 		l.tests[i].parked = true
 	case e.Action == test2json.ActionCont:
 		l.tests[i].parked, l.tests[i].since = false, e.Time
-	case e.Terminal():
+	case e.Action == test2json.ActionPass || e.Action == test2json.ActionFail || e.Action == test2json.ActionSkip:
 		l.tests = slices.Delete(l.tests, i, i+1)
 	}
 }

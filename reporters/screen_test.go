@@ -161,10 +161,26 @@ func newLiveConsole(t *testing.T, format Format, width int) liveConsole {
 func (l liveConsole) handle(events ...scheduler.Event) {
 	l.t.Helper()
 	for _, e := range events {
+		if t, ok := e.(scheduler.Test); ok && t.Test != "" {
+			if err := l.Handle(progress(t)); err != nil {
+				l.t.Fatal(err)
+			}
+		}
 		if err := l.Handle(e); err != nil {
 			l.t.Fatal(err)
 		}
 	}
+}
+
+// progress is what announces a test's event.
+func progress(t scheduler.Test) scheduler.Progress {
+	return scheduler.Progress{Gateway: t.Gateway, Time: t.Time, Action: t.Action, Package: t.Package, Test: t.Test}
+}
+
+// follow updates a board with a test's event and what announces it.
+func (b *board) follow(t scheduler.Test) {
+	b.update(progress(t))
+	b.update(t)
 }
 
 // on is e at a gateway and a second of the clock.
@@ -316,7 +332,7 @@ func TestStatusLineIsGoneAfterCloseWithoutEnd(t *testing.T) {
 func TestBoardManyGateways(t *testing.T) {
 	var b board
 	for i := range 18 {
-		b.update(on(event("run", "TestX", ""), fmt.Sprintf("gw%d", i), "m/p", 20-i, 0, 40))
+		b.follow(on(event("run", "TestX", ""), fmt.Sprintf("gw%d", i), "m/p", 20-i, 0, 40))
 	}
 	now := startOfClock.Add(21 * time.Second)
 	for width, want := range map[int]string{
@@ -336,14 +352,14 @@ func TestBoardManyGateways(t *testing.T) {
 
 func TestBoardParkedTests(t *testing.T) {
 	var b board
-	b.update(on(event("run", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
-	b.update(on(event("pause", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
-	b.update(on(event("run", "TestOther", ""), "gw0", "m/p", 1, 0, 2))
+	b.follow(on(event("run", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
+	b.follow(on(event("pause", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
+	b.follow(on(event("run", "TestOther", ""), "gw0", "m/p", 1, 0, 2))
 	if got, want := b.line(startOfClock.Add(4*time.Second), 80), "0/2 0% · gw0 m/p.TestOther 3s"; got != want {
 		t.Errorf("parked: %q, want %q", got, want)
 	}
-	b.update(on(event("pass", "TestOther", ""), "gw0", "m/p", 4, 1, 2))
-	b.update(on(event("cont", "TestParked", ""), "gw0", "m/p", 4, 1, 2))
+	b.follow(on(event("pass", "TestOther", ""), "gw0", "m/p", 4, 1, 2))
+	b.follow(on(event("cont", "TestParked", ""), "gw0", "m/p", 4, 1, 2))
 	if got, want := b.line(startOfClock.Add(5*time.Second), 80), "1/2 50% · about 5s left · gw0 m/p.TestParked 1s"; got != want {
 		t.Errorf("continued: %q, want %q", got, want)
 	}
@@ -351,7 +367,7 @@ func TestBoardParkedTests(t *testing.T) {
 
 func TestBoardControlCharactersInNames(t *testing.T) {
 	var b board
-	b.update(on(event("run", "TestX/\x1b[2J\n", ""), "gw0", "m/p", 0, 0, 2))
+	b.follow(on(event("run", "TestX/\x1b[2J\n", ""), "gw0", "m/p", 0, 0, 2))
 	if got, want := b.line(startOfClock, 80), "0/2 0% · gw0 m/p.TestX/\ufffd[2J\ufffd"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -73,6 +73,16 @@ type Test struct {
 	Total   int    // items collected
 }
 
+// Progress says that a test of a gateway's unit has begun, paused, gone on or ended just now. Test tells the same, and what the
+// test printed, when the item that it belongs to has ended.
+type Progress struct {
+	Gateway string
+	Time    time.Time
+	Action  string // run, pause, cont, pass, fail, skip
+	Package string
+	Test    string
+}
+
 // Stderr is text for the user's standard error that belongs to no package: what the go command wrote there.
 type Stderr struct{ Text string }
 
@@ -93,6 +103,7 @@ func (GatewayDown) event() {}
 func (UnitStarted) event() {}
 func (UnitEnded) event()   {}
 func (Test) event()        {}
+func (Progress) event()    {}
 func (Stderr) event()      {}
 func (Warning) event()     {}
 func (RunEnded) event()    {}

@@ -66,6 +66,9 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 		}
 		return
 	}
+	if e.Action != test2json.ActionOutput {
+		c.emit(Progress{Gateway: n.id, Time: e.Time, Action: e.Action, Package: e.Package, Test: e.Test})
+	}
 	name := topLevel(e.Test)
 	it := j.items[name]
 	if it == nil {
