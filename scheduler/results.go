@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/policy"
@@ -72,7 +73,8 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	name := topLevel(e.Test)
 	it := j.items[name]
 	if it == nil {
-		it = new(itemRun)
+		// Benchmarks have no end, and a fuzz target's news are wanted as they come.
+		it = &itemRun{streamed: c.cfg.Command.Grain() == gotest.Alone}
 		j.items[name] = it
 	}
 	it.events = append(it.events, e)

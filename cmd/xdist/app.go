@@ -61,7 +61,7 @@ func runFlags() []cli.Flag {
 		&cli.IntFlag{Name: "maxfail", Usage: "stop after `N` failures"},
 		&cli.BoolFlag{Name: "x", Usage: "stop after the first failure"},
 		&cli.StringFlag{Name: "testrunuid", Usage: "what tests see as XDIST_TESTRUNUID (default: random)"},
-		&cli.StringFlag{Name: "format", Usage: "format of the console: " + formatNames(), DefaultText: "pkgname; standard-verbose with -v"},
+		&cli.StringFlag{Name: "format", Usage: "format of the console: " + formatNames(), DefaultText: "pkgname; standard-verbose with -v, -bench and -fuzz"},
 		&cli.StringFlag{Name: "junitxml", Usage: "write a JUnit report to `FILE`"},
 		&cli.BoolFlag{Name: "junit-output", Usage: "put the output of every test into the JUnit report"},
 		&cli.StringFlag{Name: "jsonfile", Usage: "write the events of go test -json to `FILE`"},

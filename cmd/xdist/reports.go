@@ -57,7 +57,7 @@ func newConsole(c *cli.Context, command *gotest.Command) (scheduler.Reporter, er
 		Err:    c.App.ErrWriter,
 		Format: reporters.Format(c.String("format")),
 	}
-	if cfg.Format == "" && command.Verbose {
+	if cfg.Format == "" && (command.Verbose || command.Bench != "" || command.Fuzz != "") {
 		cfg.Format = reporters.FormatStandardVerbose
 	}
 	if out, ok := c.App.Writer.(*os.File); ok {
