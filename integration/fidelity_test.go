@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -22,7 +21,6 @@ type scenario struct {
 	env    []string
 	dists  []string // "" is load and loadscope
 	cc     bool     // needs a C compiler
-	status int      // xdist's exit status where it is not the one of the verdict; 0 is that
 }
 
 // scenarios are run with two gateways in each of their modes.
@@ -140,11 +138,7 @@ func against(t *testing.T, want *compare.Model, dir string, s scenario, tx, dist
 	for _, d := range compare.Compare(want, got, depth, normal()) {
 		t.Error(d)
 	}
-	status := statusOf(want)
-	if s.status != 0 {
-		status = s.status
-	}
-	if e.status != status {
+	if status := statusOf(want); e.status != status {
 		t.Errorf("exit status %d, want %d (%s)\n%s", e.status, status, want.Verdict(), tail(e.stderr))
 	}
 	if t.Failed() {
@@ -335,6 +329,6 @@ func TestFixtureHasItsTraps(t *testing.T) {
 		t.Error("excluded is not excluded")
 	}
 	if len(names) < 60 {
-		t.Error(fmt.Sprintf("only %d packages", len(names)))
+		t.Errorf("only %d packages", len(names))
 	}
 }

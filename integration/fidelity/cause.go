@@ -10,7 +10,7 @@ import (
 	"github.com/xdist-go/xdist/integration/internal/compare"
 )
 
-// repetitions is how often a package is repeated to show that a test is flaky.
+// repetitions is how often a package is repeated at most to show that a test is flaky.
 const repetitions = 5
 
 // asker runs `go test -json -count=1` with the arguments in the module.
@@ -71,35 +71,28 @@ type explainer struct {
 	repeated map[string][]*compare.Model
 }
 
-// test looks for the cause of a test's difference: alone, it does what it did under xdist, or it does not always do the same.
+// test looks for the cause of a test's difference. What it did under xdist it also does in one of several runs of its package:
+// flakiness. Never there, but alone: order dependence.
 func (e *explainer) test(ctx context.Context, f *finding, got *compare.Model) error {
 	saw := "none"
 	if p := got.Packages[f.Package]; p != nil {
 		saw = p.Tests[f.Test].Outcome()
 	}
+	runs, at, err := e.repeatUntil(ctx, f.Package, func(m *compare.Model) bool { return outcome(m, f.Package, f.Test) == saw })
+	if err != nil {
+		return err
+	}
 	alone, err := e.runAlone(ctx, f.Package, f.Test)
 	if err != nil {
 		return err
 	}
-	if outcome(alone, f.Package, f.Test) == saw && saw != "none" {
-		f.cause, f.shown = fmt.Sprintf("order dependence: `go test -run` of it alone gives %s, too", saw), true
-		return nil
-	}
-	runs, err := e.repeat(ctx, f.Package)
-	if err != nil {
-		return err
-	}
-	same := 0
-	for _, m := range runs {
-		if outcome(m, f.Package, f.Test) == saw {
-			same++
-		}
-	}
 	switch {
-	case same > 0:
-		f.cause, f.shown = fmt.Sprintf("flakiness: %d of %d runs of `go test` of its package give %s, too", same, len(runs), saw), true
 	case namesChange(runs, f.Package, f.Test):
 		f.cause, f.shown = "flakiness: the names of its siblings change from one run of `go test` to the next", true
+	case at >= 0:
+		f.cause, f.shown = fmt.Sprintf("flakiness: run %d of `go test` of its package gives %s, too", at+1, saw), true
+	case outcome(alone, f.Package, f.Test) == saw && saw != "none":
+		f.cause, f.shown = fmt.Sprintf("order dependence: %d runs of `go test` of its package never give %s, `go test -run` of it alone does", len(runs), saw), true
 	}
 	return nil
 }
@@ -142,20 +135,14 @@ func siblings(m *compare.Model, pkg, parent string) string {
 }
 
 func (e *explainer) flakyPackage(ctx context.Context, f *finding) error {
-	runs, err := e.repeat(ctx, f.Package)
-	if err != nil {
-		return err
+	_, at, err := e.repeatUntil(ctx, f.Package, func(m *compare.Model) bool {
+		p := m.Packages[f.Package]
+		return p != nil && p.Outcome == f.Got
+	})
+	if at >= 0 {
+		f.cause, f.shown = fmt.Sprintf("flakiness: run %d of `go test` of it gives %s, too", at+1, f.Got), true
 	}
-	same := 0
-	for _, m := range runs {
-		if p := m.Packages[f.Package]; p != nil && p.Outcome == f.Got {
-			same++
-		}
-	}
-	if same > 0 {
-		f.cause, f.shown = fmt.Sprintf("flakiness: %d of %d runs of `go test` of it give %s, too", same, len(runs), f.Got), true
-	}
-	return nil
+	return err
 }
 
 // outcome of a test in a model, "none" when it is not there.
@@ -181,18 +168,19 @@ func (e *explainer) runAlone(ctx context.Context, pkg, test string) (*compare.Mo
 	return m, nil
 }
 
-func (e *explainer) repeat(ctx context.Context, pkg string) ([]*compare.Model, error) {
-	if runs := e.repeated[pkg]; runs != nil {
-		return runs, nil
-	}
-	var runs []*compare.Model
-	for range repetitions {
+// repeatUntil runs the package until a run is found, at most so often as repetitions says, and returns all runs of it so
+// far and the index of the first one found, -1 without any. At least two runs are returned.
+func (e *explainer) repeatUntil(ctx context.Context, pkg string, found func(*compare.Model) bool) ([]*compare.Model, int, error) {
+	for {
+		runs := e.repeated[pkg]
+		at := slices.IndexFunc(runs, found)
+		if len(runs) >= repetitions || at >= 0 && len(runs) >= 2 {
+			return runs, at, nil
+		}
 		m, err := e.ask(ctx, pkg)
 		if err != nil {
-			return nil, fmt.Errorf("repeat %s: %w", pkg, err)
+			return nil, -1, fmt.Errorf("repeat %s: %w", pkg, err)
 		}
-		runs = append(runs, m)
+		e.repeated[pkg] = append(runs, m)
 	}
-	e.repeated[pkg] = runs
-	return runs, nil
 }

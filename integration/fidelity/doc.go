@@ -4,8 +4,8 @@
 //
 // A module is fetched by the go command, copied into a temporary directory and run there twice. A table has one line
 // per module. Every difference is listed with its cause, and a cause is only what further runs of `go test` have
-// shown: the same verdict when the test runs alone (order dependence), or changing verdicts of the package repeated
-// (flakiness). A difference without such a cause makes the exit status 1; what could not be run at all makes it 2.
+// shown: the same verdict in one of several runs of the package (flakiness), or never there but when the test runs
+// alone (order dependence). A difference without such a cause makes the exit status 1; what could not be run at all makes it 2.
 //
 // The program starts no goroutine; an interrupt ends the running command and then the program.
 // Limits: verdicts only, no outputs; flakiness that shows less than once in the repetitions is not found.

@@ -40,6 +40,10 @@ func checkModule(ctx context.Context, o options, tmp, module string) (result, er
 	if r.findings, err = explain(ctx, ask, r.want, r.got, diffs); err != nil {
 		return result{}, err
 	}
+	for pkg, tests := range compare.Unreached(r.want, r.got) {
+		d := compare.Difference{Package: pkg, What: "tests with a verdict", Got: fmt.Sprintf("%d more: %s", len(tests), strings.Join(tests[:min(3, len(tests))], ", ")), Want: "none of these"}
+		r.findings = append(r.findings, finding{Difference: d, name: pkg + ": " + d.What, shown: true, cause: "the process of its package ended under `go test` before they had one: its events show a panic, an exit or a timeout"})
+	}
 	if want := map[compare.Verdict]int{compare.Passed: 0, compare.TestsFailed: 1, compare.BuildFailed: 3}[r.got.Verdict()]; r.ourState != want {
 		d := compare.Difference{What: "exit status", Got: fmt.Sprint(r.ourState), Want: fmt.Sprint(want)}
 		r.findings = append(r.findings, finding{Difference: d, name: "xdist's exit status against its own events", cause: "unknown"})

@@ -10,12 +10,18 @@
 //
 // # How Load sizes a unit
 //
-// Nothing is known when a run starts. A test is guessed at 30 ms and a process at 5 ms; both guesses give way to
-// what the run teaches, per package and, for packages not seen yet, over all packages. The work that is left, what Expect announced
-// included, divided by twice the number of nodes is the fair size of the next unit: large while there is much to do, small at the end. It is
-// raised until the overhead of a process is a small part of it and cut at Config.Target. A package that fits in it
-// runs whole, so a run of many small packages is not split at all. A package nobody has seen
-// yet gives a small sample first unless it is small itself, because one test in it may last longer than all the rest.
+// Nothing is known when a run starts. Ten tests are guessed at a second, a process at 5 ms; both guesses give way to what the run
+// teaches, per package and, for packages not seen yet, over all of them. A package that was not seen gives a sample: the more nodes, the
+// smaller, for one test in it may last longer than all the rest. Later units are as long as an even share of what is left, what Expect
+// announced included, and at most Config.Target; they become single tests at the end. Two things make them longer: a unit may
+// always last a twentieth of the run, which is fine enough to level out its end, and a process with an expensive start
+// must have something to do. A package that fits in the next unit runs whole, so that a run of many small packages on few nodes is hardly split.
+//
+// # Who gets what
+//
+// Batches that came back go first, then packages that must not be split, then more of what the node ran last, then the
+// package with the most work for each node that is at it. An Alone package goes before all of these, and its host starts nothing
+// else until it has run. With LoadScope the largest package is first, and what comes back of it stays on its node.
 //
 // # Goroutines, cancellation, time
 //
@@ -23,6 +29,6 @@
 //
 // # Limits
 //
-// Durations are not remembered between runs. A unit that was given out cannot be taken back or made smaller. That parallel tests
+// Durations are not remembered between runs: a long test that comes late in a package is met late. A unit that was given out cannot be taken back or made smaller. That parallel tests
 // overlap inside a unit is not modelled: such units come out smaller than they could be.
 package policy

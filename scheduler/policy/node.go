@@ -112,9 +112,6 @@ func (p *Policy) finish(n *node, out Outcome, ran bool) {
 	if ran {
 		p.learn(k, out)
 	}
-	if k.units == 0 && k.idle() {
-		k.owner = nil
-	}
 	p.place(k)
 }
 

@@ -5,11 +5,10 @@ import (
 	"time"
 )
 
-// pkg is what the Policy knows of one package. Its items are pending when they are in rest or again.
+// pkg is what the Policy knows of one package. Its pending items are those in rest and again.
 type pkg struct {
 	Package
-	seq     int // order of AddPackage
-	nameLen int // sum of len(name)+1
+	seq int // order of AddPackage
 
 	rest      []int   // items no unit has had, ascending
 	again     [][]int // batches that came back from a unit, each ascending
@@ -17,17 +16,17 @@ type pkg struct {
 	started   bool    // a unit of it was given out
 	units     int     // in flight
 	exclusive bool    // at most one unit in flight
+	undivided bool    // one unit holds all of it: Whole, or LoadScope
 	owner     *node   // LoadScope: the node that has the scope
 	awaits    *host   // Alone: the host that is kept free for it
 
-	in   *queue // where Next looks for it; nil when nothing of it may start now
+	in   *queue // where choose looks for it; nil when nothing of it may start now
 	at   int    // its index there
 	rank int64  // its rank there
 
-	cursor  int
-	seen    sample
-	left    time.Duration // its part of Policy.left
-	counted int           // its part of Policy.freshItems
+	seen  sample
+	left  time.Duration // its part of Policy.left
+	fresh int           // its part of Policy.freshItems
 }
 
 // AddPackage makes a package runnable. The Policy keeps the Names and does not change them.
@@ -41,11 +40,11 @@ func (p *Policy) AddPackage(in Package) {
 	in.Whole = in.Whole || in.Alone
 	k := &pkg{Package: in, seq: p.arrivals}
 	p.arrivals++
-	k.exclusive = in.Whole || p.cfg.Mode == LoadScope
+	k.undivided = in.Whole || p.cfg.Mode == LoadScope
+	k.exclusive = k.undivided
 	k.rest = make([]int, len(in.Names))
-	for i, name := range in.Names {
+	for i := range k.rest {
 		k.rest[i] = i
-		k.nameLen += len(name) + 1
 	}
 	k.runOwed = len(in.Names) == 0
 	p.packages[in.ID] = k
@@ -67,7 +66,7 @@ func (p *Policy) Serialize(id PackageID) {
 // in Requeue these are pending again, and the caller may Drop again.
 func (p *Policy) Drop(id PackageID) []int {
 	k := p.pkg(id)
-	items := slices.Concat(append(k.again, k.rest)...)
+	items := slices.Concat(slices.Concat(k.again...), k.rest)
 	slices.Sort(items)
 	p.pending -= len(items)
 	if k.runOwed {
@@ -113,3 +112,12 @@ func (p *Policy) pkg(id PackageID) *pkg {
 
 // idle reports whether nothing of the package is pending.
 func (k *pkg) idle() bool { return len(k.rest) == 0 && len(k.again) == 0 && !k.runOwed }
+
+// pending is the number of items of the package that wait for a node.
+func (k *pkg) pending() int {
+	n := len(k.rest)
+	for _, b := range k.again {
+		n += len(b)
+	}
+	return n
+}

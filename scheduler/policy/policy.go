@@ -19,7 +19,8 @@ type Config struct {
 	// MaxBytes bounds the sum of len(name)+1 over the items of a unit that is not the whole package; 0 is 24 KiB, which stays
 	// below the 32 KiB command line of Windows and the 128 KiB argument of Linux. A single longer name is a unit of its own.
 	MaxBytes int
-	// Target is how long a unit should run once durations are known; 0 is the default.
+	// Target is how long a unit should run once durations are known; 0 is 500 ms. Units are shorter at the end of a
+	// run, and longer where a process costs much or the run is so long that it makes no difference.
 	Target time.Duration
 }
 
@@ -80,17 +81,18 @@ type Policy struct {
 	fresh queue // packages no unit of which was given out, most items first
 	open  queue // started packages with more to give, most work per node first
 
-	pending, running int // items
-	pendingRuns      int // packages without items that have not run
-	units            int // units in flight
+	pending, running int   // items
+	pendingRuns      int   // packages without items that have not run
+	units            int   // in flight
+	returns          int64 // packages put into again so far
 
 	expectItems, expectPackages int
 	noMore                      bool
 
-	returns    int64         // units that came back so far
-	left       time.Duration // estimate of what is pending in started packages
-	freshItems int           // in packages that were not started
+	// What size estimates from.
 	seen       sample        // of all packages
+	freshItems int           // in packages that were not started
+	left       time.Duration // estimate of what is pending in started packages
 }
 
 // New returns a Policy without packages and nodes.
@@ -109,7 +111,7 @@ func New(cfg Config) *Policy {
 	}
 }
 
-// Expect sets how many items and packages are known but not runnable yet, because they are still being built. It
+// Expect sets how many items and packages are collected but not runnable yet, because they are still being built. It
 // makes units larger: there is more to come for the other nodes. Wrong numbers cost time, never tests.
 func (p *Policy) Expect(items, packages int) {
 	p.expectItems, p.expectPackages = items, packages

@@ -3,8 +3,10 @@ package policy
 import (
 	"bufio"
 	"container/heap"
+	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,6 +70,27 @@ func (s suite) shuffled(seed uint64) suite {
 		out.packages = append(out.packages, q)
 	}
 	return out
+}
+
+// uniform is a suite of n packages with the same number of equal items.
+func uniform(n, items int, each, overhead time.Duration) suite {
+	p := suitePackage{overhead: overhead}
+	for i := range items {
+		p.names = append(p.names, "Test"+strconv.Itoa(i))
+		p.times = append(p.times, each)
+	}
+	return suite{name: "uniform", packages: slices.Repeat([]suitePackage{p}, n)}
+}
+
+// heavyTail is one package of 400 items that last from 0.1 ms to 10 s, most of them little.
+func heavyTail(seed uint64) suite {
+	r := rand.New(rand.NewPCG(seed, 2))
+	s := uniform(1, 400, 0, 5*time.Millisecond)
+	for i := range s.packages[0].times {
+		x := r.Float64()
+		s.packages[0].times[i] = time.Duration(float64(100*time.Microsecond) * math.Pow(10, 5*x*x*x))
+	}
+	return s
 }
 
 // bound is what no schedule beats: the longest test, or the total divided evenly.
@@ -181,9 +204,6 @@ func (sim *simulation) start(id NodeID, u Unit) {
 		took += p.times[item]
 	}
 	sim.played.units++
-	if os.Getenv("XDtrace") != "" {
-		println(sim.now.String(), string(id), p.overhead.String(), u.Package, len(u.Items), took.String(), sim.policy.Pending())
-	}
 	sim.at(sim.now+took, func() {
 		sim.policy.Finish(id, out)
 		sim.idle = append(sim.idle, id)

@@ -2,54 +2,66 @@ package policy
 
 import (
 	"math"
-	"os"
-	"slices"
-	"strconv"
 	"time"
 )
 
-var (
-	cheap = 8 * time.Millisecond
-
-	minSample = 32
-	surprise  = time.Second
+// The numbers below were tuned by playing the suites of testdata, in their recorded and in shuffled orders.
+const (
 	// defaultTarget keeps the loss small when a crash takes a unit along, and leaves something to divide late in a run.
-	defaultTarget = time.Second
-	// guessItem and guessOverhead stand for what nobody has seen yet.
-	guessItem     = 30 * time.Millisecond
+	defaultTarget = 500 * time.Millisecond
+
+	// Before anything was seen, guessItems tests are taken to have lasted surprise together. In a package with n tests seen, the next one lasts
+	// surprise with a chance of 1 in n+1: the quick tests end first, so a mean alone is always too low.
+	surprise   = time.Second
+	guessItems = 10
+	// guessOverhead is the cost of a process, before any was seen: its start is 1 ms, a plain init little more.
 	guessOverhead = 5 * time.Millisecond
-	guessWeight   = 10
-	// share is how many units of the fair size each node would get of the work that is left.
-	share = 2
-	// maxOverhead: a unit is at least this many times as long as its process's own cost.
-	maxOverhead = 8
-	grain       = 20
-	sampleShare = 8
-	growth      = 2
+
+	// fairShare is how many units each node would still get if all were as large as the next.
+	fairShare = 2
+	// fineShare: a unit that lasts this part of the whole run is small enough to level out the end of it.
+	fineShare = 20
+	// fineItems: nor is a unit made smaller than this part of its package for each node, by number of items.
+	fineItems = 10
+	// A package that was not seen gives 1/sampleShare of what a node has to do first, or sampleItems divided by the nodes.
+	sampleShare = 32
+	sampleItems = 32
+	// growth limits a unit to this many times the items seen of its package when saving processes made it larger than fair.
+	growth = 2
+
+	// A process that costs more than cheapProcess, and more than a fine part of the run, must do at least overheadShare times its cost.
+	cheapProcess  = 8 * time.Millisecond
+	overheadShare = 8
 )
 
-// sample sums up what was seen of a package, or of all.
+// sample sums up what was seen of a package, or of all of them.
 type sample struct {
 	items    int
 	time     time.Duration
+	squares  float64 // of seconds
 	units    int
 	overhead time.Duration
-	square   float64
 }
 
 func (s *sample) add(out Outcome) {
 	for _, d := range out.Done {
-		s.time += d.Elapsed
-		s.square += d.Elapsed.Seconds() * d.Elapsed.Seconds()
+		s.time += max(0, d.Elapsed)
+		s.squares += d.Elapsed.Seconds() * d.Elapsed.Seconds()
 	}
 	s.items += len(out.Done)
 	s.units++
-	s.overhead += out.Overhead
+	s.overhead += max(0, out.Overhead)
 }
 
-// perItem is the mean over what was seen, with prior as if it had been seen guessWeight times.
-func (s *sample) perItem(prior time.Duration) time.Duration {
-	return (s.time + time.Duration(guessWeight)*prior) / time.Duration(s.items+guessWeight)
+// perItem is what the next item is expected to cost when guessed items with a total of surprise had been seen too. It is never 0.
+func (s *sample) perItem(guessed int) time.Duration {
+	return (s.time + surprise) / time.Duration(s.items+guessed)
+}
+
+// rms is the root mean square of the items' durations, well above their mean when they differ much.
+func (s *sample) rms() time.Duration {
+	mean := (s.squares + surprise.Seconds()*surprise.Seconds()) / float64(s.items+guessItems)
+	return time.Duration(math.Sqrt(mean) * float64(time.Second))
 }
 
 func (s *sample) perUnit(prior time.Duration) time.Duration {
@@ -61,116 +73,45 @@ func (p *Policy) learn(k *pkg, out Outcome) {
 	k.seen.add(out)
 }
 
-// settle brings the estimates up to date with k.
+func (p *Policy) itemCost(k *pkg) time.Duration {
+	if k.seen.items == 0 {
+		return p.seen.perItem(guessItems)
+	}
+	return k.seen.perItem(1)
+}
+
+// settle brings freshItems and left up to date with k.
 func (p *Policy) settle(k *pkg) {
-	if !k.started {
-		p.freshItems += len(k.rest) - k.counted
-		k.counted = len(k.rest)
-		return
-	}
-	p.freshItems -= k.counted
-	k.counted = 0
-	n := len(k.rest)
-	for _, b := range k.again {
-		n += len(b)
-	}
+	p.freshItems -= k.fresh
 	p.left -= k.left
-	k.left = time.Duration(n) * p.itemCost(k)
-	p.left += k.left
-}
-
-// cut takes the next unit of k out of what is pending.
-func (p *Policy) cut(k *pkg) Unit {
-	u := Unit{Package: k.ID}
-	batch := &k.rest
-	if len(k.again) > 0 {
-		batch = &k.again[0]
-	}
-	n := len(*batch)
-	if os.Getenv("XDparts") != "" && len(k.again) == 0 && n < len(k.Names) && !k.exclusive {
-		P, _ := strconv.Atoi(os.Getenv("XDparts"))
-		return p.cutParts(k, P)
-	}
-	if n == len(k.Names) && (k.exclusive || n <= p.size(k)) {
-		u.Items, u.Whole = *batch, true
-		*batch = nil
+	k.fresh, k.left = 0, 0
+	if !k.started {
+		k.fresh = len(k.rest)
 	} else {
-		if !k.exclusive {
-			n = min(n, p.size(k))
-		}
-		n = p.fit(k, (*batch)[:n])
-		u.Items = (*batch)[:n:n]
-		*batch = (*batch)[n:]
+		k.left = time.Duration(k.pending()) * p.itemCost(k)
 	}
-	if len(k.again) > 0 && len(k.again[0]) == 0 {
-		k.again = k.again[1:]
-	}
-	return u
-}
-
-// fit is how many of the items a command line holds, at least one.
-func (p *Policy) fit(k *pkg, items []int) int {
-	bytes := 0
-	for i, item := range items {
-		bytes += len(k.Names[item]) + 1
-		if bytes > p.cfg.MaxBytes && i > 0 {
-			return i
-		}
-	}
-	return len(items)
+	p.freshItems += k.fresh
+	p.left += k.left
 }
 
 // size is how many items the next unit of k should have.
 func (p *Policy) size(k *pkg) int {
-	nodes := max(1, len(p.nodes))
+	nodes := len(p.nodes)
 	items := p.pending + p.expectItems
-	left := p.left + time.Duration(p.freshItems+p.expectItems)*p.general()
-	slack := (left + p.seen.time) / time.Duration(grain*nodes)
-	o := k.seen.perUnit(p.seen.perUnit(guessOverhead))
-	goal := min(left/time.Duration(share*nodes), p.cfg.Target)
-	goal = max(goal, slack)
-	floor := time.Duration(0)
-	if o > max(cheap, slack) {
-		floor = time.Duration(maxOverhead) * o
+	left := p.left + time.Duration(p.freshItems+p.expectItems)*p.seen.perItem(guessItems) +
+		time.Duration(p.expectPackages)*p.seen.perUnit(guessOverhead)
+
+	// A unit below worth saves nothing at the end of the run, or spends too much on its process.
+	fine := (left + p.seen.time) / time.Duration(fineShare*nodes)
+	worth := fine
+	if o := k.seen.perUnit(p.seen.perUnit(guessOverhead)); o > max(cheapProcess, fine) {
+		worth = overheadShare * o
 	}
-	var n int
 	if k.seen.items == 0 {
-		n = max(items/(sampleShare*nodes), minSample/nodes, int(max(floor, slack)/p.pess()))
-	} else {
-		c := p.itemCost(k)
-		n = min(int(max(goal, floor)/c), max(items/(share*nodes), min(int(max(floor, slack)/c), growth*k.seen.items)))
+		return max(1, items/(sampleShare*nodes), sampleItems/nodes, int(worth/p.seen.rms()))
 	}
-	n = max(n, 1)
-	if rest := len(k.rest); n < rest && rest < n+n/2 {
-		n = rest
-	}
-	return n
-}
-
-func (p *Policy) pess() time.Duration {
-	s := surprise.Seconds()
-	return time.Duration(math.Sqrt((p.seen.square+s*s)/float64(p.seen.items+guessWeight)) * 1e9)
-}
-
-func (p *Policy) general() time.Duration {
-	return (p.seen.time + surprise) / time.Duration(p.seen.items+guessWeight)
-}
-
-func (p *Policy) itemCost(k *pkg) time.Duration {
-	if k.seen.items == 0 {
-		return p.general()
-	}
-	return (k.seen.time + surprise) / time.Duration(k.seen.items+1)
-}
-
-func (p *Policy) cutParts(k *pkg, P int) Unit {
-	n := min(len(k.rest), p.size(k))
-	if k.cursor >= len(k.rest) {
-		k.cursor = 0
-	}
-	c := min(k.cursor, len(k.rest)-n)
-	u := Unit{Package: k.ID, Items: slices.Clone(k.rest[c : c+n])}
-	k.rest = slices.Delete(k.rest, c, c+n)
-	k.cursor += len(k.Names) * 5 / (P * 5)
-	return u
+	cost := k.seen.perItem(1)
+	goal := max(worth, min(left/time.Duration(fairShare*nodes), p.cfg.Target))
+	limit := max(items/(fairShare*nodes), min(growth*k.seen.items, int(worth/cost)))
+	return max(1, min(int(goal/cost), limit), len(k.Names)/(fineItems*nodes))
 }

@@ -148,6 +148,17 @@ func TestLostEnd(t *testing.T) {
 	}
 }
 
+func TestUnreached(t *testing.T) {
+	crash := read(t, stream(start, testOf("TestA", "pass", ""), ev("run", "TestB", ""), dies))
+	all := read(t, stream(start, testOf("TestA", "pass", ""), testOf("TestB", "fail", ""), testOf("TestC", "pass", ""), failing))
+	if got := Unreached(crash, all)["example.com/p"]; !slices.Equal(got, []string{"TestB", "TestC"}) {
+		t.Errorf("got %q", got)
+	}
+	if got := Unreached(all, all); len(got) > 0 {
+		t.Errorf("got %q without a crash", got)
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	buildFailed := start + ev("output", "", "FAIL\texample.com/p [setup failed]\n") + ev("fail", "", "0")
 	for _, c := range []struct {

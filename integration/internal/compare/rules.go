@@ -46,6 +46,24 @@ func (p *Package) crashed() bool {
 	})
 }
 
+// Unreached are, by package, the tests that have a verdict in got and none in want because there the package's process ended
+// first. Compare lets them have any verdict, so a report has to name them.
+func Unreached(want, got *Model) map[string][]string {
+	unreached := map[string][]string{}
+	for name, p := range want.Packages {
+		if !p.crashed() || got.Packages[name] == nil {
+			continue
+		}
+		for test, t := range got.Packages[name].Tests {
+			if len(t.Outcomes) > 0 && p.Tests[test].Outcome() == "none" {
+				unreached[name] = append(unreached[name], test)
+			}
+		}
+		slices.Sort(unreached[name])
+	}
+	return unreached
+}
+
 // suspects are the top-level tests that ran when the process of a crashed package ended: at least one of them must have
 // failed in got. There is none when a test has been blamed already.
 func (p *Package) suspects() []string {
