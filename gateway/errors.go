@@ -71,6 +71,29 @@ func (e *LostError) what() string {
 // Unwrap returns the cause.
 func (e *LostError) Unwrap() error { return e.Cause }
 
+// StartError says that an agent ended or complained before it answered.
+type StartError struct {
+	Status string // as in LostError
+	Stderr string // as in LostError
+	Cause  error  // what was noticed first; never nil
+}
+
+// Error implements error.
+func (e *StartError) Error() string {
+	text := "start agent: "
+	tail := strings.TrimSpace(e.Stderr)
+	if e.Status == "" || tail == "" { // what came instead of a hello may say it
+		text += e.Cause.Error() + ": "
+	}
+	if e.Status != "" {
+		text += e.Status + ": "
+	}
+	return strings.TrimSuffix(text+tail, ": ")
+}
+
+// Unwrap returns the cause.
+func (e *StartError) Unwrap() error { return e.Cause }
+
 // VersionError says that the two sides speak different versions of the protocol.
 type VersionError struct{ Ours, Theirs uint16 }
 

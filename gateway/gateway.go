@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -113,30 +112,10 @@ func (gw *Gateway) startFailed(err error) error {
 		gw.status = "" // it is our doing
 	}
 	if tail := gw.link.proc.stderr(); ended || tail != "" {
-		return &startError{status: gw.status, stderr: tail, cause: err}
+		return &StartError{Status: gw.status, Stderr: tail, Cause: err}
 	}
 	return err
 }
-
-// startError is the failure of an agent that ended or complained before it answered.
-type startError struct {
-	status, stderr string
-	cause          error
-}
-
-func (e *startError) Error() string {
-	text := "start agent: "
-	tail := strings.TrimSpace(e.stderr)
-	if e.status == "" || tail == "" { // what came instead of a hello may say it
-		text += e.cause.Error() + ": "
-	}
-	if e.status != "" {
-		text += e.status + ": "
-	}
-	return strings.TrimSuffix(text+tail, ": ")
-}
-
-func (e *startError) Unwrap() error { return e.cause }
 
 // lifeLoop lives as long as the gateway does and takes it apart.
 func (gw *Gateway) lifeLoop() {

@@ -17,6 +17,7 @@ import (
 // jobEnd is how a job came to its end, from the process' result or from the loss of its agent.
 type jobEnd struct {
 	died    bool // in the middle: some item may have been running
+	lost    bool // with its agent: nothing is said about what had not begun
 	failed  bool
 	how     string // "exit status 2", "signal: killed"
 	culprit string // the item that the process died of, or ""
@@ -45,7 +46,7 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 		switch {
 		case p.verdicts[i] != "":
 		case end.retry:
-			out.Requeue = append(out.Requeue, i)
+			out.Requeue = append(out.Requeue, i) // it has shown nothing
 			continue
 		case end.died && (name == end.culprit) && !j.stopped:
 			c.crash(n, i, it, end.how)
@@ -57,7 +58,8 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 		case j.stopped:
 			c.flushOpen(n, it)
 			c.ledger.settle(p, i, NotRun, 0, n.id, c.stopped)
-		case end.died && begun:
+		case end.died && (begun || end.lost):
+			p.keepRemnant(name, it)
 			out.Requeue = append(out.Requeue, i)
 			continue
 		case end.failed:
@@ -78,6 +80,17 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 	}
 	c.flushStrangers(n)
 	return out
+}
+
+// keepRemnant remembers what an attempt has shown that will be made again.
+func (p *pkg) keepRemnant(name string, it *itemRun) {
+	if it == nil || len(it.shown) == 0 || it.rounds > 0 {
+		return
+	}
+	if p.remnants == nil {
+		p.remnants = make(map[string]remnant)
+	}
+	p.remnants[name] = remnantOf(it.before, it.shown)
 }
 
 // flushStrangers passes on what belongs to no item of the package: output that looks like a test.
@@ -175,18 +188,24 @@ func (c *controller) handleDown(n *node, err error) {
 	}
 }
 
-// failedStarts is how many agents in a row may die before they answer. One can be killed by chance; three are a mistake
-// in a spec or on a host, which the user has to know of.
-const failedStarts = 3
+// failedStarts is how many agents in a row may be killed before they answer. It is bad luck at first, and no luck at some point.
+const failedStarts = 10
 
-// hopeless reports whether a gateway that could not be opened ends the run.
+// hopeless reports whether a gateway that could not be opened ends the run. An agent that was killed is replaced like
+// any other; everything else is a mistake in a spec or on a host, which the user has to know of.
 func (c *controller) hopeless(err error) bool {
-	var lost *gateway.LostError
-	if !errors.As(err, &lost) {
-		return true
+	var (
+		start  *gateway.StartError
+		lost   *gateway.LostError
+		status string
+	)
+	if errors.As(err, &start) {
+		status = start.Status
+	} else if errors.As(err, &lost) {
+		status = lost.Status
 	}
 	c.notStarted++
-	return c.notStarted >= failedStarts
+	return !strings.HasPrefix(status, "signal: ") || c.notStarted >= failedStarts
 }
 
 // replace opens a gateway like n under a new id: ids are never used again.
@@ -225,7 +244,7 @@ func (c *controller) removeFromPolicy(n *node, reason string) {
 		how := "its gateway ended: " + reason
 		j.pkg.failed = true
 		j.pkg.results = append(j.pkg.results, unit.Result{Failed: true, ExitCode: -1, Err: how})
-		outcome := c.conclude(n, jobEnd{died: true, failed: true, how: how, culprit: culprit})
+		outcome := c.conclude(n, jobEnd{died: true, lost: true, failed: true, how: how, culprit: culprit})
 		c.release(n, func() { books.RemoveNode(id, &outcome) })
 	}
 }

@@ -32,6 +32,7 @@ type Config struct {
 	RunID            string
 	RunDir           string        // private directory of the run, which the caller removes
 	Platform         string        // of the collection, for reports
+	Live             bool          // pass a test's events on as they come, mixed with those of other tests, and not when it has ended
 	MaxFail          int           // stop after so many failures; 0 is never
 	MaxWorkerRestart int           // how many gateways that died are replaced; 0 is four per gateway, negative none
 	TerminateTimeout time.Duration // for the gateways to end; 0 is 10 s

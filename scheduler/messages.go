@@ -33,6 +33,7 @@ type order struct {
 	Timeout      time.Duration `cbor:"8,keyasint"`
 	CoverProfile bool          `cbor:"9,keyasint,omitempty"`
 	CoverMeta    string        `cbor:"10,keyasint,omitempty"`
+	Streamed     bool          `cbor:"11,keyasint,omitempty"`
 }
 
 // report is what a worker sends: events of the unit that runs, in order, and at its end the result.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
@@ -42,13 +43,38 @@ type job struct {
 type itemRun struct {
 	events   []test2json.Event // held until the item has ended, so that a run that dies with its process leaves no trace
 	bytes    int
-	streamed bool // events were too many to be held
-	rounds   int  // terminal events so far: -count times -cpu makes several
+	streamed bool              // events are not held: they were too many, or are wanted live
+	before   remnant           // what an earlier attempt has shown
+	shown    []test2json.Event // by this one, without output
+	rounds   int               // terminal events so far: -count times -cpu makes several
 	failed   bool
 	skipped  bool
 	open     bool // it has begun a round and not ended it
 	parked   bool // it waits for other parallel tests
 	elapsed  time.Duration
+}
+
+// remnant is what an attempt at an item that came to no verdict has shown of it. In the next attempt the same tests do not begin
+// again, and those that have ended are not heard of again. The zero value is nothing.
+type remnant struct {
+	begun, ended map[string]bool // by test
+}
+
+func (r remnant) has(e test2json.Event) bool {
+	return r.ended[e.Test] || e.Action == test2json.ActionRun && r.begun[e.Test]
+}
+
+func remnantOf(before remnant, shown []test2json.Event) remnant {
+	r := remnant{begun: make(map[string]bool), ended: make(map[string]bool)}
+	maps.Copy(r.begun, before.begun)
+	maps.Copy(r.ended, before.ended)
+	for _, e := range shown {
+		r.begun[e.Test] = true
+		if e.Terminal() {
+			r.ended[e.Test] = true
+		}
+	}
+	return r
 }
 
 // What a node's goroutine posts to the loop.

@@ -34,6 +34,7 @@ type pkg struct {
 	failed     bool
 	counted    bool                       // as a failure, for --maxfail
 	whole      bool                       // its last unit was all of it
+	remnants   map[string]remnant         // by item
 	results    []unit.Result              // of its units, in the order in which they ended
 	seenOutput map[[sha256.Size]byte]bool // package-level output of its units: what each process repeats is shown once
 }

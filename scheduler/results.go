@@ -41,7 +41,7 @@ func (c *controller) assign(n *node, u policy.Unit) {
 	cmd, r := c.cfg.Command, p.ready
 	n.assignments <- assignment{Run: &order{ // has room: an order and a stop
 		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: append(strings.Fields(n.spec.Exec), cmd.Exec...), Dir: r.Dir, Env: r.Env, Names: names,
-		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta,
+		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
 	}}
 	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items)})
 }
@@ -74,7 +74,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	it := j.items[name]
 	if it == nil {
 		// Benchmarks have no end, and a fuzz target's news are wanted as they come.
-		it = &itemRun{streamed: c.cfg.Command.Grain() == gotest.Alone}
+		it = &itemRun{streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: j.pkg.remnants[name]}
 		j.items[name] = it
 	}
 	it.events = append(it.events, e)
@@ -155,10 +155,16 @@ func (c *controller) checkMaxFail() {
 	}
 }
 
-// flush passes an item's held events on.
+// flush passes an item's held events on, without those that an earlier attempt has shown already.
 func (c *controller) flush(n *node, it *itemRun) {
 	for _, e := range it.events {
+		if it.before.has(e) {
+			continue
+		}
 		c.emitFrom(n, e)
+		if it.streamed && e.Action != test2json.ActionOutput {
+			it.shown = append(it.shown, e)
+		}
 	}
 	it.events = nil
 }

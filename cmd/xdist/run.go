@@ -26,6 +26,9 @@ func runTests(c *cli.Context) error {
 		return err
 	}
 	specs, dist, err := gateways(c)
+	if err == nil {
+		_, err = parseSize(c.String("cache-size"))
+	}
 	if err != nil {
 		return usageError(err)
 	}
@@ -36,9 +39,7 @@ func runTests(c *cli.Context) error {
 	if command.Compile || command.DryRun || command.List != "" {
 		return runGo(c.Context, args)
 	}
-	if c.Bool("json") {
-		command.JSON = true
-	}
+	command.JSON = command.JSON || c.Bool("json")
 	reporter, err := newReporter(c, command)
 	if err != nil {
 		return classify(err)
@@ -61,6 +62,7 @@ func runTests(c *cli.Context) error {
 		Dist:             dist,
 		RunID:            run.id,
 		RunDir:           run.dir,
+		Live:             command.JSON,
 		Platform:         toolchain.Platform(),
 		MaxFail:          maxFail(c),
 		MaxWorkerRestart: maxWorkerRestart(c),
@@ -174,7 +176,9 @@ func processes(c *cli.Context) (int, error) {
 func supported(s xspec.Spec) error {
 	field := ""
 	switch {
-	case s.HasTransport() && !s.Popen:
+	case !s.HasTransport():
+		return &xspec.Error{Spec: s.String(), Field: "type", Reason: "no gateway type found; want popen"}
+	case !s.Popen:
 		field = "type"
 	case s.GOOS != "":
 		field = "goos"

@@ -18,7 +18,8 @@ import (
 // runFiles is what a run has on disk: a private directory, gone when it ends, and the store of test binaries.
 type runFiles struct {
 	id         string // XDIST_TESTRUNUID
-	dir        string
+	dir        string // private, goes with the claim
+	temp       string // holds a store for this run alone, or ""
 	executable string
 	store      *store.Store
 	claim      *store.Run
@@ -36,16 +37,15 @@ func openRun(c *cli.Context) (*runFiles, error) {
 	if r.executable, err = os.Executable(); err != nil {
 		return nil, fmt.Errorf("find the xdist executable: %w", err)
 	}
-	if r.dir, err = os.MkdirTemp("", "xdist-run-"); err != nil {
-		return nil, fmt.Errorf("make the run's directory: %w", err)
-	}
 	dir, size, err := cachePlace(c)
 	if err == nil {
 		err = r.open(dir, size)
 	}
 	if err != nil {
 		r.warnings = append(r.warnings, fmt.Sprintf("%v; test binaries are not kept for the next run", err))
-		err = r.open(filepath.Join(r.dir, "store"), size)
+		if r.temp, err = os.MkdirTemp("", "xdist-"); err == nil {
+			err = r.open(r.temp, size)
+		}
 	}
 	if err != nil {
 		r.remove()
@@ -58,22 +58,28 @@ func (r *runFiles) open(dir string, size int64) (err error) {
 	if r.store, err = store.Open(dir, size, nil); err != nil {
 		return err
 	}
-	r.claim, err = r.store.Begin()
+	if r.claim, err = r.store.Begin(); err != nil {
+		return err
+	}
+	r.dir, err = r.claim.TempDir()
 	return err
 }
 
 // remove deletes the run's directory and makes the store fit its size.
 func (r *runFiles) remove() {
 	if r.claim != nil {
-		if err := r.claim.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, "xdist:", err)
-		}
-		if _, err := r.store.Prune(context.Background(), 0); err != nil {
-			fmt.Fprintln(os.Stderr, "xdist:", err)
-		}
+		r.complain(r.claim.Close())
+		_, err := r.store.Prune(context.Background(), 0)
+		r.complain(err)
 	}
-	if err := os.RemoveAll(r.dir); err != nil {
-		fmt.Fprintln(os.Stderr, "xdist: remove the run's directory:", err)
+	if r.temp != "" {
+		r.complain(os.RemoveAll(r.temp))
+	}
+}
+
+func (r *runFiles) complain(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "xdist: clean up:", err)
 	}
 }
 

@@ -195,6 +195,21 @@ func (r *Run) Close() error {
 	return nil
 }
 
+// TempDir makes a directory for other files of the run, which go with it, also when the process is killed. Errors are ErrClosed,
+// ErrReadOnly and ErrFull.
+func (r *Run) TempDir() (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return "", fmt.Errorf("make a directory in store %s: %w", r.store.dir, ErrClosed)
+	}
+	dir, err := os.MkdirTemp(r.dir, "tmp-")
+	if err != nil {
+		return "", fmt.Errorf("make a directory in store %s: %w", r.store.dir, classify(err))
+	}
+	return dir, nil
+}
+
 // validName reports whether name can be the name of a file on any system.
 func validName(name string) bool {
 	return name != "" && name != "." && name != ".." && len(name) <= 255 && !strings.ContainsAny(name, `/\:`+"\x00")

@@ -56,7 +56,7 @@ type run struct {
 	limits   limits
 	emit     Emit
 	start    func(*exec.Cmd) error // (*exec.Cmd).Start
-	streamed bool                  // `go test` does not look at the output of benchmarks and fuzzing
+	streamed bool                  // Unit.Streamed; benchmarks and fuzzing are too
 
 	cover coverDir
 	out   *stream
@@ -73,7 +73,7 @@ func newRun(u Unit, emit Emit) *run {
 		u: u, flags: flags, emit: emit,
 		limits:   testLimits(u, flags),
 		start:    (*exec.Cmd).Start,
-		streamed: lastValue(flags, "bench") != "" || lastValue(flags, "fuzz") != "",
+		streamed: u.Streamed || lastValue(flags, "bench") != "" || lastValue(flags, "fuzz") != "",
 		out:      newStream(u, u.CoverProfile || hasFlag(flags, "gocoverdir"), emit),
 	}
 }

@@ -33,7 +33,10 @@ type Unit struct {
 
 	CoverProfile bool   // write a text profile and return it in Result.Profile
 	CoverMeta    string // directory whose files are copied into the unit's GOCOVERDIR (-coverpkg's metafiles), or ""
-	GOROOT       string // of the toolchain that built the binary; Run itself does not look at it
+
+	// Streamed says that the output goes to the user as it comes, as that of `go test` without package arguments does. The exit
+	// status of a failure is in the output then.
+	Streamed bool
 }
 
 // split reports whether the unit is a part of its package.

@@ -13,9 +13,10 @@
 // Nothing is known when a run starts. Ten tests are guessed at a second, a process at 5 ms; both guesses give way to what the run
 // teaches, per package and, for packages not seen yet, over all of them. A package that was not seen gives a sample: the more nodes, the
 // smaller, for one test in it may last longer than all the rest. Later units are as long as an even share of what is left, what Expect
-// announced included, and at most Config.Target; they become single tests at the end. Two things make them longer: a unit may
-// always last a twentieth of the run, which is fine enough to level out its end, and a process with an expensive start
-// must have something to do. A package that fits in the next unit runs whole, so that a run of many small packages on few nodes is hardly split.
+// announced included, and at most Config.Target; they shrink towards the end, with many nodes to single tests. Three things make them longer: a unit may
+// always last a twentieth of the run, which is fine enough to level out its end; a package is not cut finer than into ten units for
+// each node; and a process with an expensive start must have something to do. A package that fits in the next unit
+// runs whole, so that a run of many small packages on few nodes is hardly split.
 //
 // # Who gets what
 //
@@ -29,6 +30,7 @@
 //
 // # Limits
 //
-// Durations are not remembered between runs: a long test that comes late in a package is met late. A unit that was given out cannot be taken back or made smaller. That parallel tests
-// overlap inside a unit is not modelled: such units come out smaller than they could be.
+// Durations are not remembered between runs: a long test that comes late in a package is met late. A unit that
+// was given out cannot be taken back or made smaller. That parallel tests overlap inside a unit is not modelled: such units come out
+// smaller than they could be.
 package policy

@@ -238,6 +238,14 @@ func TestStories(t *testing.T) {
 			s.wants("gw0", "1:0 1")
 			s.wants("gw1", "")
 		}},
+		{"a unit that comes back with a verdict is not halved", Config{}, func(s *story) {
+			s.add("gw0@h")
+			s.AddPackage(Package{ID: 1, Names: names(4)})
+			s.Serialize(1)
+			s.wants("gw0", "1:0 1 2 3!")
+			s.crashes("gw0", 1)
+			s.wants("gw0", "1:1 2 3")
+		}},
 		{"Drop returns what is pending, in order, and leaves the unit in flight", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
 			s.AddPackage(Package{ID: 1, Names: names(100)})

@@ -26,8 +26,6 @@ const (
 	// A package that was not seen gives 1/sampleShare of what a node has to do first, or sampleItems divided by the nodes.
 	sampleShare = 32
 	sampleItems = 32
-	// growth limits a unit to this many times the items seen of its package when saving processes made it larger than fair.
-	growth = 2
 
 	// A process that costs more than cheapProcess, and more than a fine part of the run, must do at least overheadShare times its cost.
 	cheapProcess  = 8 * time.Millisecond
@@ -112,6 +110,6 @@ func (p *Policy) size(k *pkg) int {
 	}
 	cost := k.seen.perItem(1)
 	goal := max(worth, min(left/time.Duration(fairShare*nodes), p.cfg.Target))
-	limit := max(items/(fairShare*nodes), min(growth*k.seen.items, int(worth/cost)))
+	limit := max(items/(fairShare*nodes), int(worth/cost))
 	return max(1, min(int(goal/cost), limit), len(k.Names)/(fineItems*nodes))
 }
