@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -44,6 +46,10 @@ func (Warning) buildEvent() {}
 // collection going on beside it, and its keys are asked for when the build is over.
 func Load(ctx context.Context, cfg LoadConfig, emit func(BuildEvent)) error {
 	l := &loader{cfg: cfg, emit: emit, built: make(map[string]record), began: time.Now()}
+	var err error
+	if l.env, err = buildEnv(cfg.RunDir); err != nil {
+		return err
+	}
 	if l.cfg.Command.keepable() {
 		if _, ok := cfg.Store.GetRecord(l.suiteKey()); ok {
 			return l.loadKnown(ctx)
@@ -54,6 +60,7 @@ func Load(ctx context.Context, cfg LoadConfig, emit func(BuildEvent)) error {
 
 type loader struct {
 	cfg   LoadConfig
+	env   []string // of the go command
 	emit  func(BuildEvent)
 	began time.Time
 	built map[string]record // what this run built, by import path
@@ -127,8 +134,22 @@ func (l *loader) loadNew(ctx context.Context) error {
 	return nil
 }
 
+// buildEnv is the environment of the go command. Its work directory is in the run's, unless the user has chosen another: a go
+// command that is interrupted early, or killed along with xdist, leaves it behind.
+func buildEnv(runDir string) ([]string, error) {
+	env := os.Environ()
+	if os.Getenv("GOTMPDIR") != "" {
+		return env, nil
+	}
+	dir := filepath.Join(runDir, "go-tmp")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("prepare the build: %w", err)
+	}
+	return append(env, "GOTMPDIR="+dir), nil
+}
+
 func (l *loader) list(ctx context.Context, export bool) (*Listing, error) {
-	return List(ctx, ListConfig{Command: l.cfg.Command, GOROOT: l.cfg.Toolchain.GOROOT, Export: export})
+	return List(ctx, ListConfig{Command: l.cfg.Command, Env: l.env, GOROOT: l.cfg.Toolchain.GOROOT, Export: export})
 }
 
 func (l *loader) listed(listing *Listing) error {
@@ -145,7 +166,7 @@ func (l *loader) listed(listing *Listing) error {
 // build runs Build on packages, or on the command's patterns when there are none. The events wait for listed, which says
 // whether there is anybody to take them.
 func (l *loader) build(ctx context.Context, packages []string, listed func() bool) error {
-	cfg := BuildConfig{Command: l.cfg.Command, Packages: packages, Store: l.cfg.Store, RunID: l.cfg.RunID, RunDir: l.cfg.RunDir, Handoff: l.cfg.Handoff}
+	cfg := BuildConfig{Command: l.cfg.Command, Env: l.env, Packages: packages, Store: l.cfg.Store, RunID: l.cfg.RunID, RunDir: l.cfg.RunDir, Handoff: l.cfg.Handoff}
 	return Build(ctx, cfg, func(e BuildEvent) {
 		if !listed() {
 			return

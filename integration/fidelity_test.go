@@ -18,6 +18,7 @@ type scenario struct {
 	module string // directory below testdata; "" is fixture
 	sub    string // directory below the module
 	args   []string
+	goArgs []string // for go test, where they differ; see verbose
 	env    []string
 	dists  []string // "" is load and loadscope
 	cc     bool     // needs a C compiler
@@ -50,7 +51,9 @@ var scenarios = []scenario{
 	{name: "run and skip", args: []string{"-run=A", "-skip=A/b", "./filter"}},
 	{name: "shuffle", args: []string{"-shuffle=123", "./shuffled", "./filter", "./failfast"}},
 	{name: "failfast", args: []string{"-failfast", "./failfast"}},
-	{name: "verbose", args: []string{"-v", "./filter", "./noise", "./nofiles"}},
+	// With -json and -v, go test runs binaries with -test.v=true, whose output lets it attribute less than what -json alone does
+	// (-test.v=test2json). xdist always has the better one: -v is a matter of the console.
+	{name: "verbose", args: []string{"-v", "./filter", "./noise", "./nofiles"}, goArgs: []string{"./filter", "./noise", "./nofiles"}},
 	{name: "parallel", args: []string{"-parallel=1", "./parallel"}},
 	{name: "own flags", args: []string{"./ownflags", "-update", "-level=3"}},
 	{name: "args", args: []string{"./ownflags", "-args", "-level=4", "a", "b c", "-x"}},
@@ -85,7 +88,10 @@ func TestScenarios(t *testing.T) {
 				s.dists = []string{"load", "loadscope"}
 			}
 			dir := filepath.Join(fixture(t, s.module), s.sub)
-			want, _ := goTest(t, dir, s.env, s.args...)
+			if s.goArgs == nil {
+				s.goArgs = s.args
+			}
+			want, _ := goTest(t, dir, s.env, s.goArgs...)
 			for _, dist := range s.dists {
 				t.Run(dist, func(t *testing.T) { against(t, want, dir, s, "2*popen", dist) })
 			}
