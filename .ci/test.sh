@@ -16,5 +16,5 @@ if ! command -v "$($GO env CC)" >/dev/null 2>&1; then
 	echo "skipped: the race detector and cgo, because there is no C compiler ($($GO env CC)) and none could be installed"
 	race=
 fi
-# -p 1 would be the quietest on two cores; the timing of no test depends on it.
-exec "$GO" test $race -count=1 -timeout=9m ./...
+# The longest package goes first, so that the others run beside it.
+exec "$GO" test $race -count=1 -timeout=9m ./integration ./...

@@ -78,6 +78,7 @@ var scenarios = []scenario{
 func TestScenarios(t *testing.T) {
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel() // most of the time goes into waiting for leaked children and timeouts
 			if s.cc {
 				needC(t)
 			}
@@ -93,7 +94,7 @@ func TestScenarios(t *testing.T) {
 			}
 			want, _ := goTest(t, dir, s.env, s.goArgs...)
 			for _, dist := range s.dists {
-				t.Run(dist, func(t *testing.T) { against(t, want, dir, s, "2*popen", dist) })
+				against(t, want, dir, s, "2*popen", dist)
 			}
 		})
 	}
