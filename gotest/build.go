@@ -58,7 +58,7 @@ type (
 	Stderr struct{ Text string }
 )
 
-// BuildEvent is one of Ready, Reported, BuildOutput and Stderr.
+// BuildEvent is one of Ready, Reported, BuildOutput and Stderr, and from Load also Listed and Warning.
 type BuildEvent interface{ buildEvent() }
 
 func (Ready) buildEvent()       {}
@@ -66,7 +66,7 @@ func (Reported) buildEvent()    {}
 func (BuildOutput) buildEvent() {}
 func (Stderr) buildEvent()      {}
 
-// BuildError says that the go command ended without having reported every package it was asked for.
+// BuildError says that the go command failed and reported no package as failed.
 type BuildError struct {
 	Status string // "exit status 1"
 	Stderr string // the end of its standard error

@@ -49,7 +49,7 @@ func (c *controller) close(p *pkg) {
 }
 
 // ranWhole reports whether one process ran all of the package: it has printed its closing lines itself.
-func (p *pkg) ranWhole() bool { return len(p.results) == 1 && p.units == 1 && p.whole }
+func (p *pkg) ranWhole() bool { return len(p.results) == 1 && p.whole }
 
 // closingLines are the lines that a binary ends with and that the processes of a split package have held back.
 func (p *pkg) closingLines(coverage string) []string {

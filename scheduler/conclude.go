@@ -53,7 +53,7 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 			progress = true
 		case name == end.cutOff:
 			c.passCutOff(n, i, it)
-		case it != nil && it.rounds > 0 && !it.open:
+		case it != nil && it.rounds > 0 && !it.open && (!end.died || it.failed):
 			c.book(n, i, it) // fewer rounds than asked for, as after -failfast
 		case j.stopped:
 			c.flushOpen(n, it)
@@ -236,11 +236,7 @@ func (c *controller) removeFromPolicy(n *node, reason string) {
 		if it := j.items[j.latest]; it != nil && it.open && !it.parked {
 			culprit = j.latest
 		}
-		if !j.unit.Whole {
-			for _, e := range j.output {
-				c.emitFrom(n, e)
-			}
-		}
+		c.showOutput(n)
 		how := "its gateway ended: " + reason
 		j.pkg.failed = true
 		j.pkg.results = append(j.pkg.results, unit.Result{Failed: true, ExitCode: -1, Err: how})

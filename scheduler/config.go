@@ -54,6 +54,9 @@ func (c Config) withDefaults() Config {
 	if c.Dist == "" {
 		c.Dist = DistLoad
 	}
+	if c.Dist == DistNo {
+		c.Specs = c.Specs[:1]
+	}
 	if c.MaxWorkerRestart == 0 {
 		c.MaxWorkerRestart = restartsPerGateway * len(c.Specs)
 	}

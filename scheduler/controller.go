@@ -125,9 +125,6 @@ func (c *controller) run(ctx context.Context) (Summary, error) {
 // allocate gives every spec its id, so that two that want the same one are an error before anything has started.
 func (c *controller) allocate() ([]xspec.Spec, error) {
 	specs := c.cfg.Specs
-	if c.cfg.Dist == DistNo {
-		specs = specs[:1]
-	}
 	allocated := make([]xspec.Spec, len(specs))
 	for i, s := range specs {
 		var err error
@@ -285,10 +282,11 @@ func (c *controller) abandon(reason string) {
 	}
 }
 
-// settleRest books every item of p that has no verdict as not run.
+// settleRest books every item of p that has no verdict as not run, which is no pass for the package.
 func (c *controller) settleRest(p *pkg, reason string) {
 	for i, v := range p.verdicts {
 		if v == "" {
+			p.failed = true
 			c.ledger.settle(p, i, NotRun, 0, "", reason)
 		}
 	}

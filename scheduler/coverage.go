@@ -17,9 +17,7 @@ func (c *controller) coverage(p *pkg) string {
 		return ""
 	}
 	if p.ranWhole() {
-		if err := c.addProfile(p.results[0].Profile); err != nil {
-			c.emit(Warning{fmt.Sprintf("%s: %v", p.shown, err)})
-		}
+		c.reportFault(c.addProfile(p.results[0].Profile))
 		return p.results[0].Coverage
 	}
 	merged, err := mergeProfiles(c.cfg.Command, p)

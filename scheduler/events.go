@@ -38,7 +38,7 @@ type GatewayUp struct {
 	Pid      int
 }
 
-// GatewayDown says that a gateway ended. Reason is empty for an orderly end.
+// GatewayDown says that a gateway ended before the run did.
 type GatewayDown struct {
 	Time    time.Time
 	Gateway string
@@ -153,6 +153,6 @@ type ItemSeconds struct {
 // could not be written must not pass for a green one.
 type Reporter interface {
 	Handle(Event) error
-	// Close is called once, after RunEnded.
+	// Close is called once, after RunEnded. A run that cannot begin calls neither Handle nor Close.
 	Close() error
 }

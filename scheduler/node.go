@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
@@ -34,9 +35,16 @@ type job struct {
 	alone   bool // no other unit of its package ran at any time while it did
 	stopped bool // it was told to end
 
-	items  map[string]*itemRun // by top-level test, items that have begun
-	latest string              // the item that began last and is not parked
-	output []test2json.Event   // package-level output of a unit that is not the whole package
+	items   map[string]*itemRun // by top-level test, items that have begun
+	latest  string              // the item that began last and is not parked
+	output  []test2json.Event   // package-level output of a unit that is not the whole package
+	profile []byte              // cover profile, in so far as it has come
+}
+
+// has reports whether item i of the package is in the unit.
+func (j *job) has(i int) bool {
+	_, ok := slices.BinarySearch(j.unit.Items, i)
+	return ok
 }
 
 // itemRun is what has come of one item in a job.

@@ -30,6 +30,7 @@ type pkg struct {
 	running    int  // units in flight
 	units      int  // units given out so far
 	disturbed  bool // its units disturb each other: one at a time from now on
+	unruly     bool // its processes run what they were not asked for
 	start      time.Time
 	failed     bool
 	counted    bool                       // as a failure, for --maxfail

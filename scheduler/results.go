@@ -2,6 +2,8 @@ package scheduler
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/xspec"
 )
 
 // heldBytes is how much output of one item the controller holds until the item has ended; beyond that its events
@@ -40,19 +43,45 @@ func (c *controller) assign(n *node, u policy.Unit) {
 	}
 	cmd, r := c.cfg.Command, p.ready
 	n.assignments <- assignment{Run: &order{ // has room: an order and a stop
-		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: append(strings.Fields(n.spec.Exec), cmd.Exec...), Dir: r.Dir, Env: r.Env, Names: names,
+		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: append(strings.Fields(n.spec.Exec), cmd.Exec...), Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names,
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
 	}}
 	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items)})
 }
 
+// envFor is what a test process gets in addition to its worker's environment. A PATH of the spec's own keeps the toolchain's directory
+// before it, which go test puts there.
+func envFor(spec xspec.Spec, env []string) []string {
+	for _, v := range spec.Env {
+		if v.Name != "PATH" {
+			continue
+		}
+		env = slices.Clone(env)
+		for i, e := range env {
+			if path, ok := strings.CutPrefix(e, "PATH="); ok {
+				first, _, _ := strings.Cut(path, string(os.PathListSeparator))
+				env[i] = "PATH=" + first + string(os.PathListSeparator) + v.Value
+			}
+		}
+	}
+	return env
+}
+
 // handleReport takes the events of a unit as they come, and its end.
 func (c *controller) handleReport(n *node, r report) {
+	if n.job == nil {
+		c.emit(Warning{fmt.Sprintf("gateway %s reports on a unit that it does not have; ending it", n.id)})
+		n.finish()
+		return
+	}
 	for _, e := range r.Events {
 		c.handleEvent(n, e)
 	}
+	n.job.profile = append(n.job.profile, r.Profile...)
 	if r.Result != nil {
 		c.handleResult(n, *r.Result)
+	} else {
+		c.checkMaxFail()
 	}
 }
 
@@ -67,10 +96,14 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 		}
 		return
 	}
+	name := topLevel(e.Test)
+	if i, ok := j.pkg.index[name]; ok && !j.has(i) {
+		c.overreach(j.pkg)
+		return
+	}
 	if e.Action != test2json.ActionOutput {
 		c.emit(Progress{Gateway: n.id, Time: e.Time, Action: e.Action, Package: e.Package, Test: e.Test})
 	}
-	name := topLevel(e.Test)
 	it := j.items[name]
 	if it == nil {
 		// Benchmarks have no end, and a fuzz target's news are wanted as they come.
@@ -90,6 +123,16 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	}
 }
 
+// overreach is called when a process runs tests that it was not asked for: a TestMain that sets -test.run does that. Only the
+// process that was given a test speaks for it.
+func (c *controller) overreach(p *pkg) {
+	if p.unruly {
+		return
+	}
+	p.unruly = true
+	c.emit(Warning{fmt.Sprintf("%s: its processes run tests that they were not asked for, as when TestMain sets -test.run; --dist loadscope runs it in one", p.shown)})
+}
+
 // itemEvent follows an item through its rounds.
 func (c *controller) itemEvent(n *node, name string, it *itemRun, e test2json.Event) {
 	switch e.Action {
@@ -105,11 +148,11 @@ func (c *controller) itemEvent(n *node, name string, it *itemRun, e test2json.Ev
 		it.open = false
 		it.rounds++
 		it.failed = it.failed || e.Action == test2json.ActionFail
-		it.skipped = e.Action == test2json.ActionSkip
+		it.skipped = e.Action == test2json.ActionSkip && (it.rounds == 1 || it.skipped)
 		if e.Elapsed != nil {
 			it.elapsed += time.Duration(*e.Elapsed * float64(time.Second))
 		}
-		if i, ok := n.job.pkg.index[name]; ok && it.rounds >= c.rounds() {
+		if i, ok := n.job.pkg.index[name]; ok && it.rounds >= c.rounds(name) {
 			c.book(n, i, it)
 		}
 	}
@@ -139,8 +182,13 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 	}
 }
 
-// rounds is how often one process runs each test.
-func (c *controller) rounds() int { return c.cfg.Command.Count * c.cfg.Command.CPUs }
+// rounds is how often one process runs a test. Examples run once whatever -count and -cpu say.
+func (c *controller) rounds(name string) int {
+	if strings.HasPrefix(name, "Example") {
+		return 1
+	}
+	return c.cfg.Command.Count * c.cfg.Command.CPUs
+}
 
 // fail counts a failure of a test, which may be the one too many. That its package fails is for the process to say, whose
 // TestMain can have its own view.
@@ -188,11 +236,8 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 		c.serialize(p, end.how)
 		end.retry = true
 	} else {
-		if !j.unit.Whole && p.firstSeen(j.output) {
-			for _, e := range j.output {
-				c.emitFrom(n, e)
-			}
-		}
+		c.showOutput(n)
+		r.Profile = j.profile
 		p.results = append(p.results, r)
 		p.failed = p.failed || r.Failed
 		p.whole = j.unit.Whole
@@ -204,6 +249,15 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 	}
 	outcome.Overhead = max(outcome.Overhead, 0)
 	c.release(n, func() { p.target.policy.Finish(policy.NodeID(n.id), outcome) })
+}
+
+// showOutput passes the held package-level output of n's unit on, unless another unit has shown the same.
+func (c *controller) showOutput(n *node) {
+	if j := n.job; !j.unit.Whole && j.pkg.firstSeen(j.output) {
+		for _, e := range j.output {
+			c.emitFrom(n, e)
+		}
+	}
 }
 
 // serialize makes p run one process at a time, because two of them get into each other's way.

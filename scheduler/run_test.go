@@ -139,7 +139,6 @@ func TestMaxFailStopsTheRun(t *testing.T) {
 	hold := make(chan struct{})
 	w.holds["TestFail_0"] = hold
 	// The failure waits until the other gateway is in TestHang, so that there is something to stop.
-	w.cfg.Started.Hostname = "x"
 	s, r, err := w.runWith(t.Context(), func(e Event) {
 		if u, ok := e.(UnitStarted); ok && u.Package != "a" && hold != nil {
 			close(hold)

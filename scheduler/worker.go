@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
@@ -40,7 +41,10 @@ func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 	}()
 	err := w.run(ctx)
 	cancel(err)
-	return errors.Join(err, <-receiverc)
+	if receiveErr := <-receiverc; err == nil {
+		err = receiveErr
+	}
+	return err
 }
 
 type worker struct {
@@ -74,12 +78,21 @@ func (w *worker) receive(ctx context.Context) error {
 	}
 }
 
+// profilePart is how many bytes of a cover profile go into one item, far below the gateway's limit.
+const profilePart = 1 << 20
+
 func (w *worker) run(ctx context.Context) error {
 	for o := range w.orders {
 		result, err := w.unit(ctx, o)
 		if err != nil {
 			return err
 		}
+		for part := range slices.Chunk(result.Profile, profilePart) {
+			if err := w.ch.Send(ctx, report{Profile: part}); err != nil {
+				return err
+			}
+		}
+		result.Profile = nil
 		if err := w.ch.Send(ctx, report{Result: &result}); err != nil {
 			return err
 		}
@@ -88,8 +101,8 @@ func (w *worker) run(ctx context.Context) error {
 }
 
 // unit runs one order and streams its events. An error is one of the channel: the process has been ended then.
-func (w *worker) unit(ctx context.Context, o *order) (unit.Result, error) {
-	ctx, cancel := context.WithCancel(ctx)
+func (w *worker) unit(workCtx context.Context, o *order) (unit.Result, error) {
+	ctx, cancel := context.WithCancel(workCtx) // of the process
 	watcher := make(chan struct{})
 	go func() {
 		defer close(watcher)
@@ -111,7 +124,7 @@ func (w *worker) unit(ctx context.Context, o *order) (unit.Result, error) {
 			return
 		}
 		// Not the unit's ctx: what a stopped unit has printed still counts.
-		if sendErr = w.ch.Send(context.WithoutCancel(ctx), report{Events: events}); sendErr != nil {
+		if sendErr = w.ch.Send(workCtx, report{Events: events}); sendErr != nil {
 			cancel()
 		}
 	})

@@ -27,7 +27,7 @@ test's and the test binary's; xdist's own are known there with two dashes.`
 func newApp(out, errOut io.Writer) *cli.App {
 	app := &cli.App{
 		Name:                  "xdist",
-		Usage:                 "go test on many processes, hosts and platforms at once",
+		Usage:                 "go test on many processes at once",
 		UsageText:             usageText,
 		Description:           description + "\n\n" + statusText(),
 		Flags:                 runFlags(),
@@ -57,7 +57,7 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "numprocesses", Aliases: []string{"n"}, Usage: "open `N` popen gateways; auto: one per usable core; 0: one, undistributed"},
 		&cli.IntFlag{Name: "maxprocesses", Usage: "open at most `N` popen gateways"},
 		&cli.StringFlag{Name: "dist", Usage: "how tests are spread: load, loadscope (a package stays in one process), each, no", Value: "load"},
-		&cli.IntFlag{Name: "max-worker-restart", Usage: "replace at most `N` gateways that died ", DefaultText: "4 per gateway"},
+		&cli.IntFlag{Name: "max-worker-restart", Usage: "replace at most `N` gateways that died", DefaultText: "4 per gateway"},
 		&cli.IntFlag{Name: "maxfail", Usage: "stop after `N` failures"},
 		&cli.BoolFlag{Name: "x", Usage: "stop after the first failure"},
 		&cli.StringFlag{Name: "testrunuid", Usage: "what tests see as XDIST_TESTRUNUID (default: random)"},

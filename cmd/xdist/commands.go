@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -38,6 +39,7 @@ func listCommand() *cli.Command {
 }
 
 func printListing(c *cli.Context, listing *gotest.Listing) error {
+	out := bufio.NewWriter(c.App.Writer)
 	items, broken := 0, 0
 	for _, p := range listing.Packages {
 		if p.Err != "" {
@@ -46,8 +48,11 @@ func printListing(c *cli.Context, listing *gotest.Listing) error {
 		}
 		for _, it := range p.Items {
 			items++
-			fmt.Fprintln(c.App.Writer, gotest.ID(p.ImportPath, it.Name))
+			fmt.Fprintln(out, gotest.ID(p.ImportPath, it.Name)) // Flush has the error
 		}
+	}
+	if err := out.Flush(); err != nil {
+		return err
 	}
 	switch {
 	case broken > 0:

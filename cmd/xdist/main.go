@@ -1,4 +1,4 @@
-// Command xdist runs the tests of a Go module on many processes, hosts and platforms at once and reports them
+// Command xdist runs the tests of a Go module on many processes at once and reports them
 // as one run of go test.
 package main
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -19,16 +21,18 @@ func newReporter(c *cli.Context, command *gotest.Command) (scheduler.Reporter, e
 		if err != nil {
 			return nil, err
 		}
+		if c.IsSet("format") {
+			return nil, usageError(errors.New("--json and --format exclude each other: both say what standard output is"))
+		}
 		all = append(all, events, reporters.NewNotices(c.App.ErrWriter))
+		all = appendDurations(all, c, c.App.ErrWriter)
 	} else {
 		console, err := newConsole(c, command)
 		if err != nil {
 			return nil, usageError(err)
 		}
 		all = append(all, console)
-		if n := c.Int("durations"); n >= 0 {
-			all = append(all, reporters.NewDurations(reporters.DurationsConfig{Out: c.App.Writer, Count: n}))
-		}
+		all = appendDurations(all, c, c.App.Writer)
 	}
 	if file := c.String("jsonfile"); file != "" {
 		events, err := reporters.NewJSON(reporters.JSONConfig{File: file})
@@ -49,6 +53,13 @@ func newReporter(c *cli.Context, command *gotest.Command) (scheduler.Reporter, e
 		all = append(all, junit)
 	}
 	return reporters.Multi(all...), nil
+}
+
+func appendDurations(all []scheduler.Reporter, c *cli.Context, out io.Writer) []scheduler.Reporter {
+	if n := c.Int("durations"); n >= 0 {
+		all = append(all, reporters.NewDurations(reporters.DurationsConfig{Out: out, Count: n}))
+	}
+	return all
 }
 
 func newConsole(c *cli.Context, command *gotest.Command) (scheduler.Reporter, error) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -105,7 +106,12 @@ func agentStderr(c *cli.Context) io.Writer {
 func runGo(ctx context.Context, args []string) error {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test"}, args...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that it removes its temporary files
+	cmd.WaitDelay = 10 * time.Second
 	err := cmd.Run()
+	if ctx.Err() != nil {
+		return &endedError{statusInterrupted, nil}
+	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return &endedError{status(exit.ExitCode()), nil}
@@ -151,10 +157,34 @@ func gateways(c *cli.Context) ([]xspec.Spec, scheduler.Dist, error) {
 			return nil, "", err
 		}
 	}
+	if specs, err = atMost(c, specs); err != nil {
+		return nil, "", err
+	}
 	return specs, dist, nil
 }
 
-// processes is what -n and --maxprocesses say.
+// atMost is --maxprocesses: of the popen gateways only the first so many are opened.
+func atMost(c *cli.Context, specs []xspec.Spec) ([]xspec.Spec, error) {
+	left := c.Int("maxprocesses")
+	if !c.IsSet("maxprocesses") {
+		return specs, nil
+	}
+	if left < 1 {
+		return nil, fmt.Errorf("--maxprocesses %d: want at least 1", left)
+	}
+	var kept []xspec.Spec
+	for _, s := range specs {
+		if s.Popen {
+			left--
+		}
+		if !s.Popen || left >= 0 {
+			kept = append(kept, s)
+		}
+	}
+	return kept, nil
+}
+
+// processes is what -n says.
 func processes(c *cli.Context) (int, error) {
 	n := gateway.UsableCPUs()
 	if text := c.String("numprocesses"); text != "" && text != "auto" {
@@ -162,12 +192,6 @@ func processes(c *cli.Context) (int, error) {
 		if n, err = strconv.Atoi(text); err != nil || n < 0 {
 			return 0, fmt.Errorf("-n %q: want a number of processes or auto", text)
 		}
-	}
-	if max := c.Int("maxprocesses"); c.IsSet("maxprocesses") {
-		if max < 1 {
-			return 0, fmt.Errorf("--maxprocesses %d: want at least 1", max)
-		}
-		n = min(n, max)
 	}
 	return n, nil
 }

@@ -12,7 +12,11 @@ import (
 func signalContext(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2) // one to interrupt, one to kill
-	signal.Notify(signals, endSignals...)
+	for _, s := range endSignals {
+		if !signal.Ignored(s) { // as SIGHUP is under nohup
+			signal.Notify(signals, s)
+		}
+	}
 	done := make(chan struct{})
 	go func() {
 		select {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"os/exec"
 
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/scheduler"
@@ -28,7 +27,7 @@ var statuses = []struct {
 	status status
 	text   string
 }{
-	{statusPassed, "every test passed or was skipped"},
+	{statusPassed, "no package failed, as go test has it"},
 	{statusFailed, "a test or a package failed"},
 	{statusUsage, "the command line is wrong"},
 	{statusBuild, "no test failed, but a package did not build or was rejected by vet"},
@@ -66,7 +65,7 @@ func conclude(s scheduler.Summary, err error, benchmarks bool) error {
 		return &endedError{statusUnbalanced, err}
 	case err != nil:
 		return classify(err)
-	case s.Failed > 0:
+	case s.Failed > 0, s.Stopped != "":
 		return &endedError{statusFailed, nil}
 	case s.BuildFailed > 0:
 		return &endedError{statusBuild, nil}
@@ -91,8 +90,6 @@ func classify(err error) error {
 		return &endedError{statusUsage, err}
 	case errors.As(err, &none):
 		return &endedError{statusNothing, err}
-	case errors.Is(err, exec.ErrNotFound):
-		return &endedError{statusInternal, err}
 	}
 	return &endedError{statusInternal, err}
 }
