@@ -37,6 +37,9 @@ type linkInputs struct {
 	roots    []string // those of them that are listed
 	refused  bool     // the command has no keys
 
+	// foreignLibraries says that the C linker is told of libraries by other means than the sources: what is in them is in no key.
+	foreignLibraries bool
+
 	moduleFiles []string             // go.mod and its like
 	modCache    string               // the module cache with a separator behind; nothing in it changes
 	changed     map[string]time.Time // when the sources of packages last changed, filled on demand
@@ -53,6 +56,9 @@ var linkEnv = []string{
 
 var linkOSEnv = []string{"GO_EXTLINK_ENABLED", "GO_LDSO", "PKG_CONFIG_PATH", "LIBRARY_PATH", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT"}
 
+// defaultCgoFlags is CGO_LDFLAGS when nobody has set it.
+const defaultCgoFlags = "-O2 -g"
+
 func newLinkInputs(cfg ListConfig, env map[string]string, listed []listedPackage) *linkInputs {
 	c := cfg.Command
 	in := &linkInputs{
@@ -61,6 +67,9 @@ func newLinkInputs(cfg ListConfig, env map[string]string, listed []listedPackage
 		modCache: env["GOMODCACHE"] + string(filepath.Separator),
 		changed:  make(map[string]time.Time),
 	}
+	in.foreignLibraries = env["CGO_LDFLAGS"] != defaultCgoFlags || slices.ContainsFunc(c.BuildFlags, func(f string) bool {
+		return strings.HasPrefix(f, "-ldflags=") && strings.Contains(f, "extld")
+	}) || strings.Contains(env["GOFLAGS"], "extld")
 	in.addCommon(cfg, env)
 	for i := range listed {
 		in.add(&listed[i])
@@ -174,7 +183,10 @@ func (in *linkInputs) linkKey(path string) string {
 	}
 	for _, name := range deps {
 		dep := in.packages[name]
-		if dep.BuildID == "" && name != "unsafe" || !dep.Standard && len(dep.CgoLDFLAGS)+len(dep.CgoPkgConfig) > 0 {
+		if dep.BuildID == "" && name != "unsafe" {
+			return ""
+		}
+		if !dep.Standard && (len(dep.CgoLDFLAGS)+len(dep.CgoPkgConfig) > 0 || len(dep.CgoFiles) > 0 && in.foreignLibraries) {
 			return ""
 		}
 		fmt.Fprintf(h, "dep %q %s %s\n", name, dep.BuildID, dep.Module)
@@ -305,6 +317,7 @@ func (p *listedPackage) changeTime() time.Time {
 			}
 		}
 	}
+	note(p.Dir) // a source may be gone; a test that writes into its directory looks the same, and is built anew
 	entries, err := os.ReadDir(p.Dir)
 	if err != nil {
 		return time.Now()

@@ -307,7 +307,7 @@ func TestChangedSince(t *testing.T) {
 	for _, c := range []struct{ file, text, want string }{
 		{"q/q.go", "package q\nconst X = 3\n", "p q s"},
 		{"q/new.go", "package q\n", "p q s"},
-		{"q/note.txt", "", ""},
+		{"q/note.txt", "", "p q s"}, // no source, but its directory has changed as when a source is removed
 		{"dep/dep.go", "package dep\nconst X = 3\n", "p"},
 		{"p/data/text", "other", "p"},
 		{"p/testdata/embedded", "other", "p"},
@@ -361,4 +361,41 @@ func lastChange(t *testing.T, dir string) time.Time {
 		t.Fatal(err)
 	}
 	return last
+}
+
+// What is in a library that only CGO_LDFLAGS or -extldflags names is in no key, so cgo packages have none then.
+func TestNoLinkKeyWithLibrariesFromOutside(t *testing.T) {
+	if _, err := exec.LookPath("cc"); err != nil {
+		t.Skip("needs a C compiler: ", err)
+	}
+	dir := writeTree(t, map[string]string{
+		"go.mod":      "module example.com/m\n\ngo 1.25\n",
+		"c/c.go":      "package c\nimport \"C\"\nfunc F() {}\n",
+		"c/c_test.go": "package c\nimport \"testing\"\nfunc TestC(t *testing.T) {}\n",
+		"p/p_test.go": "package p\nimport \"testing\"\nfunc TestP(t *testing.T) {}\n",
+	})
+	if k := keys(t, dir, "./..."); k["c"] == "" || k["p"] == "" {
+		t.Fatalf("keys %v, want one for each package", k)
+	}
+	for _, c := range []struct{ line, env string }{{"", "CGO_LDFLAGS=-lm"}, {"-ldflags=-extldflags=-lm", "X="}, {"", "GOFLAGS=-ldflags=-extldflags=-lm"}} {
+		if k := keys(t, dir, "./... "+c.line, c.env); k["c"] != "" || k["p"] == "" {
+			t.Errorf("%s %s: keys %v, want one for p alone", c.env, c.line, k)
+		}
+	}
+}
+
+func TestChangedSinceSeesWhatIsGone(t *testing.T) {
+	dir := writeTree(t, map[string]string{
+		"go.mod":      "module example.com/m\n\ngo 1.25\n",
+		"p/p_test.go": "package p\nimport \"testing\"\nfunc TestP(t *testing.T) {}\n",
+		"p/q_test.go": "package p\n",
+	})
+	began := time.Now()
+	if err := os.Remove(filepath.Join(dir, "p", "q_test.go")); err != nil {
+		t.Fatal(err)
+	}
+	listing := mustList(t, dir, "./...", true)
+	if !listing.ChangedSince(listing.Packages[0], began) {
+		t.Error("a test file was removed and the package counts as unchanged")
+	}
 }

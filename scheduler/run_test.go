@@ -296,3 +296,128 @@ type watcher struct {
 }
 
 func (w watcher) Handle(e Event) error { w.look(e); return w.record.Handle(e) }
+
+// A TestMain that sets -test.run makes every process run everything. Each test is booked by the process that was given it, once.
+func TestProcessesThatRunMoreThanTheyWereAsked(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": many("Pass", 200)})
+	w.greedy = map[string]bool{"a": true}
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Pass: 200})
+	if !hasWarning(r, "not asked for") {
+		t.Error("there is no warning")
+	}
+}
+
+func hasWarning(r *record, text string) bool {
+	return slices.ContainsFunc(r.events, func(e Event) bool {
+		warning, ok := e.(Warning)
+		return ok && strings.Contains(warning.Text, text)
+	})
+}
+
+// --maxfail acts on the failure and not on the end of the unit, and what it stops is no pass.
+func TestMaxFailActsWithinAUnit(t *testing.T) {
+	w := newWorld(t, 1, map[string][]string{"a": names("Fail", "Hang", "Pass")})
+	w.cfg.MaxFail, w.cfg.Dist = 1, DistLoadScope
+	s, r, err := w.run(t.Context()) // would not end if TestHang were waited for
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	if s.Counts[Fail] != 1 || s.Counts[NotRun] == 0 || s.Failed != 1 {
+		t.Errorf("counts %v, %d packages failed", s.Counts, s.Failed)
+	}
+}
+
+// What several processes of a package print alike is shown once.
+func TestPackageOutputIsShownOnce(t *testing.T) {
+	w := newWorld(t, 4, map[string][]string{"a": many("Pass", 200)})
+	w.banner = map[string]bool{"a": true}
+	_, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	banners, units := 0, 0
+	for _, e := range r.events {
+		switch e := e.(type) {
+		case Test:
+			if e.Output == "banner\n" {
+				banners++
+			}
+		case UnitStarted:
+			units++
+		}
+	}
+	if banners != 1 || units < 2 {
+		t.Errorf("%d units showed the banner %d times, want several and once", units, banners)
+	}
+}
+
+// Live events of an attempt that came to nothing are not repeated by the next: every test begins and ends once.
+func TestLiveEventsComeOnce(t *testing.T) {
+	w := newWorld(t, 1, map[string][]string{"a": names("Long", "Exit", "Long", "Kill", "Long")})
+	w.cfg.Live = true
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	count := map[string]int{}
+	for _, e := range r.events {
+		if test, ok := e.(Test); ok && test.Test != "" && test.Action != "output" {
+			count[test.Action+" "+test.Test]++
+		}
+	}
+	for what, n := range count {
+		if n != 1 {
+			t.Errorf("%s comes %d times", what, n)
+		}
+	}
+}
+
+// A gateway that dies before any test of its unit has ended: its first test is the crash, the rest is run by others.
+func TestFirstTestIsBlamedForItsGateway(t *testing.T) {
+	w := newWorld(t, 1, map[string][]string{"a": names("Once", "Pass", "Pass")})
+	w.cfg.Dist = DistLoadScope
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Crash: 1, Pass: 2})
+	if s.Failed != 1 {
+		t.Errorf("%d packages failed, want 1", s.Failed)
+	}
+}
+
+func TestLedger(t *testing.T) {
+	l := newLedger()
+	p := &pkg{shown: "a"}
+	p.setItems([]gotest.Item{{Name: "TestA"}, {Name: "TestB"}})
+	l.collect(2)
+	l.settle(p, 0, Pass, 0, "gw0", "")
+	if got := l.check([]*pkg{p}); !strings.Contains(got, "a::TestB has no verdict") {
+		t.Errorf("check = %q", got)
+	}
+	l = newLedger()
+	p.setItems([]gotest.Item{{Name: "TestA"}})
+	l.collect(1)
+	l.settle(p, 0, Pass, 0, "gw0", "")
+	l.worsen(p, 0, Fail)
+	if got := l.check([]*pkg{p}); got != "" || l.counts[Fail] != 1 || l.counts[Pass] != 0 {
+		t.Errorf("after worsen: check = %q, counts %v", got, l.counts)
+	}
+	l.settle(p, 0, Pass, 0, "gw1", "")
+	if got := l.check([]*pkg{p}); !strings.Contains(got, "two verdicts") {
+		t.Errorf("check = %q", got)
+	}
+	l = newLedger()
+	l.collect(1)
+	if got := l.check(nil); !strings.Contains(got, "1 items collected, 0 verdicts") {
+		t.Errorf("check = %q", got)
+	}
+}

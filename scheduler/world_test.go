@@ -31,6 +31,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestKill…                       ends its agent
 //	TestHang…                       runs until it is stopped
 //	TestNever…                      is not run by its TestMain
+//	TestOnce…                       ends its agent the first time that it runs, and passes then
+//	TestLong…                       passes with a subtest before it ends
 type world struct {
 	t        *testing.T
 	packages map[string][]string
@@ -44,6 +46,8 @@ type world struct {
 	runs    map[string]int // starts by test id
 	shared  int            // processes that found another of their package
 	agents  int
+	greedy  map[string]bool          // run all of their tests whatever they are asked for
+	banner  map[string]bool          // print a line before their tests
 	holds   map[string]chan struct{} // a test of that name waits for it to be closed
 }
 
@@ -195,12 +199,19 @@ func (l *fakeLink) process(o *order) bool {
 		finish(result)
 		return true
 	}
+	if w.greedy[o.Package] {
+		names = w.packages[o.Package]
+	}
+	if w.banner[o.Package] {
+		l.post(report{Events: []test2json.Event{{Action: "output", Package: o.Package, Output: "banner\n"}}})
+	}
 	for _, name := range names {
 		if strings.HasPrefix(name, "TestNever") {
 			continue
 		}
 		w.mu.Lock()
 		w.runs[o.Package+"::"+name]++
+		first := w.runs[o.Package+"::"+name] == 1
 		hold := w.holds[name]
 		w.mu.Unlock()
 		l.post(report{Events: []test2json.Event{{Action: "run", Package: o.Package, Test: name}}})
@@ -215,6 +226,16 @@ func (l *fakeLink) process(o *order) bool {
 			return true
 		case "Kill":
 			return false
+		case "Once":
+			if first {
+				return false
+			}
+			kind = "Pass"
+		case "Long":
+			for _, action := range []string{"run", "pass"} {
+				l.post(report{Events: []test2json.Event{{Action: action, Package: o.Package, Test: name + "/sub"}}})
+			}
+			kind = "Pass"
 		case "Hang":
 			for a := range l.orders {
 				if a.Stop {

@@ -39,7 +39,7 @@ func openRun(c *cli.Context) (*runFiles, error) {
 	}
 	dir, size, err := cachePlace(c)
 	if err == nil {
-		err = r.open(dir, size)
+		err = r.openKept(dir, size)
 	}
 	if err != nil {
 		r.warnings = append(r.warnings, fmt.Sprintf("%v; test binaries are not kept for the next run", err))
@@ -52,6 +52,26 @@ func openRun(c *cli.Context) (*runFiles, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// roomToBuild is what has to be free on the disk of a store in bytes: the go command links there too, and a link that runs out of
+// space looks like a package that does not build.
+const roomToBuild = 256 << 20
+
+// openKept opens the store that is kept between runs.
+func (r *runFiles) openKept(dir string, size int64) error {
+	if err := r.open(dir, size); err != nil {
+		return err
+	}
+	room, err := r.store.Free()
+	if err == nil && room < roomToBuild {
+		err = fmt.Errorf("the disk of %s has %s left and %s are wanted: free some, or choose another place with --cache-dir", dir, mebibytes(room), mebibytes(roomToBuild))
+	}
+	if err != nil {
+		r.complain(r.claim.Close())
+		r.claim = nil
+	}
+	return err
 }
 
 func (r *runFiles) open(dir string, size int64) (err error) {

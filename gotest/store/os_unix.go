@@ -43,3 +43,12 @@ func isFull(err error) bool {
 
 // isReadOnly reports whether err is a file system that is mounted read-only.
 func isReadOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
+
+// free returns the bytes that this user can still write to the file system of dir.
+func free(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil
+}

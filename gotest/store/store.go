@@ -91,6 +91,15 @@ func (s *Store) tryWrite() error {
 	return errors.Join(err, f.Close())
 }
 
+// Free returns how many bytes can still be written to the store's disk.
+func (s *Store) Free() (int64, error) {
+	n, err := free(s.dir)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the free space of store %s: %w", s.dir, err)
+	}
+	return n, nil
+}
+
 // Dir returns the absolute path of the store's directory.
 func (s *Store) Dir() string { return s.dir }
 

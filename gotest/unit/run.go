@@ -13,8 +13,9 @@ import (
 const (
 	minWaitDelay = 5 * time.Second // as in cmd/go
 	minKillGrace = time.Minute     // as in cmd/go
-	// interruptGrace is for how long a process may go on after ctx has ended and it got SIGINT.
-	interruptGrace = 3 * time.Second
+	// interruptGrace is for how long a process may go on after ctx has ended and it got SIGINT. With afterKill it is less than what an
+	// agent leaves its handlers when its controller is gone (half of gateway.Config.Grace): the kill must come before the agent ends.
+	interruptGrace = time.Second
 	// afterKill is for how long the output may stay open when the whole process group has been killed. Only
 	// a process that left the group can hold it then.
 	afterKill = time.Second
