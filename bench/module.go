@@ -15,26 +15,48 @@ import (
 type module struct {
 	name    string
 	version string // path@version
-	// rootSkip matches tests that fail for the superuser, who may write everywhere. They are left out on both sides.
-	rootSkip string
+	unfit   unfit
+}
+
+// unfit are tests of a module that fail on some machines and are left out there, on both sides. The zero value is none.
+type unfit struct {
+	pattern string // of go test's -skip
+	reason  string
+	here    func() bool // whether this is such a machine
+}
+
+// forRoot are tests that expect not to be allowed to do something.
+func forRoot(pattern string) unfit {
+	return unfit{pattern, "root may do everything", func() bool { return os.Getuid() == 0 }}
+}
+
+// withoutSyslog are tests that write to the system's log.
+func withoutSyslog(pattern string) unfit {
+	return unfit{pattern, "there is no syslog", func() bool {
+		_, err := os.Stat("/dev/log")
+		return err != nil
+	}}
 }
 
 var (
-	cobra = module{name: "cobra", version: "github.com/spf13/cobra@v1.10.2", rootSkip: `^TestFailGenFishCompletionFile$`}
+	cobra = module{name: "cobra", version: "github.com/spf13/cobra@v1.10.2", unfit: forRoot(`^TestFailGenFishCompletionFile$`)}
 	gin   = module{name: "gin", version: "github.com/gin-gonic/gin@v1.12.0"}
 	toml  = module{name: "toml", version: "github.com/BurntSushi/toml@v1.6.0"}
 	text  = module{name: "x/text", version: "golang.org/x/text@v0.43.0"}
-	raft  = module{name: "raft", version: "github.com/hashicorp/raft@v1.8.0"}
-	serf  = module{name: "serf", version: "github.com/hashicorp/serf@v0.11.0"}
+	raft  = module{name: "raft", version: "github.com/hashicorp/raft@v1.8.0", unfit: forRoot(`^TestFileSS_BadPerm$`)}
+	serf  = module{name: "serf", version: "github.com/hashicorp/serf@v0.11.0", unfit: withoutSyslog(`^TestSyslogFilter$`)}
 )
 
 // args are go test's arguments for the whole module.
 func (m module) args() []string {
-	if m.rootSkip != "" && os.Getuid() == 0 {
-		return []string{"-count=1", "-skip", m.rootSkip, "./..."}
+	if m.skips() {
+		return []string{"-count=1", "-skip", m.unfit.pattern, "./..."}
 	}
 	return []string{"-count=1", "./..."}
 }
+
+// skips reports whether tests are left out on this machine.
+func (m module) skips() bool { return m.unfit.here != nil && m.unfit.here() }
 
 // fetch returns a writable copy of the module, made when it is asked for the first time.
 func (b *bench) fetch(ctx context.Context, m module) (string, error) {

@@ -124,8 +124,8 @@ func cpus(runs []timing) sample {
 
 // account notes runs that did not pass. The time of a run with another verdict than go test's is worth nothing.
 func (p pairs) account(t *table, m module) {
-	if m.rootSkip != "" && len(m.args()) > 2 {
-		t.note("%s: without %s on both sides, which fails for root", m.name, m.rootSkip)
+	if m.skips() {
+		t.note("%s: without %s on both sides, because %s", m.name, m.unfit.pattern, m.unfit.reason)
 	}
 	peerFails, ourFails := failures(p.peer), failures(p.ours)
 	for _, r := range p.ours {

@@ -24,7 +24,7 @@ func (b *bench) wide(ctx context.Context) (*table, error) {
 		head:  []string{"suite", "peer", "xdist", "ratio", "limit", ""},
 	}
 	if runs < 5 {
-		t.note("%d runs instead of five: one run of go test on raft and serf takes minutes; -runs 5 makes five", runs)
+		t.note("runs: %d instead of five: one run of go test on raft and serf takes minutes; -runs 5 makes five", runs)
 	}
 	if err := b.wideRaft(ctx, t, runs); err != nil {
 		return t, err
