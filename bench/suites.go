@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"regexp"
 	"slices"
+	"strings"
 )
 
 // suites are the modules of the everyday comparison; the sum of their medians has a limit of its own.
@@ -136,16 +139,49 @@ func (p pairs) account(t *table, m module) {
 	}
 	switch {
 	case len(ourFails) > 0 && len(peerFails) == 0:
-		t.miss("%s: %d of %d runs of xdist failed and none of go test:\n%s", m.name, len(ourFails), len(p.ours), lastLines(ourFails[0].log, 15))
+		t.miss("%s: %d of %d runs of xdist failed (%s) and none of go test:\n%s", m.name, len(ourFails), len(p.ours),
+			failedTests(ourFails), lastLines(ourFails[0].log, 15))
 	case len(ourFails) == 0 && len(peerFails) == len(p.peer):
 		t.miss("%s: every run of go test failed and none of xdist:\n%s", m.name, lastLines(peerFails[0].log, 15))
+	case failedCounts(p.ours).median() > slices.Max(failedCounts(p.peer)):
+		t.miss("%s: most runs of xdist failed more tests (%s) than any run of go test (%s)", m.name, failedTests(ourFails), failedTests(peerFails))
 	case len(peerFails) > 0:
-		t.note("%s: %d of %d runs of go test and %d of %d of xdist failed", m.name, len(peerFails), len(p.peer), len(ourFails), len(p.ours))
+		t.note("%s: %d of %d runs of go test failed (%s) and %d of %d of xdist (%s)", m.name,
+			len(peerFails), len(p.peer), failedTests(peerFails), len(ourFails), len(p.ours), failedTests(ourFails))
 	}
 }
 
 func failures(runs []timing) []timing {
 	return slices.DeleteFunc(slices.Clone(runs), func(r timing) bool { return r.status == 0 })
+}
+
+// failLine is how a failed test is told by go test, with or without -json, and in the summary of xdist.
+var failLine = regexp.MustCompile(`(?:--- FAIL: |=== FAIL: \S+ )((?:Test|Example|Fuzz)[^\s"\\]*)`)
+
+// failedTests names the tests that the logs of these runs say to have failed, for a note.
+func failedTests(runs []timing) string {
+	var names []string
+	for _, r := range runs {
+		log, err := os.ReadFile(r.log)
+		if err != nil {
+			return err.Error()
+		}
+		for _, m := range failLine.FindAllSubmatch(log, -1) {
+			names = append(names, string(m[1]))
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), " ")
+}
+
+// failedCounts is how many tests failed in each run. A flaky suite fails some on both sides; a run that fails many more is
+// over too soon to be compared.
+func failedCounts(runs []timing) sample {
+	var s sample
+	for _, r := range runs {
+		s = append(s, float64(len(strings.Fields(failedTests([]timing{r})))))
+	}
+	return s
 }
 
 // comparable reports whether an exit status of xdist is a verdict on the tests: passed, failed, build failed.
