@@ -111,21 +111,27 @@ func (c *controller) expect() {
 	}
 }
 
-// closeReported closes a package that never ran with the events that the go command made for it. Its items are not run.
+// closeReported closes a package that never ran with the events that the go command made for it. Its items are not run; where the
+// go command calls a package with items anything but failed, the two disagree on what there is, and that is no pass.
 func (c *controller) closeReported(p *pkg, events []test2json.Event) {
 	if p.state == pkgClosed {
 		return
 	}
-	reason := "the package did not build"
+	failed := false
 	for _, e := range events {
 		e.Package = p.shown
 		if e.Test == "" && e.Action == test2json.ActionFail {
+			failed = true
 			c.buildFailed++
 			c.failures++
 		}
 		c.emit(c.event(e))
 	}
-	c.settleRest(p, reason)
+	if !failed && p.open > 0 {
+		c.failed++
+		c.emit(Warning{fmt.Sprintf("%s: it has %d tests in its sources and the go command ran none; were they changed meanwhile?", p.shown, p.open)})
+	}
+	c.settleRest(p, "the package did not build")
 	p.state = pkgClosed
 	c.checkMaxFail()
 }

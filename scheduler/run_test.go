@@ -9,6 +9,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/test2json"
 )
 
 func TestRun(t *testing.T) {
@@ -419,5 +420,24 @@ func TestLedger(t *testing.T) {
 	l.collect(1)
 	if got := l.check(nil); !strings.Contains(got, "1 items collected, 0 verdicts") {
 		t.Errorf("check = %q", got)
+	}
+}
+
+// The collection has tests and the go command says that there are none: somebody is wrong, and the run is not green.
+func TestReportedWithoutItsTestsIsNotGreen(t *testing.T) {
+	w := newWorld(t, 1, map[string][]string{"a": names("Pass")})
+	w.cfg.Source = func(_ context.Context, emit func(gotest.BuildEvent)) error {
+		emit(gotest.Listed{Packages: []gotest.Package{{ImportPath: "a", Items: []gotest.Item{{Name: "TestPass_0"}}}}})
+		emit(gotest.Reported{Package: "a", Events: []test2json.Event{{Action: "start", Package: "a"}, {Action: "skip", Package: "a"}}})
+		return nil
+	}
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{NotRun: 1})
+	if s.Failed != 1 || !hasWarning(r, "ran none") {
+		t.Errorf("%d packages failed, want 1 and a warning", s.Failed)
 	}
 }

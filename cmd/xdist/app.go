@@ -25,23 +25,20 @@ test's and the test binary's; xdist's own are known there with two dashes.`
 
 // newApp describes the command line. Everything that is run prints to out; errors come back from Run.
 func newApp(out, errOut io.Writer) *cli.App {
-	app := &cli.App{
-		Name:                  "xdist",
-		Usage:                 "go test on many processes at once",
-		UsageText:             usageText,
-		Description:           description + "\n\n" + statusText(),
-		Flags:                 runFlags(),
-		HideVersion:           true,
-		Writer:                out,
-		ErrWriter:             errOut,
-		Action:                runTests,
-		Commands:              []*cli.Command{listCommand(), cacheCommand(), versionCommand(), agentCommand(), handoffCommand()},
-		ExitErrHandler:        func(*cli.Context, error) {}, // main prints and exits
-		OnUsageError:          func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
-		HideHelpCommand:       false,
-		CustomAppHelpTemplate: "",
+	return &cli.App{
+		Name:           "xdist",
+		Usage:          "go test on many processes at once",
+		UsageText:      usageText,
+		Description:    description + "\n\n" + statusText(),
+		Flags:          runFlags(),
+		HideVersion:    true,
+		Writer:         out,
+		ErrWriter:      errOut,
+		Action:         runTests,
+		Commands:       []*cli.Command{listCommand(), cacheCommand(), versionCommand(), agentCommand(), handoffCommand()},
+		ExitErrHandler: func(*cli.Context, error) {}, // main prints and exits
+		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
 	}
-	return app
 }
 
 func cacheFlags() []cli.Flag {
