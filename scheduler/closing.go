@@ -45,7 +45,8 @@ func (c *controller) close(p *pkg) {
 	}
 	seconds := elapsed.Round(time.Millisecond).Seconds()
 	c.emit(c.event(test2json.Event{Time: time.Now(), Action: action, Package: p.shown, Elapsed: &seconds}))
-	p.ready, p.results, p.seenOutput = nil, nil, nil
+	c.warnOfAcquittals(p)
+	p.ready, p.results, p.seenOutput, p.doubts = nil, nil, nil, nil
 }
 
 // ranWhole reports whether one process ran all of the package: it has printed its closing lines itself.

@@ -44,7 +44,7 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 		name := p.names[i]
 		it := j.items[name]
 		switch {
-		case p.verdicts[i] != "":
+		case p.verdicts[i] != "", it != nil && it.doubted:
 		case end.retry:
 			out.Requeue = append(out.Requeue, i) // it has shown nothing
 			continue
@@ -55,6 +55,9 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 			c.passCutOff(n, i, it)
 		case it != nil && it.rounds > 0 && !it.open && (!end.died || it.failed):
 			c.book(n, i, it) // fewer rounds than asked for, as after -failfast
+			if !it.doubted {
+				c.flush(n, it)
+			}
 		case j.stopped:
 			c.flushOpen(n, it)
 			c.ledger.settle(p, i, NotRun, 0, n.id, c.stopped)
@@ -72,6 +75,11 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 		elapsed := time.Duration(0)
 		if it != nil {
 			elapsed = it.elapsed
+		}
+		if it != nil && it.doubted {
+			progress = true
+			c.putAside(p, &out, i)
+			continue
 		}
 		out.Done = append(out.Done, policy.ItemTime{Item: i, Elapsed: elapsed})
 	}
@@ -139,17 +147,25 @@ func (c *controller) crash(n *node, i int, it *itemRun, how string) {
 		c.emitFrom(n, test2json.Event{Time: now, Action: test2json.ActionRun, Package: p.shown, Test: name})
 	}
 	c.flushOpen(n, it)
+	for _, e := range crashEvents(n, it, name, how) {
+		c.emitFrom(n, e)
+	}
+}
+
+// crashEvents say how an item ended that could not say it itself.
+func crashEvents(n *node, it *itemRun, name, how string) []test2json.Event {
 	elapsed := 0.0
 	if it != nil {
 		elapsed = it.elapsed.Seconds()
 	}
-	for _, e := range []test2json.Event{
+	events := []test2json.Event{
 		{Action: test2json.ActionOutput, Output: fmt.Sprintf("xdist: %s crashed while running on %s: %s\n", name, n.id, how)},
 		{Action: test2json.ActionFail, Elapsed: &elapsed},
-	} {
-		e.Time, e.Package, e.Test = now, p.shown, name
-		c.emitFrom(n, e)
 	}
+	for i := range events {
+		events[i].Time, events[i].Package, events[i].Test = time.Now(), n.job.pkg.shown, name
+	}
+	return events
 }
 
 // handleDown takes the loss or the end of a gateway. What it ran is concluded as for a process that died, with the

@@ -38,6 +38,7 @@ func (l *ledger) settle(p *pkg, i int, v Verdict, elapsed time.Duration, gateway
 	}
 	p.verdicts[i] = v
 	p.open--
+	p.spent += elapsed
 	l.counts[v]++
 	if v == NotRun {
 		l.notRun = append(l.notRun, NotRunItem{ID: id, Reason: reason})

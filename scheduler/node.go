@@ -34,6 +34,7 @@ type job struct {
 	started time.Time
 	alone   bool // no other unit of its package ran at any time while it did
 	stopped bool // it was told to end
+	wide    bool // its process runs all of the package, to see the unit's items among the others
 
 	items   map[string]*itemRun // by top-level test, items that have begun
 	latest  string              // the item that began last and is not parked
@@ -57,6 +58,8 @@ type itemRun struct {
 	rounds   int               // terminal events so far: -count times -cpu makes several
 	failed   bool
 	skipped  bool
+	held     bool // nothing more is shown until it has ended: it will fail, and that may not count
+	doubted  bool // it has failed, and that does not count
 	open     bool // it has begun a round and not ended it
 	parked   bool // it waits for other parallel tests
 	elapsed  time.Duration

@@ -36,6 +36,8 @@ type pkg struct {
 	counted    bool                       // as a failure, for --maxfail
 	whole      bool                       // its last unit was all of it
 	remnants   map[string]remnant         // by item
+	doubts     map[int]*doubt             // failures that were put aside, by item
+	spent      time.Duration              // by its items that have a verdict
 	results    []unit.Result              // of its units, in the order in which they ended
 	seenOutput map[[sha256.Size]byte]bool // package-level output of its units: what each process repeats is shown once
 }

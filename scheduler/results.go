@@ -35,12 +35,7 @@ func (c *controller) assign(n *node, u policy.Unit) {
 	}
 	c.startPackage(p)
 	var names []string
-	if !u.Whole {
-		names = make([]string, len(u.Items))
-		for k, i := range u.Items {
-			names[k] = p.names[i]
-		}
-	}
+	names, j.wide = p.context(u)
 	cmd, r := c.cfg.Command, p.ready
 	n.assignments <- assignment{Run: &order{ // has room: an order and a stop
 		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: append(strings.Fields(n.spec.Exec), cmd.Exec...), Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names,
@@ -97,8 +92,9 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 		return
 	}
 	name := topLevel(e.Test)
-	if i, ok := j.pkg.index[name]; ok && !j.has(i) {
-		c.overreach(j.pkg)
+	i, known := j.pkg.index[name]
+	if known && !j.has(i) {
+		c.handleOther(n, i, e)
 		return
 	}
 	if e.Action != test2json.ActionOutput {
@@ -113,13 +109,27 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	it.events = append(it.events, e)
 	it.bytes += len(e.Output)
 	if it.bytes > heldBytes {
-		it.streamed = true
+		it.streamed, it.held = true, false
+	}
+	if e.Action == test2json.ActionFail && known && c.doubtful(n, i, it) {
+		it.held = true
 	}
 	if e.Test == name {
 		c.itemEvent(n, name, it, e)
 	}
-	if it.streamed || !it.open {
+	ended := !it.open && (!known || it.rounds >= c.rounds(name))
+	if !it.doubted && (ended || it.streamed && !it.held) {
 		c.flush(n, it)
+	}
+}
+
+// handleOther takes an event of an item that is not in n's unit.
+func (c *controller) handleOther(n *node, i int, e test2json.Event) {
+	switch {
+	case !n.job.wide:
+		c.overreach(n.job.pkg)
+	case e.Action == test2json.ActionFail && e.Test == n.job.pkg.names[i]:
+		c.contradict(n, i)
 	}
 }
 
@@ -170,6 +180,9 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 		v = Skip
 	}
 	switch had := p.verdicts[i]; {
+	case had == "" && v == Fail && c.doubtful(n, i, it):
+		c.doubt(n, i, it, Fail, it.events)
+		return
 	case had == "":
 		c.ledger.settle(p, i, v, it.elapsed, n.id, "")
 	case v == Fail && had != Fail && had != Crash:
@@ -218,24 +231,30 @@ func (c *controller) flush(n *node, it *itemRun) {
 }
 
 // emitFrom hands an event that came from n to the reporters.
-func (c *controller) emitFrom(n *node, e test2json.Event) {
+func (c *controller) emitFrom(n *node, e test2json.Event) { c.emit(c.eventFrom(n, e)) }
+
+func (c *controller) eventFrom(n *node, e test2json.Event) Test {
 	t := c.event(e)
 	t.Gateway = n.id
 	if i, ok := n.job.pkg.index[topLevel(e.Test)]; ok {
 		t.Attempt = n.job.pkg.attempts[i]
 	}
-	c.emit(t)
+	return t
 }
 
 // handleResult ends a unit: every item of it has a verdict now or goes back to pending.
 func (c *controller) handleResult(n *node, r unit.Result) {
 	j, p := n.job, n.job.pkg
+	c.doubtCulprit(n, r)
 	end := jobEnd{died: r.Failed && r.Verdict == "", failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished}
 	if r.Failed && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && !j.alone {
 		// It got nowhere while another process of its package ran: the price of splitting, not a verdict.
 		c.serialize(p, end.how)
 		end.retry = true
+	} else if _, ours := j.items[r.Culprit]; j.wide && end.died && !ours {
+		end.retry = true // the test that it died of is not one of those that it was to show
 	} else {
+		r = j.forgive(r)
 		c.showOutput(n)
 		r.Profile = j.profile
 		p.results = append(p.results, r)

@@ -32,6 +32,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestHang…                       runs until it is stopped
 //	TestNever…                      is not run by its TestMain
 //	TestOnce…                       ends its agent the first time that it runs, and passes then
+//	TestShy…                        fails beside another process of its package, and TestShyExit… ends its process then
+//	TestAfter…                      passes in the process in which all tests of its package run
+//	TestFirst…                      passes unless all tests of its package run in its process
 //	TestLong…                       passes with a subtest before it ends
 type world struct {
 	t        *testing.T
@@ -45,6 +48,7 @@ type world struct {
 	running map[string]int // processes by package
 	runs    map[string]int // starts by test id
 	shared  int            // processes that found another of their package
+	shied   int            // tests that did
 	agents  int
 	greedy  map[string]bool          // run all of their tests whatever they are asked for
 	banner  map[string]bool          // print a line before their tests
@@ -213,12 +217,15 @@ func (l *fakeLink) process(o *order) bool {
 		w.runs[o.Package+"::"+name]++
 		first := w.runs[o.Package+"::"+name] == 1
 		hold := w.holds[name]
+		crowd := w.running[o.Package] > 1
 		w.mu.Unlock()
 		l.post(report{Events: []test2json.Event{{Action: "run", Package: o.Package, Test: name}}})
 		if hold != nil {
 			<-hold
 		}
 		kind, _, _ := strings.Cut(strings.TrimPrefix(name, "Test"), "_")
+		all := len(names) == len(w.packages[o.Package])
+		kind = w.moody(kind, crowd, all)
 		switch kind {
 		case "Exit":
 			result.Failed, result.ExitCode, result.Verdict, result.Culprit = true, 3, "", name
@@ -256,6 +263,33 @@ func (l *fakeLink) process(o *order) bool {
 	}
 	finish(result)
 	return true
+}
+
+// moody is what a test of a kind does among others.
+func (w *world) moody(kind string, crowd, all bool) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fails := false
+	switch kind {
+	case "Shy", "ShyExit":
+		fails = crowd
+	case "After":
+		fails = !all
+	case "First":
+		fails = all
+	default:
+		return kind
+	}
+	switch {
+	case !fails:
+		return "Pass"
+	case kind == "ShyExit":
+		kind = "Exit"
+	default:
+		kind = "Fail"
+	}
+	w.shied++
+	return kind
 }
 
 // check asserts what holds for every run: one verdict per item, one start and one terminal event per package, one terminal

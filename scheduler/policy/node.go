@@ -74,7 +74,8 @@ func (p *Policy) leaveHost(h *host) {
 
 // Finish ends the unit of a node. What is in out.Requeue is given out again before anything else, not mixed with other items. A unit that comes
 // back without one item done comes back in two halves, so that an item that takes the others along is alone
-// after a few attempts; packages that may not be split come back as they were.
+// after a few attempts; packages that may not be split come back as they were. What is in out.Doubt waits until all else of the package has
+// ended and is then given out as one unit, while no other unit of the package is in flight.
 func (p *Policy) Finish(id NodeID, out Outcome) {
 	n := p.node(id)
 	if n.unit == nil {
@@ -84,7 +85,7 @@ func (p *Policy) Finish(id NodeID, out Outcome) {
 	for _, d := range out.Done {
 		items = append(items, d.Item)
 	}
-	items = append(items, out.Requeue...)
+	items = append(append(items, out.Requeue...), out.Doubt...)
 	slices.Sort(items)
 	if !slices.Equal(items, n.unit.Items) {
 		bug("outcome of node %q has items %v, its unit of package %d has %v", id, items, n.unit.Package, n.unit.Items)
@@ -99,7 +100,7 @@ func (p *Policy) finish(n *node, out Outcome, ran bool) {
 	k.units--
 	p.units--
 	p.running -= len(u.Items)
-	p.pending += len(out.Requeue)
+	p.pending += len(out.Requeue) + len(out.Doubt)
 	n.host.units--
 	n.host.alone = false
 	switch {
@@ -109,6 +110,7 @@ func (p *Policy) finish(n *node, out Outcome, ran bool) {
 	case len(out.Requeue) > 0:
 		k.comeBack(out)
 	}
+	k.doubted = append(k.doubted, out.Doubt...)
 	if ran {
 		p.learn(k, out)
 	}

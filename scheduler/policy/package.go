@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-// pkg is what the Policy knows of one package. Its pending items are those in rest and again.
+// pkg is what the Policy knows of one package. Its pending items are those in rest, again and doubted.
 type pkg struct {
 	Package
 	seq int // order of AddPackage
 
 	rest      []int   // items no unit has had, ascending
 	again     [][]int // batches that came back from a unit, each ascending
+	doubted   []int   // wait until they are all that is left
 	runOwed   bool    // it has no items and its binary has not run
 	started   bool    // a unit of it was given out
 	units     int     // in flight
@@ -66,13 +67,13 @@ func (p *Policy) Serialize(id PackageID) {
 // in Requeue these are pending again, and the caller may Drop again.
 func (p *Policy) Drop(id PackageID) []int {
 	k := p.pkg(id)
-	items := slices.Concat(slices.Concat(k.again...), k.rest)
+	items := slices.Concat(slices.Concat(k.again...), k.rest, k.doubted)
 	slices.Sort(items)
 	p.pending -= len(items)
 	if k.runOwed {
 		p.pendingRuns--
 	}
-	k.rest, k.again, k.runOwed = nil, nil, false
+	k.rest, k.again, k.doubted, k.runOwed = nil, nil, nil, false
 	if k.awaits != nil {
 		k.awaits.waiting, k.awaits = nil, nil
 	}
@@ -111,11 +112,11 @@ func (p *Policy) pkg(id PackageID) *pkg {
 }
 
 // idle reports whether nothing of the package is pending.
-func (k *pkg) idle() bool { return len(k.rest) == 0 && len(k.again) == 0 && !k.runOwed }
+func (k *pkg) idle() bool { return k.pending() == 0 && !k.runOwed }
 
 // pending is the number of items of the package that wait for a node.
 func (k *pkg) pending() int {
-	n := len(k.rest)
+	n := len(k.rest) + len(k.doubted)
 	for _, b := range k.again {
 		n += len(b)
 	}

@@ -7,12 +7,15 @@ import (
 
 // place puts the package into the queue that fits its state, after every change of that state.
 func (p *Policy) place(k *pkg) {
+	if len(k.doubted) > 0 && k.pending() == len(k.doubted) && k.units == 0 {
+		k.comeBackAlone()
+	}
 	p.settle(k)
 	if k.idle() && k.units == 0 {
 		k.owner = nil
 	}
 	switch {
-	case k.idle(), k.exclusive && k.units > 0, k.awaits != nil:
+	case k.pending() == len(k.doubted) && !k.runOwed, k.exclusive && k.units > 0, k.awaits != nil:
 		k.leave()
 	case k.Alone:
 		p.alone.put(k, k.rankOf(int64(len(k.rest))))
@@ -43,6 +46,14 @@ func (k *pkg) rankOf(work int64) int64 {
 
 // perNode is the pending work of a started package for each node that would be at it.
 func (k *pkg) perNode() time.Duration { return k.left / time.Duration(k.units+1) }
+
+// comeBackAlone makes the items in doubt the next unit, and the package one that has no two units at once.
+func (k *pkg) comeBackAlone() {
+	slices.Sort(k.doubted)
+	k.again = [][]int{k.doubted}
+	k.doubted = nil
+	k.exclusive = true
+}
 
 // comeBack stores the items of a unit that must run again. Without one item done the unit is halved: at the end
 // an item that ends its process before any other can finish is alone.

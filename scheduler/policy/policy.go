@@ -48,7 +48,8 @@ type Unit struct {
 // Outcome is what became of a unit.
 type Outcome struct {
 	Done     []ItemTime    // items that have a verdict
-	Requeue  []int         // items that go back to pending; Done and Requeue together are the unit's items
+	Requeue  []int         // items that go back to pending
+	Doubt    []int         // items that go back too, to run when nothing else of the package is left; the three together are the unit's items
 	Overhead time.Duration // wall time of the process beyond its items: init, TestMain, start
 }
 

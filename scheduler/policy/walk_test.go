@@ -24,7 +24,7 @@ func (p *Policy) inconsistent() string {
 	var left time.Duration
 	inFlight, running := p.flying()
 	for id, k := range p.packages {
-		items := slices.Concat(slices.Concat(k.again...), k.rest, inFlight[id].items)
+		items := slices.Concat(slices.Concat(k.again...), k.rest, k.doubted, inFlight[id].items)
 		slices.Sort(items)
 		if len(slices.Compact(slices.Clone(items))) != len(items) {
 			return fmt.Sprintf("package %d has an item in two places: %v", id, items)
@@ -80,7 +80,8 @@ func (p *Policy) idleNodes() int {
 
 // misplaced says when a package is not where Next looks for it.
 func (p *Policy) misplaced(k *pkg) string {
-	startable := !k.idle() && k.awaits == nil && (!k.exclusive || k.units == 0)
+	waits := !k.runOwed && len(k.rest) == 0 && len(k.again) == 0
+	startable := !waits && k.awaits == nil && (!k.exclusive || k.units == 0)
 	switch {
 	case startable != (k.in != nil):
 		return fmt.Sprintf("is in a queue: %v, want %v", k.in != nil, startable)
@@ -135,6 +136,7 @@ type walker struct {
 	runs   map[PackageID]place // of packages without items
 	single map[PackageID]bool  // at most one unit may start
 	whole  map[PackageID]bool
+	doubts map[PackageID]map[int]bool // items that wait for all else of their package
 	held   map[NodeID]Unit
 	hosts  map[NodeID]string
 	ids    []NodeID
@@ -149,7 +151,7 @@ func newWalker(t testing.TB, seed uint64) *walker {
 	return &walker{
 		TB: t, r: r, mode: mode, packs: 1 + r.IntN(12),
 		Policy: New(Config{Mode: mode, MaxBytes: 1 + r.IntN(200)}),
-		items:  map[PackageID][]place{}, runs: map[PackageID]place{}, single: map[PackageID]bool{}, whole: map[PackageID]bool{},
+		items:  map[PackageID][]place{}, runs: map[PackageID]place{}, single: map[PackageID]bool{}, whole: map[PackageID]bool{}, doubts: map[PackageID]map[int]bool{},
 		held: map[NodeID]Unit{}, hosts: map[NodeID]string{},
 	}
 }
@@ -210,18 +212,34 @@ func (w *walker) ask(id NodeID) bool {
 			}
 		}
 	}
-	if w.whole[u.Package] && !slices.Contains(w.items[u.Package], donePlace) && !slices.Contains(w.items[u.Package], withdrawnPlace) && !u.Whole {
+	if w.whole[u.Package] && w.doubts[u.Package] == nil && !slices.Contains(w.items[u.Package], donePlace) && !slices.Contains(w.items[u.Package], withdrawnPlace) && !u.Whole {
 		w.fail("package %d is to be whole, and %v is not", u.Package, u.Items)
 	}
 	if u.Whole != (len(u.Items) == len(w.items[u.Package])) || !slices.IsSorted(u.Items) {
 		w.fail("unit %v of a package with %d items", u, len(w.items[u.Package]))
 	}
+	w.settleDoubts(u)
 	w.move(u.Package, u.Items, pendingPlace, heldPlace)
 	if len(u.Items) == 0 {
 		w.moveRun(u.Package, pendingPlace, heldPlace)
 	}
 	w.held[id] = u
 	return true
+}
+
+// settleDoubts checks that items in doubt come when nothing else of their package is left.
+func (w *walker) settleDoubts(u Unit) {
+	doubts := w.doubts[u.Package]
+	if !slices.ContainsFunc(u.Items, func(i int) bool { return doubts[i] }) {
+		return
+	}
+	for i, at := range w.items[u.Package] {
+		if !doubts[i] && (at == heldPlace || at == pendingPlace) {
+			w.fail("unit %v of package %d has items in doubt while item %d is in place %d", u, u.Package, i, at)
+		}
+	}
+	clear(doubts)
+	w.single[u.Package] = true
 }
 
 func (w *walker) move(id PackageID, items []int, from, to place) {
@@ -252,6 +270,8 @@ func (w *walker) outcome(u Unit) Outcome {
 	for i, j := range w.r.Perm(len(u.Items)) {
 		if i < done {
 			out.Done = append(out.Done, ItemTime{u.Items[j], time.Duration(w.r.ExpFloat64() * float64(30*time.Millisecond))})
+		} else if w.r.IntN(3) == 0 {
+			out.Doubt = append(out.Doubt, u.Items[j])
 		} else {
 			out.Requeue = append(out.Requeue, u.Items[j])
 		}
@@ -274,6 +294,13 @@ func (w *walker) end(id NodeID, out *Outcome) {
 		w.move(u.Package, []int{d.Item}, heldPlace, donePlace)
 	}
 	w.move(u.Package, out.Requeue, heldPlace, pendingPlace)
+	w.move(u.Package, out.Doubt, heldPlace, pendingPlace)
+	for _, i := range out.Doubt {
+		if w.doubts[u.Package] == nil {
+			w.doubts[u.Package] = map[int]bool{}
+		}
+		w.doubts[u.Package][i] = true
+	}
 	if len(u.Items) == 0 {
 		w.moveRun(u.Package, heldPlace, donePlace)
 	}
@@ -281,7 +308,7 @@ func (w *walker) end(id NodeID, out *Outcome) {
 
 func (w *walker) finish(id NodeID) {
 	out := w.outcome(w.held[id])
-	w.note("finish %s: %d done, %v requeued", id, len(out.Done), out.Requeue)
+	w.note("finish %s: %d done, %v requeued, %v in doubt", id, len(out.Done), out.Requeue, out.Doubt)
 	w.end(id, &out)
 	w.Finish(id, out)
 }
@@ -378,7 +405,7 @@ func (w *walker) audit() {
 			}
 		}
 		pending += len(want)
-		got = slices.Concat(slices.Concat(k.again...), k.rest)
+		got = slices.Concat(slices.Concat(k.again...), k.rest, k.doubted)
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
 			w.fail("package %d has %v pending, want %v", id, got, want)

@@ -1,0 +1,129 @@
+package scheduler
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mixed is every kind in turn, n of each.
+func mixed(n int, kinds ...string) []string {
+	return names(slices.Repeat(kinds, n)...)
+}
+
+// A test that fails beside another process of its package runs again without, and that is its verdict.
+func TestFailuresBesideAnotherProcess(t *testing.T) {
+	for _, live := range []bool{false, true} {
+		w := newWorld(t, 4, map[string][]string{"a": mixed(50, "Pass", "Shy", "Skip", "ShyExit")})
+		w.cfg.Live = live
+		s, r, err := w.run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.check(s, r)
+		w.wantCounts(s, map[Verdict]int{Pass: 150, Skip: 50})
+		if s.Failed != 0 {
+			t.Errorf("%d packages failed", s.Failed)
+		}
+		if w.shied == 0 {
+			t.Fatal("no test met another process: nothing was tested")
+		}
+		if !hasWarning(r, "passed when run again") {
+			t.Error("there is no warning")
+		}
+	}
+}
+
+// Failures that have nothing to do with splitting stay what they are, and are shown once.
+func TestFailuresOfTheirOwn(t *testing.T) {
+	w := newWorld(t, 4, map[string][]string{"a": mixed(50, "Pass", "Fail", "Exit")})
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Pass: 50, Fail: 50, Crash: 50})
+	if s.Failed != 1 || hasWarning(r, "passed when run again") {
+		t.Errorf("%d packages failed, or a test was acquitted", s.Failed)
+	}
+	for id, n := range w.runs {
+		if strings.Contains(id, "Fail") && n > 2 {
+			t.Errorf("%s ran %d times", id, n)
+		}
+	}
+}
+
+// What needs the tests before it passes in the context of its package, in which go test runs it.
+func TestFailuresWithoutContext(t *testing.T) {
+	w := newWorld(t, 4, map[string][]string{"a": mixed(50, "Pass", "After")})
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	if w.shied == 0 {
+		t.Fatal("no test ran in a part of the package: nothing was tested")
+	}
+	if s.Counts[Fail] == 0 && s.Failed != 0 || s.Counts[Pass]+s.Counts[Fail] != 100 {
+		t.Errorf("verdicts %v, %d packages failed", s.Counts, s.Failed)
+	}
+}
+
+// What fails in the context of its package fails, though it passed in a part of it: a green run would be a lie.
+func TestContradictionIsAFailure(t *testing.T) {
+	w := newWorld(t, 4, map[string][]string{"a": append(mixed(50, "Pass", "Shy"), "TestFirst_100")})
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.shied == 0 {
+		t.Fatal("no test met another process: nothing was tested")
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Pass: 100, Fail: 1})
+	if s.Failed != 1 {
+		t.Errorf("%d packages failed", s.Failed)
+	}
+	text := ""
+	for _, e := range r.events {
+		if e, ok := e.(Test); ok && e.Test == "" {
+			text += e.Output
+		}
+	}
+	if !strings.Contains(text, "TestFirst_100 failed when it ran with all tests of its package") {
+		t.Errorf("the package says %q", text)
+	}
+}
+
+// With -x a failure in doubt is settled at once, and the rest is not waited for.
+func TestDoubtUnderMaxFail(t *testing.T) {
+	w := newWorld(t, 4, map[string][]string{"a": append(many("Fail", 10), many("Pass", 20000)[10:]...)})
+	w.cfg.MaxFail = 1
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	if s.Counts[Fail] == 0 || s.Counts[NotRun] == 0 || s.Stopped == "" {
+		t.Errorf("verdicts %v, stopped %q", s.Counts, s.Stopped)
+	}
+}
+
+// A run that ends early counts and shows what was in doubt.
+func TestDoubtWhenTheRunStops(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": append([]string{"TestHang_0"}, many("Fail", 60)[1:]...)})
+	ctx, cancel := context.WithCancel(t.Context())
+	s, r, err := w.runWith(ctx, func(e Event) {
+		if _, ok := e.(UnitEnded); ok {
+			cancel()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	if !s.Interrupted || s.Counts[Fail] == 0 || s.Failed != 1 {
+		t.Errorf("interrupted %t, counts %v, %d packages failed", s.Interrupted, s.Counts, s.Failed)
+	}
+}
