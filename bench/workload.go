@@ -77,6 +77,7 @@ func take(ctx context.Context, ch *gateway.Channel) error {
 		return err
 	}
 	if _, err := it.Bytes(); err == nil {
+		ch.Recycle(it) // as Python does by itself with what nobody keeps
 		return nil
 	}
 	var n int

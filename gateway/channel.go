@@ -53,7 +53,7 @@ type Channel struct {
 	abandoned context.CancelCauseFunc // ends the handler's context; nil when there is no handler
 }
 
-// segment is a piece of the outgoing stream; buf is what to give back to the pool.
+// segment is a piece of the outgoing stream, behind muxHeader bytes of room; buf is what to give back to the pool.
 type segment struct {
 	data []byte
 	buf  *bytes.Buffer
@@ -65,9 +65,6 @@ const (
 	sendBuffer = 256 << 10
 	// smallFrame is the size in bytes up to which frames are joined in one segment.
 	smallFrame = 16 << 10
-	// writeAtMost is the size in bytes of one write to the stream, so that many channels share a slow
-	// connection fairly and the beat is not stuck behind one of them.
-	writeAtMost = 64 << 10
 	// queueAtMost is the cost in bytes of arrived items that are kept out of the stream's window. Above
 	// it the window fills, and then the sender blocks.
 	queueAtMost = 1 << 20
@@ -119,7 +116,7 @@ func (c *Channel) sendFrame(ctx context.Context, kind frameKind, v any) error {
 			c.session.frames.put(buf)
 			return err
 		}
-		if c.outSize == 0 || c.outSize+len(frame) <= sendBuffer {
+		if c.outSize == 0 || c.outSize+len(frame)-muxHeader <= sendBuffer {
 			c.enqueue(frame, buf)
 			if c.outSize < sendBuffer {
 				wake(c.roomc)
@@ -139,14 +136,15 @@ func (c *Channel) sendFrame(ctx context.Context, kind frameKind, v any) error {
 
 // enqueue hands a frame to the writer, which is started when there is none. c.mu is held.
 func (c *Channel) enqueue(frame []byte, buf *bytes.Buffer) {
-	c.outSize += len(frame)
+	size := len(frame) - muxHeader
+	c.outSize += size
 	last := len(c.out) - 1
 	switch {
-	case len(frame) > smallFrame:
+	case size > smallFrame:
 		c.out = append(c.out, segment{frame, buf})
-	case last >= 0 && c.out[last].buf != nil && len(c.out[last].data)+len(frame) <= sendBuffer/4 && c.out[last].joins():
+	case last >= 0 && c.out[last].size()+size <= sendBuffer/4 && c.out[last].joins():
 		s := &c.out[last]
-		s.buf.Write(frame)
+		s.buf.Write(frame[muxHeader:])
 		s.data = s.buf.Bytes()
 		c.session.frames.put(buf)
 	default:
@@ -160,6 +158,9 @@ func (c *Channel) enqueue(frame []byte, buf *bytes.Buffer) {
 	}
 	wake(c.writec)
 }
+
+// size is the number of bytes to send.
+func (s *segment) size() int { return len(s.data) - muxHeader }
 
 // joins reports whether the segment is its whole buffer, so that more can be written behind it.
 func (s *segment) joins() bool { return len(s.data) == s.buf.Len() }
@@ -195,16 +196,9 @@ func (c *Channel) writeLoop() {
 // writeSegment writes one segment and makes room for what waits in Send. A write fails only when the
 // gateway has ended; the end of reading reports that.
 func (c *Channel) writeSegment(s segment) {
-	data := s.data
-	for len(data) > 0 {
-		n := min(len(data), writeAtMost)
-		if _, err := c.stream.Write(data[:n]); err != nil {
-			break
-		}
-		data = data[n:]
-	}
+	c.stream.write(s.data)
 	c.mu.Lock()
-	c.outSize -= len(s.data)
+	c.outSize -= s.size()
 	c.mu.Unlock()
 	wake(c.roomc)
 	c.session.frames.put(s.buf)
@@ -219,7 +213,9 @@ func (c *Channel) Receive(ctx context.Context, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := it.Decode(v); err != nil {
+	err = it.Decode(v)
+	c.Recycle(it) // what is decoded is copied, and a cbor.Unmarshaler has to
+	if err != nil {
 		return fmt.Errorf("receive on channel %s: %w", c, err)
 	}
 	return nil
@@ -235,6 +231,11 @@ func (c *Channel) ReceiveItem(ctx context.Context) (Item, error) {
 	}
 	return c.next(ctx)
 }
+
+// Recycle gives the memory of an item back, to be filled with one that arrives later on any channel of the gateway.
+// Neither the item nor what Item.Bytes returned may be used afterwards. It is never needed, and doubles the rate of large
+// items that their receiver does not keep. Receive, All and Reader do it by themselves.
+func (c *Channel) Recycle(it Item) { c.session.contents.put(it) }
 
 func (c *Channel) next(ctx context.Context) (Item, error) {
 	for {
@@ -310,6 +311,7 @@ func All[T any](ctx context.Context, c *Channel) iter.Seq2[T, error] {
 			var v T
 			if err == nil {
 				err = it.Decode(&v)
+				c.Recycle(it)
 			}
 			if !yield(v, err) {
 				return

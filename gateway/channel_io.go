@@ -39,22 +39,25 @@ type channelReader struct {
 	ctx context.Context
 	c   *Channel
 
-	mu   sync.Mutex // guards rest
-	rest []byte     // of the item that was received last
+	mu   sync.Mutex // guards item and rest
+	item Item       // received last
+	rest []byte     // of it
 }
 
 func (r *channelReader) Read(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.rest) == 0 && len(p) > 0 {
-		it, err := r.c.ReceiveItem(r.ctx)
+		r.c.Recycle(r.item)
+		var err error
+		r.item, err = r.c.ReceiveItem(r.ctx)
 		if errors.Is(err, io.EOF) {
 			return 0, io.EOF
 		}
 		if err != nil {
 			return 0, err
 		}
-		if r.rest, err = it.Bytes(); err != nil {
+		if r.rest, err = r.item.Bytes(); err != nil {
 			return 0, fmt.Errorf("read from channel %s: %w", r.c, err)
 		}
 	}

@@ -30,7 +30,8 @@
 //
 // Of what a peer sends, a channel keeps no more than one window (Config.Window), a queue of 1 MiB and one item; then
 // the peer's Send blocks. A slow receiver delays no other channel. Limits are checked before memory is taken for
-// what they limit, and a peer that breaks the protocol loses its connection.
+// what they limit, and a peer that breaks the protocol loses its connection. Channel.Recycle lets large items use memory
+// again, which the garbage collector may still take.
 //
 // # Limits
 //

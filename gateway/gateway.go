@@ -83,10 +83,7 @@ func (gw *Gateway) connect(ctx context.Context) error {
 		return err
 	}
 	gw.info = info
-	m, err := newYamux(controllerSide, bc, cfg.Window, cfg.Logger)
-	if err != nil {
-		return err
-	}
+	m := newYamux(controllerSide, bc, cfg.Window)
 	gw.n, err = startSession(ctx, m, controllerSide, sessionConfig{
 		name: gw.spec.ID, nonce: h.Nonce, sendLimit: cfg.MaxItem, recvLimit: cfg.MaxItem,
 		maxChannels: cfg.MaxChannels, beat: cfg.Beat, lease: cfg.Lease,

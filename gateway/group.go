@@ -26,7 +26,7 @@ type Config struct {
 	// Stderr gets what agents write to their standard error, as it comes, from one goroutine per gateway at
 	// the same time. Nil drops it; its end is kept for errors in any case.
 	Stderr io.Writer
-	// Logger gets remarks of the multiplexer at level debug. Nil drops them.
+	// Logger is told at level debug how each connection ended. Nil is for nobody.
 	Logger *slog.Logger
 
 	// OpenTimeout bounds the start of an agent up to its answer. 0 means 60 s; negative is for ever.

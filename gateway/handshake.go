@@ -62,8 +62,9 @@ type bufferedConn struct {
 	r *bufio.Reader
 }
 
-// connBuffer is the size in bytes of the buffer below the multiplexer: many small frames arrive with one system call.
-const connBuffer = 64 << 10
+// connBuffer is the size in bytes of the buffer below the multiplexer: several small frames arrive with one system
+// call, and little of a large one, which is read to where it is wanted, gets in.
+const connBuffer = 4 << 10
 
 func newBufferedConn(conn io.ReadWriteCloser) *bufferedConn {
 	return &bufferedConn{conn, bufio.NewReaderSize(conn, connBuffer)}

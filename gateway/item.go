@@ -156,22 +156,47 @@ func (p *framePool) put(b *bytes.Buffer) {
 	}
 }
 
+// contentPool holds the memory of large items that nobody uses any more. A fresh one costs more than its transfer: it is
+// cleared, is not in the processor's caches, and every few of them the garbage collector has to run.
+type contentPool struct{ pool sync.Pool } // *[]byte
+
+// get returns n bytes of any content, or nil.
+func (p *contentPool) get(n int) []byte {
+	if p == nil {
+		return nil
+	}
+	if b, ok := p.pool.Get().(*[]byte); ok && cap(*b) >= n {
+		return (*b)[:n]
+	}
+	return nil
+}
+
+// put gives memory back that get has given, or any other. What is small is not worth it, and shares a slab.
+func (p *contentPool) put(b []byte) {
+	if cap(b) > slabSize/4 && cap(b) <= maxPooled {
+		b = b[:0]
+		p.pool.Put(&b)
+	}
+}
+
 // encodeFrame writes a frame with the encoded v into b, which must be empty, and returns the frame, a part
-// of b's memory. A nil v gives an empty frame. It returns ErrTooLarge for content above limit bytes.
+// of b's memory, behind muxHeader bytes of room. A nil v gives an empty frame. It returns ErrTooLarge for content above
+// limit bytes.
 func encodeFrame(b *bytes.Buffer, kind frameKind, v any, limit int) ([]byte, error) {
 	var head [frameHead]byte
+	b.Write(make([]byte, muxHeader))
 	b.Write(head[:])
 	if err := encodeContent(b, v); err != nil {
 		return nil, fmt.Errorf("encode item of type %T: %w", v, err)
 	}
-	n := b.Len() - frameHead
+	n := b.Len() - muxHeader - frameHead
 	if n > limit {
 		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, n, limit)
 	}
 	head[0] = byte(kind)
 	size := 1 + binary.PutUvarint(head[1:], uint64(n))
 	frame := b.Bytes()[frameHead-size:]
-	copy(frame, head[:size])
+	copy(frame[muxHeader:], head[:size])
 	return frame, nil
 }
 
@@ -214,8 +239,9 @@ func appendBytesHead(b []byte, n uint64) []byte {
 // frameReader reads frames of bounded size. Only one goroutine may use it.
 type frameReader struct {
 	r     byteReader
-	limit int    // largest content in bytes
-	slab  []byte // memory that small contents are cut from
+	limit int          // largest content in bytes
+	slab  []byte       // memory that small contents are cut from
+	spare *contentPool // memory for large contents, or nil
 }
 
 type byteReader interface {
@@ -283,7 +309,10 @@ func (f *frameReader) content(n int) ([]byte, error) {
 		_, err := io.ReadFull(f.r, b)
 		return b, err
 	}
-	b := make([]byte, min(n, readAhead))
+	b := f.spare.get(n)
+	if b == nil {
+		b = make([]byte, min(n, readAhead))
+	}
 	read := 0
 	for {
 		m, err := io.ReadFull(f.r, b[read:])

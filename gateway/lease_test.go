@@ -16,7 +16,7 @@ func silentController(t *testing.T, m *memMux) stream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(st, "\x01\x01\xa0"); err != nil { // frameOpen of an empty map
+	if err := writeString(st, "\x01\x01\xa0"); err != nil { // frameOpen of an empty map
 		t.Fatal(err)
 	}
 	return st
@@ -48,7 +48,7 @@ func TestAnyByteRenewsTheLease(t *testing.T) {
 		}
 		go func() { // bulk that a beat is stuck behind
 			time.Sleep(10 * time.Second)
-			io.WriteString(st, "\x01")
+			writeString(st, "\x01")
 		}()
 		start := time.Now()
 		err = serveMux(context.Background(), am, testHello(), nil)

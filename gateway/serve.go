@@ -35,11 +35,7 @@ func Serve(ctx context.Context, conn io.ReadWriteCloser, handlers Handlers) erro
 		conn.Close()
 		return fmt.Errorf("serve: %w", err)
 	}
-	m, err := newYamux(agentSide, bc, h.Window, nil)
-	if err != nil {
-		conn.Close()
-		return fmt.Errorf("serve: %w", err)
-	}
+	m := newYamux(agentSide, bc, h.Window)
 	return serveMux(ctx, m, h, handlers)
 }
 
@@ -70,8 +66,11 @@ func serveMux(ctx context.Context, m mux, h hello, handlers Handlers) error {
 	return fmt.Errorf("serve: %w", err)
 }
 
-// awaitHandlers waits for the handlers, but no longer than d.
+// awaitHandlers waits for the handlers, but no longer than d. No other is started from then on.
 func (n *session) awaitHandlers(d time.Duration) {
+	n.mu.Lock()
+	n.leaving = true
+	n.mu.Unlock()
 	donec := make(chan struct{})
 	go func() { // ends with the last handler; a handler that never returns is left behind along with it
 		n.running.Wait()

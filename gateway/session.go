@@ -23,6 +23,7 @@ type session struct {
 	sessionConfig
 
 	frames   framePool
+	contents contentPool
 	control  *Channel
 	renewc   chan struct{} // capacity 1, never closed: the peer gave a sign of life
 	byec     chan struct{} // closed when the peer asked for the end
@@ -41,6 +42,7 @@ type session struct {
 
 	mu        sync.Mutex // guards the fields below
 	ended     bool       // no goroutine may be started any more
+	leaving   bool       // no handler may be started any more
 	channels  map[uint32]*Channel
 	executing int
 	accepted  uint32                 // highest id of a stream that the peer opened
@@ -144,6 +146,9 @@ func (n *session) superviseLoop() {
 	if n.explain != nil {
 		n.err = n.explain(n.err)
 	}
+	if n.logger != nil {
+		n.logger.Debug("connection ended", "gateway", n.name, "cause", n.err)
+	}
 	close(n.explainedc)
 }
 
@@ -190,7 +195,7 @@ func (n *session) opened(c *Channel, msg openMessage) {
 	c.giveTo(cancel)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.ended {
+	if n.ended || n.leaving {
 		cancel(ErrExited)
 		return
 	}
