@@ -30,6 +30,9 @@ type BuildConfig struct {
 	RunID    string   // unique to the run; marks the hand-off lines
 	RunDir   string   // private directory of the run, removed by the caller at its end
 	Handoff  []string // the command that runs Handoff; the run's directory and the binary's command line are appended
+
+	// Actions is the file in which the go command leaves its account of the build (see readActions); "" asks for none.
+	Actions string
 }
 
 // Build events, the values that Build hands to its callback.
@@ -45,6 +48,8 @@ type (
 		Env       []string // what to change in the environment
 		CoverMeta string   // directory for each process' GOCOVERDIR to start from, or ""
 		Tests     []Item   // the tests compiled in; nil when they are not known (taken from the store)
+
+		main string // testmainSum of what it was built from; "" when taken from the store
 	}
 	// Reported is a package about which cmd/go has said all: it did not build, vet rejected it, its setup failed, or it has
 	// no test files. Events are its part of the `go test -json` stream, from start to its terminal event.
@@ -178,6 +183,9 @@ func buildArgs(cfg BuildConfig) ([]string, error) {
 	}
 	args := []string{"test"}
 	args = append(args, c.BuildFlags...)
+	if cfg.Actions != "" {
+		args = append(args, "-debug-actiongraph="+cfg.Actions)
+	}
 	args = append(args, c.coverFlags()...)
 	args = append(args, "-json", "-count=1", "-exec="+handoff)
 	if c.Vet != "" {
@@ -276,7 +284,7 @@ func (b *builder) packageEvent(p *packageOutput, e test2json.Event) error {
 		}
 		if done {
 			*p = packageOutput{settled: true}
-			b.send(Ready{Package: e.Package, Digest: h.Digest, Name: h.Name, Args: h.Args, Dir: h.Dir, Env: h.Env, CoverMeta: h.CoverMeta, Tests: h.Tests})
+			b.send(Ready{Package: e.Package, Digest: h.Digest, Name: h.Name, Args: h.Args, Dir: h.Dir, Env: h.Env, CoverMeta: h.CoverMeta, Tests: h.Tests, main: h.Main})
 		}
 		return nil
 	}

@@ -31,6 +31,7 @@ type handoff struct {
 	Env       []string // what cmd/go changed in the environment that it was given
 	CoverMeta string   // directory with the metafiles of -coverpkg, or ""
 	Tests     []Item   // the tests compiled in, read from the generated _testmain.go
+	Main      string   // testmainSum of that
 }
 
 // handoffConfig is what the builder leaves in the run's directory for the hand-off program.
@@ -79,7 +80,7 @@ func describe(ctx context.Context, cfg handoffConfig, run, binary string, args [
 	if err != nil {
 		return h, err
 	}
-	h.Tests = tm.Items
+	h.Tests, h.Main = tm.Items, testmainSum(src)
 	s, err := store.Open(cfg.Store, -1, nil)
 	if err != nil {
 		return h, err

@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,15 +19,19 @@ import (
 //     id is "action/content". The first half hashes what the compiler is given: the contents of the sources and of embedded files
 //     (never their times), the package's directory unless -trimpath is set, the compiler's own id, its flags, GOOS, GOARCH and GOAMD64 or
 //     its like, the language version, and for a package that uses cgo the C compiler's id and flags. The second half hashes what
-//     came out. The generated main package's first half also holds the build information with the build settings.
-//   - The versions of the modules. Test binaries do not hold them (up to Go 1.26 their build information names no dependencies), but
-//     nothing promises that.
+//     came out.
+//   - The source of the generated main package, in the place of its build id, which differs between `go test` and `go list`. What
+//     else goes into that one are build settings, go.mod and go.work, which are hashed too.
 //   - What the linker is given besides: its flags, the default GODEBUG, the environment that it reads, GOROOT, and the linker itself.
 //   - What vet reads besides: its flags, itself, and the files that build constraints leave out.
 //
 // These have no key, and must go through `go test`: packages that do not compile; coverage and fuzzing, which instrument
 // other code than go list compiles; -toolexec and -linkshared, whose effects on the link have no id; gccgo; -a, which asks for
-// a rebuild; packages that link C libraries from outside of Go's own tree, which can change without Go's notice.
+// a rebuild; -buildvcs=true, which puts the state of the repository into the generated main package; packages that link C libraries from outside of Go's own tree, which can change without Go's notice.
+//
+// There are two ways to a key. Before a build, `go list -export` tells the build ids; what is found in the store by such a key is used
+// (linkKey). After a build, the go command's account of it tells what went into each binary, and the binary is stored under
+// that (builtKey): what the sources were at any other time has no part in it.
 
 // linkInputs are the packages of a listing with Export, by import path as go list has it ("q [p.test]" for a test variant).
 type linkInputs struct {
@@ -37,12 +41,22 @@ type linkInputs struct {
 	roots    []string // those of them that are listed
 	refused  bool     // the command has no keys
 
+	// linkerAsked says that flags can make the linker import more than linked, as the go command knows and we can only guess: a key that
+	// was not made from its account of the build proves nothing then. A wrong guess finds nothing in the store.
+	linkerAsked bool
+
 	// foreignLibraries says that the C linker is told of libraries by other means than the sources: what is in them is in no key.
 	foreignLibraries bool
 
-	moduleFiles []string             // go.mod and its like
-	modCache    string               // the module cache with a separator behind; nothing in it changes
-	changed     map[string]time.Time // when the sources of packages last changed, filled on demand
+	moduleFiles []string                 // go.mod and its like
+	modCache    string                   // the module cache with a separator behind; nothing in it changes
+	changed     map[changedKey]time.Time // when the sources of packages last changed, filled on demand
+}
+
+// changedKey names a package and whether its directories count as sources.
+type changedKey struct {
+	name        string
+	directories bool
 }
 
 // linkEnv are the variables, besides GOFLAGS's like, that reach the compiler, the linker or the C tools. The first group is in
@@ -63,9 +77,9 @@ func newLinkInputs(cfg ListConfig, env map[string]string, listed []listedPackage
 	c := cfg.Command
 	in := &linkInputs{
 		packages: make(map[string]*listedPackage, len(listed)),
-		refused:  c.Cover || c.Fuzz != "" || c.Rebuild || c.Overlay != "",
+		refused:  c.Cover || c.Fuzz != "" || c.Rebuild || c.Overlay != "" || c.vcsStamped,
 		modCache: env["GOMODCACHE"] + string(filepath.Separator),
-		changed:  make(map[string]time.Time),
+		changed:  make(map[changedKey]time.Time),
 	}
 	in.foreignLibraries = env["CGO_LDFLAGS"] != defaultCgoFlags || slices.ContainsFunc(c.BuildFlags, func(f string) bool {
 		return strings.HasPrefix(f, "-ldflags=") && strings.Contains(f, "extld")
@@ -73,6 +87,9 @@ func newLinkInputs(cfg ListConfig, env map[string]string, listed []listedPackage
 	in.addCommon(cfg, env)
 	for i := range listed {
 		in.add(&listed[i])
+	}
+	if name := env["GOENV"]; name != "" && name != "off" {
+		in.moduleFiles = append(in.moduleFiles, name)
 	}
 	if work := env["GOWORK"]; work != "" && work != "off" {
 		in.moduleFiles = append(in.moduleFiles, work, work+".sum")
@@ -85,7 +102,7 @@ func newLinkInputs(cfg ListConfig, env map[string]string, listed []listedPackage
 // addCommon takes in what goes into every link: environment, tools and flags.
 func (in *linkInputs) addCommon(cfg ListConfig, env map[string]string) {
 	var common strings.Builder
-	fmt.Fprintf(&common, "xdist link key 1\nvet %q\n", cfg.Command.Vet)
+	fmt.Fprintf(&common, "xdist link key 2\nvet %q\n", cfg.Command.Vet)
 	for _, name := range linkEnv {
 		fmt.Fprintf(&common, "%s=%q\n", name, env[name])
 	}
@@ -94,6 +111,11 @@ func (in *linkInputs) addCommon(cfg ListConfig, env map[string]string) {
 	}
 	for _, tool := range []string{"link", "vet"} {
 		fmt.Fprintf(&common, "%s %s\n", tool, fileStamp(filepath.Join(env["GOTOOLDIR"], tool+env["GOEXE"])))
+	}
+	for _, name := range []string{"GOMOD", "GOWORK"} { // the versions of modules are in the build information
+		if file := env[name]; file != "" && file != "off" && !hashFile(&common, filepath.Dir(file), filepath.Base(file)) {
+			in.refused = true
+		}
 	}
 	in.linked = []string{"runtime", "runtime/race", "runtime/msan", "runtime/asan"}
 	if env["GOARCH"] == "arm" {
@@ -110,7 +132,10 @@ func (in *linkInputs) addCommon(cfg ListConfig, env map[string]string) {
 		case "p", "x", "work", "C", "debug-actiongraph", "debug-runtime-trace", "debug-trace":
 			// They do not change what is built. The directory that -C leads to is in each package's build id.
 		case "ldflags", "buildmode":
-			in.linked = append(in.linked, "runtime/cgo") // they can ask for external linking
+			in.linkerAsked = true
+			if strings.Contains(f, "linkmode") && strings.Contains(f, "external") {
+				in.linked = append(in.linked, "runtime/cgo")
+			}
 			fallthrough
 		default:
 			fmt.Fprintf(&common, "flag %q\n", f)
@@ -166,30 +191,68 @@ func (in *linkInputs) linkKeys(packages []Package) {
 // linkKey is the key of a package's test binary, or of the package itself when it has no test files; "" when it can have none.
 func (in *linkInputs) linkKey(path string) string {
 	p := in.packages[path]
-	h := sha256.New()
-	io.WriteString(h, in.common)
-	fmt.Fprintf(h, "package %q\n", path)
-	main := p
+	main, made := p, linked{}
 	if len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 {
 		main = in.packages[path+".test"]
 	}
 	if main == nil || main.Error != nil || len(main.DepsErrors) > 0 {
 		return ""
 	}
-	fmt.Fprintf(h, "godebug %q\n", main.DefaultGODEBUG)
+	if main != p {
+		if len(main.GoFiles) != 1 {
+			return ""
+		}
+		src, err := os.ReadFile(main.GoFiles[0])
+		if err != nil {
+			return ""
+		}
+		made.main, made.godebug = testmainSum(src), main.DefaultGODEBUG
+	}
 	deps, ok := in.closure(main.ImportPath)
 	if !ok {
 		return ""
 	}
+	made.ids = make(map[string]string, len(deps))
 	for _, name := range deps {
 		dep := in.packages[name]
-		if dep.BuildID == "" && name != "unsafe" {
-			return ""
-		}
 		if !dep.Standard && (len(dep.CgoLDFLAGS)+len(dep.CgoPkgConfig) > 0 || len(dep.CgoFiles) > 0 && in.foreignLibraries) {
 			return ""
 		}
-		fmt.Fprintf(h, "dep %q %s %s\n", name, dep.BuildID, dep.Module)
+		plain, _, _ := strings.Cut(name, " [")
+		if _, twice := made.ids[plain]; twice {
+			return "" // a binary has one package of a name
+		}
+		made.ids[plain] = dep.BuildID
+	}
+	return in.hashKey(p, made)
+}
+
+// linked is what a test binary is made of, or a package without test files.
+type linked struct {
+	ids     map[string]string // build ids by plain import path, without the mark of test variants
+	main    string            // testmainSum; "" without test files, as is godebug
+	godebug string            // the default GODEBUG
+}
+
+// testmainSum stands for a generated main package.
+func testmainSum(src []byte) string {
+	sum := sha256.Sum256(src)
+	return hex.EncodeToString(sum[:])
+}
+
+// hashKey hashes what the test binary of p, or p itself when it has no test files, was made of.
+func (in *linkInputs) hashKey(p *listedPackage, made linked) string {
+	h := sha256.New()
+	io.WriteString(h, in.common)
+	fmt.Fprintf(h, "package %q\nmain %s godebug %q\n", p.ImportPath, made.main, made.godebug)
+	for _, name := range slices.Sorted(maps.Keys(made.ids)) {
+		if name == "unsafe" || made.main != "" && name == p.ImportPath+".test" {
+			continue // not compiled, or hashed as main
+		}
+		if made.ids[name] == "" {
+			return ""
+		}
+		fmt.Fprintf(h, "dep %q %s\n", name, made.ids[name])
 	}
 	for _, name := range slices.Concat(p.IgnoredGoFiles, p.IgnoredOtherFiles) {
 		if !hashFile(h, p.Dir, name) {
@@ -199,7 +262,8 @@ func (in *linkInputs) linkKey(path string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func hashFile(h hash.Hash, dir, name string) bool {
+// hashFile writes a file's base name and a hash of its content.
+func hashFile(h io.Writer, dir, name string) bool {
 	f, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
 		return false
@@ -209,7 +273,7 @@ func hashFile(h hash.Hash, dir, name string) bool {
 	if _, err := io.Copy(sum, f); err != nil {
 		return false
 	}
-	fmt.Fprintf(h, "ignored %q %x\n", name, sum.Sum(nil))
+	fmt.Fprintf(h, "file %q %x\n", name, sum.Sum(nil))
 	return true
 }
 
@@ -217,7 +281,10 @@ func hashFile(h hash.Hash, dir, name string) bool {
 // one of them.
 func (in *linkInputs) closure(main string) ([]string, bool) {
 	seen := make(map[string]bool)
-	todo := append([]string{main}, in.roots...)
+	todo := []string{main}
+	if p := in.packages[main]; p != nil && p.Name == "main" {
+		todo = append(todo, in.roots...)
+	}
 	for len(todo) > 0 {
 		name := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -267,14 +334,14 @@ func (l *Listing) ChangedSince(p Package, t time.Time) bool {
 	if !ok {
 		return true
 	}
-	return l.inputs.changeOf(p.ImportPath).After(t) || slices.ContainsFunc(deps, func(dep string) bool {
-		return l.inputs.changeOf(dep).After(t)
+	return l.inputs.changeOf(p.ImportPath, true).After(t) || slices.ContainsFunc(deps, func(dep string) bool {
+		return l.inputs.changeOf(dep, true).After(t)
 	})
 }
 
-// changeOf is when the sources of a package last changed. A test variant has those of the package itself, which lists its test
-// files too.
-func (in *linkInputs) changeOf(name string) time.Time {
+// changeOf is when the sources of a package last changed, with the directories that they are in or without. A test variant has those of
+// the package itself, which lists its test files too.
+func (in *linkInputs) changeOf(name string, directories bool) time.Time {
 	p := in.packages[name]
 	plain, _, _ := strings.Cut(name, " [")
 	if q := in.packages[plain]; q != nil {
@@ -284,16 +351,17 @@ func (in *linkInputs) changeOf(name string) time.Time {
 	if generated || p.Standard && !p.matched() || strings.HasPrefix(p.Dir, in.modCache) {
 		return time.Time{}
 	}
-	last, ok := in.changed[name]
+	key := changedKey{name, directories}
+	last, ok := in.changed[key]
 	if !ok {
-		last = p.changeTime()
-		in.changed[name] = last
+		last = p.changeTime(directories)
+		in.changed[key] = last
 	}
 	return last
 }
 
 // changeTime looks at the files that go list knows, and at what has become a source file since.
-func (p *listedPackage) changeTime() time.Time {
+func (p *listedPackage) changeTime(directories bool) time.Time {
 	var last time.Time
 	note := func(name string) {
 		if t := changeTime(name); t.After(last) {
@@ -312,12 +380,14 @@ func (p *listedPackage) changeTime() time.Time {
 		for _, name := range names {
 			name = filepath.Join(p.Dir, filepath.FromSlash(name))
 			note(name)
-			if dir := filepath.Dir(name); dir != p.Dir {
+			if dir := filepath.Dir(name); directories && dir != p.Dir {
 				note(dir) // a pattern may match more files now
 			}
 		}
 	}
-	note(p.Dir) // a source may be gone; a test that writes into its directory looks the same, and is built anew
+	if directories {
+		note(p.Dir) // a source may be gone; a test that writes into its directory looks the same, and is built anew
+	}
 	entries, err := os.ReadDir(p.Dir)
 	if err != nil {
 		return time.Now()
@@ -344,8 +414,8 @@ func changeTime(name string) time.Time {
 	return statusChange(info)
 }
 
-// isModuleFile tells whether a file is one that a module need not have.
+// isModuleFile tells whether a file is one that a module, or the go command's configuration, need not have.
 func isModuleFile(name string) bool {
 	base := filepath.Base(name)
-	return base == "modules.txt" || strings.HasSuffix(base, ".sum")
+	return base == "modules.txt" || base == "env" || strings.HasSuffix(base, ".sum")
 }

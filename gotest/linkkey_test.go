@@ -79,9 +79,9 @@ func TestLinkKeyFollowsTheSources(t *testing.T) {
 		{"an ignored file", "p/never.go", "never", "never && x", "p"},
 		{"a foreign file", "p/README", "", "text", ""},
 		{"a dependency of another module", "dep/dep.go", "X = 1", "X = 2", "p"},
-		{"a module's version", "go.mod", "v1.0.0", "v1.1.0", "p"},
+		{"a module's version", "go.mod", "v1.0.0", "v1.1.0", "p q r s"},
 		{"the language version", "go.mod", "go 1.25", "go 1.26", "p q r s"},
-		{"the module's GODEBUG", "go.mod", "go 1.25\n", "go 1.25\n\ngodebug panicnil=1\n", "p r"},
+		{"the module's GODEBUG", "go.mod", "go 1.25\n", "go 1.25\n\ngodebug panicnil=1\n", "p q r s"},
 		{"a test's GODEBUG", "r/r_test.go", "package", "//go:debug panicnil=1\npackage", "r"},
 	} {
 		name := filepath.Join(dir, filepath.FromSlash(c.file))

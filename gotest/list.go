@@ -42,7 +42,7 @@ type Listing struct {
 	Warnings []string  // the go command's, such as a pattern that matches no packages
 	Stderr   string    // what else the go command wrote there
 
-	inputs *linkInputs // nil without Export
+	inputs *linkInputs // without Export those of the matched packages alone, with no build ids
 }
 
 // Package is a package that a command's patterns match.
@@ -169,8 +169,8 @@ func List(ctx context.Context, cfg ListConfig) (*Listing, error) {
 			return nil, err
 		}
 	}
+	l.inputs = newLinkInputs(cfg, env.env, listed)
 	if cfg.Export {
-		l.inputs = newLinkInputs(cfg, env.env, listed)
 		l.inputs.linkKeys(l.Packages)
 	}
 	return l, nil
@@ -253,21 +253,7 @@ type listedPackage struct {
 	CgoLDFLAGS, CgoPkgConfig          []string
 }
 
-type listedModule struct {
-	Path, Version, GoMod string
-	Replace              *listedModule
-}
-
-// String is the module as build information names it.
-func (m *listedModule) String() string {
-	switch {
-	case m == nil:
-		return ""
-	case m.Replace != nil:
-		return fmt.Sprintf("%q@%q=>%s", m.Path, m.Version, m.Replace)
-	}
-	return fmt.Sprintf("%q@%q", m.Path, m.Version)
-}
+type listedModule struct{ GoMod string }
 
 type listedError struct{ Pos, Err string }
 
@@ -293,9 +279,10 @@ func (p *listedPackage) loadError() string {
 }
 
 const (
-	listFields   = "ImportPath,Dir,Match,DepOnly,ForTest,Error,DepsErrors,TestGoFiles,XTestGoFiles"
-	exportFields = ",Name,Standard,BuildID,DefaultGODEBUG,Imports,Module,GoFiles,CgoFiles,CFiles,CXXFiles,MFiles,FFiles,HFiles,SFiles,SysoFiles," +
-		"SwigFiles,SwigCXXFiles,EmbedFiles,TestEmbedFiles,XTestEmbedFiles,IgnoredGoFiles,IgnoredOtherFiles,CgoLDFLAGS,CgoPkgConfig"
+	listFields = "ImportPath,Dir,Match,DepOnly,ForTest,Error,DepsErrors,TestGoFiles,XTestGoFiles,Standard,Module," +
+		"GoFiles,CgoFiles,CFiles,CXXFiles,MFiles,FFiles,HFiles,SFiles,SysoFiles,SwigFiles,SwigCXXFiles," +
+		"EmbedFiles,TestEmbedFiles,XTestEmbedFiles,IgnoredGoFiles,IgnoredOtherFiles"
+	exportFields = ",Name,BuildID,DefaultGODEBUG,Imports,CgoLDFLAGS,CgoPkgConfig"
 )
 
 // listArgs is go list's command line. -C stays first.

@@ -43,9 +43,9 @@ func (Warning) buildEvent() {}
 // Linking is most of what a second run costs, and cmd/go does not keep what it links. So the store remembers, by everything
 // that goes into a link, which binary came of it and that vet had nothing to say. Asking for these keys means compiling
 // whatever is new before the first link; a module of which the store knows nothing is therefore built at once, with the
-// collection going on beside it, and its keys are asked for when the build is over.
+// collection going on beside it. The keys of what was built come from the go command's own account of the build.
 func Load(ctx context.Context, cfg LoadConfig, emit func(BuildEvent)) error {
-	l := &loader{cfg: cfg, emit: emit, built: make(map[string]record), began: time.Now()}
+	l := &loader{cfg: cfg, emit: emit, built: make(map[string]builtPackage), began: time.Now()}
 	var err error
 	if l.env, err = buildEnv(cfg.RunDir); err != nil {
 		return err
@@ -63,7 +63,13 @@ type loader struct {
 	env   []string // of the go command
 	emit  func(BuildEvent)
 	began time.Time
-	built map[string]record // what this run built, by import path
+	built map[string]builtPackage // what this run built, by import path
+}
+
+// builtPackage is what the go command made of a package.
+type builtPackage struct {
+	record
+	main string // see Ready
 }
 
 // loadKnown looks every package up before it builds the rest.
@@ -88,8 +94,8 @@ func (l *loader) loadKnown(ctx context.Context) error {
 		return nil
 	}
 	err = l.build(ctx, missing, func() bool { return true })
-	if err == nil {
-		l.keep(listing)
+	if err == nil && len(l.built) > 0 {
+		l.keep(ctx, listing)
 	}
 	return err
 }
@@ -98,10 +104,11 @@ func (l *loader) loadKnown(ctx context.Context) error {
 func (l *loader) loadNew(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	var listing *Listing // the receiver from listedc may read it
 	listedc := make(chan error, 1)
 	go func() {
-		listing, err := l.list(ctx, false)
-		if err == nil {
+		var err error
+		if listing, err = l.list(ctx, false); err == nil {
 			err = l.listed(listing)
 		}
 		if err != nil {
@@ -127,10 +134,7 @@ func (l *loader) loadNew(ctx context.Context) error {
 	if err != nil || !l.cfg.Command.keepable() || len(l.built) == 0 {
 		return err
 	}
-	// The keys are for the next run: that they cannot be had is no reason to fail this one.
-	if listing, err := l.list(ctx, true); err == nil {
-		l.keep(listing)
-	}
+	l.keep(ctx, listing)
 	return nil
 }
 
@@ -166,7 +170,7 @@ func (l *loader) listed(listing *Listing) error {
 // build runs Build on packages, or on the command's patterns when there are none. The events wait for listed, which says
 // whether there is anybody to take them.
 func (l *loader) build(ctx context.Context, packages []string, listed func() bool) error {
-	cfg := BuildConfig{Command: l.cfg.Command, Env: l.env, Packages: packages, Store: l.cfg.Store, RunID: l.cfg.RunID, RunDir: l.cfg.RunDir, Handoff: l.cfg.Handoff}
+	cfg := BuildConfig{Command: l.cfg.Command, Env: l.env, Packages: packages, Store: l.cfg.Store, RunID: l.cfg.RunID, RunDir: l.cfg.RunDir, Handoff: l.cfg.Handoff, Actions: l.actionsFile()}
 	return Build(ctx, cfg, func(e BuildEvent) {
 		if !listed() {
 			return
@@ -177,7 +181,7 @@ func (l *loader) build(ctx context.Context, packages []string, listed func() boo
 			return
 		case Reported:
 			if noTestFiles(e) {
-				l.built[e.Package] = record{}
+				l.built[e.Package] = builtPackage{}
 			}
 		}
 		l.emit(e)
@@ -194,7 +198,7 @@ func (l *loader) ready(ctx context.Context, r Ready) {
 		l.emit(Reported{Package: r.Package, Events: setupFailed(r.Package, err.Error())})
 		return
 	}
-	l.built[r.Package] = record{r.Digest, r.Name}
+	l.built[r.Package] = builtPackage{record{r.Digest, r.Name}, r.main}
 	l.emit(r)
 }
 
@@ -250,17 +254,54 @@ func (l *loader) lookUp(ctx context.Context, p Package) bool {
 	return true
 }
 
-// keep writes down which binary came of which link. Sources that changed while the run built them are left out: the
-// key may be that of one version and the binary that of another.
-func (l *loader) keep(listing *Listing) {
+// actionsFile is where the go command accounts for the build; "" where the user asks for that account himself, or the binaries are
+// not kept.
+func (l *loader) actionsFile() string {
+	c := l.cfg.Command
+	if !c.keepable() || strings.Contains(l.cfg.Toolchain.GOFLAGS, actionsFlag) ||
+		slices.ContainsFunc(c.BuildFlags, func(f string) bool { return strings.HasPrefix(f, actionsFlag) }) {
+		return ""
+	}
+	return filepath.Join(l.cfg.RunDir, "actions.json")
+}
+
+// keyer returns the function that tells the link key of a package that was built, "" for none. The account that the go command gives of
+// a build is not documented: without one a listing made now has the keys, which hold as long as no source has changed. That
+// none can be had is no reason to fail the run: they are for the next one.
+func (l *loader) keyer(ctx context.Context, listing *Listing) func(Package) string {
+	if name := l.actionsFile(); name != "" {
+		if acts, err := readActions(name); err == nil {
+			return func(p Package) string { return listing.builtKey(p, l.built[p.ImportPath].main, acts, l.began) }
+		}
+	}
+	listing, err := l.list(ctx, true)
+	if err != nil || listing.inputs.linkerAsked {
+		return func(Package) string { return "" }
+	}
+	keys := make(map[string]string, len(listing.Packages))
 	for _, p := range listing.Packages {
-		rec, built := l.built[p.ImportPath]
-		if !built || p.LinkKey == "" || listing.ChangedSince(p, l.began) {
+		if !listing.ChangedSince(p, l.began) {
+			keys[p.ImportPath] = p.LinkKey
+		}
+	}
+	return func(p Package) string { return keys[p.ImportPath] }
+}
+
+// keep writes down which binary came of which link.
+func (l *loader) keep(ctx context.Context, listing *Listing) {
+	key := l.keyer(ctx, listing)
+	for _, p := range listing.Packages {
+		made, built := l.built[p.ImportPath]
+		if !built {
 			continue
 		}
-		data, err := json.Marshal(rec)
+		k := key(p)
+		if k == "" {
+			continue
+		}
+		data, err := json.Marshal(made.record)
 		if err == nil {
-			err = l.cfg.Store.PutRecord("link:"+p.LinkKey, data)
+			err = l.cfg.Store.PutRecord("link:"+k, data)
 		}
 		if err != nil {
 			l.emit(Warning{fmt.Sprintf("keep the test binary of %s for the next run: %v", p.ImportPath, err)})
