@@ -27,7 +27,8 @@ import (
 //
 // These have no key, and must go through `go test`: packages that do not compile; coverage and fuzzing, which instrument
 // other code than go list compiles; -toolexec and -linkshared, whose effects on the link have no id; gccgo; -a, which asks for
-// a rebuild; -buildvcs=true, which puts the state of the repository into the generated main package; packages that link C libraries from outside of Go's own tree, which can change without Go's notice.
+// a rebuild; -buildvcs=true, which puts the state of the repository into the generated main package; packages that link C libraries
+// from outside of Go's own tree, which can change without Go's notice.
 //
 // There are two ways to a key. Before a build, `go list -export` tells the build ids; what is found in the store by such a key is used
 // (linkKey). After a build, the go command's account of it tells what went into each binary, and the binary is stored under
