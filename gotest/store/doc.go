@@ -7,19 +7,19 @@
 //
 // Everything is plain files:
 //
-//	bin/ab/<digest>-<size>    a binary; the size tells a truncated one
-//	rec/ab/<hash of key>      a record, with its key, length and hash
-//	runs/<id>.lock            locked for as long as the process that made the run lives
-//	runs/<id>/<digest>/<name> a hard link to a binary, or a copy
-//	tmp/                      files on their way into bin and rec
+//	_bin/ab/<digest>-<size>    a binary; the size tells a truncated one
+//	_rec/ab/<hash of key>      a record, with its key, length and hash
+//	_runs/<id>.lock            locked for as long as the process that made the run lives
+//	_runs/<id>/<digest>/<name> a hard link to a binary, or a copy
+//	_tmp/                      files on their way into _bin and _rec
 //	prune.lock                locked while somebody prunes
 //
-// A file gets its name in bin and rec by a rename of a complete file, so a crash leaves nothing worse than a file in tmp or a run whose
+// A file gets its name in _bin and _rec by a rename of a complete file, so a crash leaves nothing worse than a file in _tmp or a run whose
 // lock is free; both are removed by a later prune. Nothing is flushed to disk: what a loss of power leaves behind
 // has the wrong size or hash, and is a miss.
 //
 // Use is recorded in the modification time. Since a run has links of its own, a binary that is being executed does
-// not depend on its name in bin, and a prune by another process does no harm even if it overtakes the making of a run. A prune
+// not depend on its name in _bin, and a prune by another process does no harm even if it overtakes the making of a run. A prune
 // leaves binaries of live runs alone all the same: removing them would free nothing.
 //
 // The package starts no goroutines. All methods may be called concurrently, and by any number of processes on

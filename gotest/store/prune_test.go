@@ -130,7 +130,7 @@ func TestStaleTemp(t *testing.T) {
 		t.Errorf("pruned %+v, want put-old", done)
 	}
 	files := tree(t, s.Dir())
-	if len(files) != before || slices.Contains(files, "tmp/put-old") || !slices.Contains(files, "tmp/put-young") { // prune.lock is new
+	if len(files) != before || slices.Contains(files, "_tmp/put-old") || !slices.Contains(files, "_tmp/put-young") { // prune.lock is new
 		t.Errorf("left: %q", files)
 	}
 }

@@ -37,11 +37,13 @@ const (
 	Copy
 )
 
+// The names begin with an underscore because a store may lie inside of a module, as caches on CI machines do: the go command's
+// patterns pass such directories over, which it would otherwise walk while their files come and go.
 const (
-	binDir    = "bin"
-	recDir    = "rec"
-	runsDir   = "runs"
-	tmpDir    = "tmp"
+	binDir    = "_bin"
+	recDir    = "_rec"
+	runsDir   = "_runs"
+	tmpDir    = "_tmp"
 	tmpPrefix = "put-"
 )
 
