@@ -108,7 +108,10 @@ func (c *Channel) peerClosed(content []byte) error {
 	if c.sendErr == nil {
 		c.sendErr = ErrClosed
 	}
-	c.out = c.out[:0] // nobody would read it
+	if len(c.out) > 0 { // nobody would read it, but for this side's own Close at its end
+		c.sentClose = false
+		c.out = c.out[:0]
+	}
 	c.outSize = 0
 	c.enqueueClose(nil)
 	wake(c.roomc)

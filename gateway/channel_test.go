@@ -43,16 +43,20 @@ func writeFile(t *testing.T, name, text string) {
 	}
 }
 
-func TestItemsThenEnd(t *testing.T) { // conformance 51
-	c := remoteExec(t, open(t, "popen"), "send", []int{42})
+func TestItemsThenEnd(t *testing.T) { overTransports(t, testItemsThenEnd) } // conformance 51
+
+func testItemsThenEnd(t *testing.T, tr transport) {
+	c := remoteExec(t, tr.open(t), "send", []int{42})
 	if n := receive[int](t, c); n != 42 {
 		t.Errorf("got %d", n)
 	}
 	wantEnd(t, c)
 }
 
-func TestItemsThenRemoteError(t *testing.T) { // conformance 52
-	c := remoteExec(t, open(t, "popen"), "send42 and fail", nil)
+func TestItemsThenRemoteError(t *testing.T) { overTransports(t, testItemsThenRemoteError) } // conformance 52
+
+func testItemsThenRemoteError(t *testing.T, tr transport) {
+	c := remoteExec(t, tr.open(t), "send42 and fail", nil)
 	if n := receive[int](t, c); n != 42 {
 		t.Errorf("got %d", n)
 	}
@@ -63,8 +67,10 @@ func TestItemsThenRemoteError(t *testing.T) { // conformance 52
 	wantEnd(t, c)
 }
 
-func TestReceiveWithDeadline(t *testing.T) { // conformance 54
-	c := remoteExec(t, open(t, "popen"), "echo", nil)
+func TestReceiveWithDeadline(t *testing.T) { overTransports(t, testReceiveWithDeadline) } // conformance 54
+
+func testReceiveWithDeadline(t *testing.T, tr transport) {
+	c := remoteExec(t, tr.open(t), "echo", nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -79,7 +85,11 @@ func TestReceiveWithDeadline(t *testing.T) { // conformance 54
 }
 
 func TestArrivedItemIsPreferredToCancellation(t *testing.T) {
-	c := remoteExec(t, open(t, "popen"), "send", []int{1, 2})
+	overTransports(t, testArrivedItemIsPreferredToCancellation)
+}
+
+func testArrivedItemIsPreferredToCancellation(t *testing.T, tr transport) {
+	c := remoteExec(t, tr.open(t), "send", []int{1, 2})
 	if err := c.WaitClose(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -96,8 +106,10 @@ func TestArrivedItemIsPreferredToCancellation(t *testing.T) {
 	}
 }
 
-func TestSendAfterRemoteEnd(t *testing.T) { // conformance 56
-	c := remoteExec(t, open(t, "popen"), "send", []int{})
+func TestSendAfterRemoteEnd(t *testing.T) { overTransports(t, testSendAfterRemoteEnd) } // conformance 56
+
+func testSendAfterRemoteEnd(t *testing.T, tr transport) {
+	c := remoteExec(t, tr.open(t), "send", []int{})
 	if err := c.WaitClose(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -106,8 +118,10 @@ func TestSendAfterRemoteEnd(t *testing.T) { // conformance 56
 	}
 }
 
-func TestItemsSurviveWaitClose(t *testing.T) { // conformance 57
-	c := remoteExec(t, open(t, "popen"), "count", 1000)
+func TestItemsSurviveWaitClose(t *testing.T) { overTransports(t, testItemsSurviveWaitClose) } // conformance 57
+
+func testItemsSurviveWaitClose(t *testing.T, tr transport) {
+	c := remoteExec(t, tr.open(t), "count", 1000)
 	if err := c.WaitClose(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -119,8 +133,10 @@ func TestItemsSurviveWaitClose(t *testing.T) { // conformance 57
 	wantEnd(t, c)
 }
 
-func TestCloseIsIdempotent(t *testing.T) { // conformance 60
-	gw := open(t, "popen")
+func TestCloseIsIdempotent(t *testing.T) { overTransports(t, testCloseIsIdempotent) } // conformance 60
+
+func testCloseIsIdempotent(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	c := remoteExec(t, gw, "echo", nil)
 	for range 3 {
 		if err := c.Close(); err != nil {
@@ -137,8 +153,10 @@ func TestCloseIsIdempotent(t *testing.T) { // conformance 60
 	awaitStatus(t, gw, gateway.Status{})
 }
 
-func TestCloseWithReachesThePeer(t *testing.T) {
-	gw := open(t, "popen")
+func TestCloseWithReachesThePeer(t *testing.T) { overTransports(t, testCloseWithReachesThePeer) }
+
+func testCloseWithReachesThePeer(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	in, out := must(gw.NewChannel(t.Context())), must(gw.NewChannel(t.Context()))
 	defer out.Close()
 	c := remoteExec(t, gw, "two channels", struct{ From, To gateway.Ref }{in.Ref(), out.Ref()})
@@ -151,8 +169,10 @@ func TestCloseWithReachesThePeer(t *testing.T) {
 	}
 }
 
-func TestIteration(t *testing.T) { // conformance 61
-	gw := open(t, "popen")
+func TestIteration(t *testing.T) { overTransports(t, testIteration) } // conformance 61
+
+func testIteration(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	var got []int
 	for n, err := range gateway.All[int](t.Context(), remoteExec(t, gw, "count", 3)) {
 		if err != nil {
@@ -172,8 +192,10 @@ func TestIteration(t *testing.T) { // conformance 61
 	}
 }
 
-func TestChannelsInsideAnItem(t *testing.T) { // conformance 62
-	gw := open(t, "popen")
+func TestChannelsInsideAnItem(t *testing.T) { overTransports(t, testChannelsInsideAnItem) } // conformance 62
+
+func testChannelsInsideAnItem(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	in, out := must(gw.NewChannel(t.Context())), must(gw.NewChannel(t.Context()))
 	c := remoteExec(t, gw, "two channels", struct{ From, To gateway.Ref }{in.Ref(), out.Ref()})
 	for i := range 10 {
@@ -194,9 +216,11 @@ func TestChannelsInsideAnItem(t *testing.T) { // conformance 62
 	awaitStatus(t, gw, gateway.Status{})
 }
 
-func TestChannelSentOverItself(t *testing.T) { // conformance 63
+func TestChannelSentOverItself(t *testing.T) { overTransports(t, testChannelSentOverItself) } // conformance 63
+
+func testChannelSentOverItself(t *testing.T, tr transport) {
 	g := newGroup(t, config())
-	gw, other := openIn(t, g, "popen"), openIn(t, g, "popen")
+	gw, other := tr.openIn(t, g), tr.openIn(t, g)
 	c := remoteExec(t, gw, "echo", nil)
 	send(t, c, c.Ref())
 	ref := receive[gateway.Ref](t, c)
@@ -215,8 +239,10 @@ func TestChannelSentOverItself(t *testing.T) { // conformance 63
 	}
 }
 
-func TestCallback(t *testing.T) { // conformance 65, 67
-	c := remoteExec(t, open(t, "popen"), "send", []int{42, 13})
+func TestCallback(t *testing.T) { overTransports(t, testCallback) } // conformance 65, 67
+
+func testCallback(t *testing.T, tr transport) {
+	c := remoteExec(t, tr.open(t), "send", []int{42, 13})
 	if n := receive[int](t, c); n != 42 {
 		t.Errorf("got %d", n)
 	}
@@ -252,8 +278,10 @@ func collect(t *testing.T, c *gateway.Channel) (*[]int, <-chan error) {
 	return &got, endc
 }
 
-func TestEndMarkerComesOnce(t *testing.T) { // conformance 67
-	gw := open(t, "popen")
+func TestEndMarkerComesOnce(t *testing.T) { overTransports(t, testEndMarkerComesOnce) } // conformance 67
+
+func testEndMarkerComesOnce(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	_, failed := collect(t, remoteExec(t, gw, "send42 and fail", nil))
 	if _, ok := errors.AsType[*gateway.RemoteError](<-failed); !ok {
 		t.Error("end of a failed handler is no RemoteError")
@@ -271,13 +299,15 @@ func TestEndMarkerComesOnce(t *testing.T) { // conformance 67
 	}
 }
 
-func TestFailingCallback(t *testing.T) { // conformance 68
+func TestFailingCallback(t *testing.T) { overTransports(t, testFailingCallback) } // conformance 68
+
+func testFailingCallback(t *testing.T, tr transport) {
 	for name, callback := range map[string]func(gateway.Item) error{
 		"error": func(gateway.Item) error { return errors.New("indigestion") },
 		"panic": func(gateway.Item) error { panic("indigestion") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			gw := open(t, "popen")
+			gw := tr.open(t)
 			report := must(gw.NewChannel(t.Context()))
 			defer report.Close()
 			c := remoteExec(t, gw, "echo and report", report.Ref())
@@ -298,8 +328,10 @@ func TestFailingCallback(t *testing.T) { // conformance 68
 	}
 }
 
-func TestWriter(t *testing.T) { // conformance 73
-	c := remoteExec(t, open(t, "popen"), "echo", nil)
+func TestWriter(t *testing.T) { overTransports(t, testWriter) } // conformance 73
+
+func testWriter(t *testing.T, tr transport) {
+	c := remoteExec(t, tr.open(t), "echo", nil)
 	w := c.Writer(t.Context())
 	for _, s := range []string{"one", "", "two"} {
 		if n, err := io.WriteString(w, s); n != len(s) || err != nil {
@@ -320,8 +352,10 @@ func TestWriter(t *testing.T) { // conformance 73
 	wantEnd(t, c)
 }
 
-func TestReader(t *testing.T) { // conformance 74
-	gw := open(t, "popen")
+func TestReader(t *testing.T) { overTransports(t, testReader) } // conformance 74
+
+func testReader(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	r := remoteExec(t, gw, "send", []string{"xy", "abcde"}).Reader(t.Context())
 	for _, n := range []int{2, 5} {
 		b := make([]byte, n)
@@ -346,8 +380,10 @@ func TestReader(t *testing.T) { // conformance 74
 	}
 }
 
-func TestSlowReceiverDelaysNobody(t *testing.T) { // conformance 75
-	gw := open(t, "popen")
+func TestSlowReceiverDelaysNobody(t *testing.T) { overTransports(t, testSlowReceiverDelaysNobody) } // conformance 75
+
+func testSlowReceiverDelaysNobody(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	flood := remoteExec(t, gw, "flood", 1<<20)
 	c := remoteExec(t, gw, "echo", nil)
 	for i := range 100 {
@@ -377,10 +413,12 @@ func TestSlowReceiverDelaysNobody(t *testing.T) { // conformance 75
 	sink.Close()
 }
 
-func TestItemSizeLimit(t *testing.T) {
+func TestItemSizeLimit(t *testing.T) { overTransports(t, testItemSizeLimit) }
+
+func testItemSizeLimit(t *testing.T, tr transport) {
 	cfg := config()
 	cfg.MaxItem = 1 << 20
-	c := remoteExec(t, openIn(t, newGroup(t, cfg), "popen"), "echo", nil)
+	c := remoteExec(t, tr.openIn(t, newGroup(t, cfg)), "echo", nil)
 	if err := c.Send(t.Context(), make([]byte, 1<<20)); !errors.Is(err, gateway.ErrTooLarge) {
 		t.Errorf("got %v", err)
 	}
@@ -390,8 +428,10 @@ func TestItemSizeLimit(t *testing.T) {
 	}
 }
 
-func TestUndecodableItemIsSkipped(t *testing.T) {
-	c := remoteExec(t, open(t, "popen"), "send", []any{"text", 2, nil, "\xff\x00", 1.5})
+func TestUndecodableItemIsSkipped(t *testing.T) { overTransports(t, testUndecodableItemIsSkipped) }
+
+func testUndecodableItemIsSkipped(t *testing.T, tr transport) {
+	c := remoteExec(t, tr.open(t), "send", []any{"text", 2, nil, "\xff\x00", 1.5})
 	if err := c.Receive(t.Context(), new(int)); err == nil {
 		t.Error("text was decoded into an int")
 	}
@@ -412,8 +452,10 @@ func TestUndecodableItemIsSkipped(t *testing.T) {
 	}
 }
 
-func TestManyItemsEachWay(t *testing.T) {
-	c := remoteExec(t, open(t, "popen"), "echo", nil)
+func TestManyItemsEachWay(t *testing.T) { overTransports(t, testManyItemsEachWay) }
+
+func testManyItemsEachWay(t *testing.T, tr transport) {
+	c := remoteExec(t, tr.open(t), "echo", nil)
 	const count = 50_000
 	var sender sync.WaitGroup
 	sender.Go(func() {
@@ -432,4 +474,17 @@ func TestManyItemsEachWay(t *testing.T) {
 	}
 	wantEnd(t, c)
 	sender.Wait()
+}
+
+// TestCloseMeetsClose closes channels at the moment at which their handlers end, many times: the Close that is still queued when the
+// peer's arrives has to be sent all the same, or the peer takes the connection for lost.
+func TestCloseMeetsClose(t *testing.T) {
+	gw := open(t, "popen")
+	for range 1000 {
+		c := remoteExec(t, gw, "send", []any{1})
+		receive[int](t, c)
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

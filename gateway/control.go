@@ -123,6 +123,10 @@ func (n *session) answered(msg controlMessage) {
 	}
 }
 
+// leaseChecks is how often within a lease it is looked whether the peer has said anything. A peer is given up at the latest when
+// 1 + 1/leaseChecks leases have gone by since it was heard of last.
+const leaseChecks = 4
+
 // beatLoop sends the controller's beats, and ends the session when the peer has been silent for the lease.
 // Any byte from the peer is a sign of life, because a beat may be stuck behind much data.
 func (n *session) beatLoop() {
@@ -130,6 +134,8 @@ func (n *session) beatLoop() {
 	defer beat.Stop()
 	lease := newTimer(n.lease)
 	defer lease.Stop()
+	check := newTimer(n.lease / leaseChecks)
+	defer check.Stop()
 	received := n.mux.received()
 	for {
 		select {
@@ -145,8 +151,14 @@ func (n *session) beatLoop() {
 			if n.lease > 0 {
 				lease.Reset(n.lease)
 			}
-		case <-lease.C:
+		case <-check.C:
 			if now := n.mux.received(); now != received {
+				received = now
+				lease.Reset(n.lease)
+			}
+			check.Reset(n.lease / leaseChecks)
+		case <-lease.C:
+			if now := n.mux.received(); now != received { // since the last check
 				received = now
 				lease.Reset(n.lease)
 				continue

@@ -32,7 +32,7 @@ func (p *memProcess) kill()          { p.cancel() }
 
 // memDialer serves handlers in this process. wrap may change the controller's end of the connection.
 func memDialer(handlers Handlers, wrap func(io.ReadWriteCloser) io.ReadWriteCloser, ended func(name string)) dialer {
-	return func(_ context.Context, spec xspec.Spec, _ Config) (*link, error) {
+	return func(_ context.Context, _ origin, spec xspec.Spec, _ Config) (*link, error) {
 		near, far := net.Pipe()
 		ctx, cancel := context.WithCancel(context.Background())
 		p := &memProcess{name: spec.ID, cancel: cancel, donec: make(chan struct{}), ended: ended}

@@ -12,6 +12,9 @@
 //	ch, err := gw.RemoteExec(ctx, "add", []int{1, 2})
 //	err = ch.Receive(ctx, &sum)
 //
+// A gateway can be opened through another one: via=ID in its spec means the host of the agent of gateway ID, wherever that is. What
+// goes through a gateway is lost with it.
+//
 // # Goroutines
 //
 // A group has none. A gateway has a few of its own and up to three for each open channel; all of
@@ -33,11 +36,21 @@
 // what they limit, and a peer that breaks the protocol loses its connection. Channel.Recycle lets large items use memory
 // again, which the garbage collector may still take.
 //
+// # Other hosts
+//
+// A host needs an account with a POSIX shell at hand, and nothing else: ssh= and cmd= make the shell become the agent, which Config.Agent
+// gives for the host's platform. It is kept under its digest in the user's cache directory, or, where that cannot be, in
+// one of the user's own in /var/tmp, /tmp or /dev/shm, and is sent once for each version. Gateways to one destination share ssh connections, eight on
+// each, or as many as the host allows. ~/.ssh/config, or the file that ssh_config= names in the spec, is honoured as far as it leads
+// to the host and proves who is who; ProxyCommand is refused. Host keys are always checked: StrictHostKeyChecking=no adds
+// an unknown key as accept-new does, and refuses a changed one.
+//
 // # Limits
 //
-// Of the transports only popen is there. What an agent has started dies with it as far as the system
+// What an agent has started dies with it as far as the system
 // can tell whose it is: on Linux all of its session, on Windows its job, elsewhere its process group and what its
-// handlers end themselves. A controller that is stopped (Ctrl-Z) for longer than the lease loses its agents. The
+// handlers end themselves. A program started through a gateway (via) that takes no notice of the end of its input survives when
+// that gateway's agent is killed by somebody else; agents take notice. A controller that is stopped (Ctrl-Z) for longer than the lease loses its agents. The
 // end of a channel is read in order, after the items before it: a handler that never receives does not notice
 // that its channel was closed behind more than a window of items. On Windows the protocol stays on inherited handles that block.
 package gateway

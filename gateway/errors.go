@@ -26,6 +26,8 @@ var (
 	ErrLease = errors.New("peer is silent")
 	// ErrProtocol means that the peer sent what the protocol does not allow.
 	ErrProtocol = errors.New("protocol violation")
+	// ErrHostNotFound means that a host's name does not resolve.
+	ErrHostNotFound = errors.New("host not found")
 	// ErrTooLarge is returned by Send for an item above the smaller of both sides' limits.
 	ErrTooLarge = errors.New("item is too large")
 )
@@ -93,6 +95,45 @@ func (e *StartError) Error() string {
 
 // Unwrap returns the cause.
 func (e *StartError) Unwrap() error { return e.Cause }
+
+// Phase is a step on the way to an agent on another host.
+type Phase string
+
+// The phases, in their order.
+const (
+	PhaseResolve   Phase = "resolve"   // the host's name
+	PhaseConnect   Phase = "connect"   // to its address
+	PhaseHostKey   Phase = "host key"  // of the host, or the peer's proof of the shared key
+	PhaseAuth      Phase = "auth"      // of this side
+	PhaseProbe     Phase = "probe"     // which platform it is, and whether it has the agent
+	PhaseUpload    Phase = "upload"    // of the agent
+	PhaseStart     Phase = "start"     // of the agent
+	PhaseHandshake Phase = "handshake" // with the agent
+)
+
+// PhaseError says in which step the way to an agent ended.
+type PhaseError struct {
+	Phase  Phase
+	Host   string // as the spec names it
+	Status string // of what ran on the host, as in LostError; may be empty
+	Stderr string // the end of what the host wrote to its standard error; bounded, may be empty
+	Err    error  // never nil
+}
+
+// Error implements error.
+func (e *PhaseError) Error() string {
+	text := fmt.Sprintf("%s: %s: %v", e.Host, e.Phase, e.Err)
+	if e.Status != "" {
+		text += ": " + e.Status
+	}
+	if tail := strings.TrimSpace(e.Stderr); tail != "" {
+		text += ": " + tail
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *PhaseError) Unwrap() error { return e.Err }
 
 // VersionError says that the two sides speak different versions of the protocol.
 type VersionError struct{ Ours, Theirs uint16 }

@@ -24,6 +24,8 @@ type Gateway struct {
 	link  *link
 	n     *session
 
+	installed *installedServers
+
 	exitOnce sync.Once
 	exitc    chan struct{} // closed by Exit
 	killOnce sync.Once
@@ -45,7 +47,14 @@ const (
 
 // start dials, shakes hands and starts the session.
 func (g *Group) start(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
-	l, err := g.dial(ctx, spec, g.cfg)
+	ctx, cancel := g.openTimeout(ctx)
+	defer cancel()
+	ctx = g.cfg.timed(ctx, spec.ID)
+	from, err := g.originOf(spec)
+	if err != nil {
+		return nil, err
+	}
+	l, err := g.dial(ctx, from, spec, g.cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +62,13 @@ func (g *Group) start(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
 		group: g, spec: spec, link: l,
 		exitc: make(chan struct{}), killc: make(chan struct{}),
 		exitedc: make(chan struct{}), donec: make(chan struct{}),
+		installed: newInstalledServers(),
 	}
 	go gw.waitProcess()
 	if err := gw.connect(ctx); err != nil {
 		return nil, gw.startFailed(err)
 	}
+	lap(ctx, PhaseHandshake)
 	go gw.lifeLoop()
 	return gw, nil
 }
@@ -170,7 +181,9 @@ func (gw *Gateway) explain(cause error) error {
 	default:
 	}
 	lost := &LostError{Gateway: gw.spec.ID, Cause: cause}
-	if gw.awaitExit(statusWait) {
+	if err := gw.lostOnTheWay(); err != nil {
+		lost.Cause = err // and nobody knows what has become of the agent
+	} else if gw.awaitExit(statusWait) {
 		lost.Status = gw.status
 	}
 	lost.Stderr = gw.link.proc.stderr()

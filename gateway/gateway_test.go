@@ -14,13 +14,15 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 )
 
-func TestExitLeavesTheGroupAtOnce(t *testing.T) { // conformance 26, 44
+func TestExitLeavesTheGroupAtOnce(t *testing.T) { overTransports(t, testExitLeavesTheGroupAtOnce) } // conformance 26, 44
+
+func testExitLeavesTheGroupAtOnce(t *testing.T, tr transport) {
 	g := newGroup(t, config())
-	gw := openIn(t, g, "popen")
+	gw := tr.openIn(t, g)
 	c := remoteExec(t, gw, "block", nil)
 	receive[string](t, c)
 	gw.Exit()
-	if g.Len() != 0 {
+	if g.Index(gw) != -1 {
 		t.Error("gateway is still in its group")
 	}
 	gw.Exit()
@@ -36,16 +38,18 @@ func TestExitLeavesTheGroupAtOnce(t *testing.T) { // conformance 26, 44
 	}
 }
 
-func TestChdirIsCreatedAndEntered(t *testing.T) { // conformance 28
+func TestChdirIsCreatedAndEntered(t *testing.T) { overTransports(t, testChdirIsCreatedAndEntered) } // conformance 28
+
+func testChdirIsCreatedAndEntered(t *testing.T, tr transport) {
 	base := t.TempDir()
 	t.Chdir(base)
 	for _, tc := range []struct{ name, chdir, want string }{
 		{"absolute", filepath.Join(base, "abs"), filepath.Join(base, "abs")},
 		{"nested", filepath.Join(base, "a", "b", "c"), filepath.Join(base, "a", "b", "c")},
-		{"relative", "rel", filepath.Join(base, "rel")},
+		{"relative", "rel", filepath.Join(tr.open(t).Info().Dir, "rel")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			gw := open(t, "popen//chdir="+tc.chdir)
+			gw := tr.open(t, "chdir="+tc.chdir)
 			got := receive[string](t, remoteExec(t, gw, "getwd", nil))
 			want, err := filepath.EvalSymlinks(tc.want)
 			if err != nil || got != want && got != tc.want {
@@ -58,17 +62,24 @@ func TestChdirIsCreatedAndEntered(t *testing.T) { // conformance 28
 	}
 }
 
-func TestChdirThatCannotBe(t *testing.T) {
+func TestChdirThatCannotBe(t *testing.T) { overTransports(t, testChdirThatCannotBe) }
+
+func testChdirThatCannotBe(t *testing.T, tr transport) {
 	file := filepath.Join(t.TempDir(), "file")
 	writeFile(t, file, "")
-	_, err := newGroup(t, config()).Open(t.Context(), spec(t, "popen//chdir="+file+"/sub"))
+	g := newGroup(t, config())
+	_, err := g.Open(t.Context(), spec(t, tr.spec(t, g)+"//chdir="+file+"/sub"))
 	if err == nil || !strings.Contains(err.Error(), "create directory") || !strings.Contains(err.Error(), file) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestEnvIsSetBeforeTheProcessStarts(t *testing.T) { // conformance 8
-	gw := open(t, "popen//env:GATEWAY_A=value1//env:GATEWAY_B=//env:GOMAXPROCS=1")
+func TestEnvIsSetBeforeTheProcessStarts(t *testing.T) {
+	overTransports(t, testEnvIsSetBeforeTheProcessStarts)
+} // conformance 8
+
+func testEnvIsSetBeforeTheProcessStarts(t *testing.T, tr transport) {
+	gw := tr.open(t, "env:GATEWAY_A=value1", "env:GATEWAY_B=", "env:GOMAXPROCS=1")
 	for name, want := range map[string]string{"GATEWAY_A": "value1", "GATEWAY_B": "", "GOMAXPROCS": "1"} {
 		if got := receive[string](t, remoteExec(t, gw, "getenv", name)); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
@@ -76,8 +87,10 @@ func TestEnvIsSetBeforeTheProcessStarts(t *testing.T) { // conformance 8
 	}
 }
 
-func TestInfo(t *testing.T) {
-	info := open(t, "popen").Info()
+func TestInfo(t *testing.T) { overTransports(t, testInfo) }
+
+func testInfo(t *testing.T, tr transport) {
+	info := tr.open(t).Info()
 	if info.Pid <= 0 || info.GOOS != runtime.GOOS || info.GOARCH != runtime.GOARCH || info.CPUs != gateway.UsableCPUs() ||
 		info.Executable == "" || info.Dir == "" || info.GoVersion != runtime.Version() {
 		t.Errorf("info: %+v", info)
@@ -100,8 +113,10 @@ func awaitStatus(t *testing.T, gw *gateway.Gateway, want gateway.Status) {
 	}
 }
 
-func TestStatus(t *testing.T) { // conformance 31, 40
-	gw := open(t, "popen")
+func TestStatus(t *testing.T) { overTransports(t, testStatus) } // conformance 31, 40
+
+func testStatus(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	for range 10 {
 		if st, err := gw.Status(t.Context()); err != nil || st != (gateway.Status{}) {
 			t.Fatalf("idle: %+v, %v", st, err)
@@ -118,8 +133,12 @@ func TestStatus(t *testing.T) { // conformance 31, 40
 	awaitStatus(t, gw, gateway.Status{})
 }
 
-func TestHandlerEndsItsExecutionBeforeItsChannel(t *testing.T) { // conformance 31
-	gw := open(t, "popen")
+func TestHandlerEndsItsExecutionBeforeItsChannel(t *testing.T) {
+	overTransports(t, testHandlerEndsItsExecutionBeforeItsChannel)
+} // conformance 31
+
+func testHandlerEndsItsExecutionBeforeItsChannel(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	for range 20 {
 		if err := remoteExec(t, gw, "send", []int{}).WaitClose(t.Context()); err != nil {
 			t.Fatal(err)
@@ -130,11 +149,13 @@ func TestHandlerEndsItsExecutionBeforeItsChannel(t *testing.T) { // conformance 
 	}
 }
 
-func TestNoiseDoesNotDisturb(t *testing.T) { // conformance 38
+func TestNoiseDoesNotDisturb(t *testing.T) { overTransports(t, testNoiseDoesNotDisturb) } // conformance 38
+
+func testNoiseDoesNotDisturb(t *testing.T, tr transport) {
 	var stderr syncBuffer
 	cfg := config()
 	cfg.Stderr = &stderr
-	gw := openIn(t, newGroup(t, cfg), "popen")
+	gw := tr.openIn(t, newGroup(t, cfg))
 	if n := receive[int](t, remoteExec(t, gw, "noise", nil)); n != 0 {
 		t.Errorf("standard input held %d bytes", n)
 	}
@@ -155,8 +176,10 @@ func TestNoiseDoesNotDisturb(t *testing.T) { // conformance 38
 	}
 }
 
-func TestFiveTasksTimesTenMessages(t *testing.T) { // conformance 41
-	gw := open(t, "popen")
+func TestFiveTasksTimesTenMessages(t *testing.T) { overTransports(t, testFiveTasksTimesTenMessages) } // conformance 41
+
+func testFiveTasksTimesTenMessages(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	var channels []*gateway.Channel
 	for range 5 {
 		channels = append(channels, remoteExec(t, gw, "echo", nil))
@@ -175,8 +198,10 @@ func TestFiveTasksTimesTenMessages(t *testing.T) { // conformance 41
 	}
 }
 
-func TestRemoteExit(t *testing.T) { // conformance 70, 71
-	gw := open(t, "popen")
+func TestRemoteExit(t *testing.T) { overTransports(t, testRemoteExit) } // conformance 70, 71
+
+func testRemoteExit(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	waiting := remoteExec(t, gw, "block", nil)
 	receive[string](t, waiting)
 	start := time.Now()
@@ -207,8 +232,12 @@ func TestRemoteExit(t *testing.T) { // conformance 70, 71
 
 func second[T any](_ T, err error) error { return err }
 
-func TestHandlerFailuresLeaveTheGatewayUsable(t *testing.T) { // conformance 71
-	gw := open(t, "popen")
+func TestHandlerFailuresLeaveTheGatewayUsable(t *testing.T) {
+	overTransports(t, testHandlerFailuresLeaveTheGatewayUsable)
+} // conformance 71
+
+func testHandlerFailuresLeaveTheGatewayUsable(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	for _, tc := range []struct{ handler, want, stack string }{
 		{"panic", "panic: at the disco", "main_test.go"},
 		{"goexit", "runtime.Goexit", ""},

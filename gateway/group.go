@@ -23,10 +23,19 @@ type Config struct {
 	// Command starts an agent: program and arguments. It must call ServeStdio. Nil means this
 	// executable with the argument "agent".
 	Command []string
+	// Agent gives the agent's executable for a platform, for hosts other than this one and for platforms other than this one's. It may
+	// take its time, as a compiler does; it is called concurrently. Nil knows this executable's own platform.
+	Agent func(ctx context.Context, goos, goarch string) (Agent, error)
+	// Prompt asks the user, for passwords and passphrases; echo says whether the answer may be seen while it is typed. It is not called
+	// concurrently. Nil means that there is nobody to ask.
+	Prompt func(question string, echo bool) (string, error)
 	// Stderr gets what agents write to their standard error, as it comes, from one goroutine per gateway at
 	// the same time. Nil drops it; its end is kept for errors in any case.
 	Stderr io.Writer
-	// Logger is told at level debug how each connection ended. Nil is for nobody.
+	// Trace is told when a phase of the opening of a gateway has ended well, and how long it took. A phase may come more than once (jump
+	// hosts), and not at all where there was nothing to do; together they are the whole time. It is called concurrently. Nil is for nobody.
+	Trace func(gateway string, p Phase, took time.Duration)
+	// Logger is told at level debug which gateways are up and how each connection ended. Nil is for nobody.
 	Logger *slog.Logger
 
 	// OpenTimeout bounds the start of an agent up to its answer. 0 means 60 s; negative is for ever.
@@ -44,6 +53,15 @@ type Config struct {
 	Window int
 	// MaxChannels is how many channels a peer may have open at once. 0 means 4096.
 	MaxChannels int
+
+	hosts *hosts // of the group that has this configuration; never nil there
+}
+
+// Agent is an executable that serves a gateway on its standard input and output.
+type Agent struct {
+	Path   string   // on the controller's host
+	Digest string   // SHA-256 of the file, in lower-case hexadecimal digits
+	Args   []string // to start it with
 }
 
 // withDefaults replaces zeros.
@@ -70,7 +88,8 @@ type Group struct {
 	nextID   int
 	order    []*Gateway        // the members, in the order in which Open returned them
 	leaving  map[*Gateway]bool // left the group, and their end is not complete
-	finished bool              // Terminate was called
+	routes   routes
+	finished bool // Terminate was called
 }
 
 // idState is what has become of an id. An id that is in the map is never allocated again.
@@ -85,14 +104,17 @@ const (
 func NewGroup(cfg Config) *Group { return newGroup(cfg, dial) }
 
 func newGroup(cfg Config, d dialer) *Group {
+	cfg = cfg.withDefaults()
+	cfg.hosts = newHosts(cfg)
 	return &Group{
-		cfg: cfg.withDefaults(), dial: d,
-		ids: make(map[string]idState), leaving: make(map[*Gateway]bool),
+		cfg: cfg, dial: d,
+		ids: make(map[string]idState), leaving: make(map[*Gateway]bool), routes: newRoutes(),
 	}
 }
 
 // Allocate returns spec with an id of this group reserved for it: its own id, or the next of gw0, gw1 and so on.
-// The empty spec stands for Config.Default. The id is gone even when no gateway is ever opened with it. Errors: ErrIDTaken.
+// The empty spec stands for Config.Default. The id is gone even when no gateway is ever opened with it. A gateway that goes through this one may be opened before it, and waits then.
+// Errors: ErrIDTaken; that gateways would go through each other.
 func (g *Group) Allocate(spec xspec.Spec) (xspec.Spec, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -104,12 +126,14 @@ func (g *Group) Allocate(spec xspec.Spec) (xspec.Spec, error) {
 		if g.ids[spec.ID] != 0 {
 			return spec, fmt.Errorf("allocate id %q: %w", spec.ID, ErrIDTaken)
 		}
-		g.ids[spec.ID] = idReserved
-		return spec, nil
+	} else if spec, err = spec.WithID(g.freshID()); err != nil {
+		return spec, err
 	}
-	id := g.freshID()
-	g.ids[id] = idReserved
-	return spec.WithID(id)
+	if err := g.routes.plan(spec); err != nil {
+		return spec, fmt.Errorf("allocate id %q: %w", spec.ID, err)
+	}
+	g.ids[spec.ID] = idReserved
+	return spec, nil
 }
 
 func (g *Group) withDefault(spec xspec.Spec) (xspec.Spec, error) {
@@ -133,8 +157,8 @@ func (g *Group) freshID() string {
 	}
 }
 
-// take gives spec its id for good, before anything is started. It returns how to undo that.
-func (g *Group) take(spec xspec.Spec) (xspec.Spec, func(), error) {
+// take gives spec its id for good, before anything is started. It returns how to undo that, and for what reason.
+func (g *Group) take(spec xspec.Spec) (xspec.Spec, func(error), error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	spec, err := g.withDefault(spec)
@@ -154,18 +178,24 @@ func (g *Group) take(spec xspec.Spec) (xspec.Spec, func(), error) {
 	} else if g.ids[spec.ID] == idTaken {
 		return spec, nil, fmt.Errorf("id %q: %w", spec.ID, ErrIDTaken)
 	}
+	if err := g.routes.plan(spec); err != nil {
+		return spec, nil, err
+	}
 	g.ids[spec.ID] = idTaken
-	undo := func() {
+	g.routes.begin(spec.ID)
+	undo := func(reason error) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.ids[spec.ID] = idReserved
+		g.routes.end(spec.ID, reason)
 	}
 	return spec, undo, nil
 }
 
 // Open starts an agent as spec says and returns the connected gateway, a member of the group. The empty
 // spec stands for Config.Default. Open may be called many times at once. ctx bounds only the opening, as does
-// Config.OpenTimeout. Errors: ErrNoTransport and ErrIDTaken before anything is started; else what the transport or the
+// Config.OpenTimeout. A gateway that the spec goes through (via, installvia) and that has its id from Allocate or is being opened
+// is waited for, which may take its own OpenTimeout. Errors: ErrNoTransport and ErrIDTaken before anything is started; else what the transport or the
 // handshake met, with the agent's exit status and the end of its stderr; nothing is left running then.
 func (g *Group) Open(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
 	text := spec.String()
@@ -173,20 +203,24 @@ func (g *Group) Open(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open gateway %q: %w", text, err)
 	}
-	if g.cfg.OpenTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, g.cfg.OpenTimeout)
-		defer cancel()
+	err = g.await(ctx, spec)
+	var gw *Gateway
+	if err == nil {
+		gw, err = g.start(ctx, spec)
 	}
-	gw, err := g.start(ctx, spec)
 	if err != nil {
-		undo()
-		return nil, fmt.Errorf("open gateway %q: %w", spec, err)
+		err = fmt.Errorf("open gateway %q: %w", spec, err)
+		undo(err)
+		return nil, err
 	}
 	g.mu.Lock()
+	g.routes.end(spec.ID, nil)
 	if !g.finished {
 		g.order = append(g.order, gw)
 		g.mu.Unlock()
+		if g.cfg.Logger != nil {
+			g.cfg.Logger.Debug("gateway is up", "id", gw.ID(), "spec", spec.String(), "host", gw.info.Hostname, "pid", gw.info.Pid)
+		}
 		return gw, nil
 	}
 	g.leaving[gw] = true

@@ -212,6 +212,7 @@ const excerptAtMost = 400
 
 // excerpt quotes the end of what came instead of a hello, which says most often what is wrong.
 func excerpt(noise []byte) string {
+	noise = bytes.ReplaceAll(noise, []byte(announcement), nil)
 	if len(noise) == 0 {
 		return ""
 	}

@@ -21,7 +21,11 @@ import (
 const (
 	agentRole      = "agent"
 	controllerRole = "controller"
+	serverRole     = "server"
 )
+
+// cacheHome is a home or cache directory for tests that do not care whether the agent is uploaded.
+var cacheHome string
 
 func TestMain(m *testing.M) {
 	role := ""
@@ -30,9 +34,18 @@ func TestMain(m *testing.M) {
 	}
 	switch role {
 	default:
-		goleak.VerifyTestMain(m)
+		var err error
+		if cacheHome, err = os.MkdirTemp("", "xdist-cache"); err != nil {
+			panic(err)
+		}
+		goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+			os.RemoveAll(cacheHome)
+			os.Exit(status)
+		}))
 	case controllerRole:
 		controllerMain()
+	case serverRole:
+		serverMain(os.Args[2])
 	case agentRole:
 		if err := gateway.ServeStdio(context.Background(), handlers()); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -53,12 +53,13 @@ func startSleeper(ctx context.Context, ch *gateway.Channel, _ gateway.Item) erro
 	return cmd.Wait()
 }
 
-// controllerMain is a controller that opens two gateways, starts sleepers, prints all pids and waits to be killed.
+// controllerMain is a controller that opens the gateways that its arguments describe, starts a sleeper in each, prints all pids and
+// waits to be killed.
 func controllerMain() {
 	ctx := context.Background()
 	g := gateway.NewGroup(config())
-	for range 2 {
-		gw, err := g.Open(ctx, must(xspec.Parse("popen")))
+	for _, text := range os.Args[2:] {
+		gw, err := g.Open(ctx, must(xspec.Parse(text)))
 		if err != nil {
 			panic(err)
 		}

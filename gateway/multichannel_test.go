@@ -10,15 +10,15 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 )
 
-func TestQueueWithEndMarkers(t *testing.T) { // conformance 49, 76
+func TestQueueWithEndMarkers(t *testing.T) { overTransports(t, testQueueWithEndMarkers) } // conformance 49, 76
+
+func testQueueWithEndMarkers(t *testing.T, tr transport) {
 	g := newGroup(t, config())
+	var channels []*gateway.Channel
 	for range 3 {
-		openIn(t, g, "popen")
+		channels = append(channels, remoteExec(t, tr.openIn(t, g), "count", 5))
 	}
-	m, err := g.RemoteExec(t.Context(), "count", 5)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := gateway.NewMultiChannel(channels...)
 	got := make(map[*gateway.Channel][]int)
 	ends := 0
 	for {
@@ -52,8 +52,10 @@ func TestQueueWithEndMarkers(t *testing.T) { // conformance 49, 76
 	}
 }
 
-func TestQueueTellsFailures(t *testing.T) {
-	gw := open(t, "popen")
+func TestQueueTellsFailures(t *testing.T) { overTransports(t, testQueueTellsFailures) }
+
+func testQueueTellsFailures(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	m := gateway.NewMultiChannel(remoteExec(t, gw, "send42 and fail", nil), remoteExec(t, gw, "send", []int{}))
 	failures, ends := 0, 0
 	for {

@@ -1,12 +1,16 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +22,31 @@ import (
 // The child is not tied to the life of the thread that starts it (Pdeathsig): when the controller dies the
 // kernel closes the pipe as surely as it would send that signal, and an agent that reads EOF can still end
 // what its handlers have started, which one that is killed cannot.
-func startPopen(_ context.Context, spec xspec.Spec, cfg Config) (*link, error) {
+func startPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+	l, err := launchPopen(ctx, from, spec, cfg)
+	if err == nil {
+		lap(ctx, PhaseStart)
+	}
+	return l, err
+}
+
+func launchPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+	if relay, ok := from.(relayOrigin); ok {
+		return relay.startAgent(ctx, spec)
+	}
+	c := command{env: spec.Env}
+	if goos, goarch := cmp.Or(spec.GOOS, runtime.GOOS), cmp.Or(spec.GOARCH, runtime.GOARCH); goos != runtime.GOOS || goarch != runtime.GOARCH {
+		agent, err := cfg.agent(ctx, goos, goarch)
+		if err != nil {
+			return nil, err
+		}
+		c.args = slices.Concat(strings.Fields(spec.Exec), []string{agent.Path}, agent.Args)
+	}
+	return from.start(ctx, c)
+}
+
+// command is what starts an agent on this host, of its own platform.
+func (cfg Config) command() ([]string, error) {
 	command := cfg.Command
 	if command == nil {
 		self, err := os.Executable()
@@ -27,9 +55,14 @@ func startPopen(_ context.Context, spec xspec.Spec, cfg Config) (*link, error) {
 		}
 		command = []string{self, "agent"}
 	}
-	cmd := exec.Command(command[0], command[1:]...)
+	return command, nil
+}
+
+// startProcess starts a program that talks over its standard input and output.
+func startProcess(args []string, env []xspec.Var, copyTo io.Writer) (*link, error) {
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = os.Environ()
-	for _, v := range spec.Env {
+	for _, v := range env {
 		cmd.Env = append(cmd.Env, v.Name+"="+v.Value)
 	}
 	setProcessAttributes(cmd)
@@ -45,7 +78,7 @@ func startPopen(_ context.Context, spec xspec.Spec, cfg Config) (*link, error) {
 			var stderr *os.File
 			if stderr, err = pipes.fromChild(); err == nil {
 				cmd.Stderr = pipes.last()
-				return runPopen(cmd, &pipeConn{in: stdout, out: stdin}, stderr, cfg.Stderr, &pipes)
+				return runPopen(cmd, &pipeConn{in: stdout, out: stdin}, stderr, copyTo, &pipes)
 			}
 		}
 	}
@@ -114,6 +147,9 @@ type pipeConn struct{ in, out *os.File }
 
 func (c *pipeConn) Read(p []byte) (int, error)  { return c.in.Read(p) }
 func (c *pipeConn) Write(p []byte) (int, error) { return c.out.Write(p) }
+
+// CloseWrite closes the pipe to the agent, which reads EOF.
+func (c *pipeConn) CloseWrite() error { return c.out.Close() }
 
 // Close closes both pipes. The agent reads EOF.
 func (c *pipeConn) Close() error {

@@ -69,6 +69,14 @@ func TestProtocolTables(t *testing.T) {
 			int(frameOpen): "Open", int(frameItem): "Item", int(frameEnd): "End", int(frameClose): "Close"}},
 		{"## 4. Control channel", map[int]string{
 			int(controlBeat): "Beat", int(controlEcho): "Echo", int(controlAsk): "Ask", int(controlStatus): "Status", int(controlGoodbye): "Goodbye"}},
+		{"### Socket frames", map[int]string{
+			int(socketData): "Data", int(socketEnd): "End", int(socketInterrupt): "Interrupt", int(socketKill): "Kill",
+			int(socketStderr): "Stderr", int(socketStatus): "Status", int(socketAlive): "Alive"}},
+		{"`gateway/dial` connects by TCP. Its argument and the one item that it sends are", keys(dialRequest{})},
+		{"| 2 | Data | reference | |", keys(dialReport{})},
+		{"`gateway/start` starts a process with Data as its standard input and output. Its argument is", keys(startRequest{})},
+		{"It sends items with one of Error and Pid first, then of Stderr as it comes, then of Status, and ends:", keys(startReport{})},
+		{"and takes items of one field, 1 Kind:", map[int]string{int(orderInterrupt): "Interrupt", int(orderKill): "Kill"}},
 	} {
 		if diff := cmp.Diff(tc.want, rows(t, text, tc.heading)); diff != "" {
 			t.Errorf("table below %q (- code, + page): %s", tc.heading, diff)
@@ -95,6 +103,13 @@ func TestProtocolNumbers(t *testing.T) {
 		"map: 1 Name (text), 2 Args (byte string",
 		"Its items are maps: 1 Kind, 2 Question, 3 Executing, 4 Channels",
 		"nothing, or map: 1 Text (text), 2 Stack (text)",
+		fmt.Sprintf("| %d | magic: `00` `%s` `0a` | | 2 | version of this section: %d | | 4 | length of what follows, at most %d",
+			len(socketMagic), socketMagic[1:len(socketMagic)-1], socketVersion, maxSocketGreeting),
+		fmt.Sprintf("as text of at most %d bytes", maxSocketStatus),
+		fmt.Sprintf("sent every %.0f seconds, to notice", aliveEvery.Seconds()),
+		"the handler `" + listenHandler + "`",
+		fmt.Sprintf("reaches the other end if that takes it within %.0f seconds", flushWait.Seconds()),
+		fmt.Sprintf("Handlers whose names begin with `%s`", reservedPrefix),
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("PROTOCOL.md lacks %q", want)
@@ -103,6 +118,10 @@ func TestProtocolNumbers(t *testing.T) {
 	for _, tc := range []struct{ got, want map[int]string }{
 		{keys(openMessage{}), map[int]string{1: "Name", 2: "Args"}},
 		{keys(controlMessage{}), map[int]string{1: "Kind", 2: "Question", 3: "Executing", 4: "Channels"}},
+		{keys(socketRequest{}), map[int]string{1: "Env", 2: "Grace"}},
+		{keys(socketVar{}), map[int]string{1: "Name", 2: "Value"}},
+		{keys(socketAnswer{}), map[int]string{1: "Error"}},
+		{keys(listenArgs{}), map[int]string{1: "Key", 2: "Addr"}},
 		{keys(RemoteError{}), map[int]string{1: "Text", 2: "Stack"}},
 	} {
 		if diff := cmp.Diff(tc.want, tc.got); diff != "" {

@@ -16,7 +16,8 @@ import (
 // return soon, and end by then whatever it has started: Serve waits for it, but not for ever.
 type Handler func(ctx context.Context, ch *Channel, args Item) error
 
-// Handlers are the functions that an agent offers, by name. They must not be changed while they are served.
+// Handlers are the functions that an agent offers, by name. They must not be changed while they are served. Names that begin with
+// "gateway/" are reserved for handlers that every agent offers by itself.
 type Handlers map[string]Handler
 
 // graceAtMost bounds what a controller can ask an agent to wait for its handlers.
@@ -30,7 +31,12 @@ const graceAtMost = time.Minute
 // its channel any more; the caller is expected to end the process.
 func Serve(ctx context.Context, conn io.ReadWriteCloser, handlers Handlers) error {
 	bc := newBufferedConn(conn)
-	h, err := welcomeController(ctx, bc, obey)
+	h, err := welcomeController(ctx, bc, func(h hello) (Info, error) {
+		if err := handlers.check(); err != nil {
+			return Info{}, err
+		}
+		return obey(h)
+	})
 	if err != nil {
 		conn.Close()
 		return fmt.Errorf("serve: %w", err)
@@ -42,7 +48,7 @@ func Serve(ctx context.Context, conn io.ReadWriteCloser, handlers Handlers) erro
 // serveMux is Serve after the handshake. It owns m.
 func serveMux(ctx context.Context, m mux, h hello, handlers Handlers) error {
 	n, err := startSession(ctx, m, agentSide, sessionConfig{
-		name: h.Gateway, nonce: h.Nonce, handlers: handlers,
+		name: h.Gateway, nonce: h.Nonce, handlers: withBuiltins(handlers),
 		sendLimit: h.MaxItem, recvLimit: h.MaxItem, maxChannels: h.MaxChannels, lease: h.lease(),
 	})
 	if err != nil {

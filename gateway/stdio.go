@@ -22,6 +22,10 @@ func ServeStdio(ctx context.Context, handlers Handlers) error {
 	brokenPipes := make(chan os.Signal, 1)
 	catchBrokenPipes(brokenPipes)
 	defer signal.Stop(brokenPipes)
+	if _, err := io.WriteString(conn, announcement); err != nil {
+		conn.Close()
+		return fmt.Errorf("serve on standard input and output: %w", err)
+	}
 	return Serve(ctx, conn, handlers)
 }
 

@@ -20,13 +20,14 @@ func (g *Group) Terminate(ctx context.Context, timeout time.Duration) error {
 	timeout = cmp.Or(timeout, g.cfg.Grace)
 	g.mu.Lock()
 	g.finished = true
+	g.routes.changed()
 	all := slices.Clone(g.order)
 	for gw := range g.leaving {
 		all = append(all, gw)
 	}
 	g.mu.Unlock()
 
-	var stuck []string
+	var stuck []*Gateway
 	waves := wavesOf(all)
 	for _, gw := range all {
 		g.remove(gw)
@@ -36,30 +37,50 @@ func (g *Group) Terminate(ctx context.Context, timeout time.Duration) error {
 		share := time.Until(deadline) / time.Duration(len(waves)-i)
 		stuck = append(stuck, endAll(ctx, wave, share)...)
 	}
-	if len(stuck) > 0 {
-		return fmt.Errorf("terminate gateways %s: still running after being killed", strings.Join(stuck, ", "))
+	if ids := stillThere(stuck); len(ids) > 0 {
+		return fmt.Errorf("terminate gateways %s: still running after being killed", strings.Join(ids, ", "))
 	}
 	return nil
 }
 
-// endAll ends the gateways in parallel within the time and returns the ids of those that it could not end.
-func endAll(ctx context.Context, gws []*Gateway, timeout time.Duration) (stuck []string) {
-	stuckc := make(chan string, len(gws))
+// stillThere waits for gateways that could not be ended by themselves, now that those they go through have ended, and
+// returns the ids of those that have not followed.
+func stillThere(gws []*Gateway) (ids []string) {
+	late := time.NewTimer(killWait)
+	defer late.Stop()
+	for _, gw := range gws {
+		select {
+		case <-gw.donec:
+			continue
+		default:
+		}
+		select {
+		case <-gw.donec:
+		case <-late.C:
+			late.Reset(0) // the others do not wait again
+			ids = append(ids, gw.ID())
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// endAll ends the gateways in parallel within the time and returns those that it could not end.
+func endAll(ctx context.Context, gws []*Gateway, timeout time.Duration) (stuck []*Gateway) {
+	stuckc := make(chan *Gateway, len(gws))
 	for _, gw := range gws {
 		go func() { // joined by the receive below
 			if gw.endWithin(ctx, timeout) {
-				stuckc <- ""
-			} else {
-				stuckc <- gw.ID()
+				gw = nil
 			}
+			stuckc <- gw
 		}()
 	}
 	for range gws {
-		if id := <-stuckc; id != "" {
-			stuck = append(stuck, id)
+		if gw := <-stuckc; gw != nil {
+			stuck = append(stuck, gw)
 		}
 	}
-	slices.Sort(stuck)
 	return stuck
 }
 

@@ -17,11 +17,13 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 )
 
-func TestTerminateWithinItsTimeout(t *testing.T) { // conformance 42, 45
+func TestTerminateWithinItsTimeout(t *testing.T) { overTransports(t, testTerminateWithinItsTimeout) } // conformance 42, 45
+
+func testTerminateWithinItsTimeout(t *testing.T, tr transport) {
 	for _, handler := range []string{"block", "deaf"} {
 		t.Run(handler, func(t *testing.T) {
 			g := newGroup(t, config())
-			gw := openIn(t, g, "popen")
+			gw := tr.openIn(t, g)
 			receive[any](t, remoteExec(t, gw, handler, nil))
 			start := time.Now()
 			if err := g.Terminate(t.Context(), time.Second); err != nil {
@@ -38,8 +40,12 @@ func TestTerminateWithinItsTimeout(t *testing.T) { // conformance 42, 45
 }
 
 func TestTerminateEndsWithItsContext(t *testing.T) {
+	overTransports(t, testTerminateEndsWithItsContext)
+}
+
+func testTerminateEndsWithItsContext(t *testing.T, tr transport) {
 	g := newGroup(t, config())
-	gw := openIn(t, g, "popen")
+	gw := tr.openIn(t, g)
 	receive[int](t, remoteExec(t, gw, "deaf", nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -49,10 +55,12 @@ func TestTerminateEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestExitKillsTheDeaf(t *testing.T) { // conformance 44, 45
+func TestExitKillsTheDeaf(t *testing.T) { overTransports(t, testExitKillsTheDeaf) } // conformance 44, 45
+
+func testExitKillsTheDeaf(t *testing.T, tr transport) {
 	cfg := config()
 	cfg.Grace = 200 * time.Millisecond
-	gw := openIn(t, newGroup(t, cfg), "popen")
+	gw := tr.openIn(t, newGroup(t, cfg))
 	receive[int](t, remoteExec(t, gw, "deaf", nil))
 	start := time.Now()
 	gw.Exit()
@@ -65,8 +73,10 @@ func TestExitKillsTheDeaf(t *testing.T) { // conformance 44, 45
 	}
 }
 
-func TestKilledAgent(t *testing.T) { // conformance 70
-	gw := open(t, "popen")
+func TestKilledAgent(t *testing.T) { overTransports(t, testKilledAgent) } // conformance 70
+
+func testKilledAgent(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	c := remoteExec(t, gw, "sleeper", nil)
 	grandchild := receive[int](t, c)
 	blocked := make(chan error, 2)
@@ -94,7 +104,11 @@ func TestKilledAgent(t *testing.T) { // conformance 70
 }
 
 func TestKilledAgentDoesNotWaitForReaders(t *testing.T) {
-	gw := open(t, "popen")
+	overTransports(t, testKilledAgentDoesNotWaitForReaders)
+}
+
+func testKilledAgentDoesNotWaitForReaders(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	c := remoteExec(t, gw, "flood", 1000)
 	receive[[]byte](t, c)
 	syscall.Kill(gw.Info().Pid, syscall.SIGKILL)
@@ -113,7 +127,13 @@ func TestKilledAgentDoesNotWaitForReaders(t *testing.T) {
 }
 
 func TestControllerKilled(t *testing.T) { // conformance 47
-	cmd := exec.Command(os.Args[0], controllerRole)
+	for _, specs := range [][]string{{"popen", "popen"}, {"popen//id=p1", "popen//id=p2//via=p1", "popen//via=p2"}} {
+		t.Run(strings.Join(specs, " "), func(t *testing.T) { testControllerKilled(t, specs) })
+	}
+}
+
+func testControllerKilled(t *testing.T, specs []string) {
+	cmd := exec.Command(os.Args[0], append([]string{controllerRole}, specs...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -130,7 +150,7 @@ func TestControllerKilled(t *testing.T) { // conformance 47
 		}
 		pids = append(pids, pid)
 	}
-	if len(pids) != 4 {
+	if len(pids) != 2*len(specs) {
 		t.Errorf("got %d pids", len(pids))
 	}
 	for _, pid := range pids {
@@ -146,16 +166,22 @@ func TestControllerKilled(t *testing.T) { // conformance 47
 }
 
 func TestLeftBehindProcessEndsWithItsAgent(t *testing.T) {
-	gw := open(t, "popen")
+	overTransports(t, testLeftBehindProcessEndsWithItsAgent)
+}
+
+func testLeftBehindProcessEndsWithItsAgent(t *testing.T, tr transport) {
+	gw := tr.open(t)
 	pid := receive[int](t, remoteExec(t, gw, "sleeper", nil))
 	gw.Exit()
 	<-gw.Done()
 	awaitGone(t, pid, 2*time.Second)
 }
 
-func TestNiceIsAdded(t *testing.T) { // conformance 30
-	here := open(t, "popen").Info().Niceness
-	gw := open(t, "popen//nice=5")
+func TestNiceIsAdded(t *testing.T) { overTransports(t, testNiceIsAdded) } // conformance 30
+
+func testNiceIsAdded(t *testing.T, tr transport) {
+	here := tr.open(t).Info().Niceness
+	gw := tr.open(t, "nice=5")
 	if got := gw.Info().Niceness; got != here+5 {
 		t.Errorf("niceness %d, want %d", got, here+5)
 	}

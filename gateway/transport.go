@@ -8,9 +8,9 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// dialer starts an agent, or reaches one, as spec says. ctx bounds the call and not what it returns. Each transport is
-// one, in a file of its own.
-type dialer func(ctx context.Context, spec xspec.Spec, cfg Config) (*link, error)
+// dialer starts an agent, or reaches one, as spec says, seen from a host. ctx bounds the call and not what it returns. Each
+// transport is one, in a file of its own.
+type dialer func(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error)
 
 // link is an agent as its transport gives it: its bytes and its process. The gateway owns it.
 type link struct {
@@ -22,7 +22,7 @@ type link struct {
 // process is the agent's process, or what a transport knows in its place. Methods may be called concurrently, and at any time.
 type process interface {
 	// wait blocks until the agent has ended and everything that it started was ended too, and the end of
-	// its stderr was read. It returns how the agent ended: "exit status 3", "signal: killed". It is called once.
+	// its stderr was read. It returns how the agent ended: "exit status 3", "signal: killed"; empty when that cannot be known. It is called once.
 	wait() (status string)
 	// stderr returns the end of what the agent has written to its standard error so far.
 	stderr() string
@@ -33,12 +33,16 @@ type process interface {
 }
 
 // dial chooses the transport.
-func dial(ctx context.Context, spec xspec.Spec, cfg Config) (*link, error) {
+func dial(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
 	switch {
-	case spec.Via != "":
-		return nil, fmt.Errorf("go via gateway %q: transport is not available", spec.Via)
 	case spec.Popen:
-		return startPopen(ctx, spec, cfg)
+		return startPopen(ctx, from, spec, cfg)
+	case spec.Socket != "" || spec.InstallVia != "":
+		return dialSocket(ctx, from, spec, cfg)
+	case spec.SSH != "":
+		return startSSH(ctx, from, spec, cfg)
+	case spec.Cmd != "":
+		return startCmd(ctx, from, spec, cfg)
 	}
 	return nil, fmt.Errorf("%w: the transport that it names is not available", ErrNoTransport)
 }

@@ -69,6 +69,8 @@ func (s *Spec) set(key, value string, hasValue bool) (reason string) {
 		if !hasValue {
 			return "" // installvia chooses the address; contradiction checks that it is there
 		}
+	case "build":
+		return "is not supported: binaries are built where the controller runs"
 	case "nice":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < -maxNice || n > maxNice {

@@ -66,6 +66,7 @@ func TestParseRefuses(t *testing.T) {
 		{3, "popen//nice=", "nice=", "whole number"},
 		{3, "popen//nice", "nice", "whole number"},
 		{3, "popen//nice=40", "nice=40", "from -39 to 39"},
+		{0, "ssh=h//build=remote", "build=remote", "where the controller runs"},
 		{5, "popen//popen", "popen", `"popen" is given twice`},
 		{5, "popen//popen=123", "popen=123", `"popen" is given twice`},
 		{5, "popen//chdir=x//chdir=y", "chdir=y", `"chdir" is given twice`},

@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+)
+
+// knownAgent is an agent with what its upload needs to know.
+type knownAgent struct {
+	Agent
+	size   int64
+	system string // that it was asked for, as uname names it
+	packed func() ([]byte, error)
+}
+
+// agentCache has the agents that a group has asked for, each platform's once.
+type agentCache struct {
+	cfg Config
+
+	mu      sync.Mutex // guards the map
+	entries map[string]*agentEntry
+}
+
+type agentEntry struct {
+	readyc chan struct{} // closed when agent or err is set
+	agent  knownAgent
+	err    error
+}
+
+// get returns the agent for a platform. The first to ask waits for Config.Agent, with its context, and others for it.
+func (c *agentCache) get(ctx context.Context, goos, goarch string) (knownAgent, error) {
+	platform := goos + "/" + goarch
+	for {
+		c.mu.Lock()
+		e := c.entries[platform]
+		mine := e == nil
+		if mine {
+			e = &agentEntry{readyc: make(chan struct{})}
+			c.entries[platform] = e
+		}
+		c.mu.Unlock()
+		if mine {
+			e.agent, e.err = c.load(ctx, goos, goarch)
+			if e.err != nil { // the next one may have more luck, or more time
+				c.mu.Lock()
+				delete(c.entries, platform)
+				c.mu.Unlock()
+			}
+			close(e.readyc)
+		}
+		select {
+		case <-e.readyc:
+		case <-ctx.Done():
+			return knownAgent{}, ctx.Err()
+		}
+		if mine || ctx.Err() != nil || !errors.Is(e.err, context.Canceled) && !errors.Is(e.err, context.DeadlineExceeded) {
+			return e.agent, e.err
+		}
+	}
+}
+
+func (c *agentCache) load(ctx context.Context, goos, goarch string) (knownAgent, error) {
+	a, err := c.cfg.agent(ctx, goos, goarch)
+	if err != nil {
+		return knownAgent{}, err
+	}
+	info, err := os.Stat(a.Path)
+	if err != nil {
+		return knownAgent{}, fmt.Errorf("get agent for %s/%s: %w", goos, goarch, err)
+	}
+	return knownAgent{Agent: a, size: info.Size(), packed: sync.OnceValues(func() ([]byte, error) { return packFile(a.Path) })}, nil
+}
+
+// packFile compresses a file. An executable of Go shrinks to less than half; more effort is not worth its time.
+func packFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(z, f); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// turns lets one at a time do something that is named by a key. The zero value is ready.
+type turns struct {
+	mu    sync.Mutex // guards the map
+	locks map[string]chan struct{}
+}
+
+// take waits for a turn and tells whether somebody else had it meanwhile. pass ends it.
+func (u *turns) take(ctx context.Context, key string) (waited bool, pass func(), err error) {
+	u.mu.Lock()
+	turnc := u.locks[key]
+	if turnc == nil {
+		if u.locks == nil {
+			u.locks = make(map[string]chan struct{})
+		}
+		turnc = make(chan struct{}, 1)
+		u.locks[key] = turnc
+	}
+	u.mu.Unlock()
+	pass = func() { <-turnc }
+	select {
+	case turnc <- struct{}{}:
+		return false, pass, nil
+	default:
+	}
+	select {
+	case turnc <- struct{}{}:
+		return true, pass, nil
+	case <-ctx.Done():
+		return true, nil, ctx.Err()
+	}
+}
+
+// sendFile sends an agent unpacked.
+func sendFile(w io.Writer, agent knownAgent) error {
+	f, err := os.Open(agent.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintf(w, "put %d\n", agent.size); err != nil {
+		return err
+	}
+	_, err = io.CopyN(w, f, agent.size)
+	return err
+}

@@ -1,0 +1,306 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/xdist-go/xdist/xspec"
+)
+
+const (
+	// flushWait is how long a relayed connection that the controller has closed may take to accept what was written before.
+	flushWait = 2 * time.Second
+	// orphanWait is how long a relayed process gets to end by itself when nobody is interested in it any more and it has read EOF.
+	orphanWait = time.Second
+)
+
+// withBuiltins returns handlers and those that every agent offers.
+func withBuiltins(handlers Handlers) Handlers {
+	all := Handlers{dialHandler: relayDial, startHandler: relayStart, listenHandler: listen}
+	maps.Copy(all, handlers)
+	return all
+}
+
+// check refuses names that are reserved.
+func (h Handlers) check() error {
+	for name := range h {
+		if strings.HasPrefix(name, reservedPrefix) {
+			return fmt.Errorf("handler %q: names that begin with %s are reserved", name, reservedPrefix)
+		}
+	}
+	return nil
+}
+
+// relayDial connects to an address and carries the bytes.
+func relayDial(ctx context.Context, ch *Channel, args Item) error {
+	var req dialRequest
+	if err := args.Decode(&req); err != nil {
+		return err
+	}
+	data, err := ch.Resolve(ctx, req.Data)
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	conn, err := localOrigin{}.dialTCP(ctx, req.Addr)
+	if err != nil {
+		report := dialReport{Error: err.Error(), Phase: PhaseConnect, NotFound: errors.Is(err, ErrHostNotFound)}
+		if pe, ok := errors.AsType[*PhaseError](err); ok {
+			report.Error, report.Phase = pe.Err.Error(), pe.Phase
+		}
+		return ch.Send(ctx, report)
+	}
+	p := startRelayPump(data, conn)
+	defer p.cut()
+	if err := ch.Send(ctx, dialReport{Local: conn.LocalAddr().String(), Remote: conn.RemoteAddr().String()}); err != nil {
+		return err
+	}
+	select {
+	case <-p.endedc:
+	case <-ctx.Done():
+		if errors.Is(context.Cause(ctx), ErrClosed) { // and not that the gateway is to end
+			await(p.inEndedc, flushWait)
+		}
+	}
+	return nil
+}
+
+// relayStart starts a process, carries its standard input and output, and tells about its standard error and its end. The process
+// ends with the handler's context at the latest.
+func relayStart(ctx context.Context, ch *Channel, args Item) error {
+	var req startRequest
+	if err := args.Decode(&req); err != nil {
+		return err
+	}
+	data, err := ch.Resolve(ctx, req.Data)
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	stderr := &reportedStderr{ctx: ctx, ch: ch, startedc: make(chan struct{})}
+	l, err := req.start(stderr)
+	if err != nil {
+		return ch.Send(ctx, startReport{Error: err.Error()})
+	}
+	pid := 0
+	if p, ok := l.proc.(*popenProcess); ok {
+		pid = p.cmd.Process.Pid
+	}
+	err = ch.Send(ctx, startReport{Pid: pid})
+	close(stderr.startedc)
+	if err != nil {
+		l.proc.kill()
+	}
+	return attend(ctx, ch, data, l)
+}
+
+// start starts what is asked for.
+func (req startRequest) start(stderr io.Writer) (*link, error) {
+	args := req.Args
+	if req.Own {
+		own, err := ownExecutable()
+		if err != nil {
+			return nil, err
+		}
+		args = slices.Concat(req.Wrap, []string{own}, req.Args)
+	}
+	if len(args) == 0 {
+		return nil, errors.New("start agent: no program is named")
+	}
+	var env []xspec.Var
+	for _, v := range req.Env {
+		name, value, _ := strings.Cut(v, "=")
+		env = append(env, xspec.Var{Name: name, Value: value})
+	}
+	return startProcess(args, env, stderr)
+}
+
+// ownExecutable is this program, also when its file was removed since it was started.
+func ownExecutable() (string, error) {
+	own, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("start agent: find own executable: %w", err)
+	}
+	if _, err := os.Stat(own); errors.Is(err, os.ErrNotExist) && runtime.GOOS == "linux" {
+		return "/proc/self/exe", nil
+	}
+	return own, nil
+}
+
+// attend lives as long as the process does.
+func attend(ctx context.Context, ch, data *Channel, l *link) error {
+	p := startRelayPump(data, l.conn)
+	defer p.cut()
+	endedc := make(chan struct{})
+	var status string
+	go func() { // joined below
+		defer close(endedc)
+		status = l.proc.wait()
+	}()
+	listening, stop := context.WithCancel(ctx)
+	var orders sync.WaitGroup
+	orders.Go(func() { obeyOrders(listening, ch, l.proc) })
+	defer orders.Wait()
+	defer stop()
+
+	select {
+	case <-endedc:
+	case <-ctx.Done():
+		p.cut() // the process reads EOF
+		await(endedc, orphanWait)
+		l.proc.kill()
+		<-endedc
+		return ctx.Err()
+	}
+	if err := ch.Send(ctx, startReport{Status: status}); err != nil {
+		return err
+	}
+	await(p.outEndedc, drainWait) // somebody who has escaped may hold the pipe
+	return nil
+}
+
+// obeyOrders does to the process what the controller wants.
+func obeyOrders(ctx context.Context, ch *Channel, p process) {
+	for {
+		var order processOrder
+		if err := ch.Receive(ctx, &order); err != nil {
+			return
+		}
+		switch order.Kind {
+		case orderInterrupt:
+			p.interrupt()
+		case orderKill:
+			p.kill()
+		}
+	}
+}
+
+// reportedStderr sends what a process writes to its standard error. It waits for the first report.
+type reportedStderr struct {
+	ctx      context.Context // io.Writer has no place for one
+	ch       *Channel
+	startedc chan struct{} // closed when the first report was sent
+}
+
+// Write implements io.Writer.
+func (w *reportedStderr) Write(p []byte) (int, error) {
+	<-w.startedc
+	for rest := p; len(rest) > 0; {
+		chunk := rest[:min(len(rest), relayChunk)]
+		if err := w.ch.Send(w.ctx, startReport{Stderr: chunk}); err != nil {
+			return 0, err
+		}
+		rest = rest[len(chunk):]
+	}
+	return len(p), nil
+}
+
+// relayPump carries bytes between a channel and a connection, each direction until its end, which it passes on. It owns a
+// goroutine for each direction and one that waits for them; cut ends and joins them.
+type relayPump struct {
+	data      *Channel
+	conn      io.ReadWriteCloser
+	stop      context.CancelFunc
+	inEndedc  chan struct{} // closed when nothing more goes to conn
+	outEndedc chan struct{} // closed when nothing more comes from conn
+	endedc    chan struct{} // closed when both are
+}
+
+func startRelayPump(data *Channel, conn io.ReadWriteCloser) *relayPump {
+	ctx, stop := context.WithCancel(context.Background())
+	p := &relayPump{data: data, conn: conn, stop: stop,
+		inEndedc: make(chan struct{}), outEndedc: make(chan struct{}), endedc: make(chan struct{})}
+	go p.inward(ctx)
+	go p.outward(ctx)
+	go func() {
+		<-p.inEndedc
+		<-p.outEndedc
+		close(p.endedc)
+	}()
+	return p
+}
+
+// cut ends what goes on. A second call does nothing.
+func (p *relayPump) cut() {
+	p.stop()
+	p.conn.Close()
+	p.data.Close() // never fails for a channel that is no handler's
+	<-p.endedc
+}
+
+// inward carries what the controller writes.
+func (p *relayPump) inward(ctx context.Context) {
+	defer close(p.inEndedc)
+	for it, err := range p.data.Items(ctx) {
+		var b []byte
+		if err == nil {
+			b, err = it.Bytes()
+		}
+		if err != nil {
+			return // the controller is gone, or makes no sense; cut follows
+		}
+		if _, err := p.conn.Write(b); err != nil {
+			p.drop(ctx, err)
+			return
+		}
+	}
+	if half, ok := p.conn.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite() // fails only when the connection is gone
+	}
+}
+
+// drop takes what the connection does not, until there is nothing to come from it either: it may have something to say still. Then
+// the controller gets the error.
+func (p *relayPump) drop(ctx context.Context, cause error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { // ends with outward, which cut ends
+		<-p.outEndedc
+		stop()
+	}()
+	for range p.data.Items(ctx) {
+	}
+	<-p.outEndedc
+	p.data.CloseWith(cause)
+}
+
+// outward carries what the controller reads.
+func (p *relayPump) outward(ctx context.Context) {
+	defer close(p.outEndedc)
+	buf := make([]byte, relayChunk)
+	for {
+		n, err := p.conn.Read(buf)
+		if n > 0 {
+			if p.data.Send(ctx, buf[:n]) != nil {
+				return // the controller wants no more
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			p.data.CloseSend()
+			return
+		}
+		if err != nil {
+			p.data.CloseWith(err)
+			return
+		}
+	}
+}
+
+// await waits for c, no longer than d.
+func await(c <-chan struct{}, d time.Duration) {
+	late := time.NewTimer(d)
+	defer late.Stop()
+	select {
+	case <-c:
+	case <-late.C:
+	}
+}

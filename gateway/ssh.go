@@ -1,0 +1,154 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// sshConfigKey is the key of a spec that names a file of ssh's configuration.
+const sshConfigKey = "ssh_config"
+
+// startSSH starts an agent on a host that ssh leads to, and puts it there when it is missing. Gateways to one destination share
+// connections. Errors: *PhaseError of any phase but handshake; another for a spec or a configuration that makes no sense.
+func startSSH(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+	target, err := parseSSH(spec.SSH)
+	if err != nil {
+		return nil, err
+	}
+	if file, ok := spec.Lookup(sshConfigKey); ok && target.configFile == "" {
+		target.configFile = file
+	}
+	host, err := resolveSSH(target)
+	if err != nil {
+		return nil, err
+	}
+	s := &sshStart{
+		from: from, host: &host, hosts: cfg.hosts, stderr: cfg.Stderr,
+		key: fmt.Sprintf("via %q %+v", spec.Via, host),
+	}
+	b := newBootstrap(cfg.hosts, s.key, host.alias, spec)
+	return b.open(ctx, func(ctx context.Context) (*link, bool, error) {
+		l, err := s.run(ctx, func(c *sshClient) string {
+			if strings.Contains(string(c.ServerVersion()), windowsServer) {
+				b.shell = powerShell()
+				return powerShellCommand()
+			}
+			return shellCommand
+		})
+		return l, false, err
+	})
+}
+
+// sshStart starts commands on a host.
+type sshStart struct {
+	from   origin
+	host   *sshHost
+	hosts  *hosts
+	stderr io.Writer
+	key    string // tells connections that can be shared from others
+}
+
+// run starts the command for a connection in a session of a shared one, or of a new one when the host allows no more on that.
+func (s *sshStart) run(ctx context.Context, command func(*sshClient) string) (*link, error) {
+	for {
+		c, mine, err := s.hosts.connect(ctx, s.key, func(ctx context.Context) (*sshClient, error) {
+			return dialSSH(ctx, s.from, s.host, &s.hosts.secrets)
+		})
+		if err != nil {
+			return nil, s.phase(PhaseConnect, err)
+		}
+		l, err := s.session(ctx, c, command(c.client))
+		if err == nil {
+			return l, nil
+		}
+		var refused *ssh.OpenChannelError
+		again := false
+		switch {
+		case ctx.Err() != nil:
+			return nil, s.phase(PhaseProbe, err) // session releases c
+		case errors.As(err, &refused):
+			again = c.refused()
+		case c.client.isDead():
+			again = !mine // it was dying when it was chosen
+		}
+		c.release()
+		if !again {
+			return nil, s.phase(PhaseProbe, fmt.Errorf("open a session: %w", err))
+		}
+	}
+}
+
+// session is startSession with a context. When that ends, the share in the connection is released as soon as the host has answered, or its
+// silence has ended the connection; after other errors it is the caller's still.
+func (s *sshStart) session(ctx context.Context, c *sshConn, command string) (*link, error) {
+	startedc := make(chan started, 1)
+	go func() { // ends with the host's answer, or with the connection
+		l, err := c.startSession(command, s.stderr)
+		startedc <- started{l, err}
+	}()
+	select {
+	case r := <-startedc:
+		if r.err != nil && ctx.Err() != nil {
+			c.release()
+		}
+		return r.l, r.err
+	case <-c.client.donec:
+		r := c.answer(startedc)
+		if r.err != nil && ctx.Err() != nil {
+			c.release()
+		}
+		return r.l, r.err
+	case <-ctx.Done():
+	}
+	go func() { // ends after the one above
+		r := c.answer(startedc)
+		if r.err != nil {
+			c.release()
+			return
+		}
+		r.l.proc.kill()
+		r.l.proc.wait()
+		r.l.conn.Close()
+	}()
+	return nil, ctx.Err()
+}
+
+// started is what startSession has returned.
+type started struct {
+	l   *link
+	err error
+}
+
+// answer waits for startSession, which may hang when the connection ended while it was called, see endsWithin.
+func (c *sshConn) answer(startedc <-chan started) started {
+	select {
+	case r := <-startedc:
+		return r
+	case <-c.client.donec:
+	}
+	late := time.NewTimer(stderrWait)
+	defer late.Stop()
+	select {
+	case r := <-startedc:
+		return r
+	case <-late.C:
+		return started{nil, errors.New("the connection has ended")}
+	}
+}
+
+// phase makes an error one of a phase, if it is none yet.
+func (s *sshStart) phase(p Phase, err error) error {
+	var phase *PhaseError
+	if errors.As(err, &phase) {
+		return err
+	}
+	return &PhaseError{Phase: p, Host: s.host.alias, Err: err}
+}
