@@ -1,0 +1,136 @@
+package rsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/xdist-go/xdist/gateway"
+)
+
+// BlobHandler is the name under which an agent has [KeepBlobs].
+const BlobHandler = "rsync blobs"
+
+// Blob is a file that is known by its content, such as an executable.
+type Blob struct {
+	Digest string `cbor:"1,keyasint"` // SHA-256, 64 hexadecimal digits in lower case
+	Name   string `cbor:"2,keyasint"` // what the file is to be called; no path
+	Size   int64  `cbor:"3,keyasint"` // bytes
+}
+
+// blobArgs are the arguments of the handler: exactly one of the last three is set.
+type blobArgs struct {
+	Version int    `cbor:"1,keyasint"`
+	Find    []Blob `cbor:"2,keyasint,omitempty"`
+	Put     *Blob  `cbor:"3,keyasint,omitempty"`
+	Clean   *int64 `cbor:"4,keyasint,omitempty"`
+}
+
+// blobAnswer is the first item from the handler, and also the last when a blob was put.
+type blobAnswer struct {
+	Paths   []string `cbor:"1,keyasint,omitempty"` // absolute; empty for what is not there
+	Offset  int64    `cbor:"2,keyasint,omitempty"` // of a blob of which a part is there
+	Cleaned Cleaned  `cbor:"3,keyasint"`
+}
+
+// Cleaned is what CleanBlobs has removed.
+type Cleaned struct {
+	Blobs int   `cbor:"1,keyasint,omitempty"`
+	Bytes int64 `cbor:"2,keyasint,omitempty"`
+	Left  int64 `cbor:"3,keyasint,omitempty"` // bytes that are still there
+}
+
+// FindBlobs asks the gateway's host, in one round trip, which blobs it has. It returns their absolute paths there, in the order of blobs,
+// and "" for what it does not have. What it has counts as used.
+func FindBlobs(ctx context.Context, gw *gateway.Gateway, blobs []Blob) ([]string, error) {
+	a, err := askBlobs(ctx, gw, blobArgs{Version: version, Find: blobs})
+	if err == nil && len(a.Paths) != len(blobs) {
+		err = errGarbled
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for files on gateway %s: %w", gw, err)
+	}
+	return a.Paths, nil
+}
+
+// CleanBlobs removes the blobs that were used least recently from the gateway's host until they take at most maxBytes. Those used within the last
+// hour stay, unless maxBytes is 0, which removes all.
+func CleanBlobs(ctx context.Context, gw *gateway.Gateway, maxBytes int64) (Cleaned, error) {
+	a, err := askBlobs(ctx, gw, blobArgs{Version: version, Clean: &maxBytes})
+	if err != nil {
+		return Cleaned{}, fmt.Errorf("clean files of gateway %s: %w", gw, err)
+	}
+	return a.Cleaned, nil
+}
+
+func askBlobs(ctx context.Context, gw *gateway.Gateway, args blobArgs) (a blobAnswer, err error) {
+	ch, err := gw.RemoteExec(ctx, BlobHandler, args)
+	if err != nil {
+		return a, err
+	}
+	defer ch.Close() // never fails for a channel of our own
+	err = ch.Receive(ctx, &a)
+	return a, err
+}
+
+// PutBlob makes sure that the gateway's host has the executable at path, whose SHA-256 is digest, and returns its absolute path there. The name is that of
+// path. It is sent when it is not there, from where an earlier attempt was interrupted, and kept only if its content has that digest. It
+// stays until it is cleaned; who needs it for longer makes a hard link. The same blob may be put by many at once: one sends it.
+func PutBlob(ctx context.Context, gw *gateway.Gateway, path, digest string) (string, error) {
+	remote, err := putBlob(ctx, gw, path, digest)
+	if err != nil {
+		return "", fmt.Errorf("put %s on gateway %s: %w", path, gw, err)
+	}
+	return remote, nil
+}
+
+func putBlob(ctx context.Context, gw *gateway.Gateway, path, digest string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	blob := Blob{Digest: digest, Name: filepath.Base(path), Size: info.Size()}
+	if err := blob.check(); err != nil {
+		return "", err
+	}
+	ch, err := gw.RemoteExec(ctx, BlobHandler, blobArgs{Version: version, Put: &blob})
+	if err != nil {
+		return "", err
+	}
+	defer ch.Close() // never fails for a channel of our own
+	var a blobAnswer
+	if err := ch.Receive(ctx, &a); err != nil {
+		return "", err
+	}
+	if len(a.Paths) == 0 {
+		err := sendBlob(ctx, ch, f, a.Offset, info.Size())
+		if err != nil && !errors.Is(err, gateway.ErrClosed) {
+			return "", err
+		}
+		if err := ch.Receive(ctx, &a); err != nil { // says why, when the channel was closed
+			return "", err
+		}
+	}
+	if len(a.Paths) != 1 || a.Paths[0] == "" {
+		return "", errGarbled
+	}
+	return a.Paths[0], nil
+}
+
+func sendBlob(ctx context.Context, ch *gateway.Channel, f *os.File, offset, size int64) error {
+	if offset < 0 || offset > size {
+		return errGarbled
+	}
+	c := newCodec()
+	defer c.close()
+	o := &offerer{ch: ch, codec: c}
+	return o.content(ctx, io.NewSectionReader(f, offset, size-offset))
+}

@@ -1,0 +1,294 @@
+package rsync
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+)
+
+// KeepBlobs is the agent's side of [PutBlob], [FindBlobs] and [CleanBlobs], to be registered under [BlobHandler].
+func KeepBlobs(ctx context.Context, ch *gateway.Channel, args gateway.Item) error {
+	var a blobArgs
+	if err := args.Decode(&a); err != nil {
+		return err
+	}
+	if a.Version != version {
+		return fmt.Errorf("keep files: controller speaks version %d, this agent %d", a.Version, version)
+	}
+	s, err := openBlobs(blobDirs())
+	if err != nil {
+		return fmt.Errorf("keep files: %w", err)
+	}
+	defer s.root.Close()
+	switch {
+	case a.Put != nil:
+		return s.put(ctx, ch, *a.Put)
+	case a.Clean != nil:
+		done, err := s.clean(ctx, *a.Clean, time.Now())
+		if err != nil {
+			return fmt.Errorf("clean %s: %w", s.dir, err)
+		}
+		return ch.Send(ctx, blobAnswer{Cleaned: done})
+	}
+	paths := make([]string, len(a.Find))
+	for i, b := range a.Find {
+		if err := b.check(); err != nil {
+			return err
+		}
+		paths[i] = s.find(b)
+	}
+	return ch.Send(ctx, blobAnswer{Paths: paths})
+}
+
+// check refuses what could be no file's name.
+func (b Blob) check() error {
+	digits, err := hex.DecodeString(b.Digest)
+	if err != nil || len(digits) != sha256.Size || strings.ToLower(b.Digest) != b.Digest {
+		return fmt.Errorf("digest %q: want %d hexadecimal digits in lower case", clip(b.Digest), hex.EncodedLen(sha256.Size))
+	}
+	if checkPath(b.Name) != nil || strings.ContainsAny(b.Name, `/\`) {
+		return fmt.Errorf("%w: %q", errBadPath, clip(b.Name))
+	}
+	if b.Size < 0 {
+		return fmt.Errorf("size %d of %q", b.Size, b.Name)
+	}
+	return nil
+}
+
+// blobs is a store of files by their content: DIGEST/NAME, and in tmp what is on its way, with a lock for each.
+type blobs struct {
+	dir  string
+	root *os.Root // of dir
+}
+
+const blobTemp = "tmp"
+
+// blobDirs are where blobs may be, best first.
+func blobDirs() []string {
+	var dirs []string
+	if cache, err := os.UserCacheDir(); err == nil {
+		dirs = append(dirs, filepath.Join(cache, "xdist", "blobs"))
+	}
+	private := fmt.Sprintf("xdist-%d", os.Getuid())
+	if filepath.Separator == '/' {
+		dirs = append(dirs, path.Join("/var/tmp", private, "blobs"))
+	}
+	return append(dirs, filepath.Join(os.TempDir(), private, "blobs"))
+}
+
+// openBlobs opens the store in the first directory that can be written and executed from. The error tells what is wrong with each.
+func openBlobs(dirs []string) (*blobs, error) {
+	var errs []error
+	for _, dir := range dirs {
+		err := prepareBlobs(dir)
+		if err == nil {
+			root, err := os.OpenRoot(dir)
+			return &blobs{dir, root}, err
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", dir, err))
+	}
+	return nil, fmt.Errorf("no directory for executables: %w", errors.Join(errs...))
+}
+
+var errNoExec = errors.New("nothing may be executed there (noexec)")
+
+// prepareBlobs makes a directory that nobody else may write to: a directory for everybody's temporary files has others' too.
+func prepareBlobs(dir string) error {
+	if err := os.MkdirAll(filepath.Join(dir, blobTemp), 0o700); err != nil {
+		return err
+	}
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		info, err := os.Lstat(d)
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() || !ownedByUs(info) {
+			return fmt.Errorf("%s belongs to others, or they may write to it", d)
+		}
+	}
+	if noExec(dir) {
+		return errNoExec
+	}
+	probe, err := os.CreateTemp(filepath.Join(dir, blobTemp), "probe")
+	if err != nil {
+		return err
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// find returns the absolute path of a blob, and notes that it was used. It returns "" when it is not there.
+func (s *blobs) find(b Blob) string {
+	name := b.Digest + "/" + b.Name
+	if !s.complete(name, b.Size) && !s.alias(b, name) {
+		return ""
+	}
+	now := time.Now()
+	s.root.Chtimes(b.Digest, now, now) // a miss only makes it be cleaned earlier
+	return filepath.Join(s.dir, b.Digest, b.Name)
+}
+
+// complete reports whether a file is there in its full size: a loss of power may leave less.
+func (s *blobs) complete(name string, size int64) bool {
+	info, err := s.root.Lstat(name)
+	return err == nil && info.Mode().IsRegular() && info.Size() == size
+}
+
+// alias gives a blob that is there under another name this name too.
+func (s *blobs) alias(b Blob, name string) bool {
+	d, err := s.root.OpenRoot(b.Digest)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	names, err := readNames(d)
+	if err != nil {
+		return false
+	}
+	for _, other := range names {
+		if other != b.Name && s.complete(b.Digest+"/"+other, b.Size) && d.Link(other, b.Name) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// put receives a blob, unless it is there.
+func (s *blobs) put(ctx context.Context, ch *gateway.Channel, b Blob) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	if p := s.find(b); p != "" {
+		return ch.Send(ctx, blobAnswer{Paths: []string{p}})
+	}
+	held, err := lock(ctx, filepath.Join(s.dir, blobTemp, b.Digest+".lock"), 0)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	p := s.find(b) // who had the lock before may have put it
+	if p == "" {
+		if err := s.receive(ctx, ch, b); err != nil {
+			if isFull(err) {
+				err = fmt.Errorf("the disk is full: %w", err)
+			}
+			return fmt.Errorf("receive %s in %s: %w", b.Name, s.dir, err)
+		}
+		p = filepath.Join(s.dir, b.Digest, b.Name)
+	}
+	return ch.Send(ctx, blobAnswer{Paths: []string{p}})
+}
+
+// receive gets a blob and gives it its name once it is complete and right.
+func (s *blobs) receive(ctx context.Context, ch *gateway.Channel, b Blob) (err error) {
+	temp := blobTemp + "/" + b.Digest + tempSuffix
+	f, err := s.root.OpenFile(temp, os.O_CREATE|os.O_RDWR, 0o700)
+	if err != nil {
+		return err
+	}
+	hash := sha256.New()
+	have, err := io.Copy(hash, io.LimitReader(f, b.Size))
+	if err == nil {
+		err = ch.Send(ctx, blobAnswer{Offset: have})
+	}
+	if err == nil {
+		c := &catcher{ch: ch, codec: newCodec()}
+		defer c.codec.close()
+		_, err = io.Copy(io.MultiWriter(f, hash), io.LimitReader(&packets{ctx: ctx, c: c}, b.Size-have))
+	}
+	if e := closeExecutable(f); err == nil {
+		err = e
+	}
+	if err != nil {
+		if isFull(err) {
+			s.root.Remove(temp) // makes room; the first error says what is wrong
+		}
+		return err
+	}
+	if got := hex.EncodeToString(hash.Sum(nil)); got != b.Digest {
+		s.root.Remove(temp) // the first error says what is wrong
+		return fmt.Errorf("content has digest %s instead of %s", got, b.Digest)
+	}
+	return s.install(temp, b)
+}
+
+// closeExecutable closes a file that is to be executed. A child process that is just being started has it open for writing until it is
+// another program, and nothing that is open for writing can be executed.
+func closeExecutable(f *os.File) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return f.Close()
+}
+
+func (s *blobs) install(temp string, b Blob) error {
+	if err := s.root.Chmod(temp, 0o700); err != nil {
+		return err
+	}
+	if err := s.root.Mkdir(b.Digest, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return s.root.Rename(temp, b.Digest+"/"+b.Name)
+}
+
+// blobFresh is for how long a blob stays after it was used.
+const blobFresh = time.Hour
+
+// clean is CleanBlobs. What others take away at the same time is no error.
+func (s *blobs) clean(ctx context.Context, maxBytes int64, now time.Time) (done Cleaned, err error) {
+	type kept struct {
+		name  string
+		bytes int64
+		used  time.Time
+	}
+	all, err := walkTree(ctx, s.root, nil, false)
+	if err != nil {
+		return done, err
+	}
+	var list []kept
+	for i := range all {
+		f := &all[i]
+		if strings.HasPrefix(f.path, blobTemp+"/") { // what is on its way, or was
+			list = append(list, kept{name: f.path, bytes: f.stat.size, used: time.Unix(0, f.stat.mtime)})
+			done.Left += f.stat.size
+		} else if f.path == blobTemp {
+			continue
+		} else if f.kind == dirKind {
+			info, err := s.root.Lstat(f.path)
+			if err != nil {
+				continue
+			}
+			list = append(list, kept{name: f.path, used: info.ModTime()})
+		} else if len(list) > 0 {
+			list[len(list)-1].bytes += f.stat.size
+			done.Left += f.stat.size
+		}
+	}
+	slices.SortFunc(list, func(a, b kept) int { return cmp.Or(a.used.Compare(b.used), cmp.Compare(a.name, b.name)) })
+	for _, k := range list {
+		if maxBytes > 0 && (done.Left <= maxBytes || now.Sub(k.used) < blobFresh) {
+			continue
+		}
+		if err := s.root.RemoveAll(k.name); err != nil {
+			return done, err
+		}
+		if !strings.HasPrefix(k.name, blobTemp+"/") {
+			done.Blobs++
+		}
+		done.Bytes += k.bytes
+		done.Left -= k.bytes
+	}
+	return done, nil
+}

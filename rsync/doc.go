@@ -1,0 +1,22 @@
+// Package rsync makes directories on other hosts hold what a directory here holds, over the channels of gateways.
+//
+// The nouns, in the order you meet them: a [Source] says what is sent; a scan of it gives a manifest, which is a list of entries with the
+// digests of their contents; a [Target] is a directory on the host of a gateway; the receiver is the handler [Receive] in that
+// gateway's agent; a round is one exchange between sender and receiver; a packet is a compressed item of it; the memory of either
+// side is what it knows of its files from the last time.
+//
+// A round: the receiver looks at its directory as soon as it is started, while the source is scanned. It gets the digest of the manifest. If that
+// is what it has, and nobody has touched its files, that was all. Otherwise it gets the chunks of the manifest that it
+// does not have, asks for whole files or with signatures of what it has for what has changed in them, and writes what comes
+// under temporary names until it is complete.
+//
+// What tells that a file was touched is its size, its times and its inode. The time of change, which nobody can set, is the
+// one that counts; where a system has none (Windows), contents are read each time.
+//
+// Every goroutine ends before the function that started it returns; a held [Target] has none here. Send's ctx ends everything, and what has
+// arrived by then is used by the next sync.
+//
+// Limits: directories and links keep no times; owners, hard links, extended attributes and holes are not kept; two names that differ only in case are a conflict on
+// systems that take them for one. Names of the form .xdist-sync-….part are left out. A list of all entries is in memory on both sides, about 1 KB for each;
+// contents are not.
+package rsync

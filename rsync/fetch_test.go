@@ -1,0 +1,90 @@
+package rsync
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/xdist-go/xdist/gateway"
+)
+
+func symlink(target, name string) error { return os.Symlink(target, name) }
+
+// catchAll is fetch from a channel.
+func catchAll(ctx context.Context, ch *gateway.Channel, dest string, patterns []string) error {
+	root, err := os.OpenRoot(dest)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	c := &catcher{ch: ch, codec: newCodec(), root: root, wanted: patterns}
+	for {
+		if more, err := c.next(ctx); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// TestFetch brings back what tests have written, and only that.
+func TestFetch(t *testing.T) {
+	src, dst, secret := newPlace(t), newPlace(t), newPlace(t)
+	gw := open(t)
+	src.write("pkg/testdata/a.golden", "a")
+	src.write("pkg/testdata/b.golden", "b")
+	src.write("pkg/testdata/c.golden", "c")
+	sendOne(t, Source{Root: src.dir}, gw, dst.dir, TargetOptions{})
+	secret.write("s.golden", "secret")
+	dst.write("pkg/testdata/a.golden", "new a")
+	dst.write("pkg/testdata/b.golden", "b") // the same again
+	dst.write("pkg/new/d.golden", strings.Repeat("d", 3*pieceSize))
+	dst.write("pkg/empty.golden", "")
+	dst.write("pkg/other.txt", "not asked for")
+	dst.do(os.Symlink(secret.path("s.golden"), dst.path("pkg/link.golden")))
+	dst.do(os.Symlink(secret.dir, dst.path("pkg/linked")))
+	dst.do(os.Chmod(dst.path("pkg/empty.golden"), 0o755|os.ModeSetuid))
+	got, err := Fetch(t.Context(), gw, dst.dir, []string{"*.golden"}, src.dir)
+	if want := []string{"pkg/empty.golden", "pkg/new/d.golden", "pkg/testdata/a.golden"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if src.read("pkg/testdata/a.golden") != "new a" || src.read("pkg/new/d.golden") != dst.read("pkg/new/d.golden") ||
+		src.exists("pkg/other.txt") || src.exists("pkg/link.golden") || src.exists("pkg/linked") {
+		t.Errorf("after fetch:\n%s", src.lines())
+	}
+	if info, err := os.Stat(src.path("pkg/empty.golden")); err != nil || info.Mode() != 0o755 {
+		t.Errorf("mode: %v, %v", info.Mode(), err)
+	}
+	if got, err = Fetch(t.Context(), gw, dst.dir, []string{"pkg/testdata"}, src.dir); err != nil || len(got) > 0 {
+		t.Errorf("again: %q, %v", got, err)
+	}
+	if r := sendOne(t, Source{Root: src.dir}, gw, dst.dir, TargetOptions{}); r.Files != 0 {
+		t.Errorf("what was fetched is sent again: %+v", r)
+	}
+	if _, err := Fetch(t.Context(), gw, dst.path("missing"), []string{"*"}, src.dir); err == nil || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("missing: %v", err)
+	}
+}
+
+// TestFetchThroughLinks has links at the destination: one inside is followed for directories, none is for the file itself.
+func TestFetchThroughLinks(t *testing.T) {
+	dst, dest, outside := newPlace(t), newPlace(t), newPlace(t)
+	gw := open(t)
+	outside.write("file", "outside")
+	dst.write("a/file", "new")
+	dest.write("real/x", "x")
+	dest.write("y", "y")
+	dest.do(os.Symlink("real", dest.path("a")))
+	dest.do(os.Symlink(outside.path("file"), dest.path("real/file")))
+	if got, err := Fetch(t.Context(), gw, dst.dir, []string{"file"}, dest.dir); err != nil || len(got) != 1 {
+		t.Errorf("%q, %v", got, err)
+	}
+	if dest.read("real/file") != "new" || outside.read("file") != "outside" {
+		t.Errorf("inside %q, outside %q", dest.read("real/file"), outside.read("file"))
+	}
+	dest.do(os.Remove(dest.path("a")))
+	dest.do(os.Symlink(outside.dir, dest.path("a")))
+	if _, err := Fetch(t.Context(), gw, dst.dir, []string{"file"}, dest.dir); err == nil || outside.read("file") != "outside" {
+		t.Errorf("through a link that leads out: %v, %q", err, outside.read("file"))
+	}
+}
