@@ -56,6 +56,8 @@ type (
 	Reported struct {
 		Package string
 		Events  []test2json.Event
+		// Excluded is why the go command knows nothing of a package that is in the collection, or "". Its tests cannot run.
+		Excluded string
 	}
 	// BuildOutput is a build-output or build-fail event. It comes before the Reported of the packages that it stopped.
 	BuildOutput struct{ Event test2json.Event }

@@ -3,9 +3,13 @@ package gotest
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,25 +76,31 @@ func describe(ctx context.Context, cfg handoffConfig, run, binary string, args [
 		return h, err
 	}
 	h.Env = changedEnv(cfg.Env, os.Environ())
+	how := store.Link
 	src, err := os.ReadFile(filepath.Join(filepath.Dir(binary), "_testmain.go"))
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		// With -o or a profile the go command leaves the binary with the user, and runs that when it is up to date. The next build may
+		// write to it.
+		how = store.Copy
+	} else if err != nil {
 		return h, err
+	} else {
+		tm, err := ParseTestmain(src)
+		if err != nil {
+			return h, err
+		}
+		h.Tests, h.Main = tm.Items, testmainSum(src)
 	}
-	tm, err := ParseTestmain(src)
-	if err != nil {
-		return h, err
-	}
-	h.Tests, h.Main = tm.Items, testmainSum(src)
 	s, err := store.Open(cfg.Store, -1, nil)
 	if err != nil {
 		return h, err
 	}
-	if h.Digest, err = s.Put(ctx, binary, store.Link); err != nil {
+	if h.Digest, err = s.Put(ctx, binary, how); err != nil {
 		return h, err
 	}
 	for _, a := range args {
 		if dir, ok := strings.CutPrefix(a, "-test.gocoverdir="); ok {
-			h.CoverMeta, err = keepCoverMeta(dir, run)
+			h.CoverMeta, err = keepCoverMeta(dir, run, h.Dir)
 		}
 	}
 	return h, err
@@ -113,8 +123,8 @@ func changedEnv(base, now []string) []string {
 }
 
 // keepCoverMeta copies the metafiles of gocoverdir, and the files that they name, into a directory of the run: cmd/go
-// removes its own when it ends. It returns "" where there are none.
-func keepCoverMeta(gocoverdir, run string) (string, error) {
+// removes its own when it ends. The names become relative to it, as unit.Unit.CoverMeta wants them. It returns "" where there are none.
+func keepCoverMeta(gocoverdir, run, pkgDir string) (string, error) {
 	data, err := os.ReadFile(filepath.Join(gocoverdir, metaFilesName))
 	if os.IsNotExist(err) {
 		return "", nil
@@ -129,20 +139,20 @@ func keepCoverMeta(gocoverdir, run string) (string, error) {
 	if err := json.Unmarshal(data, &files); err != nil {
 		return "", fmt.Errorf("read %s: %w", metaFilesName, err)
 	}
-	dir, err := os.MkdirTemp(run, "covermeta-")
-	if err != nil {
+	// The name is the same in every run, so that hosts that get a copy do not gather them.
+	at := sha256.Sum256([]byte(pkgDir))
+	dir := filepath.Join(run, "covermeta-"+hex.EncodeToString(at[:8]))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	// The meta files stay beside the directory and not in it: the coverage runtime takes what it finds in there for
-	// its own.
 	files.MetaFileFragments = slices.Clone(files.MetaFileFragments)
 	for i, name := range files.MetaFileFragments {
 		content, err := os.ReadFile(name)
 		if err != nil {
 			return "", err
 		}
-		files.MetaFileFragments[i] = fmt.Sprintf("%s.%d", dir, i)
-		if err := os.WriteFile(files.MetaFileFragments[i], content, 0o600); err != nil {
+		files.MetaFileFragments[i] = fmt.Sprintf("meta.%d", i)
+		if err := os.WriteFile(filepath.Join(dir, files.MetaFileFragments[i]), content, 0o600); err != nil {
 			return "", err
 		}
 	}

@@ -34,11 +34,13 @@ type ListConfig struct {
 	Env     []string // of the go command; nil is os.Environ()
 	Dir     string   // where the go command starts, before -C; "" is the current directory
 	Export  bool     // compile what has changed, without linking, to fill in the link keys
+	Cross   bool     // Env builds for another platform, without cgo: find out what is left out by that
 }
 
 // Listing is the static collection of a command's packages. Its methods are not for concurrent use.
 type Listing struct {
 	Packages []Package // in the order of `go test`
+	Excluded []Package // with Cross, those that are there with cgo only
 	Warnings []string  // the go command's, such as a pattern that matches no packages
 	Stderr   string    // what else the go command wrote there
 
@@ -56,6 +58,8 @@ type Package struct {
 	// Err says why the package cannot be loaded; `go test` reports it as [setup failed]. Not all such errors are known
 	// here: those of imports that only tests have, and compile errors, are left for `go test` to find.
 	Err string
+
+	NeedsCgo bool // with Cross: some of its files are left out because they need cgo
 
 	// LinkKey is a hash of everything that the test binary, and vet's verdict on the package, depend on: packages with equal keys
 	// have equal test binaries. It is "" where no such promise can be made (see linkKeys), and without Export.
@@ -154,19 +158,31 @@ func List(ctx context.Context, cfg ListConfig) (*Listing, error) {
 		envc <- goEnvResult{env, err}
 		close(envc)
 	}()
+	cgoc := make(chan withCgo, 1)
+	go func() {
+		if cfg.Cross {
+			cgoc <- listWithCgo(ctx, cfg)
+		}
+		close(cgoc)
+	}()
 	listed, stderr, listErr := runGoList(ctx, cfg)
-	env := <-envc
+	env, cgo := <-envc, <-cgoc
 	if err := listFailure(ctx, cfg, env, listErr, stderr, listed); err != nil {
 		return nil, err
 	}
 	l := newListing(cfg, listed, overlay)
 	l.splitStderr(stderr)
-	if len(l.Packages) == 0 {
+	if cfg.Cross {
+		l.addExcluded(cgo, listed, overlay)
+	}
+	if len(l.Packages)+len(l.Excluded) == 0 {
 		return nil, &NoPackagesError{cfg.Command.Packages, l.Warnings}
 	}
-	for i := range l.Packages {
-		if l.Packages[i].Items, err = cfg.Command.Filter(l.Packages[i].Items); err != nil {
-			return nil, err
+	for _, packages := range [][]Package{l.Packages, l.Excluded} {
+		for i := range packages {
+			if packages[i].Items, err = cfg.Command.Filter(packages[i].Items); err != nil {
+				return nil, err
+			}
 		}
 	}
 	l.inputs = newLinkInputs(cfg, env.env, listed)

@@ -16,10 +16,11 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 )
 
-// LoadConfig says which packages a run tests. All of it must be set.
+// LoadConfig says which packages a run tests. All of it must be set; the zero Platform is the toolchain's own choice.
 type LoadConfig struct {
 	Command   *Command
-	Toolchain Toolchain
+	Platform  Platform
+	Toolchain Toolchain // that of the platform
 	Store     *store.Store
 	Claim     *store.Run // on the binaries that the run uses
 	RunID     string
@@ -45,9 +46,16 @@ func (Warning) buildEvent() {}
 // whatever is new before the first link; a module of which the store knows nothing is therefore built at once, with the
 // collection going on beside it. The keys of what was built come from the go command's own account of the build.
 func Load(ctx context.Context, cfg LoadConfig, emit func(BuildEvent)) error {
-	l := &loader{cfg: cfg, emit: emit, built: make(map[string]builtPackage), began: time.Now()}
+	l := &loader{cfg: cfg, emit: emit, built: make(map[string]builtPackage), needsCgo: make(map[string]bool), began: time.Now()}
 	var err error
-	if l.env, err = buildEnv(cfg.RunDir); err != nil {
+	if l.cfg.Command, err = cfg.Command.For(cfg.Platform, cfg.Toolchain.GOFLAGS); err != nil {
+		return err
+	}
+	l.cfg.RunDir = cfg.Platform.RunDir(cfg.RunDir)
+	if err := os.MkdirAll(l.cfg.RunDir, 0o700); err != nil {
+		return fmt.Errorf("prepare the build: %w", err)
+	}
+	if l.env, err = buildEnv(l.cfg.RunDir, cfg.Platform.Environ(nil)); err != nil {
 		return err
 	}
 	if l.cfg.Command.keepable() {
@@ -64,6 +72,9 @@ type loader struct {
 	emit  func(BuildEvent)
 	began time.Time
 	built map[string]builtPackage // what this run built, by import path
+
+	nothing  bool            // every package is Excluded
+	needsCgo map[string]bool // packages some of whose files are left out, by import path; both are set before the first event of a build
 }
 
 // builtPackage is what the go command made of a package.
@@ -131,6 +142,9 @@ func (l *loader) loadNew(ctx context.Context) error {
 	if listErr != nil {
 		return listErr
 	}
+	if l.nothing {
+		return nil // the go command calls that a failure
+	}
 	if err != nil || !l.cfg.Command.keepable() || len(l.built) == 0 {
 		return err
 	}
@@ -140,8 +154,7 @@ func (l *loader) loadNew(ctx context.Context) error {
 
 // buildEnv is the environment of the go command. Its work directory is in the run's, unless the user has chosen another: a go
 // command that is interrupted early, or killed along with xdist, leaves it behind.
-func buildEnv(runDir string) ([]string, error) {
-	env := os.Environ()
+func buildEnv(runDir string, env []string) ([]string, error) {
 	if os.Getenv("GOTMPDIR") != "" {
 		return env, nil
 	}
@@ -153,7 +166,7 @@ func buildEnv(runDir string) ([]string, error) {
 }
 
 func (l *loader) list(ctx context.Context, export bool) (*Listing, error) {
-	return List(ctx, ListConfig{Command: l.cfg.Command, Env: l.env, GOROOT: l.cfg.Toolchain.GOROOT, Export: export})
+	return List(ctx, ListConfig{Command: l.cfg.Command, Env: l.env, GOROOT: l.cfg.Toolchain.GOROOT, Export: export, Cross: l.cfg.Toolchain.Cross()})
 }
 
 func (l *loader) listed(listing *Listing) error {
@@ -163,7 +176,16 @@ func (l *loader) listed(listing *Listing) error {
 	if err := l.cfg.Command.CheckPackages(len(listing.Packages)); err != nil {
 		return err
 	}
-	l.emit(Listed{listing.Packages})
+	l.nothing = len(listing.Packages) == 0
+	for _, p := range listing.Packages {
+		if p.NeedsCgo {
+			l.needsCgo[p.ImportPath] = true
+		}
+	}
+	l.emit(Listed{slices.Concat(listing.Packages, listing.Excluded)})
+	for _, p := range listing.Excluded {
+		l.emit(Reported{Package: p.ImportPath, Events: excludedEvents(p.ImportPath), Excluded: needsCgo})
+	}
 	return nil
 }
 
@@ -182,6 +204,8 @@ func (l *loader) build(ctx context.Context, packages []string, listed func() boo
 		case Reported:
 			if noTestFiles(e) {
 				l.built[e.Package] = builtPackage{}
+			} else if l.needsCgo[e.Package] {
+				l.emit(Warning{fmt.Sprintf("%s: some of its code %s", e.Package, needsCgo)})
 			}
 		}
 		l.emit(e)
@@ -316,7 +340,7 @@ func (l *loader) keep(ctx context.Context, listing *Listing) {
 // suiteKey marks that the store knows binaries of this directory and these build flags.
 func (l *loader) suiteKey() string {
 	c := l.cfg.Command
-	sum := sha256.Sum256([]byte(strings.Join(append([]string{c.Dir, l.cfg.Toolchain.GOVERSION, l.cfg.Toolchain.GOFLAGS}, c.BuildFlags...), "\x00")))
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{c.Dir, l.cfg.Toolchain.GOVERSION, l.cfg.Toolchain.GOFLAGS, l.cfg.Toolchain.Platform()}, c.BuildFlags...), "\x00")))
 	return "suite:" + hex.EncodeToString(sum[:])
 }
 

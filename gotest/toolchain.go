@@ -18,13 +18,16 @@ type Toolchain struct {
 	GOFLAGS   string
 	GOOS      string
 	GOARCH    string
+
+	CGO_ENABLED          string // "1" or "0"
+	GOHOSTOS, GOHOSTARCH string
 }
 
 // FindToolchain asks the go command called name ("" is "go") as it is seen from dir, where a toolchain line of go.mod can
 // choose another. env is its environment; nil is os.Environ().
 func FindToolchain(ctx context.Context, name, dir string, env []string) (Toolchain, error) {
 	var t Toolchain
-	cmd := exec.CommandContext(ctx, goCommand(name), "env", "-json", "GOROOT", "GOVERSION", "GOFLAGS", "GOOS", "GOARCH")
+	cmd := exec.CommandContext(ctx, goCommand(name), "env", "-json", "GOROOT", "GOVERSION", "GOFLAGS", "GOOS", "GOARCH", "CGO_ENABLED", "GOHOSTOS", "GOHOSTARCH")
 	cmd.Dir, cmd.Env = dir, env
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -43,6 +46,11 @@ func FindToolchain(ctx context.Context, name, dir string, env []string) (Toolcha
 
 // Platform is the target platform, as in "linux/amd64".
 func (t Toolchain) Platform() string { return t.GOOS + "/" + t.GOARCH }
+
+// Cross reports whether code is compiled for another platform than the go command's own, and without cgo.
+func (t Toolchain) Cross() bool {
+	return (t.GOOS != t.GOHOSTOS || t.GOARCH != t.GOHOSTARCH) && t.CGO_ENABLED != "1"
+}
 
 // testEnv is what `go test` changes in the environment of a test binary: GOROOT/bin comes first on PATH, so that a
 // test that runs the go command gets this one.

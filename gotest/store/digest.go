@@ -33,7 +33,7 @@ func clip(s string) string {
 }
 
 // String returns "sha256-" and the digits.
-func (d Digest) String() string { return digestPrefix + d.hex() }
+func (d Digest) String() string { return digestPrefix + d.Hex() }
 
 // MarshalText returns String's text.
 func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
@@ -44,5 +44,5 @@ func (d *Digest) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// hex returns the digits alone, which are the name of files.
-func (d Digest) hex() string { return hex.EncodeToString(d[:]) }
+// Hex returns the digits alone, which are the name of files.
+func (d Digest) Hex() string { return hex.EncodeToString(d[:]) }

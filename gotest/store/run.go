@@ -112,7 +112,7 @@ func (r *Run) binary(ctx context.Context, d Digest, name string) (string, error)
 	if r.closed {
 		return "", ErrClosed
 	}
-	path := filepath.Join(r.dir, d.hex(), name)
+	path := filepath.Join(r.dir, d.Hex(), name)
 	if _, err := os.Lstat(path); err == nil {
 		touch(path) // also its other name in bin
 		return path, nil

@@ -55,7 +55,7 @@ func TestRunCopies(t *testing.T) {
 	s := open(t, t.TempDir())
 	d := put(t, s, "a", 5000)
 	r := begin(t, s)
-	dir := filepath.Join(r.dir, d.hex())
+	dir := filepath.Join(r.dir, d.Hex())
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}

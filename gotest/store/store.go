@@ -234,7 +234,7 @@ func publish(tmp, name string) error {
 
 // binName returns the file of a binary.
 func (s *Store) binName(d Digest, size int64) string {
-	digits := d.hex()
+	digits := d.Hex()
 	return filepath.Join(s.dir, binDir, digits[:2], digits+"-"+strconv.FormatInt(size, 10))
 }
 
@@ -270,7 +270,7 @@ func (s *Store) find(d Digest) (name string, size int64, ok bool) {
 	}
 	for _, e := range entries {
 		digits, size, ok := parseBinName(e.Name())
-		if !ok || digits != d.hex() {
+		if !ok || digits != d.Hex() {
 			continue
 		}
 		name := filepath.Join(dir, e.Name())

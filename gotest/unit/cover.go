@@ -1,6 +1,7 @@
 package unit
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -26,7 +27,7 @@ func newCoverDir(u Unit, args []string) (d coverDir, newArgs, env []string, err 
 	d.root = root
 	counters := filepath.Join(root, "gocoverdir")
 	if err = os.Mkdir(counters, 0o777); err == nil && u.CoverMeta != "" {
-		err = os.CopyFS(counters, os.DirFS(u.CoverMeta))
+		err = putMetaFiles(counters, u.CoverMeta)
 	}
 	if err != nil {
 		d.remove()
@@ -38,6 +39,32 @@ func newCoverDir(u Unit, args []string) (d coverDir, newArgs, env []string, err 
 		args = setFlag(args, "coverprofile", d.profile)
 	}
 	return d, args, []string{"GOCOVERDIR=" + counters}, nil
+}
+
+// metaFilesName is the file in a GOCOVERDIR by which the coverage runtime finds the metafiles of packages that are not in the binary.
+const metaFilesName = "metafiles.txt"
+
+// putMetaFiles writes that file with the names of those in meta in full. They themselves stay in meta: the runtime would take what it finds
+// beside its counters for its own.
+func putMetaFiles(counters, meta string) error {
+	data, err := os.ReadFile(filepath.Join(meta, metaFilesName))
+	if err != nil {
+		return err
+	}
+	var files struct {
+		ImportPaths       []string
+		MetaFileFragments []string
+	}
+	if err := json.Unmarshal(data, &files); err != nil {
+		return fmt.Errorf("read %s: %w", metaFilesName, err)
+	}
+	for i, name := range files.MetaFileFragments {
+		files.MetaFileFragments[i] = filepath.Join(meta, name)
+	}
+	if data, err = json.Marshal(files); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(counters, metaFilesName), data, 0o600)
 }
 
 // read returns the profile, or nil when there is none: a process that is killed leaves none.

@@ -62,12 +62,19 @@ func TestCoverMeta(t *testing.T) {
 	t.Setenv("TMP", temp)
 	u := covered(t, "One|Two")
 	u.CoverMeta = t.TempDir()
-	if err := os.WriteFile(filepath.Join(u.CoverMeta, "metafiles.txt"), []byte("no JSON"), 0o666); err != nil {
+	names := filepath.Join(u.CoverMeta, "metafiles.txt")
+	if err := os.WriteFile(names, []byte(`{"ImportPaths":["p"],"MetaFileFragments":["meta.0"]}`), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	rec := &recorder{}
-	if res := Run(t.Context(), u, rec.emit); !res.Failed || !strings.Contains(rec.output(""), "metafiles.txt") {
-		t.Errorf("result %+v, output %q, want a complaint about metafiles.txt", res, rec.output(""))
+	if res := Run(t.Context(), u, rec.emit); !res.Failed || !strings.Contains(rec.output(""), filepath.Join(u.CoverMeta, "meta.0")) {
+		t.Errorf("result %+v, output %q, want a complaint about meta.0 beside metafiles.txt, wherever that came from", res, rec.output(""))
+	}
+	if err := os.WriteFile(names, []byte("no JSON"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if res := Run(t.Context(), u, rec.emit); res.Started || !strings.Contains(res.Err, "metafiles.txt") {
+		t.Errorf("result %+v, want an error about metafiles.txt", res)
 	}
 	u.CoverMeta = filepath.Join(u.CoverMeta, "missing")
 	if res := Run(t.Context(), u, rec.emit); res.Started || !strings.Contains(res.Err, "missing") {

@@ -32,7 +32,7 @@ type Unit struct {
 	Timeout time.Duration
 
 	CoverProfile bool   // write a text profile and return it in Result.Profile
-	CoverMeta    string // directory whose files are copied into the unit's GOCOVERDIR (-coverpkg's metafiles), or ""
+	CoverMeta    string // directory of -coverpkg's metafiles, and of metafiles.txt, which names them relative to it; or ""
 
 	// Streamed says that the output goes to the user as it comes, as that of `go test` without package arguments does. The exit
 	// status of a failure is in the output then.
