@@ -17,6 +17,7 @@ const notRunListed = 10
 func closing(s scheduler.Summary) string {
 	var b strings.Builder
 	closeCrashes(&b, s.Durations)
+	closePlatforms(&b, s.Durations)
 	closeNotRun(&b, s.NotRun)
 	if s.Interrupted {
 		fmt.Fprintf(&b, "%s the run was interrupted\n", color.YellowString("INTERRUPTED"))

@@ -97,6 +97,8 @@ func (j *JUnit) Close() error {
 // suite is one package.
 type suite struct {
 	name        string
+	platform    string          // "" when the events do not tell
+	gateways    map[string]bool // that ran its tests
 	start       time.Time
 	elapsed     float64 // seconds
 	result      string  // the action that ended it, "" while it runs
@@ -142,6 +144,10 @@ func (j *JUnit) test(t scheduler.Test) {
 	if s.start.IsZero() {
 		s.start = t.Time
 	}
+	s.platform = t.Platform
+	if t.Gateway != "" {
+		s.gateways[t.Gateway] = true
+	}
 	switch {
 	case t.Action == test2json.ActionRun:
 		s.open[t.Test] = j.newCase(t)
@@ -160,7 +166,7 @@ func (j *JUnit) test(t scheduler.Test) {
 func (j *JUnit) suite(name string) *suite {
 	s := j.suites[name]
 	if s == nil {
-		s = &suite{name: name, out: newClip(j.cfg.OutputLimit), open: map[string]*testcase{}}
+		s = &suite{name: name, out: newClip(j.cfg.OutputLimit), open: map[string]*testcase{}, gateways: map[string]bool{}}
 		j.suites[name] = s
 	}
 	return s

@@ -271,8 +271,8 @@ func TestJUnitCrashOfEach(t *testing.T) {
 		}
 	}
 	text := junitText(t, JUnitConfig{}, append(run, scheduler.RunEnded{Summary: scheduler.Summary{Durations: []scheduler.ItemSeconds{
-		{ID: "example.com/p::TestX", Gateway: "gw0", Verdict: scheduler.Crash},
-		{ID: "example.com/p::TestX", Gateway: "gw1", Verdict: scheduler.Fail},
+		{ID: "example.com/p [gw0]::TestX", Gateway: "gw0", Verdict: scheduler.Crash},
+		{ID: "example.com/p [gw1]::TestX", Gateway: "gw1", Verdict: scheduler.Fail},
 	}}}))
 	if diff := cmp.Diff([]string{"TestX: error crashed while running on gw0", "TestX: failure Failed"}, outcomes(t, text)); diff != "" {
 		t.Error(diff)

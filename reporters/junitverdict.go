@@ -14,7 +14,7 @@ import (
 func (j *JUnit) settle() {
 	final := map[string]scheduler.Verdict{}
 	for _, it := range j.summary.Durations {
-		final[it.ID], final[it.ID+"@"+it.Gateway] = it.Verdict, it.Verdict
+		final[it.ID] = it.Verdict
 	}
 	for _, s := range j.suites {
 		last := map[string]int{}
@@ -24,7 +24,7 @@ func (j *JUnit) settle() {
 		}
 		for _, c := range s.cases {
 			root, _, _ := strings.Cut(c.name, "/")
-			c.settle(final[s.itemKey(root, c.gateway)], last[root])
+			c.settle(final[s.name+"::"+root], last[root])
 		}
 	}
 	j.settleNotRun()
@@ -66,13 +66,4 @@ func (j *JUnit) settleNotRun() {
 		}
 		s.cases = append(s.cases, &testcase{name: test, outcome: skipped, message: "not run: " + it.Reason})
 	}
-}
-
-// itemKey is the item's id, which with Dist "each" is one for all gateways.
-func (s *suite) itemKey(root, gateway string) string {
-	path, _, each := strings.Cut(s.name, " [")
-	if each {
-		return path + "::" + root + "@" + gateway
-	}
-	return path + "::" + root
 }

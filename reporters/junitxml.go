@@ -27,16 +27,17 @@ type xmlSuites struct {
 }
 
 type xmlSuite struct {
-	Name      string    `xml:"name,attr"`
-	Tests     int       `xml:"tests,attr"`
-	Failures  int       `xml:"failures,attr"`
-	Errors    int       `xml:"errors,attr"`
-	Skipped   int       `xml:"skipped,attr"`
-	Time      string    `xml:"time,attr"`
-	Timestamp string    `xml:"timestamp,attr,omitempty"`
-	Hostname  string    `xml:"hostname,attr,omitempty"`
-	Cases     []xmlCase `xml:"testcase"`
-	SystemOut *xmlText  `xml:"system-out"`
+	Name       string         `xml:"name,attr"`
+	Tests      int            `xml:"tests,attr"`
+	Failures   int            `xml:"failures,attr"`
+	Errors     int            `xml:"errors,attr"`
+	Skipped    int            `xml:"skipped,attr"`
+	Time       string         `xml:"time,attr"`
+	Timestamp  string         `xml:"timestamp,attr,omitempty"`
+	Hostname   string         `xml:"hostname,attr,omitempty"`
+	Properties *xmlProperties `xml:"properties"`
+	Cases      []xmlCase      `xml:"testcase"`
+	SystemOut  *xmlText       `xml:"system-out"`
 }
 
 type xmlCase struct {
@@ -100,7 +101,10 @@ func (j *JUnit) xmlSuite(s *suite) xmlSuite {
 	if start.IsZero() {
 		start = j.started
 	}
-	x := xmlSuite{Name: xmlLegal(s.name), Tests: len(s.cases), Time: xmlSeconds(s.elapsed), Hostname: xmlLegal(j.hostname)}
+	x := xmlSuite{Name: xmlLegal(s.name), Tests: len(s.cases), Time: xmlSeconds(s.elapsed), Hostname: xmlLegal(j.hostOf(s))}
+	if s.platform != "" {
+		x.Properties = &xmlProperties{[]xmlProperty{{Name: "platform", Value: xmlLegal(s.platform)}}}
+	}
 	if !start.IsZero() {
 		x.Timestamp = start.UTC().Format(time.RFC3339)
 	}
@@ -119,6 +123,22 @@ func (j *JUnit) xmlSuite(s *suite) xmlSuite {
 		x.SystemOut = systemOut(s.out.String())
 	}
 	return x
+}
+
+// hostOf is the host that all of a suite's tests ran on, or the controller's when they were spread or none ran.
+func (j *JUnit) hostOf(s *suite) string {
+	host := ""
+	for gateway := range s.gateways {
+		if h := j.hosts[gateway]; host == "" {
+			host = h
+		} else if h != host {
+			return j.hostname
+		}
+	}
+	if host == "" {
+		return j.hostname
+	}
+	return host
 }
 
 func (j *JUnit) xmlCase(s *suite, c *testcase) xmlCase {

@@ -13,7 +13,7 @@ func (c *controller) startPackage(p *pkg) {
 		return
 	}
 	p.start = time.Now()
-	c.emit(c.event(test2json.Event{Time: p.start, Action: test2json.ActionStart, Package: p.shown}))
+	c.emit(c.packageEvent(p, test2json.Event{Time: p.start, Action: test2json.ActionStart, Package: p.shown}))
 }
 
 // close makes the last events of a package that ran, as `go test` and the binary would have made them had it run in one
@@ -44,7 +44,7 @@ func (c *controller) close(p *pkg) {
 		c.packageOutput(p, fmt.Sprintf("ok  \t%s\t%.3fs%s%s\n", p.shown, elapsed.Seconds(), tabbed(coverage), p.suffix()))
 	}
 	seconds := elapsed.Round(time.Millisecond).Seconds()
-	c.emit(c.event(test2json.Event{Time: time.Now(), Action: action, Package: p.shown, Elapsed: &seconds}))
+	c.emit(c.packageEvent(p, test2json.Event{Time: time.Now(), Action: action, Package: p.shown, Elapsed: &seconds}))
 	c.warnOfAcquittals(p)
 	p.ready, p.results, p.seenOutput, p.doubts = nil, nil, nil, nil
 }
@@ -89,7 +89,7 @@ func (p *pkg) suffix() string {
 }
 
 func (c *controller) packageOutput(p *pkg, text string) {
-	c.emit(c.event(test2json.Event{Time: time.Now(), Action: test2json.ActionOutput, Package: p.shown, Output: text}))
+	c.emit(c.packageEvent(p, test2json.Event{Time: time.Now(), Action: test2json.ActionOutput, Package: p.shown, Output: text}))
 }
 
 func tabbed(s string) string {

@@ -3,7 +3,6 @@ package scheduler
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +22,7 @@ type jobEnd struct {
 	culprit string // the item that the process died of, or ""
 	cutOff  string // the item in whose middle the process exited 0, or ""
 	retry   bool   // nothing of it counts: all items go back to pending
+	unknown bool   // nobody knows what has become of the process: no item is to blame, and what has no verdict goes back to pending
 }
 
 // conclude gives each item of n's job that has no verdict one, or sends it back to pending:
@@ -30,6 +30,7 @@ type jobEnd struct {
 //   - the culprit of a process that died is a crash;
 //   - what had not ended or not begun when a process died in the middle runs again elsewhere. One item gets a
 //     verdict each time that happens, so it comes to an end;
+//   - what had no verdict when its host fell silent or the connection broke runs again elsewhere, once. The second time somebody is to blame;
 //   - what had not begun when the process ended in order, or before any test, is not run: `go test` says nothing about it
 //     either, and the package's verdict says the rest.
 func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
@@ -83,7 +84,7 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 		}
 		out.Done = append(out.Done, policy.ItemTime{Item: i, Elapsed: elapsed})
 	}
-	if len(out.Requeue) > 0 && !progress && !end.retry {
+	if len(out.Requeue) > 0 && !progress && !end.retry && !end.unknown {
 		c.blameFirst(n, &out, end)
 	}
 	c.flushStrangers(n)
@@ -169,11 +170,11 @@ func crashEvents(n *node, it *itemRun, name, how string) []test2json.Event {
 }
 
 // handleDown takes the loss or the end of a gateway. What it ran is concluded as for a process that died, with the
-// gateway's error for a reason, and a replacement is opened while there is work and --max-worker-restart allows it.
+// gateway's error for a reason, and a replacement is opened while there is work, --max-worker-restart allows it, and what it goes
+// through is there.
 func (c *controller) handleDown(n *node, err error) {
 	delete(c.nodes, n.id)
 	n.finish()
-	n.target.nodes--
 	if err == nil && n.job != nil {
 		err = fmt.Errorf("the worker ended in the middle of a unit")
 	}
@@ -181,10 +182,26 @@ func (c *controller) handleDown(n *node, err error) {
 	if err != nil {
 		reason = err.Error()
 	}
+	c.last = fmt.Sprintf("%s, ended: %s", n.id, reason)
+	if n.target != nil {
+		n.target.nodes--
+		n.target.last = c.last
+	}
 	c.emit(GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
-	if n.ready {
-		c.removeFromPolicy(n, reason)
-	} else if c.stopped == "" && c.hopeless(err) {
+	var unfit *hostError
+	wayLost, again := lostOnTheWay(n.spec, err), true
+	if n.ready && errors.As(err, &unfit) && n.job != nil {
+		// Its host could not be given what a unit needs: nothing is said about the unit, and another gateway there would fare no better.
+		c.release(n, func() { n.target.policy.RemoveNode(policy.NodeID(n.id), nil) })
+	} else if n.ready {
+		c.removeFromPolicy(n, err)
+	} else if c.stopped != "" || wayLost || c.cfg.AllowMissing && err != nil {
+		// Its end was told, and is nobody's mistake.
+	} else if hopeless := c.hopeless(err); hopeless && n.replaces != "" {
+		// It was there once, so that nothing is wrong with the spec: the others go on without it.
+		c.emit(Warning{fmt.Sprintf("gateway %s is not replaced: its host cannot be reached", n.replaces)})
+		again = false
+	} else if hopeless {
 		c.fatal = err
 		c.stop(c.fatal.Error())
 		return
@@ -192,15 +209,16 @@ func (c *controller) handleDown(n *node, err error) {
 	if c.stopped != "" {
 		return
 	}
-	if err != nil && !n.target.policy.Done() && c.restart < c.cfg.MaxWorkerRestart {
+	if err != nil && unfit == nil && !wayLost && again && (n.ready || !c.cfg.AllowMissing) && (n.target == nil || !n.target.policy.Done()) && c.restart < c.cfg.MaxWorkerRestart {
 		c.restart++
 		if err := c.replace(n); err != nil {
 			c.emit(Warning{fmt.Sprintf("replace gateway %s: %v", n.id, err)})
 		}
 	}
-	if n.target.nodes == 0 && !n.target.policy.Done() {
-		c.fatal = fmt.Errorf("no gateway is left to run the tests: the last one, %s, ended: %s", n.id, reason)
-		c.stop(c.fatal.Error())
+	c.dropUnused()
+	if err := c.stranded(); err != nil {
+		c.fatal = err
+		c.stop(err.Error())
 	}
 }
 
@@ -226,39 +244,50 @@ func (c *controller) hopeless(err error) bool {
 
 // replace opens a gateway like n under a new id: ids are never used again.
 func (c *controller) replace(n *node) error {
-	fields := strings.Split(n.spec.String(), "//")
-	fields = slices.DeleteFunc(fields, func(f string) bool { return strings.HasPrefix(f, "id=") })
-	spec, err := xspec.Parse(strings.Join(fields, "//"))
+	spec, err := xspec.Parse(withoutID(n.spec))
 	if err != nil {
 		return err
 	}
 	if spec, err = c.cfg.Group.Allocate(spec); err != nil {
 		return err
 	}
-	c.open(spec, n.target)
+	c.open(spec, n.target).replaces = n.id
 	return nil
 }
 
 // removeFromPolicy ends what n ran and takes n from its target's policy.
-func (c *controller) removeFromPolicy(n *node, reason string) {
+func (c *controller) removeFromPolicy(n *node, err error) {
 	j, id, books := n.job, policy.NodeID(n.id), n.target.policy
+	how := "its gateway ended: "
+	if err != nil {
+		how += err.Error()
+	}
 	switch {
 	case j == nil:
 		books.RemoveNode(id, nil)
 	case len(j.items) == 0 && c.mayRetry(j):
 		c.release(n, func() { books.RemoveNode(id, nil) })
+	case fateUnknown(err) && c.mayRetry(j):
+		outcome := c.conclude(n, jobEnd{died: true, lost: true, how: how, unknown: true})
+		c.release(n, func() { books.RemoveNode(id, &outcome) })
 	default:
 		culprit := ""
 		if it := j.items[j.latest]; it != nil && it.open && !it.parked {
 			culprit = j.latest
 		}
 		c.showOutput(n)
-		how := "its gateway ended: " + reason
 		j.pkg.failed = true
 		j.pkg.results = append(j.pkg.results, unit.Result{Failed: true, ExitCode: -1, Err: how})
 		outcome := c.conclude(n, jobEnd{died: true, lost: true, failed: true, how: how, culprit: culprit})
 		c.release(n, func() { books.RemoveNode(id, &outcome) })
 	}
+}
+
+// fateUnknown reports whether a gateway was lost in a way that says nothing about its agent: its host has fallen silent, or the connection broke. That
+// is rarely a test's doing.
+func fateUnknown(err error) bool {
+	lost, ok := errors.AsType[*gateway.LostError](err)
+	return ok && lost.Status == ""
 }
 
 // mayRetry reports whether a unit whose agent died before any of its tests began may run once more. The second time

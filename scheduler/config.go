@@ -24,26 +24,30 @@ const (
 // documented default.
 type Config struct {
 	Group   *gateway.Group // empty; Run opens its gateways and terminates it
-	Specs   []xspec.Spec   // one per gateway
+	Specs   []xspec.Spec   // one per gateway that runs tests
+	Proxies []xspec.Spec   // of gateways that others only go through; each has an id
 	Source  Source
 	Command *gotest.Command
+	Mirror  *Mirror // for gateways that do not share the controller's files; nil when all do
 
 	Dist             Dist // "" is load
 	RunID            string
-	RunDir           string        // private directory of the run, which the caller removes
-	Platform         string        // of the collection, for reports
-	Live             bool          // pass a test's events on as they come, mixed with those of other tests, and not when it has ended
-	MaxFail          int           // stop after so many failures; 0 is never
-	MaxWorkerRestart int           // how many gateways that died are replaced; 0 is four per gateway, negative none
-	TerminateTimeout time.Duration // for the gateways to end; 0 is 10 s
+	RunDir           string          // private directory of the run, which the caller removes
+	Platform         gotest.Platform // what the Source builds for the zero Platform: GOOS and GOARCH
+	Live             bool            // pass a test's events on as they come, mixed with those of other tests, and not when it has ended
+	MaxFail          int             // stop after so many failures; 0 is never
+	AllowMissing     bool            // a gateway that cannot be opened is a warning while there are others
+	MaxWorkerRestart int             // how many gateways that died are replaced; 0 is four per gateway, negative none
+	TerminateTimeout time.Duration   // for the gateways to end; 0 is 10 s
 	Reporter         Reporter
 	Warnings         []string   // for the reporter, from before the run
 	Started          RunStarted // what the first event says; Time and RunID are filled in
 }
 
-// Source lists and builds the packages of a run: it calls emit, from one goroutine at a time, with one gotest.Listed
+// Source lists and builds the packages of a run for a platform; it is called once for each, concurrently, with the zero one for what the go command does by
+// itself. It calls emit, from one goroutine at a time, with one gotest.Listed
 // first and then with what becomes of each package, and returns when there is no more to come. Cancelling ctx ends it soon.
-type Source func(ctx context.Context, emit func(gotest.BuildEvent)) error
+type Source func(ctx context.Context, platform gotest.Platform, emit func(gotest.BuildEvent)) error
 
 const (
 	restartsPerGateway      = 4

@@ -17,17 +17,21 @@ import (
 
 // controller is the loop of one run. The goroutine that calls Run owns every field but inbox and loopDone.
 //
-// Other goroutines, all joined before Run returns: one for the Source, one per node. They know the loop by post alone.
+// Other goroutines, all joined before Run returns: one for each platform's Source, one per node. They know the loop by post alone.
 type controller struct {
-	cfg     Config
-	ledger  *ledger
-	pkgs    []*pkg
-	targets []*target
-	nodes   map[string]*node // those whose goroutine runs
-	restart int              // nodes that were replaced
+	cfg      Config
+	ledger   *ledger
+	pkgs     []*pkg
+	targets  []*target
+	supplies []*supply
+	several  bool             // the specs name more than one platform
+	nodes    map[string]*node // those whose goroutine runs
+	restart  int              // nodes that were replaced
 
-	notStarted int // agents in a row that died before they answered
+	last       string // the node that ended last, and why
+	notStarted int    // agents in a row that died before they answered
 
+	hosts    *hosts // nil when all gateways share the controller's files
 	connect  func(context.Context, *node) (link, gateway.Info, error)
 	inbox    chan any      // never closed
 	loopDone chan struct{} // closed by Run when nobody reads inbox any more
@@ -35,10 +39,10 @@ type controller struct {
 
 	ctx       context.Context // of the nodes
 	endNodes  context.CancelCauseFunc
+	sourceCtx context.Context
 	endSource context.CancelCauseFunc
 
 	start       time.Time
-	sourceDone  bool
 	stopped     string // why the run ends early, or ""
 	interrupted bool
 	failures    int
@@ -51,18 +55,16 @@ type controller struct {
 	profileFile *os.File
 }
 
-// target is a set of nodes that share one policy: all of them, or one of them under --dist each.
-type target struct {
-	suffix string // of package names in events
-	policy *policy.Policy
-	pkgs   map[string]*pkg // by import path
-	nodes  int             // that may still take work
-}
-
-// sourceEvent and sourceDone come from the Source's goroutine.
+// sourceEvent and sourceDone come from the goroutine of a Source.
 type (
-	sourceEvent struct{ gotest.BuildEvent }
-	sourceDone  struct{ err error }
+	sourceEvent struct {
+		*supply
+		gotest.BuildEvent
+	}
+	sourceDone struct {
+		*supply
+		err error
+	}
 )
 
 // Run runs the suite that cfg.Source lists and returns its account. Cancelling ctx interrupts the run: what runs is ended,
@@ -93,10 +95,13 @@ func (c *controller) run(ctx context.Context) (Summary, error) {
 	// Not ctx itself: an interrupted run still hears what its nodes have to say.
 	base := context.WithoutCancel(ctx)
 	c.ctx, c.endNodes = context.WithCancelCause(base)
-	sourceCtx, endSource := context.WithCancelCause(base)
-	c.endSource = endSource
+	c.sourceCtx, c.endSource = context.WithCancelCause(base)
 
-	specs, err := c.allocate()
+	proxies, err := c.allocate(cfg.Proxies)
+	if err != nil {
+		return Summary{}, err
+	}
+	specs, err := c.allocate(cfg.Specs)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -113,18 +118,17 @@ func (c *controller) run(ctx context.Context) (Summary, error) {
 	for _, w := range cfg.Warnings {
 		c.emit(Warning{w})
 	}
-	c.wait.Go(func() {
-		err := cfg.Source(sourceCtx, func(e gotest.BuildEvent) { c.post(sourceEvent{e}) })
-		c.post(sourceDone{err})
-	})
-	c.makeTargets(specs)
+	if cfg.Mirror != nil {
+		c.hosts = newHosts(cfg.Mirror, specs)
+	}
+	c.openProxies(proxies)
+	c.openAll(specs)
 	c.loop(ctx)
 	return c.finish()
 }
 
 // allocate gives every spec its id, so that two that want the same one are an error before anything has started.
-func (c *controller) allocate() ([]xspec.Spec, error) {
-	specs := c.cfg.Specs
+func (c *controller) allocate(specs []xspec.Spec) ([]xspec.Spec, error) {
 	allocated := make([]xspec.Spec, len(specs))
 	for i, s := range specs {
 		var err error
@@ -135,35 +139,15 @@ func (c *controller) allocate() ([]xspec.Spec, error) {
 	return allocated, nil
 }
 
-// makeTargets opens the gateways, which takes its time in their own goroutines.
-func (c *controller) makeTargets(specs []xspec.Spec) {
-	mode := policy.Load
-	if c.cfg.Dist != DistLoad {
-		mode = policy.LoadScope
-	}
-	var shared *target
-	for _, spec := range specs {
-		t := shared
-		if t == nil {
-			t = &target{policy: policy.New(policy.Config{Mode: mode}), pkgs: make(map[string]*pkg)}
-			c.targets = append(c.targets, t)
-			if c.cfg.Dist != DistEach {
-				shared = t
-			}
-		}
-		n := c.open(spec, t)
-		if c.cfg.Dist == DistEach {
-			t.suffix = " [" + n.id + "]"
-		}
-	}
-}
-
-// open starts a node for spec, which has its id.
+// open starts a node for spec, which has its id. Without a target it has to be placed.
 func (c *controller) open(spec xspec.Spec, t *target) *node {
 	ctx, finish := context.WithCancel(c.ctx)
 	n := &node{id: spec.ID, spec: spec, target: t, finish: finish, assignments: make(chan assignment, 2)}
 	c.nodes[n.id] = n
-	t.nodes++
+	if t != nil {
+		n.placed = true
+		t.nodes++
+	}
 	c.wait.Go(func() { c.serve(ctx, n) })
 	return n
 }
@@ -201,17 +185,15 @@ func (c *controller) loop(ctx context.Context) {
 func (c *controller) handle(m any) {
 	switch m := m.(type) {
 	case sourceEvent:
-		c.handleSource(m.BuildEvent)
+		c.handleSource(m.supply, m.BuildEvent)
 	case sourceDone:
-		c.handleSourceDone(m.err)
+		c.handleSourceDone(m.supply, m.err)
 	case nodeUp:
-		m.node.ready = true
-		c.notStarted = 0
-		c.emit(GatewayUp{Time: time.Now(), Gateway: m.id, Spec: m.spec.String(), Hostname: m.info.Hostname,
-			Platform: m.info.GOOS + "/" + m.info.GOARCH, Pid: m.info.Pid})
-		m.target.policy.AddNode(policy.NodeID(m.id), m.info.Hostname)
+		c.up(m.node, m.info)
 	case nodeReport:
 		c.handleReport(m.node, m.report)
+	case proxyFailed:
+		c.handleProxyFailed(m.err)
 	case nodeDown:
 		c.handleDown(m.node, m.err)
 	default:
@@ -221,8 +203,13 @@ func (c *controller) handle(m any) {
 
 // over reports whether the loop has nothing to wait for.
 func (c *controller) over() bool {
-	if !c.sourceDone {
-		return false
+	for _, s := range c.supplies {
+		if !s.done {
+			return false
+		}
+	}
+	if c.stopped == "" && c.undecided() {
+		return false // what they have to run is not known
 	}
 	for _, n := range c.nodes {
 		if n.job != nil {
@@ -297,17 +284,24 @@ func (c *controller) settleRest(p *pkg, reason string) {
 // finish ends the nodes, makes the account and the last event.
 func (c *controller) finish() (Summary, error) {
 	for _, n := range c.nodes {
-		if n.ready {
-			close(n.assignments)
-		} else {
+		if !n.ready {
 			n.finish()
 		}
 	}
 	close(c.loopDone)
 	c.endSource(errors.New("the run is over"))
+	c.leaveHosts()
+	for _, n := range c.nodes {
+		if n.ready {
+			close(n.assignments) // a worker that has nothing more to do takes its gateway with it
+		}
+	}
 	termErr := c.cfg.Group.Terminate(context.WithoutCancel(c.ctx), c.cfg.TerminateTimeout)
 	c.endNodes(errors.New("the run is over"))
 	c.wait.Wait()
+	if c.hosts != nil {
+		c.hosts.sends.Wait() // their gateways have ended
+	}
 
 	s := Summary{
 		Collected:   c.ledger.collected,

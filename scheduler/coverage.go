@@ -93,12 +93,18 @@ func (c *controller) closeProfile() error {
 	if c.profile == nil {
 		return nil
 	}
-	goProfile, err := os.ReadFile(gotest.CoverProfileFile(c.cfg.RunDir))
-	if err == nil {
-		err = c.addProfile(goProfile)
-	}
-	if os.IsNotExist(err) {
-		err = nil // the build did not come to that
+	var err error
+	for _, s := range c.supplies {
+		goProfile, readErr := os.ReadFile(gotest.CoverProfileFile(s.platform.RunDir(c.cfg.RunDir)))
+		if os.IsNotExist(readErr) || len(s.targets) == 0 {
+			continue // the build did not come to that
+		}
+		if err == nil {
+			err = readErr
+		}
+		if err == nil {
+			err = c.addProfile(goProfile)
+		}
 	}
 	if closeErr := c.profileFile.Close(); err == nil {
 		err = closeErr

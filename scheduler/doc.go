@@ -1,8 +1,8 @@
 // Package scheduler runs a suite on nodes and accounts for every test.
 //
 // The nouns, in the order you meet them: a [Source] says what there is to run and makes it runnable; a node is the
-// controller's record of one worker, a target the nodes that share a policy; a unit is what one test process runs, and a job is
-// a unit on a node; an item is a top-level test, fuzz target or example, and gets exactly one [Verdict]; the ledger holds
+// controller's record of one worker, a supply what the Source gives for one platform, a target the nodes that share a policy; a unit
+// is what one test process runs, and a job is a unit on a node; an item is a top-level test, fuzz target or example, and gets exactly one [Verdict]; the ledger holds
 // the verdicts; an [Event] is one step of the run and goes to the [Reporter]; the [Summary] is the account at the end.
 //
 // # The two roles
@@ -11,14 +11,19 @@
 // that an agent offers under [WorkerHandler]: it runs one unit after the other and streams what they print. What they say to each
 // other is in messages.go. What runs where is decided by package policy, which has no clock and does no I/O.
 //
+// # Other hosts
+//
+// Hosts that do not share the controller's files get them before their first unit: hosts.go has the tree sent by package rsync, once per host,
+// and the binaries as they are needed. [DescribeHost] and [CleanHost] are what else an agent offers; [Examine] and [Clean] ask for it.
+//
 // # Goroutines and cancellation
 //
-// Run starts one goroutine for the Source and one for each node, which has a second one to send; all are joined before
+// Run starts one goroutine for the Source of each platform and one for each node, which has a second one to send; all are joined before
 // it returns. Cancelling Run's ctx interrupts the run: units are told to end, and what they do not say within
 // Config.TerminateTimeout is lost and booked as not run.
 //
 // # Limits
 //
-// All nodes are of one platform, and share its file system. What earlier runs took is not remembered. A unit that was given out
-// is not taken back.
+// What earlier runs took is not remembered. A unit that was given out is not taken back. Code that needs cgo is not built for other
+// platforms. Only what lies in the directory of the module or workspace is brought to hosts.
 package scheduler

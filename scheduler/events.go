@@ -21,7 +21,7 @@ type RunStarted struct {
 	Hostname string
 }
 
-// Collected says how much there is to do on one platform. Items counts test ids.
+// Collected says how much there is to do on one platform, under --dist each on one gateway of it. Items counts test ids.
 type Collected struct {
 	Platform string // "linux/amd64"
 	Packages int
@@ -64,13 +64,16 @@ type UnitEnded struct {
 // terminal event in it, each attempt of a test one run and one terminal event; a package whose build failed has
 // build-output and build-fail events (no Package, an ImportPath) before its start.
 //
-// With Dist "each" Package carries the gateway: `example.com/m/p [gw1]`.
+// With Dist "each" Package carries the gateway, `example.com/m/p [gw1]`, and where gateways are of several platforms it carries the platform:
+// `example.com/m/p [linux/arm64]`, `example.com/m/p [gw1 linux/arm64]`.
 type Test struct {
 	test2json.Event
 	Gateway string // "" for events that cmd/go or the controller made
-	Attempt int    // 1 for the first run of an item on this run
-	Done    int    // items that have a verdict so far, this event included
-	Total   int    // items collected
+	// Platform is what the package was built for: "linux/arm64".
+	Platform string
+	Attempt  int // 1 for the first run of an item on this run
+	Done     int // items that have a verdict so far, this event included
+	Total    int // items collected
 }
 
 // Progress says that a test of a gateway's unit has begun, paused, gone on or ended just now. Test tells the same, and what the
@@ -136,16 +139,18 @@ type Summary struct {
 
 // NotRunItem is an item without a verdict of its own.
 type NotRunItem struct {
-	ID     string // importpath::TestName
+	ID     string // importpath::TestName, with what Package carries in the events
 	Reason string
 }
 
 // ItemSeconds is how long one item took.
 type ItemSeconds struct {
-	ID      string
-	Gateway string
-	Elapsed time.Duration
-	Verdict Verdict
+	ID       string // as NotRunItem has it
+	Test     string // importpath::TestName, whatever Package carries in the events
+	Platform string
+	Gateway  string
+	Elapsed  time.Duration
+	Verdict  Verdict
 }
 
 // Reporter receives the events of a run, all from one goroutine. An error from Handle stops nothing: the

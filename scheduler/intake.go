@@ -10,41 +10,50 @@ import (
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
-// handleSource takes what the go command has to say: first the collection, then package by package.
-func (c *controller) handleSource(e gotest.BuildEvent) {
+// handleSource takes what the go command has to say of a platform: first the collection, then package by package.
+func (c *controller) handleSource(s *supply, e gotest.BuildEvent) {
+	if len(s.targets) == 0 {
+		s.held = append(s.held, e)
+		return
+	}
 	switch e := e.(type) {
-	case gotest.Listed:
-		c.collect(e.Packages)
-	case gotest.Ready:
-		for _, t := range c.targets {
-			c.makeRunnable(c.known(t, e.Package), e)
-		}
-	case gotest.Reported:
-		for _, t := range c.targets {
-			c.closeReported(c.known(t, e.Package), e.Events)
+	case gotest.Listed, gotest.Ready, gotest.Reported:
+		s.events = append(s.events, e)
+		for _, t := range s.targets {
+			c.apply(t, e)
 		}
 	case gotest.BuildOutput:
-		c.emit(c.event(e.Event))
+		t := c.event(s.buildOutput(e.Event))
+		t.Platform = s.name
+		c.emit(t)
 	case gotest.Stderr:
 		c.emit(Stderr{e.Text})
 	case gotest.Warning:
-		c.emit(Warning{e.Text})
+		c.emit(s.warning(e.Text))
 	default:
 		panic(fmt.Sprintf("BUG: controller got a %T from its source", e))
 	}
 	c.expect()
 }
 
-func (c *controller) collect(packages []gotest.Package) {
-	items, tested := 0, 0
-	for _, t := range c.targets {
-		for _, lp := range packages {
-			p := c.addPackage(t, lp.ImportPath, lp.Items)
-			items += len(p.names)
-			tested++
-		}
+// apply tells a target what has become of its packages.
+func (c *controller) apply(t *target, e gotest.BuildEvent) {
+	switch e := e.(type) {
+	case gotest.Listed:
+		c.collect(t, e.Packages)
+	case gotest.Ready:
+		c.makeRunnable(c.known(t, e.Package), e)
+	case gotest.Reported:
+		c.closeReported(c.known(t, e.Package), e)
 	}
-	c.emit(Collected{Platform: c.cfg.Platform, Packages: tested, Items: items})
+}
+
+func (c *controller) collect(t *target, packages []gotest.Package) {
+	items := 0
+	for _, lp := range packages {
+		items += len(c.addPackage(t, lp.ImportPath, lp.Items).names)
+	}
+	c.emit(Collected{Platform: t.supply.name, Packages: len(packages), Items: items})
 }
 
 func (c *controller) addPackage(t *target, path string, items []gotest.Item) *pkg {
@@ -112,45 +121,60 @@ func (c *controller) expect() {
 }
 
 // closeReported closes a package that never ran with the events that the go command made for it. Its items are not run; where the
-// go command calls a package with items anything but failed, the two disagree on what there is, and that is no pass.
-func (c *controller) closeReported(p *pkg, events []test2json.Event) {
+// go command calls a package with items anything but failed, the two disagree on what there is, and that is no pass. A package that cannot be built for the
+// platform at all is no failure either, as it is none for the go command, which does not speak of it.
+func (c *controller) closeReported(p *pkg, r gotest.Reported) {
 	if p.state == pkgClosed {
 		return
 	}
 	failed := false
-	for _, e := range events {
+	for _, e := range r.Events {
+		e = p.target.supply.buildOutput(e)
 		e.Package = p.shown
 		if e.Test == "" && e.Action == test2json.ActionFail {
 			failed = true
 			c.buildFailed++
 			c.failures++
 		}
-		c.emit(c.event(e))
+		c.emit(c.packageEvent(p, e))
 	}
-	if !failed && p.open > 0 {
+	why := "the package did not build"
+	if r.Excluded != "" {
+		why = r.Excluded
+		c.emit(p.target.supply.warning(fmt.Sprintf("%s: %s", p.path, why)))
+	} else if !failed && p.open > 0 {
 		c.failed++
 		c.emit(Warning{fmt.Sprintf("%s: it has %d tests in its sources and the go command ran none; were they changed meanwhile?", p.shown, p.open)})
 	}
-	c.settleRest(p, "the package did not build")
+	c.settleRest(p, why)
 	p.state = pkgClosed
 	c.checkMaxFail()
 }
 
-// handleSourceDone closes what the go command did not speak of: nothing it was asked for may vanish.
-func (c *controller) handleSourceDone(err error) {
-	c.sourceDone = true
-	for _, t := range c.targets {
+// handleSourceDone ends what a Source was for. One that nobody needs may have failed in any way.
+func (c *controller) handleSourceDone(s *supply, err error) {
+	s.done, s.err = true, err
+	if len(s.targets) > 0 {
+		c.endSupply(s, s.targets)
+	}
+}
+
+// endSupply closes what the go command did not speak of: nothing it was asked for may vanish.
+func (c *controller) endSupply(s *supply, targets []*target) {
+	for _, t := range targets {
 		t.policy.NoMore()
 	}
-	if err != nil && c.stopped == "" {
-		c.fatal = err
+	if s.err != nil && c.stopped == "" {
 		var build *gotest.BuildError
-		if errors.As(err, &build) {
-			c.fatal = nil
+		if errors.As(s.err, &build) {
 			c.buildFailed++
-			c.emit(Warning{err.Error()})
+			c.emit(s.warning(s.err.Error()))
 		} else {
-			c.stop(err.Error())
+			c.fatal = s.err
+			if s.suffix != "" {
+				c.fatal = fmt.Errorf("%s: %w", s.name, s.err)
+			}
+			c.stop(c.fatal.Error())
 		}
 	}
 	reason := c.stopped
@@ -158,7 +182,7 @@ func (c *controller) handleSourceDone(err error) {
 		reason = "the go command ended without building the package"
 	}
 	for _, p := range c.pkgs {
-		if p.state == pkgExpected {
+		if p.state == pkgExpected && slices.Contains(targets, p.target) {
 			c.startPackage(p)
 			c.settleRest(p, reason)
 			c.close(p)
@@ -169,4 +193,11 @@ func (c *controller) handleSourceDone(err error) {
 // event makes a reporter's event of one in the go test stream.
 func (c *controller) event(e test2json.Event) Test {
 	return Test{Event: e, Attempt: 1, Done: c.ledger.done(), Total: c.ledger.collected}
+}
+
+// packageEvent is event for one of a package.
+func (c *controller) packageEvent(p *pkg, e test2json.Event) Test {
+	t := c.event(e)
+	t.Platform = p.target.supply.name
+	return t
 }

@@ -12,13 +12,16 @@ const WorkerHandler = "xdist/worker"
 
 // workerArgs starts a worker.
 type workerArgs struct {
-	Env []string `cbor:"1,keyasint,omitempty"` // replaces or adds to the agent's own environment
+	Env   []string `cbor:"1,keyasint,omitempty"` // replaces or adds to the agent's own environment
+	Guest bool     `cbor:"2,keyasint,omitempty"` // the host is not the controller's: it is not to be cleaned meanwhile
 }
 
 // assignment is what the controller sends to a worker. Exactly one field is set.
 type assignment struct {
 	Run  *order `cbor:"1,keyasint,omitempty"`
 	Stop bool   `cbor:"2,keyasint,omitempty"` // end the unit that runs now, whose report comes as always; no other follows
+
+	digest string // of Run's binary; not sent
 }
 
 // order is a unit to run. A worker has at most one at a time.

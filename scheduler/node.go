@@ -17,12 +17,15 @@ import (
 
 // node is the controller's record of one worker. The loop owns it but for assignments, which goes to the node's goroutine.
 type node struct {
-	id     string // of the gateway
-	spec   xspec.Spec
-	target *target
-	ready  bool               // the worker answered
-	job    *job               // the unit it runs, or nil
-	finish context.CancelFunc // ends the node's goroutine and so its gateway
+	id       string // of the gateway
+	replaces string // id of the node in whose place it is, or ""
+	spec     xspec.Spec
+	placed   bool               // its platform is known, and target is set or about to be
+	target   *target            // nil while it is not placed
+	ready    bool               // the worker answered
+	info     gateway.Info       // when it is ready
+	job      *job               // the unit it runs, or nil
+	finish   context.CancelFunc // ends the node's goroutine and so its gateway
 
 	assignments chan assignment // holds an order and a stop at most; closed by the loop: the worker is to end
 }
@@ -91,7 +94,7 @@ func remnantOf(before remnant, shown []test2json.Event) remnant {
 // What a node's goroutine posts to the loop.
 type (
 	nodeUp struct {
-		*node
+		node *node
 		info gateway.Info
 	}
 	nodeReport struct {
@@ -120,10 +123,16 @@ func (c *controller) converse(ctx context.Context, n *node) error {
 	c.post(nodeUp{n, info})
 
 	senderc := make(chan error, 1)
-	go func() { senderc <- sendAll(ctx, link, n.assignments) }()
+	go func() {
+		err := sendAll(ctx, link, n.assignments)
+		if err != nil {
+			n.finish() // nobody would answer
+		}
+		senderc <- err
+	}()
 	err = c.receiveAll(ctx, n, link)
 	n.finish() // a sender that still waits for the loop
-	if sendErr := <-senderc; err == nil && !errors.Is(sendErr, context.Canceled) {
+	if sendErr := <-senderc; sendErr != nil && !errors.Is(sendErr, context.Canceled) && (err == nil || errors.Is(err, context.Canceled)) {
 		err = sendErr
 	}
 	return err
@@ -139,8 +148,10 @@ type link interface {
 
 // gatewayLink is a worker in an agent.
 type gatewayLink struct {
-	gw *gateway.Gateway
-	ch *gateway.Channel
+	gw    *gateway.Gateway
+	ch    *gateway.Channel
+	hosts *hosts // nil where all share the controller's files
+	host  *host
 }
 
 func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway.Info, error) {
@@ -148,17 +159,34 @@ func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway
 	if err != nil {
 		return nil, gateway.Info{}, err
 	}
-	ch, err := gw.RemoteExec(ctx, WorkerHandler, workerArgs{Env: c.workerEnv(n)})
+	l := gatewayLink{gw: gw, hosts: c.hosts}
+	if c.hosts != nil {
+		if l.host, err = c.hosts.join(ctx, gw); err != nil {
+			gw.Exit()
+			return nil, gateway.Info{}, &hostError{err}
+		}
+	}
+	l.ch, err = gw.RemoteExec(ctx, WorkerHandler, workerArgs{Env: c.workerEnv(n), Guest: c.hosts != nil && !sharesFiles(n.spec)})
 	if err != nil {
 		gw.Exit()
 		return nil, gateway.Info{}, err
 	}
-	return gatewayLink{gw, ch}, gw.Info(), nil
+	return l, gw.Info(), nil
 }
 
-func (l gatewayLink) send(ctx context.Context, a assignment) error { return l.ch.Send(ctx, a) }
-func (l gatewayLink) closeSend() error                             { return l.ch.CloseSend() }
-func (l gatewayLink) exit()                                        { l.gw.Exit() }
+func (l gatewayLink) send(ctx context.Context, a assignment) error {
+	if a.Run != nil && l.host != nil {
+		placed, err := l.hosts.place(ctx, l.gw, l.host, *a.Run, a.digest)
+		if err != nil {
+			return &hostError{err}
+		}
+		a.Run = placed
+	}
+	return l.ch.Send(ctx, a)
+}
+
+func (l gatewayLink) closeSend() error { return l.ch.CloseSend() }
+func (l gatewayLink) exit()            { l.gw.Exit() }
 
 func (l gatewayLink) receive(ctx context.Context) (r report, err error) {
 	err = l.ch.Receive(ctx, &r)

@@ -37,10 +37,12 @@ func (c *controller) assign(n *node, u policy.Unit) {
 	var names []string
 	names, j.wide = p.context(u)
 	cmd, r := c.cfg.Command, p.ready
-	n.assignments <- assignment{Run: &order{ // has room: an order and a stop
-		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: append(strings.Fields(n.spec.Exec), cmd.Exec...), Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names,
+	o := &order{
+		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names,
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
-	}}
+	}
+	n.localize(o, c.hosts != nil)
+	n.assignments <- assignment{Run: o, digest: r.Digest.Hex()} // has room: an order and a stop
 	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items)})
 }
 
@@ -234,7 +236,7 @@ func (c *controller) flush(n *node, it *itemRun) {
 func (c *controller) emitFrom(n *node, e test2json.Event) { c.emit(c.eventFrom(n, e)) }
 
 func (c *controller) eventFrom(n *node, e test2json.Event) Test {
-	t := c.event(e)
+	t := c.packageEvent(n.job.pkg, e)
 	t.Gateway = n.id
 	if i, ok := n.job.pkg.index[topLevel(e.Test)]; ok {
 		t.Attempt = n.job.pkg.attempts[i]

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/xspec"
 )
 
 func TestRun(t *testing.T) {
@@ -49,6 +51,17 @@ func TestRun(t *testing.T) {
 			name:     "a test that ends its agent is blamed once, its neighbours run",
 			packages: map[string][]string{"a": names("Pass", "Kill", "Pass", "Fail"), "b": names("Pass")},
 			want:     map[Verdict]int{Pass: 3, Crash: 1, Fail: 1},
+			failed:   1,
+		},
+		{
+			name:     "a test whose host falls silent is not to blame: it runs again",
+			packages: map[string][]string{"a": names("Pass", "Lost", "Pass"), "b": names("Lost")},
+			want:     map[Verdict]int{Pass: 4},
+		},
+		{
+			name:     "a test whose host falls silent each time is to blame",
+			packages: map[string][]string{"a": names("Pass", "Loser", "Pass")},
+			want:     map[Verdict]int{Pass: 2, Crash: 1},
 			failed:   1,
 		},
 		{
@@ -221,12 +234,55 @@ func TestGatewaysAreReplaced(t *testing.T) {
 	}
 }
 
+// A host that was there and is not any more is done without, but only while there are others.
+func TestGatewayCannotBeReplaced(t *testing.T) {
+	for _, gateways := range []int{2, 1} {
+		w := newWorld(t, gateways, map[string][]string{"a": names("Pass", "Lost", "Pass"), "b": many("Pass", 20)})
+		hold := make(chan struct{}) // the other gateway is busy until then
+		if gateways > 1 {
+			w.holds["TestPass_19"] = hold
+		}
+		refused := errors.New("connect: connection refused")
+		w.refuse = func(s xspec.Spec) error {
+			if !slices.Contains([]string{"gw0", "gw1"}[:gateways], s.ID) {
+				return refused
+			}
+			return nil
+		}
+		s, r, err := w.runWith(t.Context(), func(e Event) {
+			if down, ok := e.(GatewayDown); ok && down.Gateway == fmt.Sprintf("gw%d", gateways) {
+				close(hold)
+			}
+		})
+		w.check(s, r)
+		if gateways == 1 {
+			if err == nil || !strings.Contains(err.Error(), refused.Error()) {
+				t.Errorf("err = %v, want the reason", err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		w.wantCounts(s, map[Verdict]int{Pass: 23})
+		warned := 0
+		for _, e := range r.events {
+			if warning, ok := e.(Warning); ok && strings.Contains(warning.Text, "is not replaced: its host cannot be reached") {
+				warned++
+			}
+		}
+		if warned != 1 {
+			t.Errorf("%d warnings, want 1", warned)
+		}
+	}
+}
+
 // The binary has a test that the collection does not: the binary is right.
 func TestBinaryOverrulesCollection(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"a": names("Pass")})
 	source := w.cfg.Source
-	w.cfg.Source = func(ctx context.Context, emit func(gotest.BuildEvent)) error {
-		return source(ctx, func(e gotest.BuildEvent) {
+	w.cfg.Source = func(ctx context.Context, p gotest.Platform, emit func(gotest.BuildEvent)) error {
+		return source(ctx, p, func(e gotest.BuildEvent) {
 			if r, ok := e.(gotest.Ready); ok {
 				w.packages["a"] = names("Pass", "Fail")
 				for _, n := range w.packages["a"] {
@@ -248,7 +304,7 @@ func TestBinaryOverrulesCollection(t *testing.T) {
 // What the go command does not speak of must not vanish.
 func TestPackageWithoutAWordIsNotGreen(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"a": names("Pass")})
-	w.cfg.Source = func(_ context.Context, emit func(gotest.BuildEvent)) error {
+	w.cfg.Source = func(_ context.Context, _ gotest.Platform, emit func(gotest.BuildEvent)) error {
 		emit(gotest.Listed{Packages: []gotest.Package{{ImportPath: "a", Items: []gotest.Item{{Name: "TestPass_0"}}}}})
 		return nil
 	}
@@ -397,7 +453,7 @@ func TestFirstTestIsBlamedForItsGateway(t *testing.T) {
 
 func TestLedger(t *testing.T) {
 	l := newLedger()
-	p := &pkg{shown: "a"}
+	p := &pkg{shown: "a", target: &target{supply: new(supply)}}
 	p.setItems([]gotest.Item{{Name: "TestA"}, {Name: "TestB"}})
 	l.collect(2)
 	l.settle(p, 0, Pass, 0, "gw0", "")
@@ -426,7 +482,7 @@ func TestLedger(t *testing.T) {
 // The collection has tests and the go command says that there are none: somebody is wrong, and the run is not green.
 func TestReportedWithoutItsTestsIsNotGreen(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"a": names("Pass")})
-	w.cfg.Source = func(_ context.Context, emit func(gotest.BuildEvent)) error {
+	w.cfg.Source = func(_ context.Context, _ gotest.Platform, emit func(gotest.BuildEvent)) error {
 		emit(gotest.Listed{Packages: []gotest.Package{{ImportPath: "a", Items: []gotest.Item{{Name: "TestPass_0"}}}}})
 		emit(gotest.Reported{Package: "a", Events: []test2json.Event{{Action: "start", Package: "a"}, {Action: "skip", Package: "a"}}})
 		return nil

@@ -24,6 +24,13 @@ func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 	if err := item.Decode(&args); err != nil {
 		return fmt.Errorf("read the worker's arguments: %w", err)
 	}
+	if args.Guest {
+		release, err := holdHost(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
 	w := &worker{
 		ch:     ch,
 		env:    append(os.Environ(), args.Env...),

@@ -31,11 +31,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestKill…                       ends its agent
 //	TestHang…                       runs until it is stopped
 //	TestNever…                      is not run by its TestMain
+//	TestLost…                       loses the connection to its agent the first time that it runs, and passes then
+//	TestLoser…                      loses it each time
 //	TestOnce…                       ends its agent the first time that it runs, and passes then
 //	TestShy…                        fails beside another process of its package, and TestShyExit… ends its process then
 //	TestAfter…                      passes in the process in which all tests of its package run
 //	TestFirst…                      passes unless all tests of its package run in its process
 //	TestLong…                       passes with a subtest before it ends
+//	TestLittle…                     fails on s390x
 type world struct {
 	t        *testing.T
 	packages map[string][]string
@@ -53,6 +56,11 @@ type world struct {
 	greedy  map[string]bool          // run all of their tests whatever they are asked for
 	banner  map[string]bool          // print a line before their tests
 	holds   map[string]chan struct{} // a test of that name waits for it to be closed
+
+	info    func(xspec.Spec) gateway.Info // what agents tell of themselves; nil is linux/amd64
+	reach   func(xspec.Spec)              // is called before an agent answers
+	refuse  func(xspec.Spec) error        // why an agent does not answer; nil is for all that do
+	sources []gotest.Platform             // that were asked for
 }
 
 func newWorld(t *testing.T, gateways int, packages map[string][]string) *world {
@@ -65,7 +73,7 @@ func newWorld(t *testing.T, gateways int, packages map[string][]string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.cfg = Config{Group: gateway.NewGroup(gateway.Config{}), Specs: specs, Command: cmd, Source: w.source, RunID: "run"}
+	w.cfg = Config{Group: gateway.NewGroup(gateway.Config{}), Specs: specs, Command: cmd, Source: w.source, RunID: "run", Platform: gotest.Platform{GOOS: "linux", GOARCH: "amd64"}}
 	return w
 }
 
@@ -84,7 +92,10 @@ func (w *world) run(ctx context.Context) (Summary, *record, error) {
 	return s, r, err
 }
 
-func (w *world) source(ctx context.Context, emit func(gotest.BuildEvent)) error {
+func (w *world) source(ctx context.Context, p gotest.Platform, emit func(gotest.BuildEvent)) error {
+	w.mu.Lock()
+	w.sources = append(w.sources, p)
+	w.mu.Unlock()
 	var listed gotest.Listed
 	for path, names := range w.packages {
 		p := gotest.Package{ImportPath: path, Dir: "/" + path}
@@ -120,6 +131,7 @@ type fakeLink struct {
 	quit    chan struct{} // closed by exit
 	once    sync.Once
 	err     error // after ended
+	goarch  string
 }
 
 func (w *world) connect(ctx context.Context, n *node) (link, gateway.Info, error) {
@@ -127,8 +139,21 @@ func (w *world) connect(ctx context.Context, n *node) (link, gateway.Info, error
 	w.agents++
 	w.mu.Unlock()
 	l := &fakeLink{w: w, orders: make(chan assignment, 2), reports: make(chan report), ended: make(chan struct{}), quit: make(chan struct{})}
+	info := gateway.Info{Hostname: "here", GOOS: "linux", GOARCH: "amd64"}
+	if w.info != nil {
+		info = w.info(n.spec)
+	}
+	l.goarch = info.GOARCH
+	if w.reach != nil {
+		w.reach(n.spec)
+	}
+	if w.refuse != nil {
+		if err := w.refuse(n.spec); err != nil {
+			return nil, info, err
+		}
+	}
 	go l.play()
-	return l, gateway.Info{Hostname: "here", GOOS: "linux", GOARCH: "amd64"}, nil
+	return l, info, nil
 }
 
 func (l *fakeLink) send(_ context.Context, a assignment) error { l.orders <- a; return nil }
@@ -146,7 +171,10 @@ func (l *fakeLink) receive(ctx context.Context) (report, error) {
 	}
 }
 
-var errAgentKilled = errors.New("agent ended: signal: killed")
+var (
+	errAgentKilled = errors.New("agent ended: signal: killed")
+	errSilent      = &gateway.LostError{Gateway: "gw", Cause: gateway.ErrLease}
+)
 
 func (l *fakeLink) play() {
 	defer close(l.ended)
@@ -158,7 +186,9 @@ func (l *fakeLink) play() {
 				return
 			}
 			if a.Run != nil && !l.process(a.Run) {
-				l.err = errAgentKilled
+				if l.err == nil {
+					l.err = errAgentKilled
+				}
 				return
 			}
 		case <-l.quit:
@@ -233,11 +263,23 @@ func (l *fakeLink) process(o *order) bool {
 			return true
 		case "Kill":
 			return false
+		case "Lost", "Loser":
+			if first || kind == "Loser" {
+				l.err = errSilent
+				return false
+			}
+			kind = "Pass"
 		case "Once":
 			if first {
 				return false
 			}
 			kind = "Pass"
+		case "Little":
+			kind = "Pass"
+			if l.goarch == "s390x" {
+				kind = "Fail"
+				result.Failed, result.ExitCode, result.Verdict = true, 1, "FAIL"
+			}
 		case "Long":
 			for _, action := range []string{"run", "pass"} {
 				l.post(report{Events: []test2json.Event{{Action: action, Package: o.Package, Test: name + "/sub"}}})

@@ -13,12 +13,19 @@ import (
 const usageText = `xdist [xdist flags] [packages] [go test flags]
    xdist list [packages] [go test flags]
    xdist cache show | prune
+   xdist doctor --tx SPEC
+   xdist clean HOST|SPEC...
+   xdist serve --listen ADDRESS --key FILE
+   xdist keygen FILE
    xdist version`
 
 const description = `Runs the tests of the packages as "go test" would, on all the gateways that --tx names, and reports them as one run.
 
 --tx SPEC opens a gateway: "popen" is a process on this machine. N*SPEC opens N of them, auto*SPEC as many as there are usable
 cores. A spec is TYPE[//KEY=VALUE ...]; popen knows id, chdir, nice, env:NAME and exec. Without --tx and -n it is -n auto.
+
+goos, goarch and go build for another platform or with another toolchain, exec runs the binaries: "popen//goarch=arm64//exec=qemu-aarch64-static",
+"popen//goos=windows//exec=wine", "popen//go=go1.25.3". Every platform runs all tests; its gateways share them.
 
 All flags of go test are accepted and mean what they mean there. From the first package on, one-dash flags are go
 test's and the test binary's; xdist's own are known there with two dashes.`
@@ -35,7 +42,7 @@ func newApp(out, errOut io.Writer) *cli.App {
 		Writer:         out,
 		ErrWriter:      errOut,
 		Action:         runTests,
-		Commands:       []*cli.Command{listCommand(), cacheCommand(), versionCommand(), agentCommand(), handoffCommand()},
+		Commands:       []*cli.Command{listCommand(), cacheCommand(), doctorCommand(), cleanCommand(), serveCommand(), keygenCommand(), versionCommand(), agentCommand(), handoffCommand()},
 		ExitErrHandler: func(*cli.Context, error) {}, // main prints and exits
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
 	}
@@ -51,6 +58,7 @@ func cacheFlags() []cli.Flag {
 func runFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringSliceFlag{Name: "tx", Usage: "open the gateways that `SPEC` describes; may be repeated"},
+		&cli.StringSliceFlag{Name: "px", Usage: "open a gateway that others only go through, by `SPEC`//id=NAME and via=NAME in theirs; may be repeated"},
 		&cli.StringFlag{Name: "numprocesses", Aliases: []string{"n"}, Usage: "open `N` popen gateways; auto: one per usable core; 0: one, undistributed"},
 		&cli.IntFlag{Name: "maxprocesses", Usage: "open at most `N` popen gateways"},
 		&cli.StringFlag{Name: "dist", Usage: "how tests are spread: load, loadscope (a package stays in one process), each, no", Value: "load"},
@@ -64,6 +72,12 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "jsonfile", Usage: "write the events of go test -json to `FILE`"},
 		&cli.BoolFlag{Name: "json", Usage: "write the events of go test -json to standard output instead of a report for people"},
 		&cli.IntFlag{Name: "durations", Usage: "show the `N` slowest tests; 0 shows all", Value: -1, DefaultText: "none"},
+		&cli.StringSliceFlag{Name: "rsyncdir", Usage: "send `DIR` to the other hosts too, with what git ignores; may be repeated"},
+		&cli.StringSliceFlag{Name: "rsyncignore", Usage: "do not send what matches `PATTERN`; may be repeated"},
+		&cli.StringSliceFlag{Name: "pull", Usage: "bring back the files that match `PATTERN` and that tests have written; may be repeated"},
+		&cli.StringFlag{Name: "mirror-dir", Usage: "where the tree goes on the other hosts", EnvVars: []string{"XDIST_MIRROR"}, DefaultText: "/var/tmp"},
+		&cli.BoolFlag{Name: "mirror-keep", Usage: "keep what earlier tests have written there"},
+		&cli.BoolFlag{Name: "allow-missing", Usage: "warn of a gateway that cannot be opened and go on with the others"},
 		&cli.BoolFlag{Name: "no-color", Usage: "no colours (NO_COLOR does the same)"},
 		&cli.BoolFlag{Name: "debug", Usage: "log what the gateways do to standard error"},
 	}, cacheFlags()...)

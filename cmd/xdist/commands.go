@@ -10,6 +10,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/scheduler"
 )
 
@@ -89,8 +90,20 @@ func agentCommand() *cli.Command {
 		Name:   "agent",
 		Hidden: true,
 		Action: func(c *cli.Context) error {
-			return gateway.ServeStdio(c.Context, gateway.Handlers{scheduler.WorkerHandler: scheduler.Work})
+			return gateway.ServeStdio(c.Context, agentHandlers())
 		},
+	}
+}
+
+// agentHandlers are what an agent offers.
+func agentHandlers() gateway.Handlers {
+	return gateway.Handlers{
+		scheduler.WorkerHandler: scheduler.Work,
+		scheduler.HostHandler:   scheduler.DescribeHost,
+		scheduler.CleanHandler:  scheduler.CleanHost,
+		rsync.Handler:           rsync.Receive,
+		rsync.BlobHandler:       rsync.KeepBlobs,
+		rsync.FetchHandler:      rsync.Offer,
 	}
 }
 

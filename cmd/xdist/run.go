@@ -5,10 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,12 +25,17 @@ func runTests(c *cli.Context) error {
 	if err := checkUnknown(args); err != nil {
 		return err
 	}
-	specs, dist, err := gateways(c)
+	open := newOpener(c, nil)
+	specs, dist, err := gateways(c, open)
+	var proxies []xspec.Spec
+	if err == nil {
+		proxies, err = proxySpecs(c, specs)
+	}
 	if err == nil {
 		_, err = parseSize(c.String("cache-size"))
 	}
 	if err != nil {
-		return usageError(err)
+		return refused(c.Context, err)
 	}
 	toolchain, command, err := parseCommand(c.Context, args)
 	if err != nil {
@@ -50,32 +54,32 @@ func runTests(c *cli.Context) error {
 		return classify(err)
 	}
 	defer run.remove()
+	open.agents.dir = run.store.Dir()
 
-	logger := slog.New(slog.DiscardHandler)
-	if c.Bool("debug") {
-		logger = slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	mirror, release, err := openMirror(c, command, run.store.Dir(), specs)
+	if err != nil {
+		return classify(err)
 	}
+	defer release()
 	hostname, _ := os.Hostname() // only shown
 	summary, err := scheduler.Run(c.Context, scheduler.Config{
-		Group:            gateway.NewGroup(gateway.Config{Logger: logger, Stderr: agentStderr(c)}),
+		Group:            open.group,
 		Specs:            specs,
+		Proxies:          proxies,
+		Mirror:           mirror,
+		AllowMissing:     c.Bool("allow-missing"),
 		Command:          command,
 		Dist:             dist,
 		RunID:            run.id,
 		RunDir:           run.dir,
 		Live:             command.JSON,
-		Platform:         toolchain.Platform(),
+		Platform:         gotest.Platform{GOOS: toolchain.GOOS, GOARCH: toolchain.GOARCH},
 		MaxFail:          maxFail(c),
 		MaxWorkerRestart: maxWorkerRestart(c),
 		Reporter:         reporter,
 		Warnings:         run.warnings,
 		Started:          scheduler.RunStarted{Command: args, Workdir: command.Dir, Hostname: hostname},
-		Source: func(ctx context.Context, emit func(gotest.BuildEvent)) error {
-			return gotest.Load(ctx, gotest.LoadConfig{
-				Command: command, Toolchain: toolchain, Store: run.store, Claim: run.claim, RunID: run.id, RunDir: run.dir,
-				Handoff: []string{run.executable, "handoff"},
-			}, emit)
-		},
+		Source:           sources{command, toolchain, run, mirror}.load,
 	})
 	return conclude(summary, err, command.Bench != "" || command.Fuzz != "")
 }
@@ -91,15 +95,6 @@ func parseCommand(ctx context.Context, args []string) (gotest.Toolchain, *gotest
 		err = usageError(errors.New("see xdist help, and go help testflag for go test's flags"))
 	}
 	return toolchain, command, err
-}
-
-// agentStderr is where what agents write to their standard error goes: it is shown with --debug only, and its end is in
-// the error of an agent that is lost.
-func agentStderr(c *cli.Context) io.Writer {
-	if c.Bool("debug") {
-		return c.App.ErrWriter
-	}
-	return nil
 }
 
 // runGo hands the command line to go test as it is: what compiles or lists only has nothing to distribute.
@@ -120,7 +115,7 @@ func runGo(ctx context.Context, args []string) error {
 }
 
 // gateways are the specs of a run and how tests are spread over them.
-func gateways(c *cli.Context) ([]xspec.Spec, scheduler.Dist, error) {
+func gateways(c *cli.Context, open *opener) ([]xspec.Spec, scheduler.Dist, error) {
 	dist := scheduler.Dist(c.String("dist"))
 	switch dist {
 	case scheduler.DistLoad, scheduler.DistLoadScope, scheduler.DistEach, scheduler.DistNo:
@@ -143,12 +138,7 @@ func gateways(c *cli.Context) ([]xspec.Spec, scheduler.Dist, error) {
 			texts = append([]string{strconv.Itoa(n) + "*popen"}, texts...)
 		}
 	}
-	specs, err := xspec.Expand(texts, func(s xspec.Spec) (int, error) {
-		if !s.Popen {
-			return 0, errors.New("how many cores the host has is not known before it is reached")
-		}
-		return gateway.UsableCPUs(), nil
-	})
+	specs, err := xspec.Expand(texts, open.cores)
 	if err != nil {
 		return nil, "", err
 	}
@@ -161,6 +151,43 @@ func gateways(c *cli.Context) ([]xspec.Spec, scheduler.Dist, error) {
 		return nil, "", err
 	}
 	return specs, dist, nil
+}
+
+// proxySpecs are the gateways of --px, checked together with those of the run: what one goes through must be there.
+func proxySpecs(c *cli.Context, specs []xspec.Spec) ([]xspec.Spec, error) {
+	proxies, err := xspec.Proxies(c.StringSlice("px"))
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool)
+	for _, s := range proxies {
+		if err := supported(s); err != nil {
+			return nil, err
+		}
+		ids[s.ID] = true
+	}
+	for _, s := range specs {
+		if s.ID != "" && ids[s.ID] {
+			return nil, &xspec.Error{Spec: s.String(), Field: "id=" + s.ID, Reason: "a gateway of --px has this id"}
+		}
+	}
+	unnamed := 0
+	for _, s := range specs {
+		if s.ID != "" {
+			ids[s.ID] = true
+			continue
+		}
+		ids[fmt.Sprintf("gw%d", unnamed)] = true // as the group will call it
+		unnamed++
+	}
+	for _, s := range slices.Concat(proxies, specs) {
+		for _, way := range []struct{ key, id string }{{"via", s.Via}, {"installvia", s.InstallVia}} {
+			if way.id != "" && !ids[way.id] {
+				return nil, &xspec.Error{Spec: s.String(), Field: way.key + "=" + way.id, Reason: "no gateway of --px or --tx has this id"}
+			}
+		}
+	}
+	return proxies, nil
 }
 
 // atMost is --maxprocesses: of the popen gateways only the first so many are opened.
@@ -196,26 +223,12 @@ func processes(c *cli.Context) (int, error) {
 	return n, nil
 }
 
-// supported rejects what a spec may say and this version cannot do.
+// supported rejects a spec that says nowhere how to reach an agent.
 func supported(s xspec.Spec) error {
-	field := ""
-	switch {
-	case !s.HasTransport():
-		return &xspec.Error{Spec: s.String(), Field: "type", Reason: "no gateway type found; want popen"}
-	case !s.Popen:
-		field = "type"
-	case s.GOOS != "":
-		field = "goos"
-	case s.GOARCH != "":
-		field = "goarch"
-	case s.Go != "":
-		field = "go"
-	case s.Via != "":
-		field = "via"
-	default:
+	if s.HasTransport() {
 		return nil
 	}
-	return &xspec.Error{Spec: s.String(), Field: field, Reason: "not supported by this version, which opens popen gateways for this machine's own platform"}
+	return &xspec.Error{Spec: s.String(), Field: "type", Reason: "no gateway type found; want popen, ssh, socket or cmd"}
 }
 
 func maxFail(c *cli.Context) int {

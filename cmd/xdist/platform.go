@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+// sources lists and builds the packages of a run.
+type sources struct {
+	command   *gotest.Command
+	toolchain gotest.Toolchain // that of the zero Platform
+	run       *runFiles
+	mirror    *scheduler.Mirror // nil when the binaries run on this machine's files
+}
+
+// load is a scheduler.Source.
+func (s sources) load(ctx context.Context, platform gotest.Platform, emit func(gotest.BuildEvent)) error {
+	toolchain := s.toolchain
+	if platform != (gotest.Platform{}) {
+		var err error
+		if toolchain, err = platform.FindToolchain(ctx, "", ""); err != nil {
+			return err
+		}
+	}
+	if s.mirror != nil {
+		platform.Trim = gotest.Trim{Root: s.mirror.Source.Root, Mirror: s.mirror.Dir(toolchain.GOOS)}
+	}
+	return gotest.Load(ctx, gotest.LoadConfig{
+		Command: s.command, Platform: platform, Toolchain: toolchain, Store: s.run.store, Claim: s.run.claim, RunID: s.run.id, RunDir: s.run.dir,
+		Handoff: []string{s.run.executable, "handoff"},
+	}, emit)
+}

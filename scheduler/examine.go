@@ -1,0 +1,178 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest/store"
+	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// HostFacts are what an agent finds out about its host for a person who wants to know whether tests could run there.
+type HostFacts struct {
+	Binaries HostPlace `cbor:"1,keyasint"`           // where test binaries go, and agents most often
+	Mirror   HostPlace `cbor:"2,keyasint"`           // where trees go
+	Go       string    `cbor:"3,keyasint,omitempty"` // version of the host's own Go; "" when it has none
+}
+
+// HostPlace is a directory of a host.
+type HostPlace struct {
+	Dir     string `cbor:"1,keyasint,omitempty"`
+	Free    int64  `cbor:"2,keyasint,omitempty"` // bytes that can still be written there
+	Problem string `cbor:"3,keyasint,omitempty"` // why it cannot be used; "" when it can
+	NoExec  bool   `cbor:"4,keyasint,omitempty"` // no program can be started from it
+}
+
+// Examination is what is known about one gateway.
+type Examination struct {
+	Spec   xspec.Spec // with the id that the gateway has got
+	Info   gateway.Info
+	Facts  HostFacts
+	Offset time.Duration // of the host's clock from this one's; less than the time of a round trip is nothing
+	Took   time.Duration // to open the gateway
+	Err    error         // why it could not be opened or asked; Info and Facts are then not complete
+}
+
+// Examine opens a gateway for each spec, all at once, asks the agents about their hosts, and terminates the group. place is where
+// trees go on hosts of a GOOS. One spec that fails says nothing about the others. Errors: of ids, before anything is started.
+func Examine(ctx context.Context, group *gateway.Group, specs []xspec.Spec, place func(goos string) string) ([]Examination, error) {
+	all := make([]Examination, len(specs))
+	for i, s := range specs {
+		var err error
+		if all[i].Spec, err = group.Allocate(s); err != nil {
+			return nil, fmt.Errorf("open gateway %s: %w", s, err)
+		}
+	}
+	var wait sync.WaitGroup
+	for i := range all {
+		wait.Go(func() { all[i].run(ctx, group, place) })
+	}
+	wait.Wait()
+	return all, group.Terminate(context.WithoutCancel(ctx), defaultTerminateTimeout)
+}
+
+func (e *Examination) run(ctx context.Context, group *gateway.Group, place func(string) string) {
+	begin := time.Now()
+	gw, err := group.Open(ctx, e.Spec)
+	e.Took = time.Since(begin)
+	if err != nil {
+		e.Err = err
+		return
+	}
+	e.Info = gw.Info()
+	if e.Err = e.ask(ctx, gw, place(e.Info.GOOS)); e.Err != nil {
+		e.Err = fmt.Errorf("examine the host of gateway %s: %w", gw.ID(), e.Err)
+	}
+}
+
+// clockRounds is how often a host is asked for its clock. The fastest answer counts: its way was the shortest.
+const clockRounds = 3
+
+func (e *Examination) ask(ctx context.Context, gw *gateway.Gateway, place string) error {
+	var fastest time.Duration
+	for i := range clockRounds {
+		begin := time.Now()
+		report, err := askHost(ctx, gw, hostArgs{})
+		took := time.Since(begin)
+		if err != nil {
+			return err
+		}
+		if i == 0 || took < fastest {
+			fastest = took
+			e.Offset = time.Unix(0, report.Clock).Sub(begin.Add(took / 2))
+		}
+	}
+	report, err := askHost(ctx, gw, hostArgs{Examine: true, Place: place})
+	if err != nil {
+		return err
+	}
+	if report.Facts == nil {
+		return errors.New("the agent has no answer: its xdist is older than this one")
+	}
+	e.Facts = *report.Facts
+	return nil
+}
+
+// examineHost is the agent's side.
+func examineHost(ctx context.Context, place string) HostFacts {
+	var f HostFacts
+	var err error
+	if f.Binaries.Dir, err = rsync.BlobDir(); err != nil {
+		f.Binaries.Problem = err.Error()
+	} else if f.Binaries.Free, err = store.FreeSpace(f.Binaries.Dir); err != nil {
+		f.Binaries.Problem = err.Error()
+	}
+	f.Mirror.Dir = place
+	if f.Mirror.Free, err = tryPlace(place); err != nil {
+		f.Mirror.Problem = err.Error()
+	}
+	f.Mirror.NoExec = rsync.NoExec(place)
+	f.Go = ownGo(ctx)
+	return f
+}
+
+// tryPlace makes a directory below place, as a sync would, and removes it. It returns what is free there.
+func tryPlace(place string) (free int64, err error) {
+	if !filepath.IsAbs(place) {
+		return 0, fmt.Errorf("%q is not absolute", place)
+	}
+	made, err := makeMissing(place)
+	defer func() {
+		for _, dir := range made {
+			os.Remove(dir) // another one may have put something in
+		}
+	}()
+	if err != nil {
+		return 0, err
+	}
+	dir, err := os.MkdirTemp(place, "xdist-try-")
+	if err != nil {
+		return 0, err
+	}
+	free, err = store.FreeSpace(dir)
+	return free, errors.Join(err, os.Remove(dir))
+}
+
+// makeMissing makes a directory and returns what had to be made, the deepest first.
+func makeMissing(dir string) (made []string, err error) {
+	for d := dir; ; d = filepath.Dir(d) {
+		_, err := os.Stat(d)
+		if !errors.Is(err, fs.ErrNotExist) || d == filepath.Dir(d) {
+			break
+		}
+		made = append(made, d)
+	}
+	return made, os.MkdirAll(dir, 0o700)
+}
+
+// goWait bounds the answer of a host's go command.
+const goWait = 10 * time.Second
+
+// ownGo is the version of the Go that a login on this host would find, or that is in the usual place.
+func ownGo(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, goWait)
+	defer cancel()
+	usual := "/usr/local/go/bin/go"
+	if runtime.GOOS == "windows" {
+		usual = `C:\Program Files\Go\bin\go.exe`
+	}
+	for _, name := range []string{"go", usual} {
+		cmd := exec.CommandContext(ctx, name, "env", "GOVERSION")
+		cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOWORK=off", "GOFLAGS=")
+		if out, err := cmd.Output(); err == nil {
+			return strings.TrimSpace(string(out))
+		}
+	}
+	return ""
+}

@@ -1,0 +1,96 @@
+package scheduler
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+)
+
+// HostHandler is the name under which an agent offers DescribeHost.
+const HostHandler = "xdist/host"
+
+// hostArgs asks for a description.
+type hostArgs struct {
+	Mirror string `cbor:"1,keyasint,omitempty"` // where the tree is to go; "" leaves Token empty
+	// Examine asks for Facts, about Place as the directory for mirrors.
+	Examine bool   `cbor:"2,keyasint,omitempty"`
+	Place   string `cbor:"3,keyasint,omitempty"`
+}
+
+// hostReport describes the host of an agent.
+type hostReport struct {
+	Token string     `cbor:"1,keyasint,omitempty"` // the same for all agents that share the directory of the mirror, and for no others
+	Clock int64      `cbor:"2,keyasint"`           // of the host, nanoseconds since 1970
+	Facts *HostFacts `cbor:"3,keyasint,omitempty"`
+}
+
+// DescribeHost is the agent's answer to a controller that wants to know where it is. For a mirror it makes the directory that
+// holds it, which nobody else may enter.
+func DescribeHost(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
+	var args hostArgs
+	if err := item.Decode(&args); err != nil {
+		return fmt.Errorf("read the arguments: %w", err)
+	}
+	report := hostReport{Clock: time.Now().UnixNano()}
+	if args.Examine {
+		facts := examineHost(ctx, args.Place)
+		report.Facts = &facts
+	}
+	if args.Mirror != "" {
+		var err error
+		if report.Token, err = tokenIn(filepath.Dir(args.Mirror)); err != nil {
+			return err
+		}
+	}
+	return ch.Send(ctx, report)
+}
+
+// askHost runs DescribeHost in the agent of a gateway.
+func askHost(ctx context.Context, gw *gateway.Gateway, args hostArgs) (hostReport, error) {
+	var report hostReport
+	ch, err := gw.RemoteExec(ctx, HostHandler, args)
+	if err != nil {
+		return report, err
+	}
+	defer ch.Close()
+	return report, ch.Receive(ctx, &report)
+}
+
+// tokenFile holds the token in the directory of a mirror.
+const tokenFile = "host"
+
+// tokenIn returns the token of a directory, and makes both when they are missing.
+func tokenIn(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make the directory for the mirror: %w", err)
+	}
+	if err := checkPrivate(dir); err != nil {
+		return "", fmt.Errorf("use %s for the mirror: %w", dir, err)
+	}
+	name := filepath.Join(dir, tokenFile)
+	if token, err := os.ReadFile(name); err == nil && len(token) > 0 {
+		return string(token), nil
+	}
+	// A link takes its name only once, with all of its content: of several agents that begin here one wins.
+	temp, err := os.CreateTemp(dir, tokenFile)
+	if err != nil {
+		return "", fmt.Errorf("mark the directory of the mirror: %w", err)
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.WriteString(rand.Text())
+	if err = errors.Join(err, temp.Close()); err == nil {
+		err = os.Link(temp.Name(), name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("mark the directory of the mirror: %w", err)
+	}
+	token, err := os.ReadFile(name)
+	return string(token), err
+}

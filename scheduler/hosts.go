@@ -1,0 +1,339 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// Mirror says how hosts that do not share the controller's files get those that tests read. With one, every gateway of the run works in
+// such a mirror, so that one build serves all of a platform: it has the mirror's paths compiled in.
+type Mirror struct {
+	Source rsync.Source
+	// Dir returns where the tree goes, absolute, on hosts of a GOOS. It is the same on all of them, and no other run's.
+	Dir func(goos string) string
+	// Keep leaves what tests have written into the mirror where it is; else the next run begins without it.
+	Keep bool
+	// Pull are patterns, as rsync.Fetch takes them, of files to bring back from every host at the end.
+	Pull []string
+}
+
+// hosts are the machines of a run, as far as their files go. Its methods may be called concurrently; they are called by the
+// nodes' goroutines, which may wait for a tree or a binary while the controller's loop goes on.
+type hosts struct {
+	mirror *Mirror
+	expect int // how many hosts may come, to be served from one reading of the source
+
+	sends sync.WaitGroup // syncs that go on
+
+	mu      sync.Mutex // guards the fields below
+	byToken map[string]*host
+	asked   int
+	batch   *batch // the next sync, or nil
+	targets []*rsync.Target
+}
+
+// host is a machine whose gateways share files, known by a token in the directory of the mirror.
+type host struct {
+	token  string
+	mirror string        // directory, absolute
+	local  bool          // the controller's own; guarded by hosts.mu
+	used   bool          // it was given tests to run; guarded by hosts.mu
+	turn   chan struct{} // capacity 1: held while the tree is sent
+	synced bool          // guarded by turn
+
+	mu       sync.Mutex // guards binaries
+	binaries map[string]*binary
+}
+
+// binary is a test binary on a host.
+type binary struct {
+	turn chan struct{} // capacity 1: held while it is sent
+	path string        // on the host, "" until it is there; guarded by turn
+}
+
+// hostError says that a host could not be given what it needs. It says nothing about tests.
+type hostError struct{ err error }
+
+func (e *hostError) Error() string { return e.err.Error() }
+func (e *hostError) Unwrap() error { return e.err }
+
+// batch is a sync to hosts that became ready at about the same time.
+type batch struct {
+	sync  *rsync.Sync
+	fullc chan struct{} // closed when nobody else is expected
+}
+
+// gather is how long the first host waits for others to be served from the same reading of the source.
+const gather = 250 * time.Millisecond
+
+func newHosts(m *Mirror, specs []xspec.Spec) *hosts {
+	h := &hosts{mirror: m, byToken: make(map[string]*host)}
+	var places []string
+	for _, s := range specs {
+		place := strings.Join([]string{s.SSH, s.Socket, s.Cmd, s.Via, s.InstallVia}, "\x00")
+		if !slices.Contains(places, place) {
+			places = append(places, place)
+		}
+	}
+	h.expect = len(places)
+	return h
+}
+
+// join makes the host of a gateway ready for its worker: the tree is there, and not changed by another run. Gateways of one host
+// wait for the first of them; when that one is lost another takes over.
+func (hs *hosts) join(ctx context.Context, gw *gateway.Gateway) (*host, error) {
+	dir := hs.mirror.Dir(gw.Info().GOOS)
+	report, err := askHost(ctx, gw, hostArgs{Mirror: dir})
+	if err != nil {
+		return nil, fmt.Errorf("prepare the host of gateway %s: %w", gw.ID(), err)
+	}
+	spec := gw.Spec()
+	h := hs.known(report.Token, dir, sharesFiles(spec))
+	select {
+	case h.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-h.turn }()
+	if h.synced {
+		return h, nil
+	}
+	if err := hs.send(ctx, gw, dir); err != nil {
+		return nil, fmt.Errorf("sync %s to gateway %s: %w", hs.mirror.Source.Root, gw.ID(), err)
+	}
+	h.synced = true
+	return h, nil
+}
+
+// sharesFiles reports whether an agent has the controller's files.
+func sharesFiles(spec xspec.Spec) bool { return spec.Popen && spec.Via == "" }
+
+// known returns the record of the host with a token.
+func (hs *hosts) known(token, dir string, local bool) *host {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	h := hs.byToken[token]
+	if h == nil {
+		h = &host{token: token, mirror: dir, turn: make(chan struct{}, 1), binaries: make(map[string]*binary)}
+		hs.byToken[token] = h
+	}
+	h.local = h.local || local
+	return h
+}
+
+// shared reports whether a host is the controller's own, as far as is known by now.
+func (hs *hosts) shared(h *host) bool {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	return h.local
+}
+
+// send brings the tree to the host of gw, together with the hosts that ask at about the same time, and does not wait for those.
+func (hs *hosts) send(ctx context.Context, gw *gateway.Gateway, dir string) error {
+	hs.mu.Lock()
+	b, first := hs.batch, false
+	if b == nil {
+		b = &batch{sync: rsync.New(hs.mirror.Source), fullc: make(chan struct{})}
+		hs.batch, first = b, true
+	}
+	resultc := make(chan error, 1) // never closed
+	t := b.sync.AddTarget(gw, dir, rsync.TargetOptions{Delete: true, Clean: !hs.mirror.Keep, Hold: true, Done: func(err error) { resultc <- err }})
+	hs.targets = append(hs.targets, t)
+	if hs.asked++; hs.asked >= hs.expect {
+		hs.batch = nil
+		close(b.fullc)
+	}
+	hs.mu.Unlock()
+	if first {
+		hs.sends.Go(func() { hs.lead(context.WithoutCancel(ctx), b) }) // when this gateway is lost the others go on
+	}
+	select {
+	case err := <-resultc:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// lead waits for the other hosts of b, and sends.
+func (hs *hosts) lead(ctx context.Context, b *batch) {
+	wait := time.NewTimer(gather)
+	defer wait.Stop()
+	select {
+	case <-b.fullc:
+	case <-wait.C:
+	}
+	hs.mu.Lock()
+	if hs.batch == b {
+		hs.batch = nil
+	}
+	hs.mu.Unlock()
+	b.sync.Send(ctx) // each target hears what became of it
+}
+
+// release lets other runs have the mirrors.
+func (hs *hosts) release(ctx context.Context) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	for _, t := range hs.targets {
+		t.Release(ctx) // its gateway may be gone, and the lock with it
+	}
+}
+
+// pull brings the files of hs.mirror.Pull back from every host that has a mirror, through the first of its gateways that can do it.
+func (hs *hosts) pull(ctx context.Context, gateways []*gateway.Gateway) error {
+	failed := make(map[string]error) // by token, of hosts that have given nothing so far
+	for token, dir := range hs.mirrors() {
+		failed[token] = fmt.Errorf("bring files back from %s: no gateway is left on its host", dir)
+	}
+	for _, gw := range gateways {
+		dir := hs.mirror.Dir(gw.Info().GOOS)
+		report, err := askHost(ctx, gw, hostArgs{Mirror: dir})
+		if err != nil || failed[report.Token] == nil {
+			continue // it has ended, or is done; another gateway may have the host
+		}
+		if _, err := rsync.Fetch(ctx, gw, dir, hs.mirror.Pull, hs.mirror.Source.Root); err != nil {
+			failed[report.Token] = fmt.Errorf("bring files back from the host of gateway %s: %w", gw.ID(), err)
+			continue
+		}
+		delete(failed, report.Token)
+	}
+	return errors.Join(slices.Collect(maps.Values(failed))...)
+}
+
+// mirrors are the directories that tests ran in, by the tokens of their hosts.
+func (hs *hosts) mirrors() map[string]string {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	all := make(map[string]string)
+	for token, h := range hs.byToken {
+		if h.used {
+			all[token] = h.mirror
+		}
+	}
+	return all
+}
+
+// place rewrites an order for the host: directories of the controller become those of the mirror, and the binary is brought there.
+func (hs *hosts) place(ctx context.Context, gw *gateway.Gateway, h *host, o order, digest string) (*order, error) {
+	m := hs.mirror
+	hs.mu.Lock()
+	h.used = true
+	hs.mu.Unlock()
+	dir := h.translate(m, gw.Info().GOOS, o.Dir)
+	if dir == o.Dir && !hs.shared(h) {
+		return nil, fmt.Errorf("run %s on gateway %s: its directory %s is outside of %s, and other hosts have only what is in that", o.Package, gw.ID(), dir, m.Source.Root)
+	}
+	o.Dir = dir
+	o.Args = slices.Clone(o.Args)
+	for i, arg := range o.Args {
+		o.Args[i] = h.translateArg(m, gw.Info().GOOS, arg)
+	}
+	if hs.shared(h) {
+		return &o, nil
+	}
+	// PATH names the controller's toolchain, which the host does not have.
+	o.Env = slices.DeleteFunc(slices.Clone(o.Env), func(v string) bool { return strings.HasPrefix(v, "PATH=") })
+	var err error
+	if o.CoverMeta, err = h.bringCoverMeta(ctx, gw, o.CoverMeta); err != nil {
+		return nil, err
+	}
+	o.Binary, err = h.bring(ctx, digest, func() (string, error) {
+		there, err := rsync.PutBlob(ctx, gw, o.Binary, digest)
+		if err != nil {
+			return "", fmt.Errorf("send %s to gateway %s: %w", filepath.Base(o.Binary), gw.ID(), err)
+		}
+		return there, nil
+	})
+	return &o, err
+}
+
+// translate returns what a path of the controller is on the host; one outside of the tree stays.
+func (h *host) translate(m *Mirror, goos, path string) string {
+	rel, err := filepath.Rel(m.Source.Root, path)
+	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return path
+	}
+	sep := "/"
+	if goos == "windows" {
+		sep = `\`
+	}
+	if rel == "." {
+		return h.mirror
+	}
+	return h.mirror + sep + strings.ReplaceAll(filepath.ToSlash(rel), "/", sep)
+}
+
+// translateArg does the same for an argument -name=path.
+func (h *host) translateArg(m *Mirror, goos, arg string) string {
+	name, value, ok := strings.Cut(arg, "=")
+	if !ok || !strings.HasPrefix(name, "-test.") || !filepath.IsAbs(value) {
+		return arg
+	}
+	return name + "=" + h.translate(m, goos, value)
+}
+
+// bringCoverMeta brings the directory of -coverpkg's metafiles.
+func (h *host) bringCoverMeta(ctx context.Context, gw *gateway.Gateway, dir string) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	return h.bring(ctx, dir, func() (string, error) {
+		there := h.mirror + "-cover-" + filepath.Base(dir)
+		s := rsync.New(rsync.Source{Root: dir, Extra: []string{"."}})
+		s.AddTarget(gw, there, rsync.TargetOptions{Delete: true, Clean: true})
+		if _, err := s.Send(ctx); err != nil {
+			return "", err
+		}
+		return there, nil
+	})
+}
+
+// bring makes sure that the host has a thing, by put, and returns its path there. put is called once, and again when it failed.
+func (h *host) bring(ctx context.Context, name string, put func() (string, error)) (string, error) {
+	h.mu.Lock()
+	b := h.binaries[name]
+	if b == nil {
+		b = &binary{turn: make(chan struct{}, 1)}
+		h.binaries[name] = b
+	}
+	h.mu.Unlock()
+	select {
+	case b.turn <- struct{}{}:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	defer func() { <-b.turn }()
+	if b.path != "" {
+		return b.path, nil
+	}
+	there, err := put()
+	if err == nil {
+		b.path = there
+	}
+	return there, err
+}
+
+// leaveHosts brings back what is asked for and lets other runs have the mirrors. The gateways are still there.
+func (c *controller) leaveHosts() {
+	if c.hosts == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), c.cfg.TerminateTimeout)
+	defer cancel()
+	if len(c.hosts.mirror.Pull) > 0 {
+		c.reportFault(c.hosts.pull(context.WithoutCancel(c.ctx), slices.Collect(c.cfg.Group.All())))
+	}
+	c.hosts.release(ctx)
+}

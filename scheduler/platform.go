@@ -1,0 +1,248 @@
+package scheduler
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// A run has one collection for each platform that its gateways have between them. The nodes of a platform share a target and so its tests;
+// under --dist each every node has a target of its own. The platform of a popen gateway is known from its spec, and building for
+// it begins at once. That of other gateways is what the agent says, unless the spec does: such a node has no target until then.
+// The controller's own platform is built for meanwhile, on the chance that it is theirs.
+
+// supply is what the Source gives for one platform. The loop owns it.
+type supply struct {
+	platform gotest.Platform
+	name     string // for people
+	suffix   string // of package names in events, "" when they need none
+	targets  []*target
+	events   []gotest.BuildEvent // about packages, for targets that come later
+	held     []gotest.BuildEvent // what has come before there was a target
+	cancel   context.CancelCauseFunc
+	done     bool
+	err      error // after done
+}
+
+// target is a set of nodes that share one policy: all those of a platform, or one of them under --dist each.
+type target struct {
+	supply *supply
+	suffix string // of package names in events
+	policy *policy.Policy
+	pkgs   map[string]*pkg // by import path
+	nodes  int             // that may still take work
+	last   string          // the node that ended last, and why
+}
+
+// platformOf is the platform that a spec and what is known of its agent ask for; known is false when only the agent can tell.
+func (c *controller) platformOf(spec xspec.Spec, info gateway.Info) (p gotest.Platform, known bool) {
+	own := c.cfg.Platform
+	p = gotest.Platform{GOOS: cmp.Or(spec.GOOS, info.GOOS), GOARCH: cmp.Or(spec.GOARCH, info.GOARCH), Go: spec.Go}
+	if spec.Popen && spec.Via == "" {
+		p.GOOS, p.GOARCH = cmp.Or(spec.GOOS, own.GOOS), cmp.Or(spec.GOARCH, own.GOARCH)
+	} else if p.GOOS == "" || p.GOARCH == "" {
+		return gotest.Platform{}, false
+	}
+	if p == own {
+		p = gotest.Platform{}
+	}
+	return p, true
+}
+
+// openAll opens the gateways, which takes its time in their own goroutines, and starts to build for the platforms that are known.
+func (c *controller) openAll(specs []xspec.Spec) {
+	known := make([]*gotest.Platform, len(specs))
+	platforms := make(map[gotest.Platform]bool)
+	for i, spec := range specs {
+		if p, ok := c.platformOf(spec, gateway.Info{}); ok {
+			known[i] = &p
+			platforms[p] = true
+		}
+	}
+	c.several = len(platforms) > 1
+	var nodes []*node
+	for _, spec := range specs {
+		nodes = append(nodes, c.open(spec, nil))
+	}
+	for i, n := range nodes {
+		if known[i] != nil {
+			c.place(n, *known[i])
+		}
+	}
+	if slices.Contains(known, nil) {
+		c.supplyFor(gotest.Platform{})
+	}
+}
+
+// supplyFor returns the supply of a platform, which is started when it is the first time.
+func (c *controller) supplyFor(p gotest.Platform) *supply {
+	for _, s := range c.supplies {
+		if s.platform == p {
+			return s
+		}
+	}
+	s := &supply{platform: p, name: cmp.Or(p.String(), c.cfg.Platform.String())}
+	inUse := slices.ContainsFunc(c.supplies, func(s *supply) bool { return len(s.targets) > 0 })
+	if c.several || p != (gotest.Platform{}) && (inUse || c.undecided()) {
+		s.suffix = " [" + s.name + "]"
+	}
+	c.supplies = append(c.supplies, s)
+	ctx, cancel := context.WithCancelCause(c.sourceCtx)
+	s.cancel = cancel
+	c.wait.Go(func() {
+		err := c.cfg.Source(ctx, p, func(e gotest.BuildEvent) { c.post(sourceEvent{s, e}) })
+		c.post(sourceDone{s, err})
+	})
+	return s
+}
+
+// place gives a node that has no target one of its platform.
+func (c *controller) place(n *node, p gotest.Platform) {
+	n.placed = true // so that it does not count among the undecided when the supply gets its name
+	n.target = c.targetFor(c.supplyFor(p), n)
+	n.target.nodes++
+}
+
+// targetFor returns the target of a supply that n belongs to, which may be a new one.
+func (c *controller) targetFor(s *supply, n *node) *target {
+	if len(s.targets) > 0 && c.cfg.Dist != DistEach {
+		return s.targets[0]
+	}
+	mode := policy.Load
+	if c.cfg.Dist != DistLoad {
+		mode = policy.LoadScope
+	}
+	t := &target{supply: s, suffix: s.suffix, policy: policy.New(policy.Config{Mode: mode}), pkgs: make(map[string]*pkg)}
+	if c.cfg.Dist == DistEach {
+		t.suffix = " [" + strings.TrimSpace(n.id+" "+strings.Trim(s.suffix, " []")) + "]"
+	}
+	c.targets = append(c.targets, t)
+	s.targets = append(s.targets, t)
+	if len(s.targets) == 1 {
+		held := s.held
+		s.held = nil
+		for _, e := range held {
+			c.handleSource(s, e)
+		}
+	} else {
+		for _, e := range s.events {
+			c.apply(t, e)
+		}
+		c.expect()
+	}
+	if s.done {
+		c.endSupply(s, []*target{t})
+	}
+	return t
+}
+
+// undecided reports whether there are nodes whose platform is not known.
+func (c *controller) undecided() bool {
+	for _, n := range c.nodes {
+		if !n.placed {
+			return true
+		}
+	}
+	return false
+}
+
+// decide places a node whose agent has told its platform, and with it those that are to be opened in the same way.
+func (c *controller) decide(n *node) {
+	p, _ := c.platformOf(n.spec, n.info)
+	alike := []*node{n}
+	for _, other := range c.nodes {
+		if other != n && !other.placed && withoutID(other.spec) == withoutID(n.spec) {
+			alike = append(alike, other)
+		}
+	}
+	slices.SortFunc(alike[1:], func(a, b *node) int { return strings.Compare(a.id, b.id) })
+	for _, n := range alike {
+		n.placed = true
+	}
+	for _, n := range alike {
+		c.place(n, p)
+	}
+	c.dropUnused()
+}
+
+// dropUnused ends the building for a platform that no gateway turned out to have.
+func (c *controller) dropUnused() {
+	if c.undecided() {
+		return
+	}
+	for _, s := range c.supplies {
+		if len(s.targets) == 0 {
+			s.cancel(errors.New("no gateway has this platform"))
+		}
+	}
+}
+
+// stranded returns why the run cannot go on for lack of gateways, or nil. One whose platform is not known may still help.
+func (c *controller) stranded() error {
+	helped := c.undecided()
+	for _, t := range c.targets {
+		if t.nodes > 0 || t.policy.Done() || helped && c.cfg.Dist != DistEach {
+			continue
+		}
+		where := ""
+		if t.supply.suffix != "" {
+			where = " on " + t.supply.name
+		}
+		return fmt.Errorf("no gateway is left to run the tests%s: the last one, %s", where, t.last)
+	}
+	if len(c.targets) == 0 && !helped {
+		return fmt.Errorf("no gateway is left to run the tests: the last one, %s", c.last)
+	}
+	return nil
+}
+
+// withoutID is the text of a spec but for its id.
+func withoutID(spec xspec.Spec) string {
+	fields := slices.DeleteFunc(strings.Split(spec.String(), "//"), func(f string) bool { return strings.HasPrefix(f, "id=") })
+	return strings.Join(fields, "//")
+}
+
+// buildOutput is an event about a build. Two platforms can fail to build one package, and each has its own compiler's text.
+func (s *supply) buildOutput(e test2json.Event) test2json.Event {
+	if e.ImportPath != "" {
+		e.ImportPath += s.suffix
+	}
+	if e.FailedBuild != "" {
+		e.FailedBuild += s.suffix
+	}
+	return e
+}
+
+// warning is a remark of the Source's, which names the platform where there are several.
+func (s *supply) warning(text string) Warning {
+	if s.suffix != "" {
+		text = s.name + ": " + text
+	}
+	return Warning{text}
+}
+
+// up takes note of a gateway that answered, and gives it to its policy.
+func (c *controller) up(n *node, info gateway.Info) {
+	n.ready, n.info = true, info
+	c.notStarted = 0
+	if !n.placed {
+		c.decide(n)
+	}
+	c.emit(GatewayUp{Time: time.Now(), Gateway: n.id, Spec: n.spec.String(), Hostname: info.Hostname,
+		Platform: cmp.Or(n.target.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
+	n.target.policy.AddNode(policy.NodeID(n.id), info.Hostname)
+	if err := c.stranded(); err != nil && c.stopped == "" {
+		c.fatal = err
+		c.stop(err.Error())
+	}
+}

@@ -1,0 +1,4 @@
+package scheduler
+
+// checkPrivate does nothing: a directory inherits from its parent who may enter it.
+func checkPrivate(string) error { return nil }

@@ -1,0 +1,18 @@
+//go:build !xdist_agent
+
+// Package xdist holds the sources of the xdist command, from which a running one compiles agents for other platforms.
+package xdist
+
+import (
+	"embed"
+	"io/fs"
+)
+
+// sources are the files of every package that the command is made of, on all platforms. A test holds the list against the go command's.
+//
+//go:embed go.mod go.sum *.go
+//go:embed agents/*.go cmd/xdist/*.go gateway/*.go gateway/*/*.go gotest/*.go gotest/*/*.go reporters/*.go rsync/*.go scheduler/*.go scheduler/policy/*.go xspec/*.go
+var sources embed.FS
+
+// Sources returns the module's files: go.mod, go.sum, and the packages of cmd/xdist with their tests. It is nil in an agent.
+func Sources() fs.FS { return sources }
