@@ -7,6 +7,9 @@
 // The tests build the command once into a temporary directory and start it as a process; they start no goroutine that
 // outlives them. Every run has a deadline, after which it is killed and the test fails.
 //
+// Tests named after hosts, cables, disks and controllers run over ssh on hosts in namespaces of their own (package netns), which have neither Go nor the
+// sources; they need root on Linux and openssh-server.
+//
 // Limits: the faults need /proc and run on Linux only; the race detector and cgo need a C compiler and say so where
 // there is none.
 package integration

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/integration/internal/compare"
+	"github.com/xdist-go/xdist/integration/netns"
 )
 
 // runLimit is how long one run of either command may take on a loaded machine with cold caches.
@@ -44,6 +45,7 @@ func exeSuffix() string {
 }
 
 func TestMain(m *testing.M) {
+	netns.Main()
 	code := m.Run()
 	if dir, err := xdistDir(); err == nil {
 		if err := os.RemoveAll(dir); err != nil {
@@ -146,8 +148,14 @@ func fixture(t *testing.T, name string) string {
 // needC skips the test where there is no C compiler.
 func needC(t *testing.T) {
 	t.Helper()
-	cc := strings.TrimSpace(command(t, ".", nil, "go", "env", "CC").stdout)
-	if _, err := exec.LookPath(cc); err != nil {
-		t.Skipf("no C compiler: %v", err)
+	if !hasC(t) {
+		t.Skip("skipped: there is no C compiler")
 	}
+}
+
+// hasC reports whether there is the C compiler that the go command would use.
+func hasC(t *testing.T) bool {
+	t.Helper()
+	_, err := exec.LookPath(strings.TrimSpace(command(t, ".", nil, "go", "env", "CC").stdout))
+	return err == nil
 }

@@ -25,11 +25,14 @@ import (
 //	none PATTERN             no file matches the glob
 //
 // and the conditions [cc] and [root].
-func TestScript(t *testing.T) {
+func TestScript(t *testing.T) { testscript.Run(t, scriptParams(t, "testdata/script")) }
+
+// scriptParams are for the scripts in a directory.
+func scriptParams(t *testing.T, dir string) testscript.Params {
 	bin := filepath.Dir(xdist(t))
 	env := goEnvironment(t)
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
@@ -44,12 +47,14 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": cmdStatus, "interrupt": cmdInterrupt, "count": cmdCount, "none": cmdNone},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
+			case "cc":
+				return hasC(t), nil
 			case "root":
 				return os.Geteuid() == 0, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
-	})
+	}
 }
 
 // goEnvironment is what the go command needs in a script, whose home is no directory.

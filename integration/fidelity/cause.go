@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,9 +26,9 @@ type finding struct {
 	shown bool   // further runs of go test have shown the cause
 }
 
-// explain looks for the cause of each difference.
-func explain(ctx context.Context, ask asker, want, got *compare.Model, diffs []compare.Difference) ([]finding, error) {
-	e := explainer{ask: ask, alone: map[string]*compare.Model{}, repeated: map[string][]*compare.Model{}}
+// explain looks for the cause of each difference. noGo says that there was no go command where the tests ran under xdist.
+func explain(ctx context.Context, ask asker, want, got *compare.Model, diffs []compare.Difference, noGo bool) ([]finding, error) {
+	e := explainer{ask: ask, noGo: noGo, alone: map[string]*compare.Model{}, repeated: map[string][]*compare.Model{}}
 	shown := map[string][]bool{} // by package: was each of its tests' differences explained
 	findings := make([]finding, len(diffs))
 	for i, d := range diffs {
@@ -67,8 +69,30 @@ func all(bools []bool) bool {
 // explainer remembers runs, as many differences may ask for the same.
 type explainer struct {
 	ask      asker
+	noGo     bool
 	alone    map[string]*compare.Model
 	repeated map[string][]*compare.Model
+}
+
+// needsGo finds tests that do not pass for want of the go command: without one they do under go test what they did under xdist, and with one they do not.
+func (e *explainer) needsGo(ctx context.Context, f *finding, saw string) (bool, error) {
+	if !e.noGo || saw == "pass" {
+		return false, nil
+	}
+	without, err := e.runAlone(ctx, f.Package, f.Test, "-exec", goless())
+	if err != nil {
+		return false, err
+	}
+	with, err := e.runAlone(ctx, f.Package, f.Test)
+	if err != nil {
+		return false, err
+	}
+	top, _, _ := strings.Cut(f.Test, "/")
+	if outcome(without, f.Package, top) == "none" || outcome(without, f.Package, f.Test) != saw || outcome(with, f.Package, f.Test) == saw {
+		return false, nil
+	}
+	f.cause, f.shown = fmt.Sprintf("it needs the go command: `go test -exec '%s'` gives %s, too", goless(), saw), true
+	return true, nil
 }
 
 // test looks for the cause of a test's difference. What it did under xdist it also does in one of several runs of its package:
@@ -77,6 +101,9 @@ func (e *explainer) test(ctx context.Context, f *finding, got *compare.Model) er
 	saw := "none"
 	if p := got.Packages[f.Package]; p != nil {
 		saw = p.Tests[f.Test].Outcome()
+	}
+	if found, err := e.needsGo(ctx, f, saw); found || err != nil {
+		return err
 	}
 	runs, at, err := e.repeatUntil(ctx, f.Package, func(m *compare.Model) bool { return outcome(m, f.Package, f.Test) == saw })
 	if err != nil {
@@ -153,14 +180,25 @@ func outcome(m *compare.Model, pkg, test string) string {
 	return "none"
 }
 
+// goless is a command that runs a test binary where no go command is to be found.
+func goless() string {
+	var dirs []string
+	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+		if _, err := os.Stat(filepath.Join(dir, "go")); err != nil {
+			dirs = append(dirs, dir)
+		}
+	}
+	return "env PATH=" + strings.Join(dirs, string(filepath.ListSeparator))
+}
+
 // runAlone runs the top-level test that the test belongs to.
-func (e *explainer) runAlone(ctx context.Context, pkg, test string) (*compare.Model, error) {
+func (e *explainer) runAlone(ctx context.Context, pkg, test string, flags ...string) (*compare.Model, error) {
 	top, _, _ := strings.Cut(test, "/")
-	key := pkg + "::" + top
+	key := strings.Join(append(flags, pkg+"::"+top), " ")
 	if m := e.alone[key]; m != nil {
 		return m, nil
 	}
-	m, err := e.ask(ctx, "-run", "^"+regexp.QuoteMeta(top)+"$", pkg)
+	m, err := e.ask(ctx, append(flags[:len(flags):len(flags)], "-run", "^"+regexp.QuoteMeta(top)+"$", pkg)...)
 	if err != nil {
 		return nil, fmt.Errorf("run %s alone: %w", key, err)
 	}

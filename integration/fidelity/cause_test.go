@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,7 +62,7 @@ func TestExplain(t *testing.T) {
 				}
 				return want, nil
 			}
-			findings, err := explain(t.Context(), ask, want, got, diffs)
+			findings, err := explain(t.Context(), ask, want, got, diffs, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,6 +78,40 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// What a test does where there is no go command, it does under go test without one, too; flakiness is not looked for then.
+func TestExplainWithoutGo(t *testing.T) {
+	want := outcomes(t, "pass", "pass", "pass")
+	got := outcomes(t, "pass", "fail", "fail")
+	diffs := compare.Compare(want, got, compare.Verdicts, compare.Normal{})
+	for _, without := range []string{"fail", "pass", "skip"} {
+		asked := 0
+		ask := func(_ context.Context, args ...string) (*compare.Model, error) {
+			if args[0] != "-exec" {
+				return want, nil
+			}
+			asked++
+			if !strings.HasPrefix(args[1], "env PATH=") || !slices.Equal(args[2:], []string{"-run", "^TestB$", "p"}) {
+				t.Errorf("asked for %q", args)
+			}
+			return model(t, "start", "run TestB", without+" TestB", without), nil
+		}
+		for _, noGo := range []bool{true, false} {
+			findings, err := explain(t.Context(), ask, want, got, diffs, noGo)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range findings {
+				if shown := noGo && without == "fail"; f.shown != shown || f.Test == "TestB" && shown != strings.HasPrefix(f.cause, "it needs the go command") {
+					t.Errorf("%s without go, noGo %v: %s: shown %v, cause %q", without, noGo, f.name, f.shown, f.cause)
+				}
+			}
+		}
+		if asked != 1 {
+			t.Errorf("asked %d times what happens without go, want 1", asked)
+		}
+	}
+}
+
 // A subtest whose name holds an address is another one in every run.
 func TestExplainChangingNames(t *testing.T) {
 	named := func(name string) *compare.Model {
@@ -88,7 +123,7 @@ func TestExplainChangingNames(t *testing.T) {
 		next++
 		return named(fmt.Sprintf("0x%d", next)), nil
 	}
-	findings, err := explain(t.Context(), ask, want, got, compare.Compare(want, got, compare.Verdicts, compare.Normal{}))
+	findings, err := explain(t.Context(), ask, want, got, compare.Compare(want, got, compare.Verdicts, compare.Normal{}), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +132,7 @@ func TestExplainChangingNames(t *testing.T) {
 	}
 	// A subtest that only xdist has, while its siblings keep their names, has no such cause.
 	steady := func(context.Context, ...string) (*compare.Model, error) { return want, nil }
-	findings, err = explain(t.Context(), steady, want, got, compare.Compare(want, got, compare.Verdicts, compare.Normal{}))
+	findings, err = explain(t.Context(), steady, want, got, compare.Compare(want, got, compare.Verdicts, compare.Normal{}), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +162,7 @@ func TestExplainOrderDependence(t *testing.T) {
 	}
 	got.Packages[pkg].Tests["TestFirst"] = want.Packages[pkg].Tests["TestFirst"]
 	got.Packages[pkg].Tests["TestThird"] = want.Packages[pkg].Tests["TestThird"]
-	findings, err := explain(t.Context(), ask, want, got, compare.Compare(want, got, compare.Verdicts, compare.Normal{}))
+	findings, err := explain(t.Context(), ask, want, got, compare.Compare(want, got, compare.Verdicts, compare.Normal{}), false)
 	if err != nil {
 		t.Fatal(err)
 	}

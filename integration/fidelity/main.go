@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/integration/internal/compare"
+	"github.com/xdist-go/xdist/integration/netns"
 )
 
 // pinned are the modules, with versions whose tests were seen to run without a network.
@@ -31,16 +32,23 @@ var pinned = [...]string{
 type options struct {
 	only  string // part of a module's path
 	xdist string // path of the command
-	n     int    // popen gateways
+	n     int    // gateways
+	ssh   bool   // to a host of its own
+	tx    specs
 	dist  string
 	keep  bool // leave the temporary directory
+
+	where where // from n, ssh and tx
 }
 
 func main() {
+	netns.Main()
 	var o options
 	flag.StringVar(&o.only, "only", "", "run only the modules whose path contains `MODULE`")
 	flag.StringVar(&o.xdist, "xdist", "", "`PATH` of the command; built from ./cmd/xdist by default")
-	flag.IntVar(&o.n, "n", 4, "number of popen gateways")
+	flag.IntVar(&o.n, "n", 0, "number of popen or ssh gateways; 4 and 2 by default")
+	flag.BoolVar(&o.ssh, "ssh", false, "run over ssh gateways on a host of its own, which has neither Go nor the sources")
+	flag.Var(&o.tx, "tx", "run over the gateways of `SPEC`; may be repeated")
 	flag.StringVar(&o.dist, "dist", "load", "xdist's --dist")
 	flag.BoolVar(&o.keep, "keep", false, "keep the copies of the modules and the event streams")
 	flag.Parse()
@@ -76,6 +84,12 @@ func run(ctx context.Context, o options) (unexplained int, err error) {
 	} else if o.xdist, err = filepath.Abs(o.xdist); err != nil {
 		return 0, err
 	}
+	if o.where, err = place(ctx, o, tmp); err != nil {
+		return 0, err
+	}
+	if o.where.close != nil {
+		defer func() { err = errors.Join(err, o.where.close()) }()
+	}
 	var results []result
 	for _, module := range pinned {
 		if !strings.Contains(module, o.only) {
@@ -92,6 +106,27 @@ func run(ctx context.Context, o options) (unexplained int, err error) {
 		return 0, fmt.Errorf("no module matches -only %q", o.only)
 	}
 	return report(results), nil
+}
+
+// place says where tests run.
+func place(ctx context.Context, o options, tmp string) (where, error) {
+	or := func(n int) int {
+		if o.n > 0 {
+			return o.n
+		}
+		return n
+	}
+	switch {
+	case o.ssh:
+		dir := filepath.Join(tmp, "ssh")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return where{}, err
+		}
+		return openHost(ctx, dir, or(2))
+	case len(o.tx) > 0:
+		return where{tx: o.tx}, nil
+	}
+	return where{tx: []string{fmt.Sprintf("%d*popen", or(4))}}, nil
 }
 
 // result is what became of one module.

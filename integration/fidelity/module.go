@@ -37,7 +37,7 @@ func checkModule(ctx context.Context, o options, tmp, module string) (result, er
 	}
 	r.xdistTime = time.Since(start)
 	diffs := compare.Compare(r.want, r.got, compare.Verdicts, compare.Normal{})
-	if r.findings, err = explain(ctx, ask, r.want, r.got, diffs); err != nil {
+	if r.findings, err = explain(ctx, ask, r.want, r.got, diffs, o.where.noGo); err != nil {
 		return result{}, err
 	}
 	for pkg, tests := range compare.Unreached(r.want, r.got) {
@@ -82,10 +82,14 @@ func goTest(ctx context.Context, dir string, args ...string) (int, *compare.Mode
 // runXdist runs xdist on all packages in dir.
 func runXdist(ctx context.Context, o options, tmp, dir string) (int, *compare.Model, error) {
 	events := dir + ".json"
-	cmd := exec.CommandContext(ctx, o.xdist, "--tx", fmt.Sprintf("%d*popen", o.n), "--dist", o.dist, "--jsonfile", events, "./...")
+	var args []string
+	for _, tx := range o.where.tx {
+		args = append(args, "--tx", tx)
+	}
+	cmd := exec.CommandContext(ctx, o.xdist, append(args, "--dist", o.dist, "--jsonfile", events, "./...")...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "XDIST_CACHE="+filepath.Join(tmp, "store"))
 	cmd.Stderr = os.Stderr
-	_, status, err := output(cmd)
+	status, err := wait(cmd, o.where.start)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -99,12 +103,26 @@ func runXdist(ctx context.Context, o options, tmp, dir string) (int, *compare.Mo
 }
 
 func output(cmd *exec.Cmd) ([]byte, int, error) {
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	status, err := wait(cmd, (*exec.Cmd).Start)
+	return out.Bytes(), status, err
+}
+
+// wait runs a command to its end and returns its exit status.
+func wait(cmd *exec.Cmd, start func(*exec.Cmd) error) (int, error) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 30 * time.Second // for the command to clean up after an interrupt
-	out, err := cmd.Output()
+	if start == nil {
+		start = (*exec.Cmd).Start
+	}
+	err := start(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return nil, 0, fmt.Errorf("run %s: %w", filepath.Base(cmd.Path), err)
+		return 0, fmt.Errorf("run %s: %w", filepath.Base(cmd.Path), err)
 	}
-	return out, cmd.ProcessState.ExitCode(), nil
+	return cmd.ProcessState.ExitCode(), nil
 }

@@ -1,0 +1,111 @@
+package integration
+
+import (
+	"errors"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/xdist-go/xdist/integration/netns"
+)
+
+// copyOf copies a module of testdata to where the test may change it.
+func copyOf(t *testing.T, name string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(fixture(t, name))); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// fill leaves no room on a disk of the host.
+func fill(t *testing.T, h *netns.Host, dir string) {
+	t.Helper()
+	f, err := os.Create(h.Path(filepath.Join(dir, ".cache", "xdist", "filler")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	block := make([]byte, 4096)
+	for {
+		if _, err := f.Write(block); errors.Is(err, unix.ENOSPC) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestDiskFull has too little room for the tree, and then for a test binary.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	t.Run("tree", func(t *testing.T) {
+		t.Parallel()
+		f := newFar(t, netns.HostOptions{Disks: []netns.Disk{{Dir: "/var/tmp", Size: 1 << 20}}})
+		dir := copyOf(t, "cable")
+		noise := make([]byte, 4<<20)
+		rand.New(rand.NewSource(1)).Read(noise)
+		if err := os.WriteFile(filepath.Join(dir, "noise"), noise, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		f.checkSays(t, dir, "./...", "the disk is full: write noise")
+	})
+	t.Run("binary", func(t *testing.T) {
+		t.Parallel()
+		f := newFar(t, netns.HostOptions{Disks: []netns.Disk{{Dir: "/root", Size: 64 << 20}}})
+		dir := fixture(t, "cable")
+		if _, status := f.start(t, dir, 1, "-run=TestChild", "./one").wait(t); status != 0 {
+			t.Fatalf("exit status %d", status)
+		}
+		fill(t, f.hosts[0], "/root")
+		f.checkSays(t, dir, "./two", "no space left on device")
+	})
+}
+
+// checkSays wants a run that fails for want of a host, and says why.
+func (f *far) checkSays(t *testing.T, dir, packages, reason string) {
+	t.Helper()
+	r := f.start(t, dir, 1, "-run=TestChild", packages)
+	if _, status := r.wait(t); status != 5 {
+		t.Errorf("exit status %d, want 5", status)
+	}
+	if !strings.Contains(r.said(), reason) {
+		t.Errorf("want %q in: %s", reason, r.said())
+	}
+	f.checkClean(t)
+}
+
+// TestHomeNoExec has a home from which no program can be started.
+func TestHomeNoExec(t *testing.T) {
+	t.Parallel()
+	f := newFar(t, netns.HostOptions{Disks: []netns.Disk{{Dir: "/root", NoExec: true}}})
+	r := f.start(t, fixture(t, "cable"), 2, "-run=TestChild", "./...")
+	if m, status := r.wait(t); status != 0 || len(m.Problems) > 0 {
+		t.Errorf("exit status %d, %v\n%s", status, m.Problems, r.said())
+	}
+	f.checkClean(t)
+}
+
+// TestTwoControllers runs the same module from two controllers with caches of their own, on one host, at once.
+func TestTwoControllers(t *testing.T) {
+	t.Parallel()
+	f := newFar(t, netns.HostOptions{})
+	h := f.hosts[0]
+	if err := os.Mkdir(h.Path(desk), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	dir := fixture(t, "cable")
+	r1 := f.start(t, dir, 2, "./...")
+	r2 := f.startWith(t, dir, t.TempDir(), 2, "./...")
+	tell(t, h, "go")
+	for _, r := range []*farRun{r1, r2} {
+		m, status := r.wait(t)
+		checkAllPass(t, r, m, status)
+	}
+	f.checkClean(t)
+}

@@ -1,0 +1,3 @@
+module example.com/cable
+
+go 1.26
