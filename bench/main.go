@@ -10,12 +10,13 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/xdist-go/xdist/gateway"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	missed, err := dispatch(ctx, os.Args[1:])
 	switch {
@@ -35,6 +36,8 @@ func dispatch(ctx context.Context, args []string) (missed int, err error) {
 		return 0, gateway.ServeStdio(ctx, handlers())
 	case len(args) > 0 && args[0] == "measure":
 		return 0, measureMain(ctx, args[1:])
+	case len(args) > 0 && args[0] == "errand":
+		return 0, errandMain(ctx, args[1:])
 	}
 	b := &bench{out: os.Stdout, log: os.Stderr}
 	var only string
@@ -70,6 +73,8 @@ func parts() []part {
 		{"wide", (*bench).wide},
 		{"gateway", (*bench).gateways},
 		{"memory", (*bench).memory},
+		{"sync", (*bench).syncs},
+		{"ssh", (*bench).sshStart},
 	}
 }
 

@@ -17,6 +17,17 @@ if ! "$PYTHON" -c 'import execnet' 2>/dev/null; then
 	fi
 fi
 
+# Trees and ssh gateways are compared with Debian's rsync and OpenSSH.
+if ! { command -v rsync && command -v ssh-keygen && [ -x /usr/sbin/sshd ]; } >/dev/null 2>&1; then
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+		echo "installing rsync, openssh-client, openssh-server"
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends rsync openssh-client openssh-server; } >/dev/null 2>&1 ||
+			echo "rsync and OpenSSH could not be installed; the comparison with them will be skipped"
+	else
+		echo "rsync or OpenSSH is missing and only root can install them with apt-get; the comparison with them will be skipped"
+	fi
+fi
+
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 # An interrupt reaches the benchmark too, which cleans up and ends.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -37,7 +38,7 @@ type measured struct {
 
 // handlers are what the agents of the comparison offer; execnet_peer.py has the same.
 func handlers() gateway.Handlers {
-	return gateway.Handlers{"answer": answer, "echo": echo, "sink": sink, "numbers": numbers, "blocks": blocks}
+	return gateway.Handlers{"answer": answer, "echo": echo, "sink": sink, "numbers": numbers, "blocks": blocks, rsync.Handler: rsync.Receive}
 }
 
 func answer(ctx context.Context, ch *gateway.Channel, _ gateway.Item) error { return ch.Send(ctx, 1) }
