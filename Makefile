@@ -1,4 +1,5 @@
-# check: everything that needs no test to run. test: every test. fidelity: verdicts on real modules next to go test's.
+# check: everything that needs no test to run. test: every test. fidelity: verdicts on real modules next to go test's, here and on a
+# host without Go.
 # bench: speed next to the peers, with the limits that this project holds itself to.
 
 GO ?= go
@@ -25,6 +26,9 @@ self:
 
 fidelity:
 	$(GO) run ./integration/fidelity
+	@if [ "$$(uname)" = Linux ] && [ "$$(id -u)" = 0 ] && [ -x /usr/sbin/sshd ]; then \
+		echo "$(GO) run ./integration/fidelity -ssh"; $(GO) run ./integration/fidelity -ssh; \
+	else echo "skipped: fidelity over ssh, which needs root on Linux and openssh-server"; fi
 
 bench:
 	sh bench/run.sh
