@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/integration/sshd"
 )
 
 // transport is one way to an agent. Whatever the way is, gateways, their end and their channels behave the same: tests of that
@@ -21,6 +22,14 @@ func transports() []transport {
 		{"via", func(t *testing.T, g *gateway.Group) string { return through(t, g, "p1", "popen") }},
 		{"via via", func(t *testing.T, g *gateway.Group) string {
 			return through(t, g, "p2", through(t, g, "p1", "popen"))
+		}},
+		{"socket", func(t *testing.T, g *gateway.Group) string {
+			through(t, g, "p3", "popen")
+			return "socket//installvia=p3"
+		}},
+		{"cmd", func(*testing.T, *gateway.Group) string { return "cmd=env XDG_CACHE_HOME=" + cacheHome + " sh" }},
+		{"ssh", func(t *testing.T, g *gateway.Group) string {
+			return sshd.Start(t, sshd.Options{Home: cacheHome, Env: []string{"XDG_CACHE_HOME=" + cacheHome}}).Spec()
 		}},
 	}
 }
