@@ -55,9 +55,7 @@ func askTerminal(ctx context.Context, question string, echo bool) (string, error
 		if echo {
 			r.answer, r.err = bufio.NewReader(in).ReadString('\n')
 		} else {
-			var secret []byte
-			secret, r.err = term.ReadPassword(int(in.Fd()))
-			r.answer = string(secret)
+			r.answer, r.err = readSecret(in)
 		}
 		r.answer = strings.TrimRight(r.answer, "\n")
 		answeredc <- r

@@ -2,7 +2,12 @@
 
 package main
 
-import "golang.org/x/sys/unix"
+import (
+	"bufio"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 // hideTyping ends the echo of a terminal.
 func hideTyping(fd int) error {
@@ -13,3 +18,7 @@ func hideTyping(fd int) error {
 	state.Lflag &^= unix.ECHO
 	return unix.IoctlSetTermios(fd, setTermios, state)
 }
+
+// readSecret reads a line from a terminal whose echo hideTyping has ended. It leaves the terminal's settings alone: the question may be over
+// by now, and the echo on again.
+func readSecret(in *os.File) (string, error) { return bufio.NewReader(in).ReadString('\n') }
