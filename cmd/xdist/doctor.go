@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -168,7 +169,7 @@ func factCells(e *scheduler.Examination) []string {
 		return append(cells, "-", "-", "-", "-", agent)
 	}
 	return append(cells, fmt.Sprintf("%+dms", e.Offset.Milliseconds()), placeCell(e.Facts.Binaries), placeCell(e.Facts.Mirror),
-		or(e.Facts.Go, "none"), agent)
+		cmp.Or(e.Facts.Go, "none"), agent)
 }
 
 func placeCell(p scheduler.HostPlace) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -67,14 +68,7 @@ func mirrorBase(c *cli.Context, goos string) string {
 	if goos == "windows" {
 		usual = `C:\ProgramData`
 	}
-	return or(c.String("mirror-dir"), usual)
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
+	return cmp.Or(c.String("mirror-dir"), usual)
 }
 
 // treeRoot is the directory of the workspace or module that the tests belong to.
