@@ -127,7 +127,13 @@ func (r *run) launch(ctx context.Context) (*process, error) {
 // command returns the arguments and the environment of the process.
 func (r *run) command() (args, env []string, err error) {
 	args = r.u.Args
-	if r.u.split() {
+	if r.u.Part != nil {
+		run, skip := r.u.Part.patterns()
+		args = setFlag(args, "run", run)
+		if skip != "" {
+			args = setFlag(args, "skip", skip)
+		}
+	} else if r.u.split() {
 		pattern, err := RunPattern(lastValue(r.flags, "run"), r.u.Names)
 		if err != nil {
 			return nil, nil, err

@@ -1,6 +1,7 @@
 package unit
 
 import (
+	"strings"
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
@@ -25,6 +26,9 @@ type Unit struct {
 	// not split runs.
 	Names []string
 
+	// Part, unless nil, has the unit run only a part of a test, which is the one in Names.
+	Part *Part
+
 	// Timeout is `go test`'s -timeout, which it also passes on as -test.timeout; 0 is none. It sets when a process that does
 	// not end itself is killed (Timeout + the larger of a minute and the wait delay), and the wait delay: for how long
 	// the output may stay open after the process has ended (the larger of 5 s and Timeout/10). With no timeout, and
@@ -37,6 +41,29 @@ type Unit struct {
 	// Streamed says that the output goes to the user as it comes, as that of `go test` without package arguments does. The exit
 	// status of a failure is in the output then.
 	Streamed bool
+}
+
+// Part is a part of a test: some of its subtests, or all but some. The test's own code runs in each of its parts.
+type Part struct {
+	Path []string // the test whose subtests it is about, from the top-level test down
+	Only []string // the subtests of Path to run, by the last element of their names; nil is all but Skip
+	Skip []string
+}
+
+// patterns are the -test.run and the -test.skip that run the part; skip is "" when nothing is to be left out.
+func (p *Part) patterns() (run, skip string) {
+	var elems []string
+	for _, name := range p.Path {
+		elems = append(elems, exactly([]string{name}))
+	}
+	run = strings.Join(elems, "/")
+	switch {
+	case p.Only != nil:
+		run += "/" + exactly(p.Only)
+	case len(p.Skip) > 0:
+		skip = run + "/" + exactly(p.Skip)
+	}
+	return run, skip
 }
 
 // split reports whether the unit is a part of its package.
