@@ -1,0 +1,322 @@
+package history
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Book is what is known of one module. A nil *Book knows nothing and learns nothing; the zero value knows nothing and has no file. All methods may be
+// called concurrently.
+type Book struct {
+	dir, module string // dir is "" for a book without a file
+
+	mu        sync.Mutex // guards what follows; Learn, Add and the decoding of records change it
+	packages  map[place]*packageRecord
+	undecoded map[place][]byte
+	platforms map[string][]string // by package
+	hosts     map[string]*hostRecord
+	runs      []RunSummary // newest first
+}
+
+// Known is the estimate of a test.
+type Known struct {
+	Cost        time.Duration // on a host of speed 1
+	Spread      time.Duration // how far durations are from Cost, about a standard deviation
+	Runs        int           // that it was seen in
+	LastSeen    time.Time
+	Indivisible bool   // its subtests must stay together
+	Until       string // the binary that this holds for, by its digest; "" is any
+	Flaky       bool   // recent runs of the same binary disagree, or one run has seen it fail and pass
+}
+
+// Tree is a test or subtest with those below it, sorted by name.
+type Tree struct {
+	Name     string // what its path adds to that of its parent: "TestX", "a", and "a/b" when there is no "a"
+	Cost     time.Duration
+	Subtests []Tree
+}
+
+// PackageKnown is what is known of a package.
+type PackageKnown struct {
+	ProcessCost time.Duration // of a process beyond its tests; 0 is not known
+	MeanCost    time.Duration // of its top-level tests; 0 is not known
+	Tests       int           // top-level tests that MeanCost is of
+	Serial      bool          // it must stay in one process
+	SerialUntil string        // the binary that this holds for, by its digest; "" is any
+}
+
+// HostKnown is what is known of a host. Start and Link are 0 when they are not known.
+type HostKnown struct {
+	Speed float64 // in comparison with the others; 1 when nothing is known
+	Start time.Duration
+	Link  float64 // bytes per second
+}
+
+// Test returns what is known of a test, by its name or the path of a subtest. When it has not run on the platform, another one's word is taken, the one
+// that ran it last. ok is false when no duration is known.
+func (b *Book) Test(platform, pkg, test string) (k Known, ok bool) {
+	if b == nil {
+		return Known{}, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.record(place{pkg, platform}); p != nil && p.Tests[test] != nil {
+		if k, ok = p.Tests[test].known(); ok {
+			return k, true
+		}
+	}
+	for _, other := range b.platforms[pkg] {
+		if other == platform {
+			continue
+		}
+		if r := b.record(place{pkg, other}).Tests[test]; r != nil {
+			if found, has := r.known(); has && (!ok || found.LastSeen.After(k.LastSeen)) {
+				k, ok = found, true
+			}
+		}
+	}
+	return k, ok
+}
+
+// Tree returns a test with the subtests that it had in its last run, their costs from all that is known. Subtests that were seen once only,
+// while the test has run more often, are not in it: their names may not come back. ok is false when no duration of the test is known.
+func (b *Book) Tree(platform, pkg, test string) (t Tree, ok bool) {
+	if b == nil {
+		return Tree{}, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.record(place{pkg, platform}); p != nil {
+		if t, ok = p.tree(test); ok {
+			return t, true
+		}
+	}
+	var last int64
+	for _, other := range b.platforms[pkg] {
+		p := b.record(place{pkg, other})
+		if found, has := p.tree(test); has && (!ok || p.Tests[test].lastSeen() > last) {
+			t, ok, last = found, true, p.Tests[test].lastSeen()
+		}
+	}
+	return t, ok
+}
+
+// Package returns what is known of a package, from another platform where it was not seen on this one.
+func (b *Book) Package(platform, pkg string) PackageKnown {
+	if b == nil {
+		return PackageKnown{}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.record(place{pkg, platform})
+	if p == nil {
+		for _, other := range b.platforms[pkg] {
+			if r := b.record(place{pkg, other}); p == nil || r.LastSeen > p.LastSeen {
+				p = r
+			}
+		}
+	}
+	if p == nil {
+		return PackageKnown{}
+	}
+	k := PackageKnown{Serial: p.Serial, SerialUntil: p.SerialUntil}
+	k.ProcessCost, _ = recentMedian(durationsOf(p.Process))
+	var sum time.Duration
+	for path, r := range p.Tests {
+		if known, ok := r.known(); ok && !strings.Contains(path, "/") {
+			sum += known.Cost
+			k.Tests++
+		}
+	}
+	if k.Tests > 0 {
+		k.MeanCost = sum / time.Duration(k.Tests)
+	}
+	return k
+}
+
+// Host returns what is known of a host.
+func (b *Book) Host(name string) HostKnown {
+	k := HostKnown{Speed: 1}
+	if b == nil {
+		return k
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.hosts[name]; r != nil {
+		k.Speed = r.speed()
+		k.Start, _ = recentMedian(durationsOf(r.Starts))
+		if len(r.Links) > 0 {
+			k.Link = medianOf(r.Links)
+		}
+	}
+	return k
+}
+
+// Runs returns the last runs, newest first. The slice is the caller's.
+func (b *Book) Runs() []RunSummary {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.runs)
+}
+
+// TestSummary is a top-level test with what there is to say of it.
+type TestSummary struct {
+	Platform, Package, Test string
+	Known
+	Failures int           // of the recent runs
+	Recent   int           // how many these are
+	Latest   time.Duration // of the newest run that passed
+	Before   time.Duration // what it cost before that run
+	Slower   bool          // Latest is well beyond Before and its spread
+}
+
+const (
+	// A test is newly slow when it takes slowFactor times as long as before, slowSpreads spreads and at least slowMargin more, and was seen slowRuns times before.
+	slowFactor  = 1.5
+	slowSpreads = 3
+	slowMargin  = 50 * time.Millisecond
+	slowRuns    = 3
+)
+
+// Tests returns all top-level tests, by package, name and platform.
+func (b *Book) Tests() []TestSummary {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []TestSummary
+	for _, at := range b.places() {
+		p := b.record(at)
+		for _, path := range slices.Sorted(maps.Keys(p.Tests)) {
+			if strings.Contains(path, "/") {
+				continue
+			}
+			all = append(all, p.Tests[path].summary(at, path))
+		}
+	}
+	return all
+}
+
+func (r *testRecord) summary(at place, test string) TestSummary {
+	s := TestSummary{Platform: at.platform, Package: at.pkg, Test: test, Failures: r.failures(), Recent: len(r.Recent)}
+	s.Known, _ = r.known()
+	durations := r.durations()
+	if len(durations) == 0 {
+		return s
+	}
+	s.Latest = durations[0]
+	before, spread := recentMedian(durations[1:])
+	s.Before = before
+	s.Slower = len(durations) > slowRuns && s.Latest > time.Duration(slowFactor*float64(before)) && s.Latest > before+max(slowSpreads*spread, slowMargin)
+	return s
+}
+
+// Learn adds a run to what is in memory. Nothing is written.
+func (b *Book) Learn(run Run) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	shelf{pkg: b.made, host: b.madeHost}.learn(run)
+	b.runs = slices.Insert(b.runs, 0, run.summary())
+	b.runs = b.runs[:min(len(b.runs), keptRuns)]
+}
+
+// Record adds a run to the file, and to what is in memory. The run is in memory even when there is an error. Without a file it is in memory only.
+func (b *Book) Record(run Run) error {
+	if b == nil {
+		return nil
+	}
+	b.Learn(run)
+	if b.dir == "" {
+		return nil
+	}
+	return Record(b.dir, b.module, run)
+}
+
+// record returns the record of a package, or nil. The lock is held.
+func (b *Book) record(at place) *packageRecord {
+	if p := b.packages[at]; p != nil {
+		return p
+	}
+	raw, ok := b.undecoded[at]
+	if !ok {
+		return nil
+	}
+	delete(b.undecoded, at)
+	p := &packageRecord{}
+	if err := open(raw, p); err != nil {
+		p = &packageRecord{} // its checksum was right: somebody else wrote it
+	}
+	b.put(at, p)
+	return p
+}
+
+// put takes a record that was not there. The lock is held.
+func (b *Book) put(at place, p *packageRecord) {
+	if b.packages == nil {
+		b.packages = make(map[place]*packageRecord)
+	}
+	b.packages[at] = p
+	b.platform(at)
+}
+
+// platform notes that there is something of a package on a platform. The lock is held.
+func (b *Book) platform(at place) {
+	if b.platforms == nil {
+		b.platforms = make(map[string][]string)
+	}
+	if list := b.platforms[at.pkg]; !slices.Contains(list, at.platform) {
+		b.platforms[at.pkg] = append(list, at.platform)
+	}
+}
+
+func (b *Book) made(at place) *packageRecord {
+	p := b.record(at)
+	if p == nil {
+		p = &packageRecord{}
+		b.put(at, p)
+	}
+	return p
+}
+
+func (b *Book) madeHost(name string) *hostRecord {
+	r := b.hosts[name]
+	if r == nil {
+		if b.hosts == nil {
+			b.hosts = make(map[string]*hostRecord)
+		}
+		r = &hostRecord{}
+		b.hosts[name] = r
+	}
+	return r
+}
+
+// places are all that there are records of, in order. The lock is held.
+func (b *Book) places() []place {
+	var all []place
+	for pkg, platforms := range b.platforms {
+		for _, platform := range platforms {
+			all = append(all, place{pkg, platform})
+		}
+	}
+	slices.SortFunc(all, func(a, b place) int { return cmp.Or(cmp.Compare(a.pkg, b.pkg), cmp.Compare(a.platform, b.platform)) })
+	return all
+}
+
+func durationsOf(micros []int64) []time.Duration {
+	all := make([]time.Duration, len(micros))
+	for i, m := range micros {
+		all[i] = time.Duration(m) * time.Microsecond
+	}
+	return all
+}
