@@ -35,6 +35,9 @@ type jobEnd struct {
 //     either, and the package's verdict says the rest.
 func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 	j, p := n.job, n.job.pkg
+	if j.division != nil {
+		return c.concludeParts(n, end)
+	}
 	var out policy.Outcome
 	begun := len(j.items) > 0
 	progress := false

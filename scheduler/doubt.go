@@ -101,6 +101,9 @@ func (p *pkg) context(u policy.Unit) (names []string, wide bool) {
 		return nil, false
 	}
 	for _, i := range u.Items {
+		if i >= len(p.names) {
+			return nil, false // a part
+		}
 		names = append(names, p.names[i])
 		wide = wide || p.doubts[i] != nil && p.attempts[i] == 2
 	}

@@ -32,12 +32,13 @@ type node struct {
 
 // job is a unit that a node runs.
 type job struct {
-	pkg     *pkg
-	unit    policy.Unit
-	started time.Time
-	alone   bool // no other unit of its package ran at any time while it did
-	stopped bool // it was told to end
-	wide    bool // its process runs all of the package, to see the unit's items among the others
+	pkg      *pkg
+	unit     policy.Unit
+	started  time.Time
+	alone    bool      // no other unit of its package ran at any time while it did
+	stopped  bool      // it was told to end
+	division *division // whose parts the unit is, or nil
+	wide     bool      // its process runs all of the package, to see the unit's items among the others
 
 	items   map[string]*itemRun // by top-level test, items that have begun
 	latest  string              // the item that began last and is not parked
@@ -66,6 +67,26 @@ type itemRun struct {
 	open     bool // it has begun a round and not ended it
 	parked   bool // it waits for other parallel tests
 	elapsed  time.Duration
+}
+
+// follow takes a run, pause, cont or terminal event of the item itself.
+func (it *itemRun) follow(e test2json.Event) {
+	switch e.Action {
+	case test2json.ActionRun:
+		it.open, it.parked = true, false
+	case test2json.ActionPause:
+		it.parked = true
+	case test2json.ActionCont:
+		it.parked = false
+	case test2json.ActionPass, test2json.ActionFail, test2json.ActionSkip:
+		it.open = false
+		it.rounds++
+		it.failed = it.failed || e.Action == test2json.ActionFail
+		it.skipped = e.Action == test2json.ActionSkip && (it.rounds == 1 || it.skipped)
+		if e.Elapsed != nil {
+			it.elapsed += time.Duration(*e.Elapsed * float64(time.Second))
+		}
+	}
 }
 
 // remnant is what an attempt at an item that came to no verdict has shown of it. In the next attempt the same tests do not begin

@@ -23,7 +23,7 @@ type pkg struct {
 	ready  *gotest.Ready
 
 	verdicts []Verdict // by item
-	attempts []int     // by item: how often it was given out
+	attempts []int     // by item, those of divisions included: how often it was given out
 	open     int       // items without a verdict
 
 	state      pkgState
@@ -33,9 +33,10 @@ type pkg struct {
 	unruly     bool // its processes run what they were not asked for
 	start      time.Time
 	failed     bool
-	counted    bool                       // as a failure, for --maxfail
-	whole      bool                       // its last unit was all of it
-	remnants   map[string]remnant         // by item
+	counted    bool               // as a failure, for --maxfail
+	whole      bool               // its last unit was all of it
+	remnants   map[string]remnant // by item
+	divisions  []*division
 	doubts     map[int]*doubt             // failures that were put aside, by item
 	spent      time.Duration              // by its items that have a verdict
 	results    []unit.Result              // of its units, in the order in which they ended
@@ -56,6 +57,9 @@ func (p *pkg) id(i int) string { return gotest.ID(p.shown, p.names[i]) }
 func (p *pkg) settled() bool {
 	return p.state == pkgRunnable && p.open == 0 && p.running == 0 && p.units > 0
 }
+
+// holds reports whether what an earlier run found out of a binary is true of this one.
+func (p *pkg) holds(until string) bool { return until == "" || until == p.ready.Digest.Hex() }
 
 // firstSeen reports whether no unit of the package has printed this package-level output before.
 func (p *pkg) firstSeen(events []test2json.Event) bool {

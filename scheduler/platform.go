@@ -40,6 +40,7 @@ type target struct {
 	suffix string // of package names in events
 	policy *policy.Policy
 	pkgs   map[string]*pkg // by import path
+	limit  time.Duration   // what lasts longer is worth dividing; 0 is nothing
 	nodes  int             // that may still take work
 	last   string          // the node that ended last, and why
 }

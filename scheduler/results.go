@@ -36,9 +36,15 @@ func (c *controller) assign(n *node, u policy.Unit) {
 	c.startPackage(p)
 	var names []string
 	names, j.wide = p.context(u)
+	var part *unit.Part
+	if len(u.Items) > 0 {
+		if j.division = p.division(u.Items[0]); j.division != nil {
+			names, part = []string{p.names[j.division.test]}, j.division.partOf(u.Items)
+		}
+	}
 	cmd, r := c.cfg.Command, p.ready
 	o := &order{
-		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names,
+		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names, Part: part,
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
 	}
 	n.localize(o, c.hosts != nil)
@@ -91,6 +97,10 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 		} else {
 			j.output = append(j.output, e)
 		}
+		return
+	}
+	if j.division != nil {
+		c.handlePartEvent(n, e)
 		return
 	}
 	name := topLevel(e.Test)
@@ -147,26 +157,12 @@ func (c *controller) overreach(p *pkg) {
 
 // itemEvent follows an item through its rounds.
 func (c *controller) itemEvent(n *node, name string, it *itemRun, e test2json.Event) {
-	switch e.Action {
-	case test2json.ActionRun:
-		it.open, it.parked = true, false
+	it.follow(e)
+	if e.Action == test2json.ActionRun || e.Action == test2json.ActionCont {
 		n.job.latest = name
-	case test2json.ActionPause:
-		it.parked = true
-	case test2json.ActionCont:
-		it.parked = false
-		n.job.latest = name
-	case test2json.ActionPass, test2json.ActionFail, test2json.ActionSkip:
-		it.open = false
-		it.rounds++
-		it.failed = it.failed || e.Action == test2json.ActionFail
-		it.skipped = e.Action == test2json.ActionSkip && (it.rounds == 1 || it.skipped)
-		if e.Elapsed != nil {
-			it.elapsed += time.Duration(*e.Elapsed * float64(time.Second))
-		}
-		if i, ok := n.job.pkg.index[name]; ok && it.rounds >= c.rounds(name) {
-			c.book(n, i, it)
-		}
+	}
+	if i, ok := n.job.pkg.index[name]; ok && e.Terminal() && it.rounds >= c.rounds(name) {
+		c.book(n, i, it)
 	}
 }
 
@@ -187,6 +183,7 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 		return
 	case had == "":
 		c.ledger.settle(p, i, v, it.elapsed, n.id, "")
+		c.learnDivision(p, i, v)
 	case v == Fail && had != Fail && had != Crash:
 		c.ledger.worsen(p, i, Fail)
 	default:
@@ -256,7 +253,11 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 	} else if _, ours := j.items[r.Culprit]; j.wide && end.died && !ours {
 		end.retry = true // the test that it died of is not one of those that it was to show
 	} else {
-		r = j.forgive(r)
+		if j.division != nil {
+			r = c.judgeParts(n, r)
+		} else {
+			r = j.forgive(r)
+		}
 		c.showOutput(n)
 		r.Profile = j.profile
 		p.results = append(p.results, r)

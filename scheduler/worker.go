@@ -124,7 +124,7 @@ func (w *worker) unit(workCtx context.Context, o *order) (unit.Result, error) {
 	var sendErr error
 	result := unit.Run(ctx, unit.Unit{
 		Package: o.Package, Binary: o.Binary, Args: o.Args, Exec: o.Exec, Dir: o.Dir,
-		Env: append(w.env[:len(w.env):len(w.env)], o.Env...), Names: o.Names,
+		Env: append(w.env[:len(w.env):len(w.env)], o.Env...), Names: o.Names, Part: o.Part,
 		Timeout: o.Timeout, CoverProfile: o.CoverProfile, CoverMeta: o.CoverMeta, Streamed: o.Streamed,
 	}, func(events []test2json.Event) {
 		if sendErr != nil {

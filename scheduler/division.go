@@ -1,0 +1,353 @@
+package scheduler
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/policy"
+)
+
+// A test that lasts long, and whose subtests an earlier run has seen, is divided: subtests that are known run as units of their own, and
+// one part runs all others of the test, known or not. For the policy the parts are items behind the tests of their package. For the
+// account, and in the events, there is only the test. Its parts are shown, as one, when all of them have passed. When one has not, nothing
+// of them counts: the test runs whole, as if it had never been divided, and what it says then is its verdict.
+
+// division is a test that is divided. The loop owns it.
+type division struct {
+	test    int // item of the test
+	first   int // item of the first part; the others follow
+	parts   []policy.Part
+	shares  []*share // of parts, in their order, once they have passed; parts that ran together have the same
+	left    int      // parts without a share
+	bytes   int      // of events in shares
+	parents map[string]bool
+	undone  string // why the test runs whole after all, or ""
+	gateway string // of the part that came last
+}
+
+// share is what parts of one unit have shown.
+type share struct {
+	events  []Test
+	action  string // the terminal one
+	elapsed time.Duration
+}
+
+// divisionBytes bounds the output that is held for a test in parts.
+const divisionBytes = 8 * heldBytes
+
+// divisible reports whether tests of the run may be divided at all: their parts are told apart by -test.run and -test.skip, which the user
+// has not taken, and only the best mode takes the liberty.
+func (c *controller) divisible() bool {
+	cmd := c.cfg.Command
+	return c.cfg.Dist == DistLoad && cmd.Grain() == gotest.Split && cmd.Count*cmd.CPUs == 1 && !strings.Contains(cmd.Run, "/") && cmd.Skip == ""
+}
+
+// divide divides those tests of p that an earlier run has seen to last longer than its target's limit.
+func (c *controller) divide(p *pkg) {
+	if limit := p.target.limit; limit > 0 && c.divisible() {
+		for i := range p.names {
+			if d := c.divisionOf(p, i, limit); d != nil {
+				p.divisions = append(p.divisions, d)
+				p.attempts = append(p.attempts, make([]int, len(d.parts))...)
+			}
+		}
+	}
+}
+
+func (c *controller) divisionOf(p *pkg, i int, limit time.Duration) *division {
+	book, platform := c.cfg.History, p.target.supply.name
+	known, ok := book.Test(platform, p.path, p.names[i])
+	if !ok || known.Cost <= limit || known.Indivisible && p.holds(known.Until) {
+		return nil
+	}
+	tree, ok := book.Tree(platform, p.path, p.names[i])
+	if !ok {
+		return nil
+	}
+	parts := policy.Divide(planned(tree), limit)
+	if len(parts) < 2 {
+		return nil
+	}
+	d := &division{test: i, first: len(p.attempts), parts: parts, shares: make([]*share, len(parts)), left: len(parts), parents: make(map[string]bool)}
+	for _, part := range parts {
+		for k := range part.Path {
+			d.parents[strings.Join(part.Path[:k+1], "/")] = true
+		}
+	}
+	return d
+}
+
+// planned is a tree as policy has it.
+func planned(t history.Tree) policy.Tree {
+	tree := policy.Tree{Name: t.Name, Cost: t.Cost}
+	for _, s := range t.Subtests {
+		tree.Subtests = append(tree.Subtests, planned(s))
+	}
+	return tree
+}
+
+// division returns the division that item i of the package is a part of, nil for a test.
+func (p *pkg) division(i int) *division {
+	for _, d := range p.divisions {
+		if d.first <= i && i < d.first+len(d.parts) {
+			return d
+		}
+	}
+	return nil
+}
+
+// partOf is what a process is asked for that runs these parts together, which the policy has found to be on one strand.
+func (d *division) partOf(items []int) *unit.Part {
+	first := d.parts[items[0]-d.first]
+	out := &unit.Part{Path: first.Path, Skip: first.Skip}
+	for _, i := range items {
+		out.Only = append(out.Only, d.parts[i-d.first].Names...)
+	}
+	return out
+}
+
+// handlePartEvent takes an event of a process that runs parts of a test. It is shown when all parts have passed.
+func (c *controller) handlePartEvent(n *node, e test2json.Event) {
+	j := n.job
+	p, d := j.pkg, j.division
+	name := topLevel(e.Test)
+	if name != p.names[d.test] {
+		if _, known := p.index[name]; known {
+			c.overreach(p)
+			c.undo(p, d, "its process runs other tests")
+		}
+		return
+	}
+	if e.Action != test2json.ActionOutput {
+		c.emit(Progress{Gateway: n.id, Time: e.Time, Action: e.Action, Package: e.Package, Test: e.Test})
+	}
+	it := j.items[name]
+	if it == nil {
+		it = new(itemRun)
+		j.items[name] = it
+	}
+	if e.Test == name {
+		it.follow(e)
+	}
+	if e.Action == test2json.ActionFail {
+		it.failed = true
+	}
+	if d.undone != "" {
+		return
+	}
+	if d.bytes += len(e.Output); d.bytes > divisionBytes {
+		c.undo(p, d, "its output is too long to be put together")
+		it.events = nil
+		return
+	}
+	it.events = append(it.events, e)
+}
+
+// judgeParts takes the end of a process that ran parts of a test. A failure that is the test's own does not fail the package: the test will run whole.
+func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
+	j := n.job
+	p, d := j.pkg, j.division
+	it := j.items[p.names[d.test]]
+	switch {
+	case j.stopped:
+	case it != nil && it.rounds == 1 && !it.open && !it.failed && (!r.Failed || r.Verdict != ""):
+		if d.undone == "" {
+			c.share(n, it)
+		}
+	default:
+		c.undo(p, d, "a part of it: "+howItEnded(r))
+	}
+	explained := r.Verdict == "FAIL" && r.ExitCode == 1 && it != nil && it.failed || r.Verdict == "" && it != nil && it.open
+	if !j.stopped && r.Failed && explained && !slices.ContainsFunc(j.output, saysRace) {
+		r.Failed, r.Verdict = false, "PASS"
+		j.output = slices.DeleteFunc(j.output, func(e test2json.Event) bool { return strings.HasPrefix(e.Output, "exit status ") })
+	}
+	return r
+}
+
+// share keeps what n's unit has shown of the test in its parts. With the last share the test has its verdict.
+func (c *controller) share(n *node, it *itemRun) {
+	p, d := n.job.pkg, n.job.division
+	s := &share{elapsed: it.elapsed, action: test2json.ActionPass}
+	if it.skipped {
+		s.action = test2json.ActionSkip
+	}
+	for _, e := range it.events {
+		s.events = append(s.events, c.eventFrom(n, e))
+	}
+	for _, i := range n.job.unit.Items {
+		d.shares[i-d.first] = s
+	}
+	d.left -= len(n.job.unit.Items)
+	d.gateway = n.id
+	if d.left > 0 {
+		return
+	}
+	for _, other := range d.shares {
+		if other.action != s.action {
+			c.undo(p, d, "one part passed and another was skipped")
+			return
+		}
+	}
+	c.settleDivision(p, d)
+}
+
+// settleDivision gives a test whose parts have passed its verdict, and shows them as one.
+func (c *controller) settleDivision(p *pkg, d *division) {
+	var elapsed time.Duration
+	for _, s := range d.distinct() {
+		elapsed += s.elapsed
+	}
+	verdict := Pass
+	if d.shares[0].action == test2json.ActionSkip {
+		verdict = Skip
+	}
+	c.ledger.settle(p, d.test, verdict, elapsed, d.gateway, "")
+	for _, e := range d.merged() {
+		e.Done, e.Total = c.ledger.done(), c.ledger.collected
+		c.emit(e)
+	}
+	d.shares = nil
+}
+
+// distinct are the shares, that of the test's own rest first.
+func (d *division) distinct() []*share {
+	var out []*share
+	for i, s := range d.shares {
+		if slices.Contains(out, s) {
+			continue
+		}
+		if part := d.parts[i]; len(part.Path) == 1 && part.Names == nil {
+			out = slices.Insert(out, 0, s)
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// merged are the events of all shares as one run of the test would have made them: a test that parts have in common begins with the first
+// that shows it, and ends when all have been shown.
+func (d *division) merged() []Test {
+	var events []Test
+	begun := make(map[string]bool)
+	ends := make(map[string]*ending)
+	for _, s := range d.distinct() {
+		here := make(map[string]bool)
+		for _, e := range s.events {
+			if !d.parents[e.Test] {
+				events = append(events, e)
+				continue
+			}
+			here[e.Test] = true
+			if ends[e.Test] == nil {
+				ends[e.Test] = &ending{depth: strings.Count(e.Test, "/")}
+			}
+			if !ends[e.Test].take(e, begun[e.Test]) && !begun[e.Test] {
+				events = append(events, e)
+			}
+		}
+		for test := range here {
+			begun[test] = true
+		}
+	}
+	for _, end := range slices.SortedFunc(maps.Values(ends), func(a, b *ending) int {
+		return cmp.Or(b.depth-a.depth, strings.Compare(a.last.Test, b.last.Test))
+	}) {
+		events = append(events, end.events()...)
+	}
+	return events
+}
+
+// ending is how a test ends that several parts have in common.
+type ending struct {
+	depth   int
+	line    *Test // "--- PASS: TestX (0.10s)"
+	last    Test
+	elapsed float64
+}
+
+// take takes an event if it belongs to the end of its test. One that was begun by an earlier share has its line.
+func (end *ending) take(e Test, begun bool) bool {
+	text := strings.TrimLeft(e.Output, " ")
+	switch {
+	case e.Terminal():
+		end.last = e
+		if e.Elapsed != nil {
+			end.elapsed += *e.Elapsed
+		}
+		return true
+	case e.Action == test2json.ActionOutput && (strings.HasPrefix(text, "--- PASS: "+e.Test+" (") || strings.HasPrefix(text, "--- SKIP: "+e.Test+" (")):
+		if !begun {
+			end.line = &e
+		}
+		return true
+	}
+	return false
+}
+
+func (end *ending) events() []Test {
+	var out []Test
+	if end.line != nil {
+		line := *end.line
+		at := strings.LastIndex(line.Output, " (")
+		line.Output = fmt.Sprintf("%s (%.2fs)\n", line.Output[:at], end.elapsed)
+		out = append(out, line)
+	}
+	last := end.last
+	last.Elapsed = &end.elapsed
+	return append(out, last)
+}
+
+// undo has a test run whole that was divided: nothing that its parts have shown counts.
+func (c *controller) undo(p *pkg, d *division, why string) {
+	if d.undone != "" {
+		return
+	}
+	d.undone, d.shares = why, nil
+	var items []int
+	for k := range d.parts {
+		items = append(items, d.first+k)
+	}
+	p.target.policy.Withdraw(p.num, items)
+	p.target.policy.Wake(p.num, d.test)
+}
+
+// concludeParts says what becomes of the parts of n's job.
+func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
+	j, d := n.job, n.job.division
+	var out policy.Outcome
+	if d.undone == "" && !j.stopped && (end.retry || end.unknown) {
+		out.Requeue = j.unit.Items
+		return out
+	}
+	if end.lost && !j.stopped {
+		c.undo(j.pkg, d, end.how)
+	}
+	var elapsed time.Duration
+	if it := j.items[j.pkg.names[d.test]]; it != nil {
+		elapsed = it.elapsed / time.Duration(len(j.unit.Items))
+	}
+	for _, i := range j.unit.Items {
+		out.Done = append(out.Done, policy.ItemTime{Item: i, Elapsed: elapsed})
+	}
+	return out
+}
+
+// learnDivision passes on that a test which failed in parts passed as a whole: it is not to be divided again.
+func (c *controller) learnDivision(p *pkg, i int, v Verdict) {
+	for _, d := range p.divisions {
+		if d.test == i && d.undone != "" && (v == Pass || v == Skip) {
+			c.emit(Lesson{Platform: p.target.supply.name, Package: p.path, Test: p.names[i], Kind: string(history.Indivisible), Until: p.ready.Digest.Hex()})
+			c.emit(Warning{fmt.Sprintf("%s failed when its subtests ran apart (%s) and passed as a whole; it will not be divided again", p.id(i), d.undone)})
+		}
+	}
+}
