@@ -20,7 +20,7 @@ type suite struct {
 }
 
 type suitePackage struct {
-	names    []string
+	items    []Item
 	times    []time.Duration
 	overhead time.Duration // of each process
 }
@@ -51,7 +51,7 @@ func readSuite(t testing.TB, name string) suite {
 			s.packages = append(s.packages, suitePackage{overhead: 5 * time.Millisecond})
 		}
 		p := &s.packages[i]
-		p.names = append(p.names, col[1])
+		p.items = append(p.items, Item{Name: col[1]})
 		p.times = append(p.times, time.Duration(seconds*float64(time.Second)))
 	}
 	return s
@@ -63,7 +63,7 @@ func (s suite) shuffled(seed uint64) suite {
 	out := suite{name: s.name}
 	for _, i := range r.Perm(len(s.packages)) {
 		p := s.packages[i]
-		q := suitePackage{names: p.names, overhead: p.overhead}
+		q := suitePackage{items: p.items, overhead: p.overhead}
 		for _, j := range r.Perm(len(p.times)) {
 			q.times = append(q.times, p.times[j])
 		}
@@ -76,7 +76,7 @@ func (s suite) shuffled(seed uint64) suite {
 func uniform(n, items int, each, overhead time.Duration) suite {
 	p := suitePackage{overhead: overhead}
 	for i := range items {
-		p.names = append(p.names, "Test"+strconv.Itoa(i))
+		p.items = append(p.items, Item{Name: "Test" + strconv.Itoa(i)})
 		p.times = append(p.times, each)
 	}
 	return suite{name: "uniform", packages: slices.Repeat([]suitePackage{p}, n)}
@@ -126,18 +126,18 @@ func play(t testing.TB, cfg Config, s suite, n int, build time.Duration) played 
 	t.Helper()
 	sim := &simulation{suite: s, policy: New(cfg)}
 	left := s.items()
-	sim.policy.Expect(left, len(s.packages))
+	sim.policy.Expect(left, len(s.packages), 0)
 	for i := range n {
 		id := NodeID("gw" + strconv.Itoa(i))
-		sim.policy.AddNode(id, "host"+strconv.Itoa(i/2))
+		sim.policy.AddNode(id, Node{Host: "host" + strconv.Itoa(i/2)})
 		sim.idle = append(sim.idle, id)
 	}
 	for i, p := range s.packages {
-		left -= len(p.names)
+		left -= len(p.items)
 		after := left
 		sim.at(time.Duration(i)*build, func() {
-			sim.policy.AddPackage(Package{ID: PackageID(i), Names: p.names})
-			sim.policy.Expect(after, len(s.packages)-i-1)
+			sim.policy.AddPackage(Package{ID: PackageID(i), Items: p.items})
+			sim.policy.Expect(after, len(s.packages)-i-1, 0)
 			if i == len(s.packages)-1 {
 				sim.policy.NoMore()
 			}
