@@ -16,18 +16,24 @@ const (
 	neighbourItems = 3
 	// trust is how much work must have been seen before the ratio of seen to expected counts for as much as 1 does.
 	trust = 500 * time.Millisecond
+	// clearCost is a duration that clocks and a busy machine do not blur.
+	clearCost = 10 * time.Millisecond
+	// Before anything was seen, known costs are taken to be off by a factor of two, as if priorItems had shown it. Sureness is how many deviations a test may be off.
+	priorDeviation = 0.65
+	priorItems     = 10
+	sureness       = 1.7
 )
 
 // estimates is what the Policy believes about the work and the nodes.
 type estimates struct {
-	seen    sample        // of items of unknown cost, all packages
-	blank   int           // pending items of packages of which nothing is known
-	left    time.Duration // estimate of all else that is pending
-	flight  time.Duration // estimate of what is in flight
-	done    time.Duration // what was seen in all
-	ratio   ratio         // of all packages
-	speed   float64       // sum over the nodes
-	fastest float64
+	seen   sample        // of items of unknown cost, all packages
+	blank  int           // pending items of packages of which nothing is known
+	left   time.Duration // estimate of all else that is pending
+	flight time.Duration // estimate of what is in flight
+	done   time.Duration // what was seen in all
+	ratio  ratio         // of all packages
+	errors deviation     // of the known costs
+	speeds speeds
 }
 
 // learned is what is believed of one package.
@@ -89,25 +95,69 @@ func (r ratio) factor(prior float64) float64 {
 	return (float64(r.seen) + prior*float64(trust)) / (float64(r.expected) + float64(trust))
 }
 
+// deviation is how far off the known costs are: of the logarithms of seen to expected.
+type deviation struct{ n, sum, squares float64 }
+
+func (v *deviation) add(seen, expected time.Duration) {
+	if min(seen, expected) < clearCost {
+		return
+	}
+	l := math.Log(float64(seen) / float64(expected))
+	v.n++
+	v.sum += l
+	v.squares += l * l
+}
+
+// margin is what to multiply an expected duration with, to be rather sure that it does not last longer. It starts with a
+// belief that costs are as wrong as priorDeviation.
+func (v *deviation) margin() float64 {
+	around := v.squares
+	if v.n > 0 {
+		around -= v.sum * v.sum / v.n
+	}
+	variance := (around + priorDeviation*priorDeviation*priorItems) / (v.n + priorItems)
+	return math.Exp(sureness * math.Sqrt(max(0, variance)))
+}
+
 // pace is what was seen of the speed of a host.
 type pace struct{ factor float64 }
 
 func (n *node) speed() float64 { return n.given * n.host.pace.factor }
 
-// countSpeed adds the speed of a node to the books, or takes it off them when sign is -1. The node is in nodes only if it counts.
-func (p *Policy) countSpeed(n *node, sign float64) {
-	p.speed += sign * n.speed()
-	if sign > 0 {
-		p.fastest = max(p.fastest, n.speed())
-		return
+// speedClasses is how many classes of speeds there are. The one in the middle is of speed 1, and each is sameSpeed faster than the one before.
+const speedClasses = 128
+
+// speeds sums up how fast the nodes are.
+type speeds struct {
+	sum   float64
+	class [speedClasses]struct {
+		nodes int
+		sum   float64
 	}
-	if n.speed() < p.fastest {
-		return
+}
+
+func speedClass(v float64) int {
+	return min(max(speedClasses/2+int(math.Round(math.Log(v)/math.Log(sameSpeed))), 0), speedClasses-1)
+}
+
+// add adds the speed of a node, or takes it away when sign is -1.
+func (v *speeds) add(n *node, sign int) {
+	c := &v.class[speedClass(n.speed())]
+	c.nodes += sign
+	c.sum += float64(sign) * n.speed()
+	v.sum += float64(sign) * n.speed()
+	if c.nodes == 0 {
+		c.sum = 0
 	}
-	p.fastest = 0
-	for _, other := range p.nodes {
-		p.fastest = max(p.fastest, other.speed())
+}
+
+// faster is the sum of the speeds of nodes that are clearly faster than n.
+func (v *speeds) faster(n *node) float64 {
+	sum := 0.0
+	for _, c := range v.class[speedClass(n.speed())+1:] {
+		sum += c.sum
 	}
+	return sum
 }
 
 // learn takes note of what a unit took on n.
@@ -121,6 +171,7 @@ func (p *Policy) learn(n *node, k *pkg, out Outcome) {
 			k.ratio.expected += c
 			p.ratio.seen += work
 			p.ratio.expected += c
+			p.errors.add(work, c)
 		} else {
 			p.seen.add(work)
 			k.seen.add(work)

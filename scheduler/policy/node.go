@@ -52,7 +52,7 @@ func (p *Policy) AddNode(id NodeID, in Node) {
 		n.given = 1
 	}
 	p.nodes[id] = n
-	p.countSpeed(n, 1)
+	p.speeds.add(n, 1)
 	p.tally(h)
 	p.sharing.join(n)
 }
@@ -71,7 +71,7 @@ func (p *Policy) RemoveNode(id NodeID, out *Outcome) (Unit, bool) {
 		p.finish(n, Outcome{Requeue: lost.Items}, false)
 	}
 	delete(p.nodes, id)
-	p.countSpeed(n, -1)
+	p.speeds.add(n, -1)
 	for len(n.groups) > 0 {
 		p.bind(n.groups[0], nil)
 	}

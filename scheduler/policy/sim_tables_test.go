@@ -51,7 +51,7 @@ func TestRecordedSuites(t *testing.T) {
 		{"go-std-short", 64, 2.00, 1.10, 4000},
 	} {
 		s := readSuite(t, tt.suite)
-		bound := s.bound(tt.nodes)
+		bound := s.bound(equal(tt.nodes))
 		got := play(t, Config{}, s, tt.nodes, 0)
 		var ours, singles []time.Duration
 		for seed := range uint64(orders) {

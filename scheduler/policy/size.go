@@ -44,8 +44,8 @@ func (p *Policy) total() time.Duration {
 func (p *Policy) goal(n *node) time.Duration {
 	left := p.total()
 	speed := n.speed()
-	fine := time.Duration(float64(left+p.done) / (knownShare * p.speed) * speed)
-	even := time.Duration(float64(left) / (fairShare * p.speed) * speed)
+	fine := time.Duration(float64(left+p.done) / (knownShare * p.speeds.sum) * speed)
+	even := time.Duration(float64(left) / (fairShare * p.speeds.sum) * speed)
 	return max(fine, min(even, p.cfg.Target), 2*guessOverhead)
 }
 
@@ -58,18 +58,20 @@ func (p *Policy) unitGoal(n *node, k *pkg) time.Duration {
 	return goal
 }
 
-// limit is how long an item may last for n to take it, or 0: where a faster node would be done with it sooner, it is left to that one. A node without
-// limit, and any while nothing is in flight, takes everything.
+// limit is how long an item may last for n to take it, or 0: where the faster nodes would have done all there is before n were done with it, it is left to them.
+// The fastest nodes have no limit, so that everything is taken in the end.
 func (p *Policy) limit(n *node, sh *shelf) time.Duration {
-	speed := n.speed()
-	if p.units == 0 || len(sh.requires) > 0 || sh != p.plain && len(sh.resources) == 0 || speed*sameSpeed >= p.fastest {
+	if len(sh.requires) > 0 || sh != p.plain && len(sh.resources) == 0 {
 		return 0
 	}
-	rest := float64(p.total()+p.flight/2) / p.speed
-	if rock := sh.top(rocks); rock != nil {
-		rest = max(rest, float64(p.longest(rock))/p.fastest)
+	faster := p.speeds.faster(n)
+	if faster == 0 {
+		return 0
 	}
-	return max(1, time.Duration(rest*speed))
+	work, margin := float64(p.total()+p.flight/2), p.errors.margin()
+	together, without := work/p.speeds.sum, work/faster
+	rest := together + (without-together)/(margin*margin)
+	return max(1, time.Duration(rest*n.speed()/margin))
 }
 
 // sameSpeed: a node that is slower by less than this takes what it gets.
