@@ -103,7 +103,11 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	p.ready = &r
 	p.state = pkgRunnable
 	grain := c.cfg.Command.Grain()
-	p.target.policy.AddPackage(policy.Package{ID: p.num, Names: p.names, Whole: grain != gotest.Split, Alone: grain == gotest.Alone})
+	items := make([]policy.Item, len(p.names))
+	for i, name := range p.names {
+		items[i].Name = name
+	}
+	p.target.policy.AddPackage(policy.Package{ID: p.num, Items: items, Whole: grain != gotest.Split, Alone: grain == gotest.Alone})
 }
 
 // expect tells each policy what is still being built.
@@ -116,7 +120,7 @@ func (c *controller) expect() {
 				packages++
 			}
 		}
-		t.policy.Expect(items, packages)
+		t.policy.Expect(items, packages, 0)
 	}
 }
 

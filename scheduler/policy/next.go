@@ -1,133 +1,171 @@
 package policy
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Next says what an idle node shall run. With false there is nothing for it now: ask again after any call but Next, Expect and NoMore.
 // The caller may keep the Items and must not change them. While no unit is in flight and something is
-// pending, some node gets a unit.
+// pending that is not Unservable, some node gets a unit.
 func (p *Policy) Next(id NodeID) (Unit, bool) {
 	n := p.node(id)
 	if n.unit != nil {
 		bug("next for busy node %q", id)
 	}
-	k := p.choose(n)
-	if k == nil {
+	c := p.choose(n)
+	if c.s == nil {
 		return Unit{}, false
 	}
-	u := p.cut(k)
-	p.give(n, k, u)
+	u := p.cut(n, c)
+	p.give(n, c.s, u)
 	return u, true
 }
 
-// choose returns the package that n runs next, or nil.
-func (p *Policy) choose(n *node) *pkg {
+// choice is a strand for a node.
+type choice struct {
+	s     *strand
+	limit time.Duration // of the cost of an item; 0 is none
+}
+
+// choose returns what n runs next, or a choice without a strand.
+func (p *Policy) choose(n *node) choice {
 	h := n.host
+	if s := h.awaited; s != nil {
+		if h.asked != n || !h.room(p.classify(s)) {
+			return choice{}
+		}
+		p.unreserve(s)
+		if p.available(s.class) {
+			return choice{s: s}
+		}
+	}
 	if h.alone {
-		return nil
+		return choice{}
 	}
-	if h.waiting == nil && p.alone.len() > 0 && (h.units == 0 || !p.freeHost()) {
-		h.waiting = p.alone.top()
-		h.waiting.awaits = h
-		h.waiting.leave()
-	}
-	switch {
-	case h.waiting != nil && h.units > 0:
-		return nil
-	case h.waiting != nil:
-		return h.waiting
-	case n.scopes.len() > 0:
-		return n.scopes.top()
-	case p.again.len() > 0:
-		return p.again.top()
-	}
-	return p.chooseNew(n)
-}
-
-// freeHost reports whether some host runs nothing and waits for nothing: its nodes will ask, and an Alone package can start there at once.
-func (p *Policy) freeHost() bool {
-	for _, h := range p.hosts {
-		if h.units == 0 && h.waiting == nil {
-			return true
+	for _, list := range [][]*shelf{n.own, p.bounden} {
+		if c, wait := p.chooseOf(n, list); c.s != nil || wait {
+			return c
 		}
 	}
-	return false
+	if !h.room(p.plain.class) {
+		return choice{}
+	}
+	c := p.pick(n, p.plain)
+	if c.s == nil && p.cfg.Mode == WorkSteal {
+		c.s = p.ownShare(n)
+	}
+	return c
 }
 
-// chooseNew takes what cannot be divided first, then the package that the node ran last, whose binary is there, then the one
-// with the most work for each node that is at it.
-func (p *Policy) chooseNew(n *node) *pkg {
-	fresh, open := p.fresh.top(), p.open.top()
-	switch {
-	case fresh != nil && fresh.exclusive:
-		return fresh
-	case open != nil && open.exclusive:
-		return open
-	case n.last != nil && n.last.in == &p.open:
-		return n.last
-	case fresh == nil:
-		return open
-	case open == nil:
-		return fresh
-	}
-	if time.Duration(len(fresh.rest))*p.itemCost(fresh) > open.perNode() {
-		return fresh
-	}
-	return open
-}
-
-// cut takes the next unit of k out of what is pending.
-func (p *Policy) cut(k *pkg) Unit {
-	batch := &k.rest
-	if len(k.again) > 0 {
-		batch = &k.again[0]
-	}
-	n := len(*batch)
-	if !k.exclusive {
-		if size := p.size(k); n >= size+size/2 { // otherwise the remainder would be a small unit of its own
-			n = size
+// chooseOf returns the largest of what n can run of the shelves. When the host must be kept free for it, wait is true: n runs nothing then.
+func (p *Policy) chooseOf(n *node, list []*shelf) (best choice, wait bool) {
+	for _, sh := range list {
+		if !n.has(sh.class) || !p.available(sh.class) || !n.host.room(sh.class) && (!sh.large() || p.freeHosts > 0 && n.host.units > 0 && !n.owns(sh)) {
+			continue
+		}
+		if c := p.pick(n, sh); c.s != nil && (best.s == nil || c.s.left > best.s.left) {
+			best = c
 		}
 	}
-	whole := n == len(k.Names)
-	if !whole {
-		n = p.fit(k, (*batch)[:n])
+	if best.s != nil && !n.host.room(p.classify(best.s)) {
+		p.reserve(n, best.s)
+		return choice{}, true
 	}
-	u := Unit{Package: k.ID, Items: (*batch)[:n:n], Whole: whole}
-	*batch = (*batch)[n:]
-	if len(k.again) > 0 && len(k.again[0]) == 0 {
-		k.again = k.again[1:]
-	}
-	return u
+	return best, false
 }
 
-// fit is how many of the items a command line holds, at least one.
-func (p *Policy) fit(k *pkg, items []int) int {
-	bytes := 0
-	for i, item := range items {
-		bytes += len(k.Names[item]) + 1
-		if bytes > p.cfg.MaxBytes && i > 0 {
-			return i
+// large reports whether the class takes more of a host than one node.
+func (c *class) large() bool { return c.exclusive || c.weight > 1 }
+
+func (n *node) owns(sh *shelf) bool { return slices.Contains(n.own, sh) }
+
+// pick chooses from one shelf: what came back, then what lasts longest and cannot be divided, then the strand that the node ran last, whose binary is there,
+// then the one with the most work.
+func (p *Policy) pick(n *node, sh *shelf) choice {
+	if s := sh.top(again); s != nil {
+		return choice{s: s}
+	}
+	hard, rock := sh.top(firm), sh.top(rocks)
+	goal := p.goal(n)
+	limit := p.limit(n, sh)
+	if hard != nil && (limit == 0 || -hard.rank[firm] <= int64(limit)) && (rock == nil || hard.rank[firm] <= rock.rank[rocks] || -rock.rank[rocks] < int64(goal)) {
+		return choice{s: hard}
+	}
+	last := n.from
+	if last != nil && (last.shelf != sh || last.at[bulk] == 0) {
+		last = nil
+	}
+	if rock == nil {
+		return choice{}
+	}
+	if limit > 0 && p.longest(rock) > limit {
+		return p.within(sh, last, limit)
+	}
+	if top := p.longest(rock); top >= goal {
+		if last != nil && p.longest(last) >= top*keepNum/keepDen {
+			return choice{s: last}
+		}
+		return choice{s: rock}
+	}
+	if last != nil && last.left >= goal {
+		return choice{s: last}
+	}
+	return choice{s: sh.top(bulk)}
+}
+
+// within looks for a strand with items that last at most limit, among a bounded number of those with the most work.
+func (p *Policy) within(sh *shelf, last *strand, limit time.Duration) choice {
+	const visited = 64
+	var best choice
+	var most time.Duration
+	list := sh.queues[bulk].heap
+	for i, s := range append(list[:min(visited, len(list)):min(visited, len(list))], last) {
+		if s == nil {
+			continue
+		}
+		at := p.shorter(s, limit)
+		if at == len(s.known) && len(s.fresh) == 0 && !s.k.runOwed {
+			continue
+		}
+		most0 := s.left
+		if at > 0 {
+			most0 = p.expected(s, s.known[min(at, len(s.known)-1)])
+		}
+		if i == min(visited, len(list)) {
+			most0 *= 2
+		}
+		if best.s == nil || most0 > most {
+			best, most = choice{s, limit}, most0
 		}
 	}
-	return len(items)
+	return best
 }
 
-// give records that n runs u of k.
-func (p *Policy) give(n *node, k *pkg, u Unit) {
-	n.unit, n.last = &u, k
-	n.host.units++
-	if k.Alone {
-		n.host.alone, n.host.waiting, k.awaits = true, nil, nil
-	} else if p.cfg.Mode == LoadScope {
-		k.owner = n
-	}
+// give records that n runs u of s.
+func (p *Policy) give(n *node, s *strand, u Unit) {
+	k, h := s.k, n.host
+	n.unit, n.from, n.class = &u, s, p.classify(s)
+	n.weight = h.weight(n.class)
+	n.work = p.workOf(s.k, u.Items)
+	p.flight += n.work
+	h.units++
+	h.load += n.weight
+	h.alone = n.class.exclusive
+	p.take(n.class, 1)
+	p.tally(h)
 	if k.runOwed {
 		k.runOwed = false
 		p.pendingRuns--
 	}
+	for _, i := range u.Items {
+		k.state[i] = flying
+		p.count(s, i, -1)
+	}
 	k.started = true
 	k.units++
 	p.units++
-	p.pending -= len(u.Items)
 	p.running += len(u.Items)
-	p.place(k)
+	p.bind(s.group, n)
+	p.place(s)
 }

@@ -1,14 +1,26 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // node is one worker. It has at most one unit.
 type node struct {
 	id     NodeID
 	host   *host
-	unit   *Unit // in flight
-	last   *pkg  // whose unit it ran last
-	scopes queue // LoadScope: packages that began here and have more to run
+	labels []string
+	given  float64 // its speed as AddNode was told
+
+	unit   *Unit   // in flight
+	from   *strand // whose unit it has, or had last
+	class  *class  // of the unit, as it was when the unit was given out
+	weight int     // of the unit, likewise
+	work   time.Duration
+
+	groups []*group // that are bound to it
+	own    []*shelf // of these
+	share  share    // WorkSteal
 }
 
 // host is a machine with at least one node.
@@ -16,22 +28,33 @@ type host struct {
 	name    string
 	nodes   int
 	units   int  // in flight
-	alone   bool // the unit in flight is of an Alone package: nothing may start
-	waiting *pkg // an Alone package that is next here: nothing else may start until it has run
+	load    int  // nodes that these occupy
+	alone   bool // the unit in flight is exclusive: nothing may start
+	free    bool // counted in Policy.freeHosts
+	pace    pace
+	awaited *strand // is next here: nothing else may start until there is room for it
+	asked   *node   // which will run it
 }
 
-// AddNode adds an idle node. Nodes with the same host string share a machine.
-func (p *Policy) AddNode(id NodeID, hostName string) {
+// AddNode adds an idle node.
+func (p *Policy) AddNode(id NodeID, in Node) {
 	if p.nodes[id] != nil {
 		bug("node %q added twice", id)
 	}
-	h := p.hosts[hostName]
+	h := p.hosts[in.Host]
 	if h == nil {
-		h = &host{name: hostName}
-		p.hosts[hostName] = h
+		h = &host{name: in.Host, pace: pace{factor: 1}}
+		p.hosts[in.Host] = h
 	}
 	h.nodes++
-	p.nodes[id] = &node{id: id, host: h}
+	n := &node{id: id, host: h, labels: in.Labels, given: in.Speed}
+	if n.given <= 0 {
+		n.given = 1
+	}
+	p.nodes[id] = n
+	p.speeds.add(n, 1)
+	p.tally(h)
+	p.sharing.join(n)
 }
 
 // RemoveNode removes a node. When it had a unit, RemoveNode returns it and true; out says what became of its items,
@@ -48,11 +71,11 @@ func (p *Policy) RemoveNode(id NodeID, out *Outcome) (Unit, bool) {
 		p.finish(n, Outcome{Requeue: lost.Items}, false)
 	}
 	delete(p.nodes, id)
-	for n.scopes.len() > 0 {
-		k := n.scopes.top()
-		k.owner = nil
-		p.place(k)
+	p.speeds.add(n, -1)
+	for len(n.groups) > 0 {
+		p.bind(n.groups[0], nil)
 	}
+	p.giveUpShare(n)
 	p.leaveHost(n.host)
 	if lost == nil {
 		return Unit{}, false
@@ -60,28 +83,66 @@ func (p *Policy) RemoveNode(id NodeID, out *Outcome) (Unit, bool) {
 	return *lost, true
 }
 
+func (n *node) forget(g *group) {
+	n.groups = slices.DeleteFunc(n.groups, func(other *group) bool { return other == g })
+}
+
 func (p *Policy) leaveHost(h *host) {
 	h.nodes--
+	if h.awaited != nil {
+		p.unreserve(h.awaited)
+	}
 	if h.nodes > 0 {
+		p.tally(h)
 		return
 	}
 	delete(p.hosts, h.name)
-	if k := h.waiting; k != nil {
-		k.awaits = nil
-		p.place(k)
+	if h.free {
+		p.freeHosts--
 	}
+}
+
+// tally keeps freeHosts right after a change of h.
+func (p *Policy) tally(h *host) {
+	free := h.units == 0 && h.awaited == nil
+	if free && !h.free {
+		p.freeHosts++
+	} else if h.free && !free {
+		p.freeHosts--
+	}
+	h.free = free
+}
+
+// reserve keeps the host of n free for the strand, which n will run.
+func (p *Policy) reserve(n *node, s *strand) {
+	h := n.host
+	h.awaited, h.asked, s.awaits = s, n, h
+	p.bind(s.group, n)
+	p.placeStrand(s)
+	p.tally(h)
+}
+
+// unreserve is the opposite of reserve.
+func (p *Policy) unreserve(s *strand) {
+	h := s.awaits
+	if h == nil {
+		return
+	}
+	h.awaited, h.asked, s.awaits = nil, nil, nil
+	p.placeStrand(s)
+	p.tally(h)
 }
 
 // Finish ends the unit of a node. What is in out.Requeue is given out again before anything else, not mixed with other items. A unit that comes
 // back without one item done comes back in two halves, so that an item that takes the others along is alone
 // after a few attempts; packages that may not be split come back as they were. What is in out.Doubt waits until all else of the package has
-// ended and is then given out as one unit, while no other unit of the package is in flight.
+// ended and is then given out, each strand as one unit, while no other unit of the package is in flight.
 func (p *Policy) Finish(id NodeID, out Outcome) {
 	n := p.node(id)
 	if n.unit == nil {
 		bug("finish on idle node %q", id)
 	}
-	items := make([]int, 0, len(out.Done)+len(out.Requeue))
+	items := make([]int, 0, len(n.unit.Items))
 	for _, d := range out.Done {
 		items = append(items, d.Item)
 	}
@@ -95,26 +156,47 @@ func (p *Policy) Finish(id NodeID, out Outcome) {
 
 // finish takes the unit from the node. ran is false when nothing is known about it: a package without items must run again then.
 func (p *Policy) finish(n *node, out Outcome, ran bool) {
-	u, k := n.unit, p.pkg(n.unit.Package)
-	n.unit = nil
-	k.units--
-	p.units--
-	p.running -= len(u.Items)
-	p.pending += len(out.Requeue) + len(out.Doubt)
-	n.host.units--
-	n.host.alone = false
-	switch {
-	case len(u.Items) == 0 && !ran:
+	u, k, s := n.unit, p.pkg(n.unit.Package), n.from
+	p.free(n)
+	if len(u.Items) == 0 && !ran {
 		k.runOwed = true
 		p.pendingRuns++
-	case len(out.Requeue) > 0:
-		k.comeBack(out)
+	}
+	for _, d := range out.Done {
+		k.state[d.Item] = gone
+	}
+	for _, i := range out.Requeue {
+		k.state[i] = waiting
+		p.count(s, i, 1)
+	}
+	for _, i := range out.Doubt {
+		k.state[i] = waiting
+	}
+	if len(out.Requeue) > 0 {
+		s.giveBack(out)
 	}
 	k.doubted = append(k.doubted, out.Doubt...)
+	k.pending += len(out.Doubt)
+	p.pending += len(out.Doubt)
 	if ran {
-		p.learn(k, out)
+		p.learn(n, k, out)
 	}
-	p.place(k)
+	p.place(s)
+}
+
+// free takes the unit off the books of node, host, package and resources.
+func (p *Policy) free(n *node) {
+	h := n.host
+	p.flight -= n.work
+	p.running -= len(n.unit.Items)
+	p.packages[n.unit.Package].units--
+	p.units--
+	p.take(n.class, -1)
+	h.units--
+	h.load -= n.weight
+	h.alone = false
+	n.unit = nil
+	p.tally(h)
 }
 
 func (p *Policy) node(id NodeID) *node {

@@ -1,36 +1,41 @@
 package policy
 
 import (
+	"cmp"
+	"maps"
 	"slices"
-	"time"
+	"strconv"
 )
 
-// pkg is what the Policy knows of one package. Its pending items are those in rest, again and doubted.
+// pkg is what the Policy knows of one package.
 type pkg struct {
 	Package
-	seq int // order of AddPackage
+	seq     int // order of AddPackage
+	strands []*strand
+	state   []state // of each item
 
-	rest      []int   // items no unit has had, ascending
-	again     [][]int // batches that came back from a unit, each ascending
-	doubted   []int   // wait until they are all that is left
-	runOwed   bool    // it has no items and its binary has not run
-	started   bool    // a unit of it was given out
-	units     int     // in flight
-	exclusive bool    // at most one unit in flight
-	undivided bool    // one unit holds all of it: Whole, or LoadScope
-	owner     *node   // LoadScope: the node that has the scope
-	awaits    *host   // Alone: the host that is kept free for it
+	doubted   []int // pending, and wait until they are all that is left
+	pending   int   // items, those in doubt included
+	runOwed   bool  // it has no items and its binary has not run
+	started   bool  // a unit of it was given out
+	units     int   // in flight
+	exclusive bool  // at most one unit in flight
+	undivided bool  // one unit holds all of it: Whole, or LoadScope
 
-	in   *queue // where choose looks for it; nil when nothing of it may start now
-	at   int    // its index there
-	rank int64  // its rank there
-
-	seen  sample
-	left  time.Duration // its part of Policy.left
-	fresh int           // its part of Policy.freshItems
+	learned
 }
 
-// AddPackage makes a package runnable. The Policy keeps the Names and does not change them.
+// state is where an item is.
+type state byte
+
+const (
+	waiting state = iota // pending
+	dormant
+	flying // in a unit
+	gone   // done or withdrawn
+)
+
+// AddPackage makes a package runnable. The Policy keeps the Items and Strands and does not change them.
 func (p *Policy) AddPackage(in Package) {
 	switch {
 	case p.packages[in.ID] != nil:
@@ -39,65 +44,176 @@ func (p *Policy) AddPackage(in Package) {
 		bug("package %d added after NoMore", in.ID)
 	}
 	in.Whole = in.Whole || in.Alone
-	k := &pkg{Package: in, seq: p.arrivals}
+	k := &pkg{Package: in, seq: p.arrivals, state: make([]state, len(in.Items))}
 	p.arrivals++
 	k.undivided = in.Whole || p.cfg.Mode == LoadScope
-	k.exclusive = k.undivided
-	k.rest = make([]int, len(in.Names))
-	for i := range k.rest {
-		k.rest[i] = i
-	}
-	k.runOwed = len(in.Names) == 0
+	k.exclusive = k.undivided || in.Serial
+	k.runOwed = len(in.Items) == 0
+	k.expect()
 	p.packages[in.ID] = k
-	p.pending += len(k.rest)
+	p.addStrands(k)
+	for i, it := range in.Items {
+		if it.Strand < 0 || it.Strand >= max(1, len(in.Strands)) {
+			bug("item %d of package %d is of strand %d", i, in.ID, it.Strand)
+		}
+		if it.Dormant {
+			k.state[i] = dormant
+			continue
+		}
+		p.count(k.strand(i), i, 1)
+		k.strand(i).insert(i, p.cfg.Mode)
+	}
+	for _, s := range k.strands {
+		s.sort()
+	}
 	if k.runOwed {
 		p.pendingRuns++
 	}
-	p.place(k)
+	p.placeAll(k)
+}
+
+// addStrands makes the strands of a new package.
+func (p *Policy) addStrands(k *pkg) {
+	list := k.Strands
+	if k.exclusive || len(list) == 0 {
+		d, groups := combined(list)
+		d.Exclusive = d.Exclusive || k.Alone
+		s := p.addStrand(k, d)
+		if p.cfg.Mode == LoadScope && len(groups) == 0 {
+			groups = []string{"\x00" + strconv.Itoa(int(k.ID))}
+		}
+		p.join(s, groups)
+		return
+	}
+	for _, d := range list {
+		s := p.addStrand(k, d)
+		if d.Group != "" {
+			p.join(s, []string{d.Group})
+		}
+	}
+}
+
+func (p *Policy) addStrand(k *pkg, d Demand) *strand {
+	s := &strand{k: k, seq: p.strands, demand: d}
+	p.strands++
+	k.strands = append(k.strands, s)
+	return s
+}
+
+// strand is the one that item i is of.
+func (k *pkg) strand(i int) *strand {
+	if len(k.strands) == 1 {
+		return k.strands[0]
+	}
+	return k.strands[k.Items[i].Strand]
 }
 
 // Serialize makes the package run at most one unit at a time from now on. Units that are in flight already go on.
 func (p *Policy) Serialize(id PackageID) {
-	k := p.pkg(id)
-	k.exclusive = true
-	p.place(k)
+	p.serialize(p.pkg(id))
 }
 
-// Drop withdraws what is pending of a package and returns its items, ascending. A unit in flight is not touched; when it ends with items
+func (p *Policy) serialize(k *pkg) {
+	if k.exclusive {
+		return
+	}
+	k.exclusive = true
+	for _, s := range k.strands {
+		p.gather(s)
+	}
+	p.placeAll(k)
+}
+
+// Wake makes a dormant item pending, also after NoMore and whatever became of the rest of its package.
+func (p *Policy) Wake(id PackageID, item int) {
+	k := p.pkg(id)
+	if item < 0 || item >= len(k.state) || k.state[item] != dormant {
+		bug("wake of item %d of package %d, which is not dormant", item, id)
+	}
+	s := k.strand(item)
+	k.state[item] = waiting
+	p.count(s, item, 1)
+	s.insert(item, p.cfg.Mode)
+	s.sort()
+	p.placeAll(k)
+}
+
+// Withdraw takes those of the items out of the run that are pending and returns them, ascending. Those in flight go on and end in Finish as always.
+func (p *Policy) Withdraw(id PackageID, items []int) []int {
+	k := p.pkg(id)
+	var out []int
+	for _, i := range items {
+		if i < 0 || i >= len(k.state) {
+			bug("withdrawal of item %d of package %d", i, id)
+		}
+		if k.state[i] == waiting {
+			out = append(out, i)
+			k.state[i] = gone
+		}
+	}
+	slices.Sort(out)
+	p.sweep(k, out)
+	return out
+}
+
+// Drop withdraws what is pending of a package and returns its items, ascending. What is dormant and a unit in flight are not touched; when the unit ends with items
 // in Requeue these are pending again, and the caller may Drop again.
 func (p *Policy) Drop(id PackageID) []int {
 	k := p.pkg(id)
-	items := slices.Concat(slices.Concat(k.again...), k.rest, k.doubted)
-	slices.Sort(items)
-	p.pending -= len(items)
+	var out []int
+	for i, at := range k.state {
+		if at == waiting {
+			out = append(out, i)
+			k.state[i] = gone
+		}
+	}
 	if k.runOwed {
 		p.pendingRuns--
+		k.runOwed = false
 	}
-	k.rest, k.again, k.doubted, k.runOwed = nil, nil, nil, false
-	if k.awaits != nil {
-		k.awaits.waiting, k.awaits = nil, nil
+	p.sweep(k, out)
+	return out
+}
+
+// sweep forgets items that were pending.
+func (p *Policy) sweep(k *pkg, items []int) {
+	for _, i := range items {
+		if !slices.Contains(k.doubted, i) {
+			p.count(k.strand(i), i, -1)
+		} else {
+			k.pending--
+			p.pending--
+		}
 	}
-	p.place(k)
-	return items
+	isGone := func(i int) bool { return k.state[i] == gone }
+	k.doubted = slices.DeleteFunc(k.doubted, isGone)
+	for _, s := range k.strands {
+		p.sharing.filter(s, isGone)
+		s.sweep(isGone)
+		if k.empty(s) {
+			p.unreserve(s)
+		}
+	}
+	p.placeAll(k)
 }
 
 // Revoke is Drop for all packages, in the order of AddPackage. Packages with nothing pending are left out.
 func (p *Policy) Revoke() []Withdrawn {
 	var out []Withdrawn
-	for _, k := range p.packages {
-		if k.idle() {
-			continue
+	for _, k := range p.inOrder() {
+		if !k.idle() {
+			out = append(out, Withdrawn{Package: k.ID, Items: p.Drop(k.ID)})
 		}
-		out = append(out, Withdrawn{Package: k.ID})
-	}
-	slices.SortFunc(out, func(a, b Withdrawn) int { return p.pkg(a.Package).seq - p.pkg(b.Package).seq })
-	for i := range out {
-		out[i].Items = p.Drop(out[i].Package)
 	}
 	return out
 }
 
-// Complete reports whether nothing of the package is pending or in flight.
+// inOrder returns the packages in the order of AddPackage.
+func (p *Policy) inOrder() []*pkg {
+	return slices.SortedFunc(maps.Values(p.packages), func(a, b *pkg) int { return cmp.Compare(a.seq, b.seq) })
+}
+
+// Complete reports whether nothing of the package is pending or in flight. A Wake makes it false again.
 func (p *Policy) Complete(id PackageID) bool {
 	k := p.pkg(id)
 	return k.idle() && k.units == 0
@@ -112,13 +228,20 @@ func (p *Policy) pkg(id PackageID) *pkg {
 }
 
 // idle reports whether nothing of the package is pending.
-func (k *pkg) idle() bool { return k.pending() == 0 && !k.runOwed }
+func (k *pkg) idle() bool { return k.pending == 0 && !k.runOwed }
 
-// pending is the number of items of the package that wait for a node.
-func (k *pkg) pending() int {
-	n := len(k.rest) + len(k.doubted)
-	for _, b := range k.again {
-		n += len(b)
+// empty reports whether nothing of the strand is pending. A run that is owed is the first strand's.
+func (k *pkg) empty(s *strand) bool {
+	return !k.runOwed && s.pending == 0 && !slices.ContainsFunc(k.doubted, func(i int) bool { return k.strand(i) == s })
+}
+
+// pendingOf is what is pending of one strand.
+func (k *pkg) pendingOf(s *strand) []int {
+	var out []int
+	for i, at := range k.state {
+		if at == waiting && k.strand(i) == s {
+			out = append(out, i)
+		}
 	}
-	return n
+	return out
 }

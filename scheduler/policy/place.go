@@ -1,69 +1,106 @@
 package policy
 
-import (
-	"slices"
-	"time"
-)
-
-// place puts the package into the queue that fits its state, after every change of that state.
-func (p *Policy) place(k *pkg) {
-	if len(k.doubted) > 0 && k.pending() == len(k.doubted) && k.units == 0 {
-		k.comeBackAlone()
-	}
-	p.settle(k)
-	if k.idle() && k.units == 0 {
-		k.owner = nil
-	}
-	switch {
-	case k.pending() == len(k.doubted) && !k.runOwed, k.exclusive && k.units > 0, k.awaits != nil:
-		k.leave()
-	case k.Alone:
-		p.alone.put(k, k.rankOf(int64(len(k.rest))))
-	case k.owner != nil:
-		k.owner.scopes.put(k, 0)
-	case len(k.again) > 0:
-		if k.in != &p.again {
-			p.returns++
-			p.again.put(k, p.returns)
-		}
-	case !k.started:
-		p.fresh.put(k, k.rankOf(int64(len(k.rest))))
-	default:
-		p.open.put(k, k.rankOf(int64(k.perNode())))
-	}
-}
-
-// indivisible is more than any amount of work, in items or nanoseconds, and leaves room for one.
+// indivisible is more than any amount of work, in nanoseconds, and leaves room for one.
 const indivisible = 1 << 62
 
-// rankOf makes the largest amount of work the smallest rank. What cannot be divided comes before all else: it is the first to make the end of a run uneven.
-func (k *pkg) rankOf(work int64) int64 {
-	if k.exclusive {
-		return -work - indivisible
+// classify returns the strand's class.
+func (p *Policy) classify(s *strand) *class {
+	if s.class == nil {
+		var labels []string
+		if s.group != nil {
+			labels = s.group.requires
+		}
+		s.class = classOf(s.demand, labels)
 	}
-	return -work
+	return s.class
 }
 
-// perNode is the pending work of a started package for each node that would be at it.
-func (k *pkg) perNode() time.Duration { return k.left / time.Duration(k.units+1) }
-
-// comeBackAlone makes the items in doubt the next unit, and the package one that has no two units at once.
-func (k *pkg) comeBackAlone() {
-	slices.Sort(k.doubted)
-	k.again = [][]int{k.doubted}
-	k.doubted = nil
-	k.exclusive = true
+// shelfOf returns where a strand that may start belongs.
+func (p *Policy) shelfOf(s *strand) *shelf {
+	c := p.classify(s)
+	if s.group != nil && s.group.bound != nil {
+		n := s.group.bound
+		return find(&n.own, c)
+	}
+	if c.key == "" {
+		return p.plain
+	}
+	return find(&p.bounden, c)
 }
 
-// comeBack stores the items of a unit that must run again. Without one item done the unit is halved: at the end
-// an item that ends its process before any other can finish is alone.
-func (k *pkg) comeBack(out Outcome) {
-	items := slices.Clone(out.Requeue)
-	slices.Sort(items)
-	half := len(items) / 2
-	if len(out.Done) > 0 || half == 0 || k.undivided {
-		k.again = append(k.again, items)
+func find(list *[]*shelf, c *class) *shelf {
+	for _, sh := range *list {
+		if sh.key == c.key {
+			return sh
+		}
+	}
+	sh := &shelf{class: c}
+	*list = append(*list, sh)
+	return sh
+}
+
+// placeAll places all strands of a package, after a change that concerns them all.
+func (p *Policy) placeAll(k *pkg) {
+	if len(k.doubted) > 0 && k.pending == len(k.doubted) && k.units == 0 {
+		p.releaseDoubts(k)
+	}
+	for _, s := range k.strands {
+		p.placeStrand(s)
+	}
+}
+
+// place brings the shelves up to date after a unit of the strand was given out or has ended.
+func (p *Policy) place(s *strand) {
+	if k := s.k; k.exclusive || len(k.doubted) > 0 {
+		p.placeAll(k)
+	} else {
+		p.placeStrand(s)
+	}
+}
+
+// placeStrand puts the strand into the queues that fit its state.
+func (p *Policy) placeStrand(s *strand) {
+	p.settle(s)
+	p.enqueue(s)
+	if p.cfg.Mode == WorkSteal {
+		p.sharing.tallyLoose(s, s.shelf == p.plain && s.at[bulk] > 0)
+	}
+}
+
+func (p *Policy) enqueue(s *strand) {
+	k := s.k
+	owed := k.runOwed && s == k.strands[0]
+	if s.pending == s.dealt && !owed || k.exclusive && k.units > 0 || s.awaits != nil {
+		s.leave()
 		return
 	}
-	k.again = append(k.again, items[:half:half], items[half:])
+	sh := p.shelfOf(s)
+	if len(s.back) > 0 {
+		if s.shelf != sh || s.at[again] == 0 {
+			s.leave()
+			p.returns++
+			s.move(sh, again, p.returns)
+		}
+		return
+	}
+	if s.shelf != nil {
+		s.quit(again)
+	}
+	if k.exclusive || s.group != nil && s.group.bound == nil {
+		if s.shelf == sh {
+			s.quit(rocks)
+			s.quit(bulk)
+		}
+		s.move(sh, firm, -int64(p.firmness(s)))
+		return
+	}
+	if s.shelf == sh {
+		s.quit(firm)
+	}
+	if sh == p.plain && p.cfg.Mode == WorkSteal {
+		s.move(sh, bulk, s.seq)
+		return
+	}
+	s.move(sh, rocks, -int64(p.longest(s)))
+	s.move(sh, bulk, -int64(p.firmness(s))/int64(1+k.units))
 }

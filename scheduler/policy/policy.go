@@ -9,8 +9,9 @@ import (
 type Mode int
 
 const (
-	Load      Mode = iota // a package may run in several units at once
+	Load      Mode = iota // a package may run in several units at once, what lasts longest first
 	LoadScope             // a package is one unit, on one node
+	WorkSteal             // each node has a contiguous share of the collection, and takes half of another's when it has run its own
 )
 
 // Config of a Policy. The zero value is load with the documented defaults.
@@ -32,16 +33,52 @@ type (
 
 // Package is what AddPackage makes runnable.
 type Package struct {
-	ID    PackageID
-	Names []string // item names in the binary's order; may be empty: the binary still runs once
-	Whole bool     // never split (benchmarks, fuzzing, profiles, shuffle, failfast)
-	Alone bool     // nothing else runs on its host meanwhile; implies Whole
+	ID          PackageID
+	Items       []Item        // in the binary's order; may be empty: the binary still runs once
+	Strands     []Demand      // what Item.Strand is an index of; empty is one strand that demands nothing
+	ProcessCost time.Duration // expected of a process beyond its items; 0 is not known
+
+	// Whole, Alone and Serial packages have one strand, whatever their items say; it demands what any of Strands does.
+	Whole  bool // never split (benchmarks, fuzzing, profiles, shuffle, failfast)
+	Alone  bool // nothing else runs on its host meanwhile; implies Whole
+	Serial bool // at most one unit in flight; as from Serialize, but from the start
+}
+
+// Item is one test, or a part of one.
+type Item struct {
+	Name    string        // for MaxBytes
+	Cost    time.Duration // expected on a node of speed 1; 0 is not known (a known cost of nothing is given as 1 ns)
+	Dormant bool          // not pending until Wake: the whole of a test that was divided into parts, in case a part fails
+	Strand  int           // index into Package.Strands; items of different strands never share a unit
+}
+
+// Demand is what running an item takes beyond a node. The zero value is nothing.
+type Demand struct {
+	Group     string     // all items of a group, of whatever package, run on one node, as long as that node is there
+	Exclusive bool       // nothing else runs on its host meanwhile
+	Resources []Resource // all of them at once
+	Requires  []string   // labels that the node must have
+	Weight    int        // how many of its host's nodes it occupies, at most all of them; 0 is 1
+}
+
+// Resource is a semaphore across all nodes. Units of it are taken while a unit of work runs, when with them at most Limit are taken, or when
+// none was: who needs more than there is runs alone. Zero Units and a zero Limit are 1.
+type Resource struct {
+	Name         string
+	Units, Limit int
+}
+
+// Node is where units run, one at a time.
+type Node struct {
+	Host   string   // nodes with the same Host share a machine
+	Labels []string // what Demand.Requires asks for
+	Speed  float64  // an item of cost c lasts c/Speed; 0 is 1. It is corrected by what is seen of the host
 }
 
 // Unit is a piece of work that Next gives out.
 type Unit struct {
 	Package PackageID
-	Items   []int // indices into Package.Names, ascending; empty when the package has no items
+	Items   []int // indices into Package.Items, ascending; empty when the package has no items
 	Whole   bool  // Items are all items of the package: run the binary untouched
 }
 
@@ -74,26 +111,27 @@ type Policy struct {
 	packages map[PackageID]*pkg
 	nodes    map[NodeID]*node
 	hosts    map[string]*host
-	arrivals int // packages added so far
+	groups   map[string]*group
+	used     map[string]int // units of resources that are taken
+	arrivals int            // packages added so far
 
-	// Where Next looks for work; place decides which queue a package is in.
-	alone queue // packages that need a host of their own, most items first
-	again queue // packages with batches that came back, first come first served
-	fresh queue // packages no unit of which was given out, most items first
-	open  queue // started packages with more to give, most work per node first
+	// Where Next looks for work; place decides which shelf a strand is on.
+	plain   *shelf
+	bounden []*shelf // of demands that only some nodes can meet at a time, in the order in which they were first seen
+	sharing sharing  // WorkSteal: who owns what
 
 	pending, running int   // items
 	pendingRuns      int   // packages without items that have not run
 	units            int   // in flight
-	returns          int64 // packages put into again so far
+	returns          int64 // strands put into a queue of batches that came back, so far
+	strands          int64 // so far
+	freeHosts        int   // that run nothing and are kept free for nothing
 
 	expectItems, expectPackages int
+	expectCost                  time.Duration
 	noMore                      bool
 
-	// What size estimates from.
-	seen       sample        // of all packages
-	freshItems int           // in packages that were not started
-	left       time.Duration // estimate of what is pending in started packages
+	estimates
 }
 
 // New returns a Policy without packages and nodes.
@@ -109,19 +147,22 @@ func New(cfg Config) *Policy {
 		packages: map[PackageID]*pkg{},
 		nodes:    map[NodeID]*node{},
 		hosts:    map[string]*host{},
+		groups:   map[string]*group{},
+		used:     map[string]int{},
+		plain:    &shelf{class: &class{weight: 1}},
 	}
 }
 
-// Expect sets how many items and packages are collected but not runnable yet, because they are still being built. It
-// makes units larger: there is more to come for the other nodes. Wrong numbers cost time, never tests.
-func (p *Policy) Expect(items, packages int) {
-	p.expectItems, p.expectPackages = items, packages
+// Expect sets how many items and packages are collected but not runnable yet, because they are still being built, and what those items cost of which it is
+// known. It makes units larger: there is more to come for the other nodes. Wrong numbers cost time, never tests.
+func (p *Policy) Expect(items, packages int, cost time.Duration) {
+	p.expectItems, p.expectPackages, p.expectCost = items, packages, cost
 }
 
 // NoMore says that AddPackage will not be called again. It also sets what is expected to nothing.
 func (p *Policy) NoMore() {
 	p.noMore = true
-	p.Expect(0, 0)
+	p.Expect(0, 0, 0)
 }
 
 // Pending is the number of items that wait for a node.
@@ -133,7 +174,7 @@ func (p *Policy) Running() int { return p.running }
 // Idle reports whether nothing is pending and no unit is in flight, packages without items included.
 func (p *Policy) Idle() bool { return p.pending == 0 && p.pendingRuns == 0 && p.units == 0 }
 
-// Done reports whether the run is over: Idle, and no package will come.
+// Done reports whether the run is over: Idle, and no package will come. A Wake makes it false again.
 func (p *Policy) Done() bool { return p.noMore && p.Idle() }
 
 func bug(format string, args ...any) {

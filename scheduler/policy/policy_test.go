@@ -11,11 +11,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// names makes n item names.
-func names(n int) []string {
-	var out []string
+// items makes n items of unknown cost.
+func items(n int) []Item {
+	var out []Item
 	for i := range n {
-		out = append(out, "Test"+strconv.Itoa(i))
+		out = append(out, Item{Name: "Test" + strconv.Itoa(i)})
+	}
+	return out
+}
+
+// costs makes items of known costs.
+func costs(list ...time.Duration) []Item {
+	out := items(len(list))
+	for i, c := range list {
+		out[i].Cost = c
 	}
 	return out
 }
@@ -52,7 +61,7 @@ func newStory(t *testing.T, cfg Config) *story {
 func (s *story) add(nodes ...string) {
 	for _, n := range nodes {
 		id, host, _ := strings.Cut(n, "@")
-		s.AddNode(NodeID(id), host)
+		s.AddNode(NodeID(id), Node{Host: host})
 	}
 }
 
@@ -108,7 +117,7 @@ func TestStories(t *testing.T) {
 	}{
 		{"a small package runs whole, and the run is done only when no package will come", Config{}, func(s *story) {
 			s.add("gw0@h")
-			s.AddPackage(Package{ID: 7, Names: names(3)})
+			s.AddPackage(Package{ID: 7, Items: items(3)})
 			s.wants("gw0", "7:0 1 2!")
 			s.passes("gw0")
 			s.wants("gw0", "")
@@ -154,8 +163,8 @@ func TestStories(t *testing.T) {
 		}},
 		{"a crash: what is left goes first, as its own batch", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
-			s.AddPackage(Package{ID: 1, Names: names(5)})
-			s.AddPackage(Package{ID: 2, Names: names(4)})
+			s.AddPackage(Package{ID: 1, Items: items(5)})
+			s.AddPackage(Package{ID: 2, Items: items(4)})
 			s.wants("gw0", "1:0 1 2 3 4!")
 			s.crashes("gw0", 4)
 			s.wants("gw1", "1:4")
@@ -165,7 +174,7 @@ func TestStories(t *testing.T) {
 		}},
 		{"a unit that comes back without a verdict is halved until the culprit is alone", Config{}, func(s *story) {
 			s.add("gw0@h")
-			s.AddPackage(Package{ID: 1, Names: names(5)})
+			s.AddPackage(Package{ID: 1, Items: items(5)})
 			s.wants("gw0", "1:0 1 2 3 4!")
 			s.crashes("gw0", 0)
 			s.wants("gw0", "1:0 1")
@@ -180,7 +189,7 @@ func TestStories(t *testing.T) {
 		}},
 		{"a node dies: what has no verdict returns", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
-			s.AddPackage(Package{ID: 1, Names: names(3)})
+			s.AddPackage(Package{ID: 1, Items: items(3)})
 			s.wants("gw0", "1:0 1 2!")
 			out := passed([]int{0}, 0)
 			out.Requeue = []int{2, 1}
@@ -198,7 +207,7 @@ func TestStories(t *testing.T) {
 		}},
 		{"a Whole package is never split, and comes back whole", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
-			s.AddPackage(Package{ID: 1, Names: names(1000), Whole: true})
+			s.AddPackage(Package{ID: 1, Items: items(1000), Whole: true})
 			if u := s.gets("gw0"); len(u.Items) != 1000 || !u.Whole {
 				s.Errorf("%d items, whole %v", len(u.Items), u.Whole)
 			}
@@ -210,13 +219,13 @@ func TestStories(t *testing.T) {
 		}},
 		{"a Whole package goes before larger ones that can be divided", Config{}, func(s *story) {
 			s.add("gw0@h")
-			s.AddPackage(Package{ID: 1, Names: names(100)})
-			s.AddPackage(Package{ID: 2, Names: names(2), Whole: true})
+			s.AddPackage(Package{ID: 1, Items: items(100)})
+			s.AddPackage(Package{ID: 2, Items: items(2), Whole: true})
 			s.wants("gw0", "2:0 1!")
 		}},
 		{"Serialize: one unit at a time", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
-			s.AddPackage(Package{ID: 1, Names: names(400)})
+			s.AddPackage(Package{ID: 1, Items: items(400)})
 			s.gets("gw0")
 			s.gets("gw1")
 			s.Serialize(1)
@@ -231,7 +240,7 @@ func TestStories(t *testing.T) {
 		}},
 		{"a serialized package is halved too", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
-			s.AddPackage(Package{ID: 1, Names: names(4)})
+			s.AddPackage(Package{ID: 1, Items: items(4)})
 			s.Serialize(1)
 			s.wants("gw0", "1:0 1 2 3!")
 			s.crashes("gw0", 0)
@@ -240,7 +249,7 @@ func TestStories(t *testing.T) {
 		}},
 		{"a unit that comes back with a verdict is not halved", Config{}, func(s *story) {
 			s.add("gw0@h")
-			s.AddPackage(Package{ID: 1, Names: names(4)})
+			s.AddPackage(Package{ID: 1, Items: items(4)})
 			s.Serialize(1)
 			s.wants("gw0", "1:0 1 2 3!")
 			s.crashes("gw0", 1)
@@ -248,7 +257,7 @@ func TestStories(t *testing.T) {
 		}},
 		{"Drop returns what is pending, in order, and leaves the unit in flight", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
-			s.AddPackage(Package{ID: 1, Names: names(100)})
+			s.AddPackage(Package{ID: 1, Items: items(100)})
 			u := s.gets("gw0")
 			s.gets("gw1")
 			s.crashes("gw1", 1)
@@ -269,9 +278,9 @@ func TestStories(t *testing.T) {
 		}},
 		{"Revoke withdraws everything, runs that are owed included", Config{}, func(s *story) {
 			s.add("gw0@h")
-			s.AddPackage(Package{ID: 3, Names: names(2)})
+			s.AddPackage(Package{ID: 3, Items: items(2)})
 			s.AddPackage(Package{ID: 2})
-			s.AddPackage(Package{ID: 1, Names: names(4)})
+			s.AddPackage(Package{ID: 1, Items: items(4)})
 			s.wants("gw0", "1:0 1 2 3!")
 			want := []Withdrawn{{Package: 3, Items: []int{0, 1}}, {Package: 2}}
 			if diff := cmp.Diff(want, s.Revoke()); diff != "" {
@@ -284,7 +293,7 @@ func TestStories(t *testing.T) {
 		}},
 		{"MaxBytes bounds a unit, a longer name runs alone, a whole package is not bounded", Config{MaxBytes: 12}, func(s *story) {
 			s.add("gw0@h")
-			s.AddPackage(Package{ID: 1, Whole: true, Names: []string{"TestA", "TestB", "TestC", "TestLongerThanAll", "TestD"}})
+			s.AddPackage(Package{ID: 1, Whole: true, Items: []Item{{Name: "TestA"}, {Name: "TestB"}, {Name: "TestC"}, {Name: "TestLongerThanAll"}, {Name: "TestD"}}})
 			s.wants("gw0", "1:0 1 2 3 4!")
 			s.RemoveNode("gw0", &Outcome{Done: []ItemTime{{Item: 0}}, Requeue: []int{1, 2, 3, 4}})
 			s.add("gw0@h")
@@ -297,8 +306,8 @@ func TestStories(t *testing.T) {
 		}},
 		{"a node goes on with the package whose binary it has", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@g")
-			s.AddPackage(Package{ID: 1, Names: names(200)})
-			s.AddPackage(Package{ID: 2, Names: names(150)})
+			s.AddPackage(Package{ID: 1, Items: items(200)})
+			s.AddPackage(Package{ID: 2, Items: items(150)})
 			a, b := s.gets("gw0"), s.gets("gw1")
 			s.passes("gw1")
 			s.passes("gw0")
@@ -308,8 +317,8 @@ func TestStories(t *testing.T) {
 		}},
 		{"LoadScope: the largest scope first, a scope stays on one node, and nodes too many get nothing", Config{Mode: LoadScope}, func(s *story) {
 			s.add("gw0@h", "gw1@h", "gw2@h")
-			s.AddPackage(Package{ID: 1, Names: names(2)})
-			s.AddPackage(Package{ID: 2, Names: names(3)})
+			s.AddPackage(Package{ID: 1, Items: items(2)})
+			s.AddPackage(Package{ID: 2, Items: items(3)})
 			s.wants("gw0", "2:0 1 2!")
 			s.wants("gw1", "1:0 1!")
 			s.wants("gw2", "")
@@ -331,10 +340,10 @@ func TestAlone(t *testing.T) {
 	}{
 		{"its host drains, then runs nothing else", func(s *story) {
 			s.add("gw0@h", "gw1@h", "gw2@h")
-			s.AddPackage(Package{ID: 1, Names: names(2)})
-			s.AddPackage(Package{ID: 2, Names: names(1)})
+			s.AddPackage(Package{ID: 1, Items: items(2)})
+			s.AddPackage(Package{ID: 2, Items: items(1)})
 			s.wants("gw0", "1:0 1!")
-			s.AddPackage(Package{ID: 9, Names: names(1), Alone: true})
+			s.AddPackage(Package{ID: 9, Items: items(1), Alone: true})
 			s.wants("gw1", "")
 			s.wants("gw2", "")
 			s.passes("gw0")
@@ -345,8 +354,8 @@ func TestAlone(t *testing.T) {
 		}},
 		{"a host that runs nothing takes it, and no other drains", func(s *story) {
 			s.add("gw0@h", "gw1@h", "gw2@free")
-			s.AddPackage(Package{ID: 1, Names: names(2)})
-			s.AddPackage(Package{ID: 2, Names: names(1)})
+			s.AddPackage(Package{ID: 1, Items: items(2)})
+			s.AddPackage(Package{ID: 2, Items: items(1)})
 			s.wants("gw0", "1:0 1!")
 			s.AddPackage(Package{ID: 9, Alone: true})
 			s.wants("gw1", "2:0!")
@@ -354,11 +363,11 @@ func TestAlone(t *testing.T) {
 		}},
 		{"a host that drains for it dies, another takes it", func(s *story) {
 			s.add("gw0@h", "gw1@h", "gw2@g")
-			s.AddPackage(Package{ID: 1, Names: names(1)})
-			s.AddPackage(Package{ID: 2, Names: names(1)})
+			s.AddPackage(Package{ID: 1, Items: items(1)})
+			s.AddPackage(Package{ID: 2, Items: items(1)})
 			s.wants("gw0", "1:0!")
 			s.wants("gw2", "2:0!")
-			s.AddPackage(Package{ID: 9, Names: names(1), Alone: true})
+			s.AddPackage(Package{ID: 9, Items: items(1), Alone: true})
 			s.wants("gw1", "")
 			s.passes("gw2")
 			s.wants("gw2", "") // host h has it
@@ -370,18 +379,18 @@ func TestAlone(t *testing.T) {
 		}},
 		{"dropped while a host drains for it", func(s *story) {
 			s.add("gw0@h", "gw1@h")
-			s.AddPackage(Package{ID: 1, Names: names(2)})
-			s.AddPackage(Package{ID: 2, Names: names(1)})
+			s.AddPackage(Package{ID: 1, Items: items(2)})
+			s.AddPackage(Package{ID: 2, Items: items(1)})
 			s.wants("gw0", "1:0 1!")
-			s.AddPackage(Package{ID: 9, Names: names(1), Alone: true})
+			s.AddPackage(Package{ID: 9, Items: items(1), Alone: true})
 			s.wants("gw1", "")
 			s.Drop(9)
 			s.wants("gw1", "2:0!")
 		}},
 		{"it dies with its node and runs again, alone", func(s *story) {
 			s.add("gw0@h", "gw1@h")
-			s.AddPackage(Package{ID: 9, Names: names(2), Alone: true})
-			s.AddPackage(Package{ID: 1, Names: names(1)})
+			s.AddPackage(Package{ID: 9, Items: items(2), Alone: true})
+			s.AddPackage(Package{ID: 1, Items: items(1)})
 			s.wants("gw0", "9:0 1!")
 			s.wants("gw1", "")
 			s.RemoveNode("gw0", nil)
@@ -396,9 +405,9 @@ func TestAlone(t *testing.T) {
 func TestImpossibleCalls(t *testing.T) {
 	busy := func() *Policy {
 		p := New(Config{})
-		p.AddNode("busy", "h")
-		p.AddNode("idle", "h")
-		p.AddPackage(Package{ID: 1, Names: names(2)})
+		p.AddNode("busy", Node{Host: "h"})
+		p.AddNode("idle", Node{Host: "h"})
+		p.AddPackage(Package{ID: 1, Items: items(2)})
 		p.Next("busy")
 		return p
 	}
@@ -413,7 +422,7 @@ func TestImpossibleCalls(t *testing.T) {
 		"removal of an unknown node":                     func(p *Policy) { p.RemoveNode("x", nil) },
 		"outcome of a node without unit":                 func(p *Policy) { p.RemoveNode("idle", &Outcome{}) },
 		"removal with an outcome that is not the unit's": func(p *Policy) { p.RemoveNode("busy", &Outcome{Requeue: []int{1}}) },
-		"a node twice":                                   func(p *Policy) { p.AddNode("idle", "h") },
+		"a node twice":                                   func(p *Policy) { p.AddNode("idle", Node{Host: "h"}) },
 		"a package twice":                                func(p *Policy) { p.AddPackage(Package{ID: 1}) },
 		"a package after NoMore":                         func(p *Policy) { p.NoMore(); p.AddPackage(Package{ID: 2}) },
 		"drop of an unknown package":                     func(p *Policy) { p.Drop(5) },

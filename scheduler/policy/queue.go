@@ -2,62 +2,92 @@ package policy
 
 import "container/heap"
 
-// queue holds packages, the smallest rank first and in order of AddPackage among equals. A package is in one queue at most.
-type queue struct{ heap pkgHeap }
+// The queues of a shelf.
+const (
+	again  = iota // strands with batches that came back, first come first served
+	firm          // strands that only one node at a time can work at, most work first
+	rocks         // all others, longest item first
+	bulk          // the same again, most work first
+	queues        // how many there are
+)
 
-func (q *queue) len() int { return len(q.heap) }
-
-func (q *queue) top() *pkg {
-	if len(q.heap) == 0 {
-		return nil
-	}
-	return q.heap[0]
+// shelf has the strands of one class that may start: for all nodes, or those of groups that are bound to one node.
+type shelf struct {
+	*class
+	queues [queues]queue
 }
 
-// put adds k with the given rank, or changes its rank; k leaves the queue that it was in.
-func (q *queue) put(k *pkg, rank int64) {
-	if k.in == q {
-		if k.rank != rank {
-			k.rank = rank
-			heap.Fix(&q.heap, k.at)
-		}
+func (sh *shelf) top(kind int) *strand {
+	if q := sh.queues[kind].heap; len(q) > 0 {
+		return q[0]
+	}
+	return nil
+}
+
+// queue holds strands, the smallest rank first and in order of arrival among equals. A strand is on one shelf at most.
+type queue struct {
+	kind int
+	heap []*strand
+}
+
+func (q *queue) Len() int { return len(q.heap) }
+func (q *queue) Less(i, j int) bool {
+	a, b := q.heap[i], q.heap[j]
+	if a.rank[q.kind] != b.rank[q.kind] {
+		return a.rank[q.kind] < b.rank[q.kind]
+	}
+	return a.seq < b.seq
+}
+func (q *queue) Swap(i, j int) {
+	h := q.heap
+	h[i], h[j] = h[j], h[i]
+	h[i].at[q.kind], h[j].at[q.kind] = i+1, j+1
+}
+func (q *queue) Push(x any) {
+	s := x.(*strand)
+	q.heap = append(q.heap, s)
+	s.at[q.kind] = len(q.heap)
+}
+func (q *queue) Pop() any {
+	s := q.heap[len(q.heap)-1]
+	q.heap[len(q.heap)-1] = nil
+	q.heap = q.heap[:len(q.heap)-1]
+	s.at[q.kind] = 0
+	return s
+}
+
+// move puts the strand onto sh, or changes its rank there.
+func (s *strand) move(sh *shelf, kind int, rank int64) {
+	if s.shelf != sh {
+		s.leave()
+		s.shelf = sh
+	}
+	q := &sh.queues[kind]
+	q.kind = kind
+	switch {
+	case s.at[kind] == 0:
+		s.rank[kind] = rank
+		heap.Push(q, s)
+	case s.rank[kind] != rank:
+		s.rank[kind] = rank
+		heap.Fix(q, s.at[kind]-1)
+	}
+}
+
+// quit takes the strand out of one queue.
+func (s *strand) quit(kind int) {
+	if s.at[kind] > 0 {
+		heap.Remove(&s.shelf.queues[kind], s.at[kind]-1)
+	}
+}
+
+// leave takes the strand off its shelf, if it is on one.
+func (s *strand) leave() {
+	if s.shelf == nil {
 		return
 	}
-	k.leave()
-	k.rank, k.in = rank, q
-	heap.Push(&q.heap, k)
-}
-
-// leave takes k out of the queue that it is in, if any.
-func (k *pkg) leave() {
-	if k.in != nil {
-		heap.Remove(&k.in.heap, k.at)
-		k.in = nil
+	for kind := range s.at {
+		s.quit(kind)
 	}
-}
-
-type pkgHeap []*pkg
-
-func (h pkgHeap) Len() int { return len(h) }
-func (h pkgHeap) Less(i, j int) bool {
-	if h[i].rank != h[j].rank {
-		return h[i].rank < h[j].rank
-	}
-	return h[i].seq < h[j].seq
-}
-func (h pkgHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].at, h[j].at = i, j
-}
-func (h *pkgHeap) Push(x any) {
-	k := x.(*pkg)
-	k.at = len(*h)
-	*h = append(*h, k)
-}
-func (h *pkgHeap) Pop() any {
-	old := *h
-	k := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	return k
+	s.shelf = nil
 }

@@ -1,117 +1,11 @@
 package policy
 
 import (
-	"bufio"
 	"container/heap"
-	"math"
-	"math/rand/v2"
-	"os"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
-
-// suite is a recorded run: how long each item of each package took.
-type suite struct {
-	name     string
-	packages []suitePackage
-}
-
-type suitePackage struct {
-	names    []string
-	times    []time.Duration
-	overhead time.Duration // of each process
-}
-
-// readSuite reads testdata/<name>.tsv: package, top-level test, seconds, in the order in which the tests ended.
-func readSuite(t testing.TB, name string) suite {
-	t.Helper()
-	f, err := os.Open("testdata/" + name + ".tsv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	s := suite{name: name}
-	index := map[string]int{}
-	for sc := bufio.NewScanner(f); sc.Scan(); {
-		if strings.HasPrefix(sc.Text(), "#") {
-			continue
-		}
-		col := strings.Split(sc.Text(), "\t")
-		seconds, err := strconv.ParseFloat(col[2], 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		i, ok := index[col[0]]
-		if !ok {
-			i = len(s.packages)
-			index[col[0]] = i
-			s.packages = append(s.packages, suitePackage{overhead: 5 * time.Millisecond})
-		}
-		p := &s.packages[i]
-		p.names = append(p.names, col[1])
-		p.times = append(p.times, time.Duration(seconds*float64(time.Second)))
-	}
-	return s
-}
-
-// shuffled returns the suite with its packages, and the tests in each, in another order.
-func (s suite) shuffled(seed uint64) suite {
-	r := rand.New(rand.NewPCG(seed, 1))
-	out := suite{name: s.name}
-	for _, i := range r.Perm(len(s.packages)) {
-		p := s.packages[i]
-		q := suitePackage{names: p.names, overhead: p.overhead}
-		for _, j := range r.Perm(len(p.times)) {
-			q.times = append(q.times, p.times[j])
-		}
-		out.packages = append(out.packages, q)
-	}
-	return out
-}
-
-// uniform is a suite of n packages with the same number of equal items.
-func uniform(n, items int, each, overhead time.Duration) suite {
-	p := suitePackage{overhead: overhead}
-	for i := range items {
-		p.names = append(p.names, "Test"+strconv.Itoa(i))
-		p.times = append(p.times, each)
-	}
-	return suite{name: "uniform", packages: slices.Repeat([]suitePackage{p}, n)}
-}
-
-// heavyTail is one package of 400 items that last from 0.1 ms to 10 s, most of them little.
-func heavyTail(seed uint64) suite {
-	r := rand.New(rand.NewPCG(seed, 2))
-	s := uniform(1, 400, 0, 5*time.Millisecond)
-	for i := range s.packages[0].times {
-		x := r.Float64()
-		s.packages[0].times[i] = time.Duration(float64(100*time.Microsecond) * math.Pow(10, 5*x*x*x))
-	}
-	return s
-}
-
-// bound is what no schedule beats: the longest test, or the total divided evenly.
-func (s suite) bound(nodes int) time.Duration {
-	var total, longest time.Duration
-	for _, p := range s.packages {
-		for _, d := range p.times {
-			total += d
-			longest = max(longest, d)
-		}
-	}
-	return max(longest, total/time.Duration(nodes))
-}
-
-func (s suite) items() int {
-	n := 0
-	for _, p := range s.packages {
-		n += len(p.times)
-	}
-	return n
-}
 
 // played is what a simulated run came to.
 type played struct {
@@ -121,23 +15,26 @@ type played struct {
 
 const latency = time.Millisecond
 
-// play runs the suite on n nodes in virtual time. Package i becomes runnable at i*build.
+// play runs the suite on equal nodes in virtual time. Package i becomes runnable at i*build.
 func play(t testing.TB, cfg Config, s suite, n int, build time.Duration) played {
 	t.Helper()
-	sim := &simulation{suite: s, policy: New(cfg)}
-	left := s.items()
-	sim.policy.Expect(left, len(s.packages))
-	for i := range n {
+	return playOn(t, cfg, s, equal(n), build)
+}
+
+// playOn is play for nodes of any speeds.
+func playOn(t testing.TB, cfg Config, s suite, f fleet, build time.Duration) played {
+	t.Helper()
+	sim := &simulation{suite: s, policy: New(cfg), speeds: map[NodeID]float64{}}
+	for i, v := range f {
 		id := NodeID("gw" + strconv.Itoa(i))
-		sim.policy.AddNode(id, "host"+strconv.Itoa(i/2))
+		sim.policy.AddNode(id, Node{Host: "host" + strconv.Itoa(i), Speed: v})
 		sim.idle = append(sim.idle, id)
+		sim.speeds[id] = v
 	}
 	for i, p := range s.packages {
-		left -= len(p.names)
-		after := left
 		sim.at(time.Duration(i)*build, func() {
-			sim.policy.AddPackage(Package{ID: PackageID(i), Names: p.names})
-			sim.policy.Expect(after, len(s.packages)-i-1)
+			sim.policy.AddPackage(Package{ID: PackageID(i), Items: p.items, Strands: p.strands})
+			sim.policy.Expect(s.left(i + 1))
 			if i == len(s.packages)-1 {
 				sim.policy.NoMore()
 			}
@@ -146,7 +43,7 @@ func play(t testing.TB, cfg Config, s suite, n int, build time.Duration) played 
 	for sim.step() {
 	}
 	if !sim.policy.Done() {
-		t.Fatalf("%s on %d nodes stopped with %d items pending", s.name, n, sim.policy.Pending())
+		t.Fatalf("%s on %d nodes stopped with %d items pending", s.name, len(f), sim.policy.Pending())
 	}
 	sim.played.makespan = sim.now
 	return sim.played
@@ -159,6 +56,7 @@ type simulation struct {
 	now    time.Duration
 	events eventHeap
 	idle   []NodeID
+	speeds map[NodeID]float64
 	count  int
 	played played
 }
@@ -200,8 +98,9 @@ func (sim *simulation) start(id NodeID, u Unit) {
 	out := Outcome{Overhead: p.overhead}
 	took := p.overhead + latency
 	for _, item := range u.Items {
-		out.Done = append(out.Done, ItemTime{Item: item, Elapsed: p.times[item]})
-		took += p.times[item]
+		d := time.Duration(float64(p.times[item]) / sim.speeds[id])
+		out.Done = append(out.Done, ItemTime{Item: item, Elapsed: d})
+		took += d
 	}
 	sim.played.units++
 	sim.at(sim.now+took, func() {

@@ -1,26 +1,21 @@
 package policy
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // The numbers below were tuned by playing the suites of testdata, in their recorded and in shuffled orders.
 const (
 	// defaultTarget keeps the loss small when a crash takes a unit along, and leaves something to divide late in a run.
 	defaultTarget = 500 * time.Millisecond
 
-	// Before anything was seen, guessItems tests are taken to have lasted surprise together. In a package with n tests seen, the next one lasts
-	// surprise with a chance of 1 in n+1: the quick tests end first, so a mean alone is always too low.
-	surprise   = time.Second
-	guessItems = 10
-	// guessOverhead is the cost of a process, before any was seen: its start is 1 ms, a plain init little more.
-	guessOverhead = 5 * time.Millisecond
+	// leastCost is what an item costs at least: its events have to be sent.
+	leastCost = 20 * time.Microsecond
 
 	// fairShare is how many units each node would still get if all were as large as the next.
 	fairShare = 2
-	// fineShare: a unit that lasts this part of the whole run is small enough to level out the end of it.
+	// fineShare: a unit that lasts this part of the whole run is small enough to level out the end of it, where durations are not known.
 	fineShare = 20
+	// knownShare is the same where they are known.
+	knownShare = 100
 	// fineItems: nor is a unit made smaller than this part of its package for each node, by number of items.
 	fineItems = 10
 	// A package that was not seen gives 1/sampleShare of what a node has to do first, or sampleItems divided by the nodes.
@@ -30,86 +25,80 @@ const (
 	// A process that costs more than cheapProcess, and more than a fine part of the run, must do at least overheadShare times its cost.
 	cheapProcess  = 8 * time.Millisecond
 	overheadShare = 8
+
+	// A node goes on with its package when the longest item there is at least keepNum/keepDen of the longest there is.
+	keepNum, keepDen = 3, 4
 )
 
-// sample sums up what was seen of a package, or of all of them.
-type sample struct {
-	items    int
-	time     time.Duration
-	squares  float64 // of seconds
-	units    int
-	overhead time.Duration
-}
-
-func (s *sample) add(out Outcome) {
-	for _, d := range out.Done {
-		s.time += max(0, d.Elapsed)
-		s.squares += d.Elapsed.Seconds() * d.Elapsed.Seconds()
+// total is the work that is not done and not in flight, as far as it can be told.
+func (p *Policy) total() time.Duration {
+	items := p.blank + p.expectItems
+	if p.expectCost > 0 {
+		items = p.blank // what is expected is known
 	}
-	s.items += len(out.Done)
-	s.units++
-	s.overhead += max(0, out.Overhead)
+	return p.left + p.expectCost + time.Duration(items)*p.seen.perItem(guessItems) +
+		time.Duration(p.expectPackages)*p.seen.perUnit(guessOverhead)
 }
 
-// perItem is what the next item is expected to cost when guessed items with a total of surprise had been seen too. It is never 0.
-func (s *sample) perItem(guessed int) time.Duration {
-	return (s.time + surprise) / time.Duration(s.items+guessed)
+// goal is how much work of known cost the next unit of n should be.
+func (p *Policy) goal(n *node) time.Duration {
+	left := p.total()
+	speed := n.speed()
+	fine := time.Duration(float64(left+p.done) / (knownShare * p.speeds.sum) * speed)
+	even := time.Duration(float64(left) / (fairShare * p.speeds.sum) * speed)
+	return max(fine, min(even, p.cfg.Target), 2*guessOverhead)
 }
 
-// rms is the root mean square of the items' durations, well above their mean when they differ much.
-func (s *sample) rms() time.Duration {
-	mean := (s.squares + surprise.Seconds()*surprise.Seconds()) / float64(s.items+guessItems)
-	return time.Duration(math.Sqrt(mean) * float64(time.Second))
-}
-
-func (s *sample) perUnit(prior time.Duration) time.Duration {
-	return (s.overhead + prior) / time.Duration(s.units+1)
-}
-
-func (p *Policy) learn(k *pkg, out Outcome) {
-	p.seen.add(out)
-	k.seen.add(out)
-}
-
-func (p *Policy) itemCost(k *pkg) time.Duration {
-	if k.seen.items == 0 {
-		return p.seen.perItem(guessItems)
+// unitGoal is goal for a unit of k, whose processes may cost more.
+func (p *Policy) unitGoal(n *node, k *pkg) time.Duration {
+	goal := p.goal(n)
+	if o := p.overhead(k); o > max(cheapProcess, goal/overheadShare) {
+		return max(goal, overheadShare*o)
 	}
-	return k.seen.perItem(1)
+	return goal
 }
 
-// settle brings freshItems and left up to date with k.
-func (p *Policy) settle(k *pkg) {
-	p.freshItems -= k.fresh
-	p.left -= k.left
-	k.fresh, k.left = 0, 0
-	if !k.started {
-		k.fresh = len(k.rest)
-	} else {
-		k.left = time.Duration(k.pending()) * p.itemCost(k)
+// limit is how long an item may last for n to take it, or 0: where the faster nodes would have done all there is before n were done with it, it is left to them.
+// The fastest nodes have no limit, so that everything is taken in the end.
+func (p *Policy) limit(n *node, sh *shelf) time.Duration {
+	if len(sh.requires) > 0 || sh != p.plain && len(sh.resources) == 0 {
+		return 0
 	}
-	p.freshItems += k.fresh
-	p.left += k.left
+	faster := p.speeds.faster(n)
+	if faster == 0 {
+		return 0
+	}
+	work, margin := float64(p.total()+p.flight/2), p.errors.margin()
+	together, without := work/p.speeds.sum, work/faster
+	rest := together + (without-together)/(margin*margin)
+	return max(1, time.Duration(rest*n.speed()/margin))
 }
 
-// size is how many items the next unit of k should have.
+// sameSpeed: a node that is slower by less than this takes what it gets.
+const sameSpeed = 1.25
+
+// guess is what an item of unknown cost counts for in a unit of the given length.
+func (p *Policy) guess(k *pkg, goal time.Duration) time.Duration {
+	return max(1, goal/time.Duration(p.size(k)))
+}
+
+// size is how many items of unknown cost the next unit of k should have.
 func (p *Policy) size(k *pkg) int {
 	nodes := len(p.nodes)
 	items := p.pending + p.expectItems
-	left := p.left + time.Duration(p.freshItems+p.expectItems)*p.seen.perItem(guessItems) +
-		time.Duration(p.expectPackages)*p.seen.perUnit(guessOverhead)
+	left := p.total()
 
 	// A unit below worth saves nothing at the end of the run, or spends too much on its process.
-	fine := (left + p.seen.time) / time.Duration(fineShare*nodes)
+	fine := (left + p.done) / time.Duration(fineShare*nodes)
 	worth := fine
-	if o := k.seen.perUnit(p.seen.perUnit(guessOverhead)); o > max(cheapProcess, fine) {
+	if o := p.overhead(k); o > max(cheapProcess, fine) {
 		worth = overheadShare * o
 	}
-	if k.seen.items == 0 {
+	if k.seen.items == 0 && k.neighbours == 0 {
 		return max(1, items/(sampleShare*nodes), sampleItems/nodes, int(worth/p.seen.rms()))
 	}
-	cost := k.seen.perItem(1)
+	cost := max(leastCost, p.itemCost(k))
 	goal := max(worth, min(left/time.Duration(fairShare*nodes), p.cfg.Target))
 	limit := max(items/(fairShare*nodes), int(worth/cost))
-	return max(1, min(int(goal/cost), limit), len(k.Names)/(fineItems*nodes))
+	return max(1, min(int(goal/cost), limit), len(k.Items)/(fineItems*nodes))
 }

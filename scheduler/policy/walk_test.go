@@ -11,111 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// check compares everything that the Policy keeps twice, and that no item is in two places.
-func check(t testing.TB, p *Policy) {
-	t.Helper()
-	if err := p.inconsistent(); err != "" {
-		t.Fatalf("inconsistent: %s", err)
-	}
-}
-
-func (p *Policy) inconsistent() string {
-	pending, owed, fresh := 0, 0, 0
-	var left time.Duration
-	inFlight, running := p.flying()
-	for id, k := range p.packages {
-		items := slices.Concat(slices.Concat(k.again...), k.rest, k.doubted, inFlight[id].items)
-		slices.Sort(items)
-		if len(slices.Compact(slices.Clone(items))) != len(items) {
-			return fmt.Sprintf("package %d has an item in two places: %v", id, items)
-		}
-		if k.units != inFlight[id].units {
-			return fmt.Sprintf("package %d counts %d units, nodes have %d", id, k.units, inFlight[id].units)
-		}
-		if err := p.misplaced(k); err != "" {
-			return fmt.Sprintf("package %d %s", id, err)
-		}
-		pending += k.pending()
-		if k.runOwed {
-			owed++
-		}
-		fresh += k.fresh
-		left += k.left
-	}
-	got := []int{p.pending, p.pendingRuns, p.running, p.units, p.freshItems, int(p.left)}
-	want := []int{pending, owed, running, len(p.nodes) - p.idleNodes(), fresh, int(left)}
-	if !slices.Equal(got, want) {
-		return fmt.Sprintf("counts of pending, owed, running, units, fresh and left are %v, want %v", got, want)
-	}
-	return p.unruly()
-}
-
-type flight struct {
-	units int
-	items []int
-}
-
-// flying is what the nodes have, by package, and how many items that is.
-func (p *Policy) flying() (map[PackageID]flight, int) {
-	out, n := map[PackageID]flight{}, 0
-	for _, node := range p.nodes {
-		if node.unit != nil {
-			f := out[node.unit.Package]
-			out[node.unit.Package] = flight{f.units + 1, append(f.items, node.unit.Items...)}
-			n += len(node.unit.Items)
-		}
-	}
-	return out, n
-}
-
-func (p *Policy) idleNodes() int {
-	n := 0
-	for _, node := range p.nodes {
-		if node.unit == nil {
-			n++
-		}
-	}
-	return n
-}
-
-// misplaced says when a package is not where Next looks for it.
-func (p *Policy) misplaced(k *pkg) string {
-	waits := !k.runOwed && len(k.rest) == 0 && len(k.again) == 0
-	startable := !waits && k.awaits == nil && (!k.exclusive || k.units == 0)
-	switch {
-	case startable != (k.in != nil):
-		return fmt.Sprintf("is in a queue: %v, want %v", k.in != nil, startable)
-	case k.in != nil && k.in.heap[k.at] != k:
-		return "is not at its index"
-	case k.awaits != nil && (k.awaits.waiting != k || p.hosts[k.awaits.name] != k.awaits):
-		return "awaits a host that does not wait for it"
-	case k.owner != nil && p.nodes[k.owner.id] != k.owner:
-		return "belongs to a node that is gone"
-	}
-	return ""
-}
-
-// unruly says when hosts or Alone packages break their rule.
-func (p *Policy) unruly() string {
-	units := map[string]int{}
-	for _, n := range p.nodes {
-		if n.unit == nil {
-			continue
-		}
-		units[n.host.name]++
-		if k := p.packages[n.unit.Package]; k.Alone != n.host.alone || k.Alone && n.host.units != 1 {
-			return fmt.Sprintf("unit of package %d (alone: %v) on host %q with %d units (alone: %v)",
-				k.ID, k.Alone, n.host.name, n.host.units, n.host.alone)
-		}
-	}
-	for name, h := range p.hosts {
-		if h.units != units[name] || h.alone && h.units != 1 {
-			return fmt.Sprintf("host %q counts %d units, its nodes have %d, alone %v", name, h.units, units[name], h.alone)
-		}
-	}
-	return ""
-}
-
 // place of an item in the walker's own books.
 type place byte
 
@@ -173,27 +68,27 @@ func (w *walker) addPackage() {
 	w.packs--
 	in := Package{ID: id, Whole: w.r.IntN(6) == 0, Alone: w.r.IntN(6) == 0}
 	if w.r.IntN(5) > 0 {
-		in.Names = names(w.r.IntN(60))
+		in.Items = items(w.r.IntN(60))
 	}
 	w.AddPackage(in)
-	w.items[id] = make([]place, len(in.Names))
-	if len(in.Names) == 0 {
+	w.items[id] = make([]place, len(in.Items))
+	if len(in.Items) == 0 {
 		w.runs[id] = pendingPlace
 	}
 	w.whole[id] = in.Whole || in.Alone || w.mode == LoadScope
 	w.single[id] = w.whole[id]
-	w.Expect(w.r.IntN(100), w.packs)
+	w.Expect(w.r.IntN(100), w.packs, 0)
 	if w.packs == 0 {
 		w.NoMore()
 	}
-	w.note("package %d with %d items, whole %v, alone %v", id, len(in.Names), in.Whole, in.Alone)
+	w.note("package %d with %d items, whole %v, alone %v", id, len(in.Items), in.Whole, in.Alone)
 }
 
 func (w *walker) addNode() {
 	id := NodeID("gw" + strconv.Itoa(w.next))
 	w.next++
 	w.hosts[id] = "h" + strconv.Itoa(w.r.IntN(3))
-	w.AddNode(id, w.hosts[id])
+	w.AddNode(id, Node{Host: w.hosts[id]})
 	w.ids = append(w.ids, id)
 	w.note("node %s on %s", id, w.hosts[id])
 }
@@ -405,8 +300,11 @@ func (w *walker) audit() {
 			}
 		}
 		pending += len(want)
-		got = slices.Concat(slices.Concat(k.again...), k.rest, k.doubted)
-		slices.Sort(got)
+		for i, at := range k.state {
+			if at == waiting {
+				got = append(got, i)
+			}
+		}
 		if !slices.Equal(got, want) {
 			w.fail("package %d has %v pending, want %v", id, got, want)
 		}
@@ -500,7 +398,7 @@ func TestDeterminism(t *testing.T) {
 func BenchmarkRun(b *testing.B) {
 	for _, bb := range []struct{ packages, items int }{{1, 200000}, {400, 500}, {100000, 2}} {
 		b.Run(fmt.Sprintf("%dx%d", bb.packages, bb.items), func(b *testing.B) {
-			list := names(bb.items)
+			list := items(bb.items)
 			for b.Loop() {
 				runAll(b, bb.packages, list)
 			}
@@ -509,13 +407,13 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-func runAll(b *testing.B, packages int, list []string) {
+func runAll(b *testing.B, packages int, list []Item) {
 	p := New(Config{})
 	for i := range 1000 {
-		p.AddNode(NodeID(strconv.Itoa(i)), strconv.Itoa(i/4))
+		p.AddNode(NodeID(strconv.Itoa(i)), Node{Host: strconv.Itoa(i / 4)})
 	}
 	for i := range packages {
-		p.AddPackage(Package{ID: PackageID(i), Names: list})
+		p.AddPackage(Package{ID: PackageID(i), Items: list})
 	}
 	p.NoMore()
 	held := make([]Unit, 1000)

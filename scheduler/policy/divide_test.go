@@ -1,0 +1,58 @@
+package policy
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const sec = time.Second
+
+func TestDivide(t *testing.T) {
+	leaf := func(name string, d time.Duration, subs ...Tree) Tree { return Tree{name, d, subs} }
+	for _, tt := range []struct {
+		name  string
+		tree  Tree
+		limit time.Duration
+		want  []Part
+	}{
+		{"a short test stays whole", leaf("T", 2*sec, leaf("a", sec), leaf("b", sec)), 2 * sec, nil},
+		{"no limit is known", leaf("T", 2*sec, leaf("a", sec), leaf("b", sec)), 0, nil},
+		{"no subtests are known", leaf("T", 9*sec), sec, nil},
+		{"one subtest is most of it", leaf("T", 10*sec, leaf("a", 9*sec), leaf("b", sec)), sec, nil},
+		{"what it does itself would be done again by each part", leaf("T", 10*sec, leaf("a", 4*sec), leaf("b", 4*sec)), 4 * sec, nil},
+		{"short subtests stay in the rest while it is short", leaf("T", 10*sec, leaf("a", sec), leaf("b", 4*sec), leaf("c", 3*sec), leaf("d", 2*sec), leaf("e", 0)), 3 * sec, []Part{
+			{Path: []string{"T"}, Names: []string{"b"}, Cost: 4 * sec},
+			{Path: []string{"T"}, Names: []string{"c"}, Cost: 3 * sec},
+			{Path: []string{"T"}, Skip: []string{"b", "c"}, Cost: 3 * sec},
+		}},
+		{"subtests that ran at once last longer than their parent", leaf("T", sec, leaf("a", 4*sec), leaf("b", 4*sec)), 4 * sec, []Part{
+			{Path: []string{"T"}, Names: []string{"b"}, Cost: 4 * sec},
+			{Path: []string{"T"}, Skip: []string{"b"}, Cost: 4 * sec},
+		}},
+		{"a subtest is divided itself", leaf("T", 8*sec, leaf("a", 6*sec, leaf("x", 3*sec), leaf("y", 3*sec)), leaf("b", 2*sec)), 3 * sec, []Part{
+			{Path: []string{"T", "a"}, Names: []string{"y"}, Cost: 3 * sec},
+			{Path: []string{"T", "a"}, Skip: []string{"y"}, Cost: 3 * sec},
+			{Path: []string{"T"}, Skip: []string{"a"}, Cost: 2 * sec},
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, Divide(tt.tree, tt.limit)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestDivideLimit(t *testing.T) {
+	for _, tt := range []struct {
+		total time.Duration
+		nodes int
+		want  time.Duration
+	}{{0, 4, 0}, {100 * sec, 1, 100 * sec}, {160 * sec, 4, 10 * sec}, {sec, 64, divideLeast}} {
+		if got := DivideLimit(tt.total, tt.nodes); got != tt.want {
+			t.Errorf("DivideLimit(%v, %d) is %v, want %v", tt.total, tt.nodes, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// strand is the part of a package that demands the same. What is pending of it is in known, fresh, back and the shares of nodes.
+type strand struct {
+	k      *pkg
+	seq    int64 // order of arrival
+	demand Demand
+	class  *class // of demand and group; nil when it must be found again
+	group  *group
+
+	known []int   // items whose cost is known, the longest first; empty with WorkSteal
+	fresh []int   // items whose cost is not known, ascending; all items with WorkSteal
+	tail  bool    // the next unit of fresh is taken from its end
+	back  [][]int // batches that came back from a unit, each ascending
+	dealt int     // items in the shares of nodes
+
+	loose   time.Duration // WorkSteal: what fresh costs
+	counted time.Duration // of that, what sharing.loose has in it
+
+	pending int           // items
+	cost    time.Duration // of those that is known
+	unknown int           // how many of them have no known cost
+
+	awaits *host         // that is kept free for it
+	shelf  *shelf        // where choose looks for it; nil when nothing of it may start now
+	at     [queues]int   // its index in the queues there, plus 1; 0 is not in it
+	rank   [queues]int64 // its rank there
+
+	left  time.Duration // its part of estimates.left
+	blank int           // its part of estimates.blank
+}
+
+// count adds a pending item to the books, or takes it off them when sign is -1.
+func (p *Policy) count(s *strand, item, sign int) {
+	s.pending += sign
+	s.k.pending += sign
+	p.pending += sign
+	if c := s.k.Items[item].Cost; c > 0 {
+		s.cost += time.Duration(sign) * c
+	} else {
+		s.unknown += sign
+	}
+}
+
+// insert adds a pending item; sort must follow.
+func (s *strand) insert(item int, mode Mode) {
+	if mode != WorkSteal && s.k.Items[item].Cost > 0 {
+		s.known = append(s.known, item)
+	} else {
+		s.fresh = append(s.fresh, item)
+		s.loose += s.k.weigh(item)
+	}
+}
+
+func (s *strand) sort() {
+	items := s.k.Items
+	slices.SortFunc(s.known, func(a, b int) int {
+		return cmp.Or(cmp.Compare(items[b].Cost, items[a].Cost), a-b)
+	})
+	slices.Sort(s.fresh)
+}
+
+// sweep forgets items that are gone.
+func (s *strand) sweep(isGone func(int) bool) {
+	s.known = slices.DeleteFunc(s.known, isGone)
+	s.fresh = slices.DeleteFunc(s.fresh, isGone)
+	for i := range s.back {
+		s.back[i] = slices.DeleteFunc(s.back[i], isGone)
+	}
+	s.back = slices.DeleteFunc(s.back, func(b []int) bool { return len(b) == 0 })
+	s.loose = 0
+	for _, i := range s.fresh {
+		s.loose += s.k.weigh(i)
+	}
+}
+
+// giveBack stores the items of a unit that must run again. Without one item done the unit is halved: at the end
+// an item that ends its process before any other can finish is alone.
+func (s *strand) giveBack(out Outcome) {
+	items := slices.Clone(out.Requeue)
+	slices.Sort(items)
+	half := len(items) / 2
+	if len(out.Done) > 0 || half == 0 || s.k.undivided {
+		s.back = append(s.back, items)
+		return
+	}
+	s.back = append(s.back, items[:half:half], items[half:])
+}
+
+// releaseDoubts makes the items in doubt the next units, one of each strand that they are of, and the package one that has no two units at once.
+func (p *Policy) releaseDoubts(k *pkg) {
+	doubted := k.doubted
+	slices.Sort(doubted)
+	k.doubted = nil
+	k.exclusive = true
+	k.pending -= len(doubted)
+	p.pending -= len(doubted)
+	for _, s := range k.strands {
+		var batch []int
+		for _, i := range doubted {
+			if k.strand(i) == s {
+				batch = append(batch, i)
+				p.count(s, i, 1)
+			}
+		}
+		if len(batch) > 0 {
+			s.back = append(s.back, batch)
+		}
+	}
+}
+
+// takeFront, takeEnds and takeKnown take n items for a unit; the slices they return are not used again here.
+
+func (s *strand) takeFresh(n int) []int {
+	var out []int
+	if s.tail {
+		at := len(s.fresh) - n
+		out, s.fresh = s.fresh[at:], s.fresh[:at:at]
+	} else {
+		out, s.fresh = s.fresh[:n:n], s.fresh[n:]
+	}
+	s.tail = !s.tail && s.k.started
+	return slices.Clone(out)
+}
+
+// takeKnown takes n items from index at of known on. What is before them is little: items too long for the node.
+func (s *strand) takeKnown(at, n int) []int {
+	out := slices.Clone(s.known[at : at+n])
+	copy(s.known[n:at+n], s.known[:at])
+	s.known = s.known[n:]
+	return out
+}
