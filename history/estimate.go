@@ -55,15 +55,3 @@ func middle(items []weighted) time.Duration {
 	}
 	return items[len(items)-1].value
 }
-
-// resolution is that of the durations that package testing prints.
-const resolution = 10 * time.Millisecond
-
-// Fine makes a duration that go test has rounded to hundredths of a second more exact. between is the time from the test's run event to its terminal one,
-// without pauses; where it contradicts the duration, or is negative because it is not known, the duration stays.
-func Fine(elapsed, between time.Duration) time.Duration {
-	if between < 0 || (between-elapsed).Abs() > resolution/2 {
-		return elapsed
-	}
-	return between
-}
