@@ -27,10 +27,10 @@ func recentMedian(values []time.Duration) (median, spread time.Duration) {
 	if len(values) == 0 {
 		return 0, 0
 	}
-	items := make([]weighted, len(values))
+	items := make([]weighted, 0, keptObservations)
 	weight := 1.0
-	for i, v := range values {
-		items[i] = weighted{v, weight}
+	for _, v := range values {
+		items = append(items, weighted{v, weight})
 		weight *= ageWeight
 	}
 	median = middle(items)

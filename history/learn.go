@@ -64,8 +64,9 @@ func (s shelf) learn(run Run) {
 			ratios[host] = append(ratios[host], before.Seconds()/t.Elapsed.Seconds())
 		}
 	}
-	if !run.Partial {
-		for at, tests := range seen {
+	for at, tests := range seen {
+		s.pkg(at).forgetOld(run.Time)
+		if !run.Partial {
 			s.pkg(at).forgetMissing(tests)
 		}
 	}
@@ -124,6 +125,16 @@ func sawOf(t TestRun) uint8 {
 		return sawCrash
 	}
 	return sawFail
+}
+
+// forgetOld drops the tests that were not seen for long.
+func (p *packageRecord) forgetOld(now time.Time) {
+	for path, r := range p.Tests {
+		if now.Unix()-r.lastSeen() > int64(forgetAfter/time.Second) {
+			delete(p.Tests, path)
+			p.sorted = nil
+		}
+	}
 }
 
 // forgetMissing drops the subtests that tests which have passed did not have any more. seen has the paths of a run, with whether they passed.

@@ -19,8 +19,8 @@ type Timings struct {
 }
 
 const (
-	// maxTimingsLine is the longest line that is read; longer ones, which are output of tests, are passed over.
-	maxTimingsLine = 1 << 20
+	// maxTimingsLine is the longest line that is read, in bytes; longer ones, which are output of tests, are passed over.
+	maxTimingsLine = 64 << 10
 	// maxTimings bounds the tests, subtests included, in one file.
 	maxTimings = 1_000_000
 	// maxName bounds a package's path and a test's, in bytes. What is longer is passed over.

@@ -75,7 +75,7 @@ func runFlags() []cli.Flag {
 		&cli.IntFlag{Name: "durations", Usage: "show the `N` slowest tests; 0 shows all", Value: -1, DefaultText: "none"},
 		&cli.StringSliceFlag{Name: "timings", Usage: "plan with the durations in `FILE`, one of --timings-out or a log of go test -json; may be repeated"},
 		&cli.StringFlag{Name: "timings-out", Usage: "write what is known of the tests, this run included, to `FILE`"},
-		&cli.BoolFlag{Name: "no-history", Usage: "neither use nor record what earlier runs taught"},
+		&cli.BoolFlag{Name: "no-history", Usage: "neither use nor record what earlier runs taught", EnvVars: []string{"XDIST_NO_HISTORY"}},
 		&cli.StringSliceFlag{Name: "rsyncdir", Usage: "send `DIR` to the other hosts too, with what git ignores; may be repeated"},
 		&cli.StringSliceFlag{Name: "rsyncignore", Usage: "do not send what matches `PATTERN`; may be repeated"},
 		&cli.StringSliceFlag{Name: "pull", Usage: "bring back the files that match `PATTERN` and that tests have written; may be repeated"},

@@ -81,13 +81,14 @@ func showHistory(c *cli.Context) error {
 	slices.SortStableFunc(flaky, func(a, b history.TestSummary) int { return cmp.Compare(b.Failures*a.Recent, a.Failures*b.Recent) })
 	slower := slices.DeleteFunc(slices.Clone(all), func(s history.TestSummary) bool { return !s.Slower })
 	slices.SortStableFunc(slower, func(a, b history.TestSummary) int { return cmp.Compare(b.Latest-b.Before, a.Latest-a.Before) })
+	idOf := namer(all)
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, map[string][]testLine{
 			"slowest": linesOf(c, slowest), "flaky": linesOf(c, flaky), "slower": linesOf(c, slower),
 		})
 	}
 	var t textTable
-	t.title("Slowest %d of %d tests", min(len(slowest), atMostShown(c, len(slowest))), len(all))
+	t.title("Slowest %d of %d tests", atMostShown(c, len(slowest)), len(all))
 	for _, s := range slowest[:atMostShown(c, len(slowest))] {
 		t.row(secondsOf(s.Cost), "± "+secondsOf(s.Spread), fmt.Sprintf("%d runs", s.Runs), idOf(s))
 	}
@@ -122,13 +123,16 @@ func linesOf(c *cli.Context, tests []history.TestSummary) []testLine {
 	return lines
 }
 
-// idOf is a test id, with the platform where the history knows of one.
-func idOf(s history.TestSummary) string {
-	id := gotest.ID(s.Package, s.Test)
-	if s.Platform != "" {
-		id += " [" + s.Platform + "]"
+// namer returns what shows the id of a test, with its platform where there are several.
+func namer(all []history.TestSummary) func(history.TestSummary) string {
+	several := slices.ContainsFunc(all, func(s history.TestSummary) bool { return s.Platform != all[0].Platform })
+	return func(s history.TestSummary) string {
+		id := gotest.ID(s.Package, s.Test)
+		if several && s.Platform != "" {
+			id += " [" + s.Platform + "]"
+		}
+		return id
 	}
-	return id
 }
 
 func showRuns(c *cli.Context) error {
