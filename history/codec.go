@@ -10,7 +10,7 @@ import (
 	"github.com/klauspost/compress/s2"
 )
 
-// A value of the file is the CRC-32 of what follows, a time in Unix seconds (both big-endian) and S2 of CBOR. The time is when what it tells of
+// A value of the file is the CRC-32 of what follows, a time in Unix seconds (both big-endian) and S2 of CBOR, or of what packageRecord.append makes. The time is when what it tells of
 // was seen last, to be read without the rest.
 const valueHeader = 4 + 8
 
@@ -21,8 +21,11 @@ var errChecksum = errors.New("its checksum is wrong")
 
 // seal makes a value of v.
 func seal(v any, seen int64) ([]byte, error) {
-	text, err := cbor.Marshal(v)
-	if err != nil {
+	var text []byte
+	var err error
+	if p, ok := v.(*packageRecord); ok {
+		text = p.append(nil)
+	} else if text, err = cbor.Marshal(v); err != nil {
 		return nil, err
 	}
 	value := make([]byte, valueHeader, valueHeader+len(text)/2)
@@ -51,6 +54,9 @@ func open(value []byte, v any) error {
 	text, err := s2.Decode(nil, value[valueHeader:])
 	if err != nil {
 		return err
+	}
+	if p, ok := v.(*packageRecord); ok {
+		return p.read(text)
 	}
 	limits, err := cbor.DecOptions{MaxArrayElements: 4 * maxTests, MaxMapPairs: 4 * maxTests}.DecMode()
 	if err != nil {

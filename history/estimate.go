@@ -27,10 +27,10 @@ func recentMedian(values []time.Duration) (median, spread time.Duration) {
 	if len(values) == 0 {
 		return 0, 0
 	}
-	items := make([]weighted, len(values))
+	items := make([]weighted, 0, keptObservations)
 	weight := 1.0
-	for i, v := range values {
-		items[i] = weighted{v, weight}
+	for _, v := range values {
+		items = append(items, weighted{v, weight})
 		weight *= ageWeight
 	}
 	median = middle(items)
@@ -54,16 +54,4 @@ func middle(items []weighted) time.Duration {
 		}
 	}
 	return items[len(items)-1].value
-}
-
-// resolution is that of the durations that package testing prints.
-const resolution = 10 * time.Millisecond
-
-// Fine makes a duration that go test has rounded to hundredths of a second more exact. between is the time from the test's run event to its terminal one,
-// without pauses; where it contradicts the duration, or is negative because it is not known, the duration stays.
-func Fine(elapsed, between time.Duration) time.Duration {
-	if between < 0 || (between-elapsed).Abs() > resolution/2 {
-		return elapsed
-	}
-	return between
 }

@@ -387,8 +387,11 @@ func TestForgotten(t *testing.T) {
 	record(t, dir, aRun(1, took("TestA", 1)))
 	late := aRun(2, TestRun{Package: "example.com/m/q", Test: "TestQ", Elapsed: time.Second})
 	late.Time = late.Time.Add(forgetAfter)
-	record(t, dir, late)
+	record(t, dir, aRun(1, TestRun{Package: "example.com/m/q", Test: "TestGone", Elapsed: time.Second}), late)
 	b := opened(t, dir)
+	if _, ok := b.Test(linux, "example.com/m/q", "TestGone"); ok {
+		t.Error("a test that was not seen for half a year is known")
+	}
 	if _, ok := b.Test(linux, pkg, "TestA"); ok {
 		t.Error("a package that was not seen for half a year is known")
 	}

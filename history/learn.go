@@ -51,6 +51,9 @@ func (s shelf) learn(run Run) {
 		if seen[at] == nil {
 			seen[at] = make(map[string]bool)
 		}
+		if _, again := seen[at][t.Test]; again {
+			continue // --dist each: one gateway's word will do
+		}
 		seen[at][t.Test] = t.Verdict == Pass
 		speed := speeds[t.Gateway]
 		if speed == 0 {
@@ -61,8 +64,9 @@ func (s shelf) learn(run Run) {
 			ratios[host] = append(ratios[host], before.Seconds()/t.Elapsed.Seconds())
 		}
 	}
-	if !run.Partial {
-		for at, tests := range seen {
+	for at, tests := range seen {
+		s.pkg(at).forgetOld(run.Time)
+		if !run.Partial {
 			s.pkg(at).forgetMissing(tests)
 		}
 	}
@@ -121,6 +125,16 @@ func sawOf(t TestRun) uint8 {
 		return sawCrash
 	}
 	return sawFail
+}
+
+// forgetOld drops the tests that were not seen for long.
+func (p *packageRecord) forgetOld(now time.Time) {
+	for path, r := range p.Tests {
+		if now.Unix()-r.lastSeen() > int64(forgetAfter/time.Second) {
+			delete(p.Tests, path)
+			p.sorted = nil
+		}
+	}
 }
 
 // forgetMissing drops the subtests that tests which have passed did not have any more. seen has the paths of a run, with whether they passed.

@@ -2,6 +2,7 @@ package history
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,8 +22,7 @@ const (
 
 // observation is what one run saw of a test.
 type observation struct {
-	_       struct{} `cbor:",toarray"`
-	At      int64    // Unix seconds
+	At      int64 // Unix seconds
 	Micros  int64
 	Verdict uint8
 	Key     uint32 // tells binaries apart; 0 is not known
@@ -32,7 +32,6 @@ func (o observation) duration() time.Duration { return time.Duration(o.Micros) *
 
 // testRecord is all that is kept of a test.
 type testRecord struct {
-	_           struct{}      `cbor:",toarray"`
 	Recent      []observation // newest first
 	Runs        int
 	Missed      int // runs of its parent without it, in a row
@@ -42,7 +41,6 @@ type testRecord struct {
 
 // packageRecord is all that is kept of a package on one platform.
 type packageRecord struct {
-	_           struct{} `cbor:",toarray"`
 	Tests       map[string]*testRecord
 	Process     []int64 // microseconds, newest first
 	Serial      bool
@@ -79,7 +77,7 @@ func (r *testRecord) add(o observation) {
 
 // durations are those that count, newest first: of passes and skips, or of failures if there is nothing else.
 func (r *testRecord) durations() []time.Duration {
-	var good, bad []time.Duration
+	good, bad := make([]time.Duration, 0, keptObservations), make([]time.Duration, 0, keptObservations)
 	for _, o := range r.Recent {
 		switch o.Verdict {
 		case sawPass, sawSkip, sawFlaky:
@@ -104,18 +102,16 @@ func (r *testRecord) known() (k Known, ok bool) {
 
 // flaky reports whether the same code has come to different verdicts.
 func (r *testRecord) flaky() bool {
-	failed := make(map[uint32]bool)
+	failed := func(o observation) bool { return o.Verdict == sawFail || o.Verdict == sawCrash }
 	for _, o := range r.Recent {
 		if o.Verdict == sawFlaky {
 			return true
 		}
-		if o.Key != 0 && o.Verdict != sawSkip {
-			was, seen := failed[o.Key]
-			is := o.Verdict == sawFail || o.Verdict == sawCrash
-			if seen && was != is {
-				return true
-			}
-			failed[o.Key] = is
+		differs := func(p observation) bool {
+			return p.Key == o.Key && p.Verdict != sawSkip && failed(p) != failed(o)
+		}
+		if o.Key != 0 && failed(o) && slices.ContainsFunc(r.Recent, differs) {
+			return true
 		}
 	}
 	return false
@@ -151,19 +147,21 @@ func (p *packageRecord) test(path string) *testRecord {
 
 // below are the paths of the subtests of a test, in order.
 func (p *packageRecord) below(test string) []string {
-	if p.sorted == nil {
-		for path := range p.Tests {
-			p.sorted = append(p.sorted, path)
-		}
-		slices.SortFunc(p.sorted, comparePaths)
-	}
-	prefix := test + "/"
-	first, _ := slices.BinarySearchFunc(p.sorted, prefix, comparePaths)
+	sorted, prefix := p.paths(), test+"/"
+	first, _ := slices.BinarySearchFunc(sorted, prefix, comparePaths)
 	last := first
-	for last < len(p.sorted) && strings.HasPrefix(p.sorted[last], prefix) {
+	for last < len(sorted) && strings.HasPrefix(sorted[last], prefix) {
 		last++
 	}
-	return p.sorted[first:last]
+	return sorted[first:last]
+}
+
+// paths are those of all tests, each before its subtests.
+func (p *packageRecord) paths() []string {
+	if p.sorted == nil {
+		p.sorted = slices.SortedFunc(maps.Keys(p.Tests), comparePaths)
+	}
+	return p.sorted
 }
 
 // comparePaths puts what is below a test right behind it: a slash comes before everything else.

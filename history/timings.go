@@ -19,8 +19,8 @@ type Timings struct {
 }
 
 const (
-	// maxTimingsLine is the longest line that is read; longer ones, which are output of tests, are passed over.
-	maxTimingsLine = 1 << 20
+	// maxTimingsLine is the longest line that is read, in bytes; longer ones, which are output of tests, are passed over.
+	maxTimingsLine = 64 << 10
 	// maxTimings bounds the tests, subtests included, in one file.
 	maxTimings = 1_000_000
 	// maxName bounds a package's path and a test's, in bytes. What is longer is passed over.
@@ -62,7 +62,7 @@ type exported struct {
 // is the reader's, or says that there is neither in it or too much.
 func ReadTimings(r io.Reader) (*Timings, error) {
 	in := bufio.NewReaderSize(r, maxTimingsLine)
-	l := timingsReader{t: &Timings{packages: make(map[place]*packageRecord)}, begun: make(map[logged]*openTest)}
+	l := timingsReader{t: &Timings{packages: make(map[place]*packageRecord)}}
 	for {
 		line, err := in.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -89,17 +89,8 @@ func ReadTimings(r io.Reader) (*Timings, error) {
 
 type timingsReader struct {
 	t          *Timings
-	begun      map[logged]*openTest
+	clock      Clock
 	recognized bool
-}
-
-// logged is a test in a log, by the name that the log has for its package.
-type logged struct{ pkg, test string }
-
-// openTest has begun in a log and not ended.
-type openTest struct {
-	begun  time.Time
-	paused bool // it did not run all the time since then
 }
 
 func (l *timingsReader) line(line []byte) error {
@@ -168,31 +159,11 @@ func clipped(seconds []float64) []float64 { return seconds[:min(len(seconds), ke
 
 // event takes an event of a log.
 func (l *timingsReader) event(e timingsLine) error {
-	key := logged{e.Package, e.Test}
 	if e.Test == "" {
 		return nil
 	}
-	switch e.Action {
-	case "run":
-		if len(l.begun) < maxTimings {
-			l.begun[key] = &openTest{begun: e.Time}
-		}
-		return nil
-	case "pause":
-		if o := l.begun[key]; o != nil {
-			o.paused = true
-		}
-		return nil
-	case "pass", "fail", "skip":
-	default:
-		return nil
-	}
-	between := time.Duration(-1)
-	if o := l.begun[key]; o != nil && !o.paused && !o.begun.IsZero() && !e.Time.IsZero() {
-		between = e.Time.Sub(o.begun)
-	}
-	delete(l.begun, key)
-	if e.Elapsed == nil {
+	took, ended := l.clock.Event(e.Package, e.Test, e.Action, e.Time, e.Elapsed)
+	if !ended {
 		return nil
 	}
 	pkg, _, platform := SplitShown(e.Package)
@@ -201,7 +172,6 @@ func (l *timingsReader) event(e timingsLine) error {
 		return err
 	}
 	verdict := map[string]uint8{"pass": sawPass, "fail": sawFail, "skip": sawSkip}[e.Action]
-	took := Fine(time.Duration(micros(*e.Elapsed))*time.Microsecond, between)
 	r.add(observation{At: max(0, e.Time.Unix()), Micros: took.Microseconds(), Verdict: verdict})
 	r.Runs = len(r.Recent)
 	return nil
@@ -226,14 +196,6 @@ func (l *timingsReader) test(at place, test string) (*testRecord, error) {
 		return nil, fmt.Errorf("there are more than %d tests in it", maxTimings)
 	}
 	return r, nil
-}
-
-// micros are seconds as microseconds; what cannot be a duration is 0.
-func micros(seconds float64) int64 {
-	if !(seconds >= 0) {
-		return 0
-	}
-	return int64(math.Round(min(seconds, maxSeconds) * 1e6))
 }
 
 // SplitShown takes apart the name that a package has in the events of a run: "p", "p [gw1]", "p [linux/arm64]" or "p [gw1 linux/arm64]".

@@ -117,11 +117,38 @@ func TestNoTimings(t *testing.T) {
 	}
 }
 
-func TestFine(t *testing.T) {
-	ms := func(n float64) time.Duration { return time.Duration(n * float64(time.Millisecond)) }
-	for _, c := range [][3]float64{{0, 0.3, 0.3}, {10, 6, 6}, {10, 40, 10}, {1000, 1004, 1004}, {0, -1, 0}, {20, 14, 20}} {
-		if got := Fine(ms(c[0]), ms(c[1])); got != ms(c[2]) {
-			t.Errorf("Fine(%v ms, %v ms) = %v", c[0], c[1], got)
+func TestClock(t *testing.T) {
+	at := func(ms float64) time.Time { return day0.Add(time.Duration(ms * float64(time.Millisecond))) }
+	type step struct {
+		test, action string
+		at, elapsed  float64 // milliseconds
+	}
+	for _, c := range []struct {
+		name  string
+		steps []step
+		want  float64
+	}{
+		{"finer than it says", []step{{"T", "run", 0, 0}, {"T", "pass", 0.3, 0}}, 0.3},
+		{"rounded up", []step{{"T", "run", 0, 0}, {"T", "pass", 6, 10}}, 6},
+		{"the times say something else", []step{{"T", "run", 0, 0}, {"T", "pass", 40, 10}}, 10},
+		{"without its begin", []step{{"T", "pass", 40, 10}}, 10},
+		{"a pause does not count", []step{{"T", "run", 0, 0}, {"T", "pause", 1, 0}, {"T", "cont", 500, 0}, {"T", "pass", 502, 0}}, 3},
+		{"parallel subtests do", []step{
+			{"T", "run", 0, 0}, {"T/a", "run", 1, 0}, {"T/a", "pause", 2, 0}, {"T/a", "cont", 3, 0}, {"T/a", "pass", 800, 800}, {"T", "pass", 801, 0},
+		}, 801},
+	} {
+		var clock Clock
+		var took time.Duration
+		ended := false
+		for _, s := range c.steps {
+			elapsed := s.elapsed / 1000
+			took, ended = clock.Event("p", s.test, s.action, at(s.at), &elapsed)
+		}
+		if want := at(c.want).Sub(day0); !ended || took != want {
+			t.Errorf("%s: %v, want %v", c.name, took, want)
+		}
+		if len(clock.running) > 0 {
+			t.Errorf("%s: %d tests are still running", c.name, len(clock.running))
 		}
 	}
 }

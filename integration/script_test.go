@@ -39,6 +39,7 @@ func scriptParams(t *testing.T, dir string) testscript.Params {
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Setenv("XDIST_BIN", bin)
 			e.Setenv("XDIST_CACHE", storeDir(t))
+			e.Setenv("XDIST_NO_HISTORY", "1") // the scripts' modules have one name; those about the history have a cache of their own
 			for key, value := range env {
 				e.Setenv(key, value)
 			}
@@ -154,7 +155,7 @@ func isFile(path string) bool {
 
 // scriptEnv is the part of a script's environment that a run of xdist needs.
 func scriptEnv(ts *testscript.TestScript) []string {
-	keys := []string{"PATH", "HOME", "TMPDIR", "WORK", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN", "XDIST_CACHE"}
+	keys := []string{"PATH", "HOME", "TMPDIR", "WORK", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN", "XDIST_CACHE", "XDIST_NO_HISTORY"}
 	if runtime.GOOS == "windows" {
 		keys = append(keys, "SYSTEMROOT", "TMP", "TEMP", "USERPROFILE")
 	}

@@ -10,6 +10,7 @@
 //   - JUnit keeps the outcomes and writes one XML file at the end.
 //   - JSON writes the stream that `go test -json` would have written.
 //   - Durations lists the slowest items at the end.
+//   - History adds what the run teaches to a history.Book.
 //   - Notices writes what belongs to no test, where no Console does.
 //   - Multi hands each event to several reporters in turn.
 //

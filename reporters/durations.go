@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/xdist-go/xdist/scheduler"
 )
@@ -18,7 +19,7 @@ type DurationsConfig struct {
 }
 
 // Durations lists the slowest items when the run has ended, slowest first, each with its gateway and, where it did
-// not pass, its verdict.
+// not pass, its verdict. Where the plan expected a duration of any of them, that stands beside the actual one.
 type Durations struct {
 	cfg DurationsConfig
 }
@@ -52,15 +53,20 @@ func (d *Durations) Handle(e scheduler.Event) error {
 func (d *Durations) Close() error { return nil }
 
 func (d *Durations) write(items []scheduler.ItemSeconds, all int) error {
-	gateways, seconds := 0, 0
+	gateways, seconds, expected := 0, 0, 0
 	for _, it := range items {
 		gateways = max(gateways, len(it.Gateway))
-		seconds = max(seconds, len(secondsText(it)))
+		seconds = max(seconds, len(secondsText(it.Elapsed)))
+		expected = max(expected, len(expectedText(it)))
 	}
 	w := bufio.NewWriter(d.cfg.Out)
 	fmt.Fprintf(w, "\n=== Slowest %d of %d items\n", len(items), all)
 	for _, it := range items {
-		fmt.Fprintf(w, "%*s  %-*s  %s", seconds, secondsText(it), gateways, it.Gateway, it.ID)
+		fmt.Fprintf(w, "%*s  ", seconds, secondsText(it.Elapsed))
+		if expected > 0 {
+			fmt.Fprintf(w, "%-*s  ", expected, expectedText(it))
+		}
+		fmt.Fprintf(w, "%-*s  %s", gateways, it.Gateway, it.ID)
 		if it.Verdict != scheduler.Pass {
 			fmt.Fprintf(w, " (%s)", it.Verdict)
 		}
@@ -72,6 +78,12 @@ func (d *Durations) write(items []scheduler.ItemSeconds, all int) error {
 	return nil
 }
 
-func secondsText(it scheduler.ItemSeconds) string {
-	return fmt.Sprintf("%.2fs", it.Elapsed.Seconds())
+func secondsText(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) }
+
+// expectedText is "" when nothing was expected.
+func expectedText(it scheduler.ItemSeconds) string {
+	if it.Expected <= 0 {
+		return ""
+	}
+	return "(expected " + secondsText(it.Expected) + ")"
 }

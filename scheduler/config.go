@@ -6,6 +6,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -28,7 +29,8 @@ type Config struct {
 	Proxies []xspec.Spec   // of gateways that others only go through; each has an id
 	Source  Source
 	Command *gotest.Command
-	Mirror  *Mirror // for gateways that do not share the controller's files; nil when all do
+	History *history.Book // what earlier runs taught; nil is nothing
+	Mirror  *Mirror       // for gateways that do not share the controller's files; nil when all do
 
 	Dist             Dist // "" is load
 	RunID            string

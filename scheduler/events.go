@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/history"
 )
 
 // Event is one step of a run. The controller makes them in one linear order and hands each to the Reporter
@@ -50,7 +51,8 @@ type UnitStarted struct {
 	Time    time.Time
 	Gateway string
 	Package string
-	Items   int // 0 for a package without tests
+	Items   int    // 0 for a package without tests
+	Key     string // digest of the package's binary
 }
 
 // UnitEnded says that the unit which this gateway ran is over, in whatever way.
@@ -92,6 +94,9 @@ type Stderr struct{ Text string }
 // Warning is something the user should know and that changes no verdict, one line without a newline.
 type Warning struct{ Text string }
 
+// Learned is what the run has found out about splitting, for later ones.
+type Learned struct{ history.Lesson }
+
 // RunEnded is the last event of every run.
 type RunEnded struct {
 	Time    time.Time
@@ -109,6 +114,7 @@ func (Test) event()        {}
 func (Progress) event()    {}
 func (Stderr) event()      {}
 func (Warning) event()     {}
+func (Learned) event()     {}
 func (RunEnded) event()    {}
 
 // Verdict is what became of one collected item.
@@ -150,6 +156,7 @@ type ItemSeconds struct {
 	Platform string
 	Gateway  string
 	Elapsed  time.Duration
+	Expected time.Duration // what the plan had for it; 0 is nothing
 	Verdict  Verdict
 }
 

@@ -49,7 +49,7 @@ func (c *controller) assign(n *node, u policy.Unit) {
 	}
 	n.localize(o, c.hosts != nil)
 	n.assignments <- assignment{Run: o, digest: r.Digest.Hex()} // has room: an order and a stop
-	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items)})
+	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: r.Digest.Hex()})
 }
 
 // envFor is what a test process gets in addition to its worker's environment. A PATH of the spec's own keeps the toolchain's directory

@@ -12,6 +12,7 @@ import (
 
 const usageText = `xdist [xdist flags] [packages] [go test flags]
    xdist list [packages] [go test flags]
+   xdist history [runs]
    xdist cache show | prune
    xdist doctor --tx SPEC
    xdist clean HOST|SPEC...
@@ -42,7 +43,7 @@ func newApp(out, errOut io.Writer) *cli.App {
 		Writer:         out,
 		ErrWriter:      errOut,
 		Action:         runTests,
-		Commands:       []*cli.Command{listCommand(), cacheCommand(), doctorCommand(), cleanCommand(), serveCommand(), keygenCommand(), versionCommand(), agentCommand(), handoffCommand()},
+		Commands:       []*cli.Command{listCommand(), historyCommand(), cacheCommand(), doctorCommand(), cleanCommand(), serveCommand(), keygenCommand(), versionCommand(), agentCommand(), handoffCommand()},
 		ExitErrHandler: func(*cli.Context, error) {}, // main prints and exits
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
 	}
@@ -72,6 +73,9 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "jsonfile", Usage: "write the events of go test -json to `FILE`"},
 		&cli.BoolFlag{Name: "json", Usage: "write the events of go test -json to standard output instead of a report for people"},
 		&cli.IntFlag{Name: "durations", Usage: "show the `N` slowest tests; 0 shows all", Value: -1, DefaultText: "none"},
+		&cli.StringSliceFlag{Name: "timings", Usage: "plan with the durations in `FILE`, one of --timings-out or a log of go test -json; may be repeated"},
+		&cli.StringFlag{Name: "timings-out", Usage: "write what is known of the tests, this run included, to `FILE`"},
+		&cli.BoolFlag{Name: "no-history", Usage: "neither use nor record what earlier runs taught", EnvVars: []string{"XDIST_NO_HISTORY"}},
 		&cli.StringSliceFlag{Name: "rsyncdir", Usage: "send `DIR` to the other hosts too, with what git ignores; may be repeated"},
 		&cli.StringSliceFlag{Name: "rsyncignore", Usage: "do not send what matches `PATTERN`; may be repeated"},
 		&cli.StringSliceFlag{Name: "pull", Usage: "bring back the files that match `PATTERN` and that tests have written; may be repeated"},

@@ -8,13 +8,14 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/reporters"
 	"github.com/xdist-go/xdist/scheduler"
 )
 
 // newReporter makes what the flags ask for into one reporter. Files are opened here: a report that cannot be written is
 // known before the first test runs.
-func newReporter(c *cli.Context, command *gotest.Command) (scheduler.Reporter, error) {
+func newReporter(c *cli.Context, command *gotest.Command, book *history.Book) (scheduler.Reporter, error) {
 	var all []scheduler.Reporter
 	if command.JSON {
 		events, err := reporters.NewJSON(reporters.JSONConfig{Out: c.App.Writer})
@@ -52,7 +53,11 @@ func newReporter(c *cli.Context, command *gotest.Command) (scheduler.Reporter, e
 		}
 		all = append(all, junit)
 	}
-	return reporters.Multi(all...), nil
+	lessons, err := newHistoryReporter(c, command, book)
+	if err != nil {
+		return nil, err
+	}
+	return reporters.Multi(append(all, lessons)...), nil
 }
 
 func appendDurations(all []scheduler.Reporter, c *cli.Context, out io.Writer) []scheduler.Reporter {

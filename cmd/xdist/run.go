@@ -45,7 +45,11 @@ func runTests(c *cli.Context) error {
 		return runGo(c.Context, args)
 	}
 	command.JSON = command.JSON || c.Bool("json")
-	reporter, err := newReporter(c, command)
+	book, doubts, err := openHistory(c, command)
+	if err != nil {
+		return classify(err)
+	}
+	reporter, err := newReporter(c, command, book)
 	if err != nil {
 		return classify(err)
 	}
@@ -77,7 +81,8 @@ func runTests(c *cli.Context) error {
 		MaxFail:          maxFail(c),
 		MaxWorkerRestart: maxWorkerRestart(c),
 		Reporter:         reporter,
-		Warnings:         run.warnings,
+		History:          book,
+		Warnings:         append(run.warnings, doubts...),
 		Started:          scheduler.RunStarted{Command: args, Workdir: command.Dir, Hostname: hostname},
 		Source:           sources{command, toolchain, run, mirror}.load,
 	})

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/history"
+)
+
+// historyShown is how many lines of each kind the history command prints, unless -n says otherwise.
+const historyShown = 10
+
+func historyCommand() *cli.Command {
+	flags := append([]cli.Flag{
+		&cli.IntFlag{Name: "n", Usage: "show at most `N` of each kind; 0 shows all", Value: historyShown},
+		&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+	}, cacheFlags()...)
+	return &cli.Command{
+		Name:            "history",
+		Usage:           "show what earlier runs of this module taught: slowest, flaky and newly slow tests",
+		UsageText:       "xdist history [-n N] [--json]\nxdist history runs [-n N] [--json]",
+		HideHelpCommand: true,
+		Flags:           flags,
+		Action:          showHistory,
+		Subcommands: []*cli.Command{
+			{Name: "runs", Usage: "list the last runs with what was expected and what came of it", Flags: flags, Action: showRuns},
+		},
+	}
+}
+
+// lastingBook opens the history for a command that shows it: what is wrong is an error here.
+func lastingBook(c *cli.Context) (*history.Book, error) {
+	if c.Args().Present() {
+		return nil, usageError(fmt.Errorf("xdist history: want nothing or runs, got %q", c.Args().First()))
+	}
+	if n := c.Int("n"); n < 0 {
+		return nil, usageError(fmt.Errorf("-n %d: want a number that is not negative", n))
+	}
+	return openBook(c, ".")
+}
+
+// testLine is a test in the output of xdist history --json.
+type testLine struct {
+	ID       string  `json:"id"`
+	Platform string  `json:"platform"`
+	Seconds  float64 `json:"seconds"`
+	Spread   float64 `json:"spread"`
+	Before   float64 `json:"before,omitempty"`
+	Latest   float64 `json:"latest,omitempty"`
+	Runs     int     `json:"runs"`
+	Failures int     `json:"failures"`
+	Recent   int     `json:"recent"`
+	Flaky    bool    `json:"flaky"`
+}
+
+func newTestLine(s history.TestSummary) testLine {
+	return testLine{
+		ID: gotest.ID(s.Package, s.Test), Platform: s.Platform, Seconds: s.Cost.Seconds(), Spread: s.Spread.Seconds(),
+		Before: s.Before.Seconds(), Latest: s.Latest.Seconds(), Runs: s.Runs, Failures: s.Failures, Recent: s.Recent, Flaky: s.Flaky,
+	}
+}
+
+func showHistory(c *cli.Context) error {
+	book, err := lastingBook(c)
+	if err != nil {
+		return err
+	}
+	all := book.Tests()
+	slowest := slices.Clone(all)
+	slices.SortStableFunc(slowest, func(a, b history.TestSummary) int { return cmp.Compare(b.Cost, a.Cost) })
+	flaky := slices.DeleteFunc(slices.Clone(all), func(s history.TestSummary) bool { return !s.Flaky })
+	slices.SortStableFunc(flaky, func(a, b history.TestSummary) int { return cmp.Compare(b.Failures*a.Recent, a.Failures*b.Recent) })
+	slower := slices.DeleteFunc(slices.Clone(all), func(s history.TestSummary) bool { return !s.Slower })
+	slices.SortStableFunc(slower, func(a, b history.TestSummary) int { return cmp.Compare(b.Latest-b.Before, a.Latest-a.Before) })
+	idOf := namer(all)
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, map[string][]testLine{
+			"slowest": linesOf(c, slowest), "flaky": linesOf(c, flaky), "slower": linesOf(c, slower),
+		})
+	}
+	var t textTable
+	t.title("Slowest %d of %d tests", atMostShown(c, len(slowest)), len(all))
+	for _, s := range slowest[:atMostShown(c, len(slowest))] {
+		t.row(secondsOf(s.Cost), "± "+secondsOf(s.Spread), fmt.Sprintf("%d runs", s.Runs), idOf(s))
+	}
+	if len(flaky) > 0 {
+		t.title("Flaky: %d", len(flaky))
+	}
+	for _, s := range flaky[:atMostShown(c, len(flaky))] {
+		t.row(fmt.Sprintf("%d of %d failed", s.Failures, s.Recent), idOf(s))
+	}
+	if len(slower) > 0 {
+		t.title("Newly slow: %d", len(slower))
+	}
+	for _, s := range slower[:atMostShown(c, len(slower))] {
+		t.row(secondsOf(s.Before), "→ "+secondsOf(s.Latest), idOf(s))
+	}
+	return t.write(c.App.Writer)
+}
+
+// atMostShown is how many of n lines -n lets through.
+func atMostShown(c *cli.Context, n int) int {
+	if most := c.Int("n"); most > 0 {
+		return min(n, most)
+	}
+	return n
+}
+
+func linesOf(c *cli.Context, tests []history.TestSummary) []testLine {
+	lines := []testLine{}
+	for _, s := range tests[:atMostShown(c, len(tests))] {
+		lines = append(lines, newTestLine(s))
+	}
+	return lines
+}
+
+// namer returns what shows the id of a test, with its platform where there are several.
+func namer(all []history.TestSummary) func(history.TestSummary) string {
+	several := slices.ContainsFunc(all, func(s history.TestSummary) bool { return s.Platform != all[0].Platform })
+	return func(s history.TestSummary) string {
+		id := gotest.ID(s.Package, s.Test)
+		if several && s.Platform != "" {
+			id += " [" + s.Platform + "]"
+		}
+		return id
+	}
+}
+
+func showRuns(c *cli.Context) error {
+	book, err := lastingBook(c)
+	if err != nil {
+		return err
+	}
+	runs := book.Runs()
+	runs = runs[:atMostShown(c, len(runs))]
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, append([]history.RunSummary{}, runs...))
+	}
+	var t textTable
+	t.title("Last %d runs", len(runs))
+	if len(runs) > 0 {
+		t.row("run", "began", "took", "at best", "gateways", "tests", "failed", "expected", "actual", "off by", "command")
+	}
+	for _, r := range runs {
+		t.row(shortID(r.ID), r.Time.Local().Format(time.DateTime), secondsOf(r.Elapsed), secondsIf(r.Bound), fmt.Sprint(r.Gateways), fmt.Sprint(r.Tests), fmt.Sprint(r.Failed),
+			secondsIf(r.Expected), secondsIf(r.Actual), missOf(r), strings.Join(r.Command, " "))
+	}
+	return t.write(c.App.Writer)
+}
+
+// shortID is what is enough of a run's id to name it.
+func shortID(id string) string { return id[:min(len(id), 8)] }
+
+func secondsOf(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) }
+
+// secondsIf is a dash for what is not known.
+func secondsIf(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	return secondsOf(d)
+}
+
+func missOf(r history.RunSummary) string {
+	if r.MedianMiss == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("×%.2f", r.MedianMiss)
+}
+
+func printJSON(w io.Writer, v any) error {
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	return out.Encode(v)
+}
+
+// textTable prints rows in columns below titles; each title begins a table of its own.
+type textTable struct {
+	parts []tablePart
+}
+
+type tablePart struct {
+	title string
+	rows  [][]string
+}
+
+func (t *textTable) title(format string, args ...any) {
+	t.parts = append(t.parts, tablePart{title: fmt.Sprintf(format, args...)})
+}
+
+// row adds to the last title.
+func (t *textTable) row(cells ...string) {
+	part := &t.parts[len(t.parts)-1]
+	part.rows = append(part.rows, cells)
+}
+
+func (t *textTable) write(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	for i, part := range t.parts {
+		if i > 0 {
+			fmt.Fprintln(out)
+		}
+		fmt.Fprintf(out, "=== %s\n", part.title)
+		part.write(out)
+	}
+	return out.Flush()
+}
+
+// write aligns all columns but the last to the right.
+func (p tablePart) write(out io.Writer) {
+	var widths []int
+	for _, row := range p.rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], len([]rune(cell)))
+		}
+	}
+	for _, row := range p.rows {
+		for i, cell := range row {
+			if i < len(row)-1 {
+				fmt.Fprintf(out, "%*s  ", widths[i], cell)
+			} else {
+				fmt.Fprintln(out, cell)
+			}
+		}
+	}
+}

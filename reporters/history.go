@@ -1,0 +1,239 @@
+package reporters
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+// maxRemembered is how many tests of a run, subtests included, History keeps; what comes later is not remembered.
+const maxRemembered = 200_000
+
+// HistoryConfig says what History does. Book must be set.
+type HistoryConfig struct {
+	Book    *history.Book // gets the run
+	Partial bool          // only some subtests were asked for
+	Warn    func(error)   // is told what keeps the run from being recorded; nil: nobody is
+	// TimingsFile gets the export of Book, this run included; "": there is none. It is replaced in one step by Close; its directory is made.
+	TimingsFile string
+}
+
+// History collects what a run teaches and adds it to a Book at the end, also when it was interrupted. That it cannot be recorded is no
+// error of the run.
+type History struct {
+	cfg    HistoryConfig
+	target *target // of TimingsFile, or nil
+	run    history.Run
+
+	clock    history.Clock
+	tests    map[string]*history.TestRun // by id, with the package's name as it is shown
+	order    []*history.TestRun          // in the order in which they ended first
+	rounds   map[*history.TestRun]int    // that ended, where there are more than one
+	packages map[string]*history.PackageRun
+	known    []*history.PackageRun
+	hosts    map[string]int // index in run.Hosts
+	units    map[string]*openUnit
+}
+
+// openUnit is what a gateway runs.
+type openUnit struct {
+	index       int // in run.Units
+	shown       string
+	started     time.Time // by the controller's clock
+	first, last time.Time // events of tests, by the gateway's clock
+}
+
+// NewHistory returns a History for cfg. It makes sure that cfg.TimingsFile can be written.
+func NewHistory(cfg HistoryConfig) (*History, error) {
+	h := &History{
+		cfg: cfg, tests: make(map[string]*history.TestRun), rounds: make(map[*history.TestRun]int), packages: make(map[string]*history.PackageRun),
+		hosts: make(map[string]int), units: make(map[string]*openUnit),
+	}
+	if cfg.TimingsFile != "" {
+		var err error
+		if h.target, err = newTarget(cfg.TimingsFile); err != nil {
+			return nil, fmt.Errorf("prepare timings %q: %w", cfg.TimingsFile, err)
+		}
+	}
+	return h, nil
+}
+
+// Handle keeps what is to be learned from e. It returns no error.
+func (h *History) Handle(e scheduler.Event) error {
+	switch e := e.(type) {
+	case scheduler.RunStarted:
+		h.run.ID, h.run.Time, h.run.Command, h.run.Dist = e.RunID, e.Time, e.Command, e.Dist
+	case scheduler.GatewayUp:
+		h.up(e)
+	case scheduler.UnitStarted:
+		h.unitStarted(e)
+	case scheduler.Progress:
+		h.progress(e)
+	case scheduler.UnitEnded:
+		h.unitEnded(e)
+	case scheduler.Test:
+		h.test(e)
+	case scheduler.Learned:
+		h.run.Lessons = append(h.run.Lessons, e.Lesson)
+	case scheduler.RunEnded:
+		h.ended(e)
+	}
+	return nil
+}
+
+// Close records the run and writes the timings. Its error is about these.
+func (h *History) Close() error {
+	for _, t := range h.order {
+		if n := h.rounds[t]; n > 1 {
+			t.Elapsed /= time.Duration(n)
+		}
+		h.run.Tests = append(h.run.Tests, *t)
+	}
+	for _, p := range h.known {
+		h.run.Packages = append(h.run.Packages, *p)
+	}
+	if err := h.cfg.Book.Record(h.run); err != nil && h.cfg.Warn != nil {
+		h.cfg.Warn(err)
+	}
+	if h.target == nil {
+		return nil
+	}
+	if err := h.target.replace(func(w io.Writer) error { return h.cfg.Book.Export(w) }); err != nil {
+		return fmt.Errorf("write timings %q: %w", h.cfg.TimingsFile, err)
+	}
+	return nil
+}
+
+func (h *History) up(e scheduler.GatewayUp) {
+	i, ok := h.hosts[e.Hostname]
+	if !ok {
+		i = len(h.run.Hosts)
+		h.hosts[e.Hostname] = i
+		h.run.Hosts = append(h.run.Hosts, history.HostRun{Name: e.Hostname, Start: e.Time.Sub(h.run.Time)})
+	}
+	h.run.Hosts[i].Gateways = append(h.run.Hosts[i].Gateways, e.Gateway)
+}
+
+func (h *History) unitStarted(e scheduler.UnitStarted) {
+	pkg, _, platform := history.SplitShown(e.Package)
+	if p := h.pkg(e.Package); e.Key != "" {
+		p.Key = e.Key
+	}
+	h.units[e.Gateway] = &openUnit{index: len(h.run.Units), shown: e.Package, started: e.Time}
+	h.run.Units = append(h.run.Units, history.UnitRun{Gateway: e.Gateway, Platform: platform, Package: pkg})
+}
+
+// pkg is what is known of a package by the name that is shown of it.
+func (h *History) pkg(shown string) *history.PackageRun {
+	p := h.packages[shown]
+	if p == nil {
+		name, _, platform := history.SplitShown(shown)
+		p = &history.PackageRun{Platform: platform, Package: name}
+		h.packages[shown] = p
+		h.known = append(h.known, p)
+	}
+	return p
+}
+
+func (h *History) progress(e scheduler.Progress) {
+	u := h.units[e.Gateway]
+	if u == nil || u.shown != e.Package {
+		return
+	}
+	if u.first.IsZero() {
+		u.first = e.Time
+	}
+	u.last = e.Time
+	if e.Action == test2json.ActionRun && !strings.Contains(e.Test, "/") {
+		unit := &h.run.Units[u.index]
+		unit.Tests = append(unit.Tests, e.Test)
+	}
+}
+
+// unitEnded finds what the process cost beyond its tests. The least of a package is its process: files that had to be sent first are not.
+func (h *History) unitEnded(e scheduler.UnitEnded) {
+	u := h.units[e.Gateway]
+	if u == nil || u.shown != e.Package {
+		return
+	}
+	delete(h.units, e.Gateway)
+	cost := e.Time.Sub(u.started) - u.last.Sub(u.first)
+	if p := h.pkg(e.Package); cost > 0 && (p.Process == 0 || cost < p.Process) {
+		p.Process = cost
+	}
+}
+
+func (h *History) test(e scheduler.Test) {
+	if e.Package == "" {
+		return
+	}
+	if e.Test == "" {
+		if e.Platform != "" {
+			h.pkg(e.Package).Platform = e.Platform
+		}
+		return
+	}
+	took, ended := h.clock.Event(e.Package, e.Test, e.Action, e.Time, e.Elapsed)
+	if !ended {
+		return
+	}
+	id := e.Package + "::" + e.Test
+	t := h.tests[id]
+	if t == nil {
+		if len(h.order) >= maxRemembered {
+			return
+		}
+		name, _, _ := history.SplitShown(e.Package)
+		t = &history.TestRun{Platform: e.Platform, Package: name, Test: e.Test}
+		h.tests[id] = t
+		h.order = append(h.order, t)
+	}
+	h.count(t, e, took)
+}
+
+// count adds a round of a test, or begins anew with what another attempt says.
+func (h *History) count(t *history.TestRun, e scheduler.Test, took time.Duration) {
+	if e.Attempt != t.Attempts || e.Gateway != t.Gateway {
+		t.Attempts, t.Gateway, t.Elapsed, t.Verdict = e.Attempt, e.Gateway, 0, ""
+		delete(h.rounds, t)
+	}
+	h.rounds[t]++
+	t.Elapsed += took
+	switch {
+	case e.Action == test2json.ActionFail:
+		t.Verdict = history.Fail
+		t.Failures++
+	case e.Action == test2json.ActionPass && t.Verdict != history.Fail, t.Verdict == "":
+		t.Verdict = history.Verdict(e.Action)
+	}
+}
+
+// ended takes the account of the run, which is right about verdicts.
+func (h *History) ended(e scheduler.RunEnded) {
+	h.run.Elapsed, h.run.Stopped, h.run.Partial = e.Elapsed, e.Summary.Stopped, h.cfg.Partial
+	for _, d := range e.Summary.Durations {
+		t := h.tests[d.ID]
+		if t == nil {
+			continue
+		}
+		t.Verdict, t.Gateway, t.Platform = history.Verdict(d.Verdict), cmp.Or(d.Gateway, t.Gateway), cmp.Or(d.Platform, t.Platform)
+		if t.Expected = d.Expected; t.Expected == 0 {
+			known, _ := h.cfg.Book.Test(t.Platform, t.Package, t.Test)
+			t.Expected = known.Cost
+		}
+	}
+	for i := range h.run.Units {
+		u := &h.run.Units[i]
+		if p := h.packages[u.Package]; u.Platform == "" && p != nil {
+			u.Platform = p.Platform
+		}
+	}
+	h.known = slices.DeleteFunc(h.known, func(p *history.PackageRun) bool { return p.Key == "" && p.Process == 0 })
+}
