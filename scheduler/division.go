@@ -163,7 +163,7 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 			c.share(n, it)
 		}
 	default:
-		c.undo(p, d, "a part of it: "+howItEnded(r))
+		c.undo(p, d, howItEnded(r))
 	}
 	explained := r.Verdict == "FAIL" && r.ExitCode == 1 && it != nil && it.failed || r.Verdict == "" && it != nil && it.open
 	if !j.stopped && r.Failed && explained && !slices.ContainsFunc(j.output, saysRace) {
@@ -235,14 +235,21 @@ func (d *division) distinct() []*share {
 }
 
 // merged are the events of all shares as one run of the test would have made them: a test that parts have in common begins with the first
-// that shows it, and ends when all have been shown.
+// that shows it, and ends when all have been shown. Their times are as if the parts had run one after the other.
 func (d *division) merged() []Test {
 	var events []Test
+	var clock time.Time
 	begun := make(map[string]bool)
 	ends := make(map[string]*ending)
 	for _, s := range d.distinct() {
 		here := make(map[string]bool)
+		var later time.Duration
+		if len(s.events) > 0 && !clock.IsZero() {
+			later = clock.Sub(s.events[0].Time)
+		}
 		for _, e := range s.events {
+			e.Time = e.Time.Add(later)
+			clock = e.Time
 			if !d.parents[e.Test] {
 				events = append(events, e)
 				continue
@@ -346,7 +353,7 @@ func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
 func (c *controller) learnDivision(p *pkg, i int, v Verdict) {
 	for _, d := range p.divisions {
 		if d.test == i && d.undone != "" && (v == Pass || v == Skip) {
-			c.emit(Lesson{Platform: p.target.supply.name, Package: p.path, Test: p.names[i], Kind: string(history.Indivisible), Until: p.ready.Digest.Hex()})
+			c.emit(Learned{history.Lesson{Platform: p.target.supply.name, Package: p.path, Test: p.names[i], Kind: history.Indivisible, Until: p.ready.Digest.Hex()}})
 			c.emit(Warning{fmt.Sprintf("%s failed when its subtests ran apart (%s) and passed as a whole; it will not be divided again", p.id(i), d.undone)})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
@@ -53,6 +54,7 @@ func (c *controller) collect(t *target, packages []gotest.Package) {
 	for _, lp := range packages {
 		items += len(c.addPackage(t, lp.ImportPath, lp.Items).names)
 	}
+	c.expectAll(t)
 	c.emit(Collected{Platform: t.supply.name, Packages: len(packages), Items: items})
 }
 
@@ -72,6 +74,7 @@ func (p *pkg) setItems(items []gotest.Item) {
 		p.names[i] = it.Name
 		p.index[it.Name] = i
 	}
+	p.expected = make([]time.Duration, len(items))
 	p.verdicts = make([]Verdict, len(items))
 	p.attempts = make([]int, len(items))
 	p.open = len(items)
@@ -84,7 +87,9 @@ func (c *controller) known(t *target, path string) *pkg {
 		return p
 	}
 	c.emit(Warning{fmt.Sprintf("%s: the go command tests it, but the collection does not have it", path)})
-	return c.addPackage(t, path, nil)
+	p := c.addPackage(t, path, nil)
+	c.setExpected(p)
+	return p
 }
 
 // makeRunnable gives a package to its policy.
@@ -99,28 +104,27 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 		c.emit(Warning{fmt.Sprintf("%s: found %d tests in its sources and %d in its binary; running those of the binary", p.path, len(p.names), len(r.Tests))})
 		c.ledger.collect(len(r.Tests) - len(p.names))
 		p.setItems(r.Tests)
+		c.setExpected(p)
 	}
 	p.ready = &r
 	p.state = pkgRunnable
-	grain := c.cfg.Command.Grain()
-	items := make([]policy.Item, len(p.names))
-	for i, name := range p.names {
-		items[i].Name = name
-	}
-	p.target.policy.AddPackage(policy.Package{ID: p.num, Items: items, Whole: grain != gotest.Split, Alone: grain == gotest.Alone})
+	p.target.policy.AddPackage(c.plan(p))
 }
 
 // expect tells each policy what is still being built.
 func (c *controller) expect() {
 	for _, t := range c.targets {
-		items, packages := 0, 0
+		items, packages, cost := 0, 0, time.Duration(0)
 		for _, p := range t.pkgs {
 			if p.state == pkgExpected {
 				items += len(p.names)
 				packages++
+				for _, d := range p.expected {
+					cost += d
+				}
 			}
 		}
-		t.policy.Expect(items, packages, 0)
+		t.policy.Expect(items, packages, cost)
 	}
 }
 

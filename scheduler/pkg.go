@@ -22,9 +22,10 @@ type pkg struct {
 	index  map[string]int
 	ready  *gotest.Ready
 
-	verdicts []Verdict // by item
-	attempts []int     // by item, those of divisions included: how often it was given out
-	open     int       // items without a verdict
+	expected []time.Duration // by item; 0 is not known
+	verdicts []Verdict       // by item
+	attempts []int           // by item, those of divisions included: how often it was given out
+	open     int             // items without a verdict
 
 	state      pkgState
 	running    int  // units in flight

@@ -241,7 +241,7 @@ func (c *controller) up(n *node, info gateway.Info) {
 	}
 	c.emit(GatewayUp{Time: time.Now(), Gateway: n.id, Spec: n.spec.String(), Hostname: info.Hostname,
 		Platform: cmp.Or(n.target.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
-	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname})
+	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Speed: c.cfg.History.Host(info.Hostname).Speed})
 	if err := c.stranded(); err != nil && c.stopped == "" {
 		c.fatal = err
 		c.stop(err.Error())

@@ -1,0 +1,66 @@
+package scheduler
+
+import (
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler/policy"
+)
+
+// What earlier runs taught goes into the plan at two moments: when a platform's packages are listed, the sum of their tests says how long a
+// test may be before it is worth dividing, and when a package can run, the policy gets what each of its tests is expected to cost.
+
+// expectAll takes the expected durations of a target's tests from the history and finds out from what on a test is worth dividing.
+func (c *controller) expectAll(t *target) {
+	var total time.Duration
+	for _, p := range t.pkgs {
+		c.setExpected(p)
+		for _, cost := range p.expected {
+			total += cost
+		}
+	}
+	t.limit = policy.DivideLimit(total, max(t.nodes, len(c.cfg.Specs)/max(1, len(c.targets))))
+}
+
+// setExpected fills in what the package's tests are expected to take.
+func (c *controller) setExpected(p *pkg) {
+	for i, name := range p.names {
+		if known, ok := c.cfg.History.Test(p.target.supply.name, p.path, name); ok {
+			p.expected[i] = max(known.Cost, 1) // 0 would be unknown
+		}
+	}
+}
+
+// plan is the package as the policy is to know it: its tests, and behind them the parts of those that are divided.
+func (c *controller) plan(p *pkg) policy.Package {
+	grain := c.cfg.Command.Grain()
+	known := c.cfg.History.Package(p.target.supply.name, p.path)
+	out := policy.Package{
+		ID: p.num, ProcessCost: known.ProcessCost, Strands: []policy.Demand{{}},
+		Whole: grain != gotest.Split || known.Serial && p.holds(known.SerialUntil), Alone: grain == gotest.Alone,
+	}
+	if !out.Whole {
+		c.divide(p)
+	}
+	for i, name := range p.names {
+		out.Items = append(out.Items, policy.Item{Name: name, Cost: p.expected[i]})
+	}
+	for _, d := range p.divisions {
+		out.Items[d.test].Dormant = true
+		strands := make(map[string]int) // of subtests that run alone, by the test they belong to
+		for _, part := range d.parts {
+			path := strings.Join(part.Path, "/")
+			strand, ok := strands[path]
+			if !ok || part.Names == nil {
+				strand = len(out.Strands)
+				out.Strands = append(out.Strands, out.Strands[out.Items[d.test].Strand])
+			}
+			if part.Names != nil {
+				strands[path] = strand
+			}
+			out.Items = append(out.Items, policy.Item{Name: path + "/" + strings.Join(part.Names, "|"), Cost: max(part.Cost, 1), Strand: strand})
+		}
+	}
+	return out
+}
