@@ -39,6 +39,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestFirst…                      passes unless all tests of its package run in its process
 //	TestLong…                       passes with a subtest before it ends
 //	TestLittle…                     fails on s390x
+//	TestTree…                       has subtests, see tree
 type world struct {
 	t        *testing.T
 	packages map[string][]string
@@ -256,6 +257,13 @@ func (l *fakeLink) process(o *order) bool {
 		kind, _, _ := strings.Cut(strings.TrimPrefix(name, "Test"), "_")
 		all := len(names) == len(w.packages[o.Package])
 		kind = w.moody(kind, crowd, all)
+		elapsed := 0.01
+		if strings.HasPrefix(kind, "Tree") {
+			elapsed = 1
+			if kind = l.tree(o, name, kind, first); kind == "" {
+				return false
+			}
+		}
 		switch kind {
 		case "Exit":
 			result.Failed, result.ExitCode, result.Verdict, result.Culprit = true, 3, "", name
@@ -297,7 +305,6 @@ func (l *fakeLink) process(o *order) bool {
 		case "Fail":
 			result.Failed, result.ExitCode, result.Verdict = true, 1, "FAIL"
 		}
-		elapsed := 0.01
 		l.post(report{Events: []test2json.Event{
 			{Action: "output", Package: o.Package, Test: name, Output: "--- " + kind + "\n"},
 			{Action: strings.ToLower(kind), Package: o.Package, Test: name, Elapsed: &elapsed},

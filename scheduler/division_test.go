@@ -1,0 +1,226 @@
+package scheduler
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/history"
+)
+
+// The subtests of a TestTree…: those that the history knows, each a second, and one that is new.
+var knownSubtests = []string{"s0", "s1", "s2", "s3", "s4", "s5"}
+
+const newSubtest = "s6"
+
+// tree plays the subtests of a test, or a part of them, and returns what the test does then, "" when its agent has ended:
+//
+//	TestTree_…      passes
+//	TestTreeSkip_…  skips itself after its subtests
+//	TestTreeFail_…  fails in s3
+//	TestTreeExit_…  exits in s3
+//	TestTreeKill_…  ends its agent in s3
+//	TestTreeLost_…  loses the connection to its agent the first time that it runs
+//	TestTreeNeed_…  fails when not all of its subtests ran in its process
+//	TestTreeRest_…  skips itself where its subtests do not run one by one
+func (l *fakeLink) tree(o *order, name, kind string, first bool) string {
+	ran := 0
+	for _, sub := range append(slices.Clone(knownSubtests), newSubtest) {
+		if part := o.Part; part != nil && (part.Only != nil && !slices.Contains(part.Only, sub) || slices.Contains(part.Skip, sub)) {
+			continue
+		}
+		ran++
+		l.w.mu.Lock()
+		l.w.runs[o.Package+"::"+name+"/"+sub]++
+		l.w.mu.Unlock()
+		l.post(report{Events: []test2json.Event{{Action: "run", Package: o.Package, Test: name + "/" + sub}}})
+		switch {
+		case sub != "s3":
+		case kind == "TreeExit":
+			return "Exit"
+		case kind == "TreeKill":
+			return ""
+		}
+		elapsed, action := 0.01, "pass"
+		if kind == "TreeFail" && sub == "s3" {
+			action = "fail"
+		}
+		l.post(report{Events: []test2json.Event{{Action: action, Package: o.Package, Test: name + "/" + sub, Elapsed: &elapsed}}})
+	}
+	switch {
+	case kind == "TreeFail" && (o.Part == nil || slices.Contains(o.Part.Only, "s3")), kind == "TreeNeed" && ran <= len(knownSubtests):
+		return "Fail"
+	case kind == "TreeSkip", kind == "TreeRest" && (o.Part == nil || o.Part.Only == nil):
+		return "Skip"
+	case kind == "TreeLost" && first:
+		l.err = errSilent
+		return ""
+	}
+	return "Pass"
+}
+
+// teach has the world's tests known from an earlier run.
+func (w *world) teach() {
+	run := history.Run{ID: "before", Time: time.Now()}
+	for path, names := range w.packages {
+		for _, name := range names {
+			t := history.TestRun{Platform: "linux/amd64", Package: path, Test: name, Elapsed: time.Millisecond, Verdict: history.Pass}
+			if strings.HasPrefix(name, "TestTree") {
+				t.Elapsed = time.Duration(len(knownSubtests)) * time.Second
+				for _, sub := range knownSubtests {
+					s := t
+					s.Test, s.Elapsed = name+"/"+sub, time.Second
+					run.Tests = append(run.Tests, s)
+				}
+			}
+			run.Tests = append(run.Tests, t)
+		}
+	}
+	w.cfg.History = new(history.Book)
+	w.cfg.History.Learn(run)
+}
+
+// counts are how often each subtest ran.
+func (w *world) subtestRuns(id string) []int {
+	var n []int
+	for _, sub := range append(slices.Clone(knownSubtests), newSubtest) {
+		n = append(n, w.runs[id+"/"+sub])
+	}
+	return n
+}
+
+// A test that is known to be long runs in parts, each subtest in one of them, one that nobody has seen included, and is one test in
+// the account and in the events.
+func TestDivision(t *testing.T) {
+	for _, tt := range []struct {
+		kind    string
+		want    Verdict
+		whole   int // how often each subtest runs beyond once
+		learned bool
+	}{
+		{"Tree", Pass, 0, false},
+		{"TreeSkip", Skip, 0, false},
+		{"TreeNeed", Pass, 1, true},
+		{"TreeRest", Skip, 1, true},
+	} {
+		t.Run(tt.kind, func(t *testing.T) {
+			w := newWorld(t, 4, map[string][]string{"a": names(tt.kind, "Pass", "Fail", "Pass")})
+			w.teach()
+			s, r, err := w.run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.check(s, r)
+			want := map[Verdict]int{Pass: 2, Fail: 1}
+			want[tt.want]++
+			w.wantCounts(s, want)
+			id := "a::" + w.packages["a"][0]
+			if w.runs[id] < 3 {
+				t.Fatalf("%s ran in %d processes: it was not divided", id, w.runs[id])
+			}
+			if tt.whole == 0 {
+				if got, want := w.subtestRuns(id), slices.Repeat([]int{1}, len(knownSubtests)+1); !slices.Equal(got, want) {
+					t.Errorf("subtests ran %v times, want %v", got, want)
+				}
+			}
+			checkDivided(t, r, id)
+			if got := slices.ContainsFunc(r.events, func(e Event) bool {
+				l, ok := e.(Learned)
+				return ok && l.Kind == history.Indivisible && l.Test == w.packages["a"][0]
+			}); got != tt.learned {
+				t.Errorf("learned that it is indivisible: %v, want %v", got, tt.learned)
+			}
+		})
+	}
+}
+
+// checkDivided asserts that the events of a divided test are those of one run: each of its tests begins once and ends once, a subtest within
+// the test, and the test last.
+func checkDivided(t *testing.T, r *record, id string) {
+	t.Helper()
+	begun, ended := map[string]int{}, map[string]int{}
+	last := ""
+	for _, e := range r.events {
+		ev, ok := e.(Test)
+		if !ok || ev.Test == "" || topLevel(ev.Test) != id[len("a::"):] {
+			continue
+		}
+		last = ev.Test + " " + ev.Action
+		if ev.Action == "run" {
+			begun[ev.Test]++
+			if parent := topLevel(ev.Test); begun[parent] != 1 || ended[parent] != 0 {
+				t.Errorf("%s begins outside of %s", ev.Test, parent)
+			}
+		} else if ev.Terminal() {
+			ended[ev.Test]++
+		}
+	}
+	if len(begun) != len(knownSubtests)+2 {
+		t.Errorf("%d tests began: %v", len(begun), begun)
+	}
+	for test, n := range begun {
+		if n != 1 || ended[test] != 1 {
+			t.Errorf("%s began %d times and ended %d times", test, n, ended[test])
+		}
+	}
+	if test, _, _ := strings.Cut(last, " "); test != id[len("a::"):] {
+		t.Errorf("the last event is %q", last)
+	}
+}
+
+// When a part fails, dies, or takes its agent along, the test runs whole, and that is what counts.
+func TestDivisionThatFails(t *testing.T) {
+	for kind, want := range map[string]map[Verdict]int{
+		"TreeFail": {Pass: 2, Fail: 1},
+		"TreeExit": {Pass: 2, Crash: 1},
+		"TreeKill": {Pass: 2, Crash: 1},
+		"TreeLost": {Pass: 3},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			w := newWorld(t, 4, map[string][]string{"a": names(kind, "Pass", "Pass")})
+			w.teach()
+			s, r, err := w.run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.check(s, r)
+			w.wantCounts(s, want)
+			if failed := s.Failed > 0; failed != (want[Pass] < 3) {
+				t.Errorf("the package failed: %v", failed)
+			}
+			if kind != "TreeLost" && hasWarning(r, "will not be divided") {
+				t.Error("it is taken for one that must stay whole")
+			}
+		})
+	}
+}
+
+// Flags that give a test's parts another meaning keep it whole, and so does a history that says so.
+func TestNoDivision(t *testing.T) {
+	for i, change := range []func(*world){
+		func(w *world) { w.cfg.Dist = DistLoadScope },
+		func(w *world) { w.cfg.Command.Run = "Tree/s1" },
+		func(w *world) { w.cfg.Command.Skip = "Tree/s1" },
+		func(w *world) { w.cfg.Command.Count = 2 },
+		func(w *world) {
+			w.cfg.History.Learn(history.Run{ID: "later", Time: time.Now(), Lessons: []history.Lesson{
+				{Platform: "linux/amd64", Package: "a", Test: w.packages["a"][0], Kind: history.Indivisible},
+			}})
+		},
+	} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			w := newWorld(t, 4, map[string][]string{"a": names("Tree", "Pass", "Pass")})
+			w.teach()
+			change(w)
+			if _, _, err := w.run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if id := "a::" + w.packages["a"][0]; w.runs[id] != 1 {
+				t.Errorf("%s ran in %d processes", id, w.runs[id])
+			}
+		})
+	}
+}
