@@ -83,6 +83,9 @@ func TestHistoryLearnsARun(t *testing.T) {
 	s.test("run", "TestCut", 1, 0)
 	s.wait(4 * time.Millisecond)
 	s.unit(false)
+	s.unit(true)
+	s.wait(time.Second) // files were sent
+	s.unit(false)
 	s.events = append(s.events, scheduler.Learned{Lesson: history.Lesson{Platform: historyPlatform, Package: historyPackage, Kind: history.Serial, Until: "k1"}})
 	s.end(
 		scheduler.ItemSeconds{ID: historyPackage + "::TestA", Elapsed: 300 * time.Millisecond, Expected: 100 * time.Millisecond, Verdict: scheduler.Pass},
@@ -129,7 +132,8 @@ func TestHistoryLearnsARun(t *testing.T) {
 		t.Errorf("run %+v", r)
 	}
 	units, err := again.Replay("run1", "gw1")
-	wantUnits := []history.UnitRun{{Gateway: "gw1", Platform: historyPlatform, Package: historyPackage, Tests: []string{"TestA", "TestFlaky", "TestFlaky", "TestCut"}}}
+	wantUnits := []history.UnitRun{{Gateway: "gw1", Platform: historyPlatform, Package: historyPackage, Tests: []string{"TestA", "TestFlaky", "TestFlaky", "TestCut"}},
+		{Gateway: "gw1", Platform: historyPlatform, Package: historyPackage}}
 	if diff := cmp.Diff(wantUnits, units); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
