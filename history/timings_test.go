@@ -111,6 +111,10 @@ func TestNoTimings(t *testing.T) {
 			t.Errorf("%s: %d tests", name, timings.Tests())
 		}
 	}
+	name := strings.Repeat("x", maxName+1)
+	if got := read(t, aLog+"\n"+`{"Action":"pass","Package":"p","Test":"`+name+`","Elapsed":1}`).Tests(); got != 5 {
+		t.Errorf("%d tests with one of a long name", got)
+	}
 	long := `{"Action":"output","Output":"` + strings.Repeat("x", 3*maxTimingsLine) + "\"}\n"
 	if got := read(t, long+aLog+long).Tests(); got != 5 {
 		t.Errorf("%d tests between long lines", got)

@@ -38,8 +38,9 @@ type History struct {
 	rounds   map[*history.TestRun]int    // that ended, where there are more than one
 	packages map[string]*history.PackageRun
 	known    []*history.PackageRun
-	hosts    map[string]int // index in run.Hosts
-	units    map[string]*openUnit
+	hosts    map[string]int       // index in run.Hosts
+	units    map[string]*openUnit // by gateway
+	shown    []string             // the packages of run.Units
 }
 
 // openUnit is what a gateway runs.
@@ -122,12 +123,11 @@ func (h *History) up(e scheduler.GatewayUp) {
 }
 
 func (h *History) unitStarted(e scheduler.UnitStarted) {
-	pkg, _, platform := history.SplitShown(e.Package)
-	if p := h.pkg(e.Package); e.Key != "" {
-		p.Key = e.Key
-	}
+	p := h.pkg(e.Package)
+	p.Key = cmp.Or(e.Key, p.Key)
 	h.units[e.Gateway] = &openUnit{index: len(h.run.Units), shown: e.Package, started: e.Time}
-	h.run.Units = append(h.run.Units, history.UnitRun{Gateway: e.Gateway, Platform: platform, Package: pkg})
+	h.run.Units = append(h.run.Units, history.UnitRun{Gateway: e.Gateway, Package: p.Package})
+	h.shown = append(h.shown, e.Package)
 }
 
 // pkg is what is known of a package by the name that is shown of it.
@@ -174,10 +174,10 @@ func (h *History) test(e scheduler.Test) {
 	if e.Package == "" {
 		return
 	}
+	if p := h.pkg(e.Package); p.Platform == "" {
+		p.Platform = e.Platform
+	}
 	if e.Test == "" {
-		if e.Platform != "" {
-			h.pkg(e.Package).Platform = e.Platform
-		}
 		return
 	}
 	took, ended := h.clock.Event(e.Package, e.Test, e.Action, e.Time, e.Elapsed)
@@ -229,11 +229,8 @@ func (h *History) ended(e scheduler.RunEnded) {
 			t.Expected = known.Cost
 		}
 	}
-	for i := range h.run.Units {
-		u := &h.run.Units[i]
-		if p := h.packages[u.Package]; u.Platform == "" && p != nil {
-			u.Platform = p.Platform
-		}
+	for i, shown := range h.shown {
+		h.run.Units[i].Platform = h.pkg(shown).Platform
 	}
 	h.known = slices.DeleteFunc(h.known, func(p *history.PackageRun) bool { return p.Key == "" && p.Process == 0 })
 }

@@ -37,15 +37,19 @@ func historyCommand() *cli.Command {
 	}
 }
 
-// lastingBook opens the history for a command that shows it: what is wrong is an error here.
-func lastingBook(c *cli.Context) (*history.Book, error) {
+// shownBook opens the history for a command that shows it: what is wrong is an error here.
+func shownBook(c *cli.Context) (*history.Book, error) {
 	if c.Args().Present() {
 		return nil, usageError(fmt.Errorf("xdist history: want nothing or runs, got %q", c.Args().First()))
 	}
 	if n := c.Int("n"); n < 0 {
 		return nil, usageError(fmt.Errorf("-n %d: want a number that is not negative", n))
 	}
-	return openBook(c, ".")
+	book, err := openBook(c, ".")
+	if err == nil && len(book.Runs()) == 0 && !c.Bool("json") {
+		_, err = fmt.Fprintf(c.App.Writer, "no run of %s was recorded\n", moduleOf("."))
+	}
+	return book, err
 }
 
 // testLine is a test in the output of xdist history --json.
@@ -70,7 +74,7 @@ func newTestLine(s history.TestSummary) testLine {
 }
 
 func showHistory(c *cli.Context) error {
-	book, err := lastingBook(c)
+	book, err := shownBook(c)
 	if err != nil {
 		return err
 	}
@@ -88,9 +92,11 @@ func showHistory(c *cli.Context) error {
 		})
 	}
 	var t textTable
-	t.title("Slowest %d of %d tests", atMostShown(c, len(slowest)), len(all))
+	if len(slowest) > 0 {
+		t.title("Slowest %d of %s", atMostShown(c, len(slowest)), plural(len(all), "test"))
+	}
 	for _, s := range slowest[:atMostShown(c, len(slowest))] {
-		t.row(secondsOf(s.Cost), "± "+secondsOf(s.Spread), fmt.Sprintf("%d runs", s.Runs), idOf(s))
+		t.row(secondsOf(s.Cost), "± "+secondsOf(s.Spread), plural(s.Runs, "run"), idOf(s))
 	}
 	if len(flaky) > 0 {
 		t.title("Flaky: %d", len(flaky))
@@ -136,7 +142,7 @@ func namer(all []history.TestSummary) func(history.TestSummary) string {
 }
 
 func showRuns(c *cli.Context) error {
-	book, err := lastingBook(c)
+	book, err := shownBook(c)
 	if err != nil {
 		return err
 	}
@@ -146,8 +152,8 @@ func showRuns(c *cli.Context) error {
 		return printJSON(c.App.Writer, append([]history.RunSummary{}, runs...))
 	}
 	var t textTable
-	t.title("Last %d runs", len(runs))
 	if len(runs) > 0 {
+		t.title("Last %s", plural(len(runs), "run"))
 		t.row("run", "began", "took", "at best", "gateways", "tests", "failed", "expected", "actual", "off by", "command")
 	}
 	for _, r := range runs {
@@ -159,6 +165,13 @@ func showRuns(c *cli.Context) error {
 
 // shortID is what is enough of a run's id to name it.
 func shortID(id string) string { return id[:min(len(id), 8)] }
+
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprint(n, " ", noun)
+}
 
 func secondsOf(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) }
 
