@@ -84,7 +84,7 @@ func (p *Policy) join(s *strand, names []string) {
 		}
 	}
 	if s.group != nil {
-		s.group.require(s.demand.Requires)
+		p.require(s.group, s.demand.Requires)
 	}
 }
 
@@ -104,12 +104,12 @@ func (p *Policy) merge(from, to *group) {
 	to.strands = append(to.strands, from.strands...)
 	to.left += from.left
 	from.strands = nil
-	to.require(from.requires)
+	p.require(to, from.requires)
 	p.placeGroup(to)
 }
 
 // require adds labels to what the node of the group must have.
-func (g *group) require(labels []string) {
+func (p *Policy) require(g *group, labels []string) {
 	n := len(g.requires)
 	g.requires = append(g.requires, labels...)
 	slices.Sort(g.requires)
@@ -119,6 +119,7 @@ func (g *group) require(labels []string) {
 	}
 	for _, s := range g.strands {
 		s.class = nil
+		p.placeStrand(s)
 	}
 }
 

@@ -36,7 +36,7 @@ func (p *Policy) choose(n *node) choice {
 			return choice{}
 		}
 		p.unreserve(s)
-		if p.available(s.class) {
+		if s.shelf != nil && p.available(p.classify(s)) {
 			return choice{s: s}
 		}
 	}

@@ -232,7 +232,7 @@ func (k *pkg) idle() bool { return k.pending == 0 && !k.runOwed }
 
 // empty reports whether nothing of the strand is pending. A run that is owed is the first strand's.
 func (k *pkg) empty(s *strand) bool {
-	return !k.runOwed && s.pending == 0 && !slices.ContainsFunc(k.doubted, func(i int) bool { return k.strand(i) == s })
+	return !(k.runOwed && s == k.strands[0]) && s.pending == 0 && !slices.ContainsFunc(k.doubted, func(i int) bool { return k.strand(i) == s })
 }
 
 // pendingOf is what is pending of one strand.

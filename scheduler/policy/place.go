@@ -86,7 +86,7 @@ func (p *Policy) enqueue(s *strand) {
 	if s.shelf != nil {
 		s.quit(again)
 	}
-	if k.exclusive || s.group != nil && s.group.bound == nil {
+	if k.exclusive || owed && p.cfg.Mode == WorkSteal || s.group != nil && s.group.bound == nil {
 		if s.shelf == sh {
 			s.quit(rocks)
 			s.quit(bulk)

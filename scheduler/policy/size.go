@@ -61,7 +61,7 @@ func (p *Policy) unitGoal(n *node, k *pkg) time.Duration {
 // limit is how long an item may last for n to take it, or 0: where the faster nodes would have done all there is before n were done with it, it is left to them.
 // The fastest nodes have no limit, so that everything is taken in the end.
 func (p *Policy) limit(n *node, sh *shelf) time.Duration {
-	if len(sh.requires) > 0 || sh != p.plain && len(sh.resources) == 0 {
+	if len(sh.requires) > 0 || n.owns(sh) {
 		return 0
 	}
 	faster := p.speeds.faster(n)

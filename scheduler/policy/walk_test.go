@@ -19,35 +19,41 @@ const (
 	heldPlace
 	donePlace
 	withdrawnPlace
+	dormantPlace
 )
 
 // walker plays a caller that does everything a caller may do, in random order, and keeps its own books.
 type walker struct {
 	testing.TB
 	*Policy
-	r      *rand.Rand
-	mode   Mode
-	items  map[PackageID][]place
-	runs   map[PackageID]place // of packages without items
-	single map[PackageID]bool  // at most one unit may start
-	whole  map[PackageID]bool
-	doubts map[PackageID]map[int]bool // items that wait for all else of their package
-	held   map[NodeID]Unit
-	hosts  map[NodeID]string
-	ids    []NodeID
-	next   int // names of nodes
-	packs  int // packages to come
-	log    []string
+	r       *rand.Rand
+	mode    Mode
+	packed  map[PackageID]Package
+	items   map[PackageID][]place
+	runs    map[PackageID]place // of packages without items
+	single  map[PackageID]bool  // at most one unit may start
+	whole   map[PackageID]bool
+	doubts  map[PackageID]map[int]bool // items that wait for all else of their package
+	held    map[NodeID]Unit
+	weights map[NodeID]int    // that they occupy
+	bound   map[string]NodeID // where groups are
+	at      map[NodeID]Node
+	ids     []NodeID
+	next    int // names of nodes
+	packs   int // packages to come
+	log     []string
+	touched PackageID
 }
 
 func newWalker(t testing.TB, seed uint64) *walker {
 	r := rand.New(rand.NewPCG(seed, 3))
-	mode := Mode(r.IntN(2))
+	mode := Mode(r.IntN(3))
 	return &walker{
 		TB: t, r: r, mode: mode, packs: 1 + r.IntN(12),
 		Policy: New(Config{Mode: mode, MaxBytes: 1 + r.IntN(200)}),
-		items:  map[PackageID][]place{}, runs: map[PackageID]place{}, single: map[PackageID]bool{}, whole: map[PackageID]bool{}, doubts: map[PackageID]map[int]bool{},
-		held: map[NodeID]Unit{}, hosts: map[NodeID]string{},
+		packed: map[PackageID]Package{}, items: map[PackageID][]place{}, runs: map[PackageID]place{}, single: map[PackageID]bool{},
+		whole: map[PackageID]bool{}, doubts: map[PackageID]map[int]bool{}, held: map[NodeID]Unit{}, weights: map[NodeID]int{},
+		bound: map[string]NodeID{}, at: map[NodeID]Node{},
 	}
 }
 
@@ -66,31 +72,79 @@ func (w *walker) fail(format string, args ...any) {
 func (w *walker) addPackage() {
 	id := PackageID(w.packs)
 	w.packs--
-	in := Package{ID: id, Whole: w.r.IntN(6) == 0, Alone: w.r.IntN(6) == 0}
+	in := Package{ID: id, Whole: w.r.IntN(6) == 0, Alone: w.r.IntN(8) == 0, Serial: w.r.IntN(8) == 0}
+	merged := in.Whole || in.Alone || in.Serial || w.mode == LoadScope
+	if w.r.IntN(2) == 0 {
+		group := []string{"", "", "a", "b", "c"}[w.r.IntN(5)]
+		for range 1 + w.r.IntN(4) {
+			in.Strands = append(in.Strands, w.demand(group, merged))
+		}
+	}
 	if w.r.IntN(5) > 0 {
-		in.Items = items(w.r.IntN(60))
+		in.Items = items(w.r.IntN(40))
+		in.ProcessCost = time.Duration(w.r.IntN(3)) * 10 * time.Millisecond
+	}
+	places := make([]place, len(in.Items))
+	known := w.r.IntN(4)
+	for i := range in.Items {
+		it := &in.Items[i]
+		it.Strand = w.r.IntN(max(1, len(in.Strands)))
+		if w.r.IntN(3) < known {
+			it.Cost = time.Duration(1 + w.r.ExpFloat64()*float64(50*time.Millisecond))
+		}
+		if it.Dormant = w.r.IntN(20) == 0; it.Dormant {
+			places[i] = dormantPlace
+		}
 	}
 	w.AddPackage(in)
-	w.items[id] = make([]place, len(in.Items))
+	w.packed[id], w.items[id] = in, places
 	if len(in.Items) == 0 {
 		w.runs[id] = pendingPlace
 	}
 	w.whole[id] = in.Whole || in.Alone || w.mode == LoadScope
-	w.single[id] = w.whole[id]
-	w.Expect(w.r.IntN(100), w.packs, 0)
+	w.single[id] = w.whole[id] || in.Serial
+	w.Expect(w.r.IntN(100), w.packs, time.Duration(w.r.IntN(2))*time.Second)
 	if w.packs == 0 {
 		w.NoMore()
 	}
-	w.note("package %d with %d items, whole %v, alone %v", id, len(in.Items), in.Whole, in.Alone)
+	w.touched = id
+	w.note("package %d with %d items, whole %v, alone %v, serial %v, strands %+v", id, len(in.Items), in.Whole, in.Alone, in.Serial, in.Strands)
+}
+
+// demand invents a demand. A package that has one strand names one group at most: it would make two groups one.
+func (w *walker) demand(group string, merged bool) Demand {
+	var d Demand
+	if merged || w.r.IntN(3) == 0 {
+		d.Group = group
+	}
+	d.Exclusive = w.r.IntN(8) == 0
+	if w.r.IntN(5) == 0 {
+		d.Requires = []string{[]string{"gpu", "big", "none"}[min(2, w.r.IntN(9)/4)]}
+	}
+	if w.r.IntN(5) == 0 {
+		d.Weight = w.r.IntN(5)
+	}
+	for _, name := range []string{"db", "port"} {
+		if w.r.IntN(6) == 0 {
+			d.Resources = append(d.Resources, Resource{name, w.r.IntN(4), 2})
+		}
+	}
+	return d
 }
 
 func (w *walker) addNode() {
 	id := NodeID("gw" + strconv.Itoa(w.next))
 	w.next++
-	w.hosts[id] = "h" + strconv.Itoa(w.r.IntN(3))
-	w.AddNode(id, Node{Host: w.hosts[id]})
+	n := Node{Host: "h" + strconv.Itoa(w.r.IntN(3)), Speed: float64(w.r.IntN(4))}
+	for _, label := range []string{"gpu", "big"} {
+		if w.r.IntN(2) == 0 {
+			n.Labels = append(n.Labels, label)
+		}
+	}
+	w.at[id] = n
+	w.AddNode(id, n)
 	w.ids = append(w.ids, id)
-	w.note("node %s on %s", id, w.hosts[id])
+	w.note("node %s is %+v", id, n)
 }
 
 // ask asks for one idle node.
@@ -107,12 +161,14 @@ func (w *walker) ask(id NodeID) bool {
 			}
 		}
 	}
-	if w.whole[u.Package] && w.doubts[u.Package] == nil && !slices.Contains(w.items[u.Package], donePlace) && !slices.Contains(w.items[u.Package], withdrawnPlace) && !u.Whole {
+	if w.whole[u.Package] && w.doubts[u.Package] == nil && !slices.Contains(w.items[u.Package], donePlace) && !slices.Contains(w.items[u.Package], withdrawnPlace) && !slices.ContainsFunc(w.packed[u.Package].Items, func(it Item) bool { return it.Dormant }) && !u.Whole {
 		w.fail("package %d is to be whole, and %v is not", u.Package, u.Items)
 	}
 	if u.Whole != (len(u.Items) == len(w.items[u.Package])) || !slices.IsSorted(u.Items) {
 		w.fail("unit %v of a package with %d items", u, len(w.items[u.Package]))
 	}
+	w.touched = u.Package
+	w.meets(id, u)
 	w.settleDoubts(u)
 	w.move(u.Package, u.Items, pendingPlace, heldPlace)
 	if len(u.Items) == 0 {
@@ -122,19 +178,102 @@ func (w *walker) ask(id NodeID) bool {
 	return true
 }
 
+// demandOf is what the unit demands, and how much of its host it occupies there.
+func (w *walker) demandOf(u Unit) Demand {
+	in := w.packed[u.Package]
+	if len(in.Strands) == 0 || w.whole[u.Package] || in.Serial {
+		d, groups := combined(in.Strands)
+		d.Exclusive = d.Exclusive || in.Alone
+		if len(groups) > 0 {
+			d.Group = groups[0]
+		}
+		return d
+	}
+	strand := 0
+	for i, item := range u.Items {
+		if i > 0 && in.Items[item].Strand != strand {
+			w.fail("unit %v is of strands %d and %d", u, strand, in.Items[item].Strand)
+		}
+		strand = in.Items[item].Strand
+	}
+	return in.Strands[strand]
+}
+
+// meets checks that the unit gets what it demands.
+func (w *walker) meets(id NodeID, u Unit) {
+	d, me := w.demandOf(u), w.at[id]
+	for _, label := range d.Requires {
+		if !slices.Contains(me.Labels, label) {
+			w.fail("unit %v requires %q, node %s has %v", u, label, id, me.Labels)
+		}
+	}
+	if d.Group != "" {
+		if other, ok := w.bound[d.Group]; ok && other != id {
+			w.fail("unit %v of group %s goes to %s, not %s", u, d.Group, id, other)
+		}
+		w.bound[d.Group] = id
+	}
+	nodes, load, used := 0, 0, map[string]int{}
+	for _, n := range w.at {
+		if n.Host == me.Host {
+			nodes++
+		}
+	}
+	for other, v := range w.held {
+		e := w.demandOf(v)
+		for _, r := range e.Resources {
+			used[r.Name] += max(1, r.Units)
+		}
+		if w.at[other].Host != me.Host {
+			continue
+		}
+		if d.Exclusive || e.Exclusive {
+			w.fail("units %v and %v, one of them exclusive, are on %s", u, v, me.Host)
+		}
+		load += w.weights[other]
+	}
+	w.weights[id] = min(max(1, d.Weight), nodes)
+	if load+w.weights[id] > nodes && !d.Exclusive {
+		w.fail("unit %v of weight %d goes to %s with %d nodes and a load of %d", u, d.Weight, me.Host, nodes, load)
+	}
+	for _, r := range d.Resources {
+		if n := used[r.Name]; n > 0 && n+max(1, r.Units) > r.Limit {
+			w.fail("unit %v takes %d of %s, of which %d are taken", u, r.Units, r.Name, n)
+		}
+	}
+}
+
 // settleDoubts checks that items in doubt come when nothing else of their package is left.
 func (w *walker) settleDoubts(u Unit) {
 	doubts := w.doubts[u.Package]
 	if !slices.ContainsFunc(u.Items, func(i int) bool { return doubts[i] }) {
 		return
 	}
-	for i, at := range w.items[u.Package] {
-		if !doubts[i] && (at == heldPlace || at == pendingPlace) {
-			w.fail("unit %v of package %d has items in doubt while item %d is in place %d", u, u.Package, i, at)
-		}
+	if i := w.elseLeft(u.Package); i >= 0 {
+		w.fail("unit %v of package %d has items in doubt while item %d is in place %d", u, u.Package, i, w.items[u.Package][i])
 	}
 	clear(doubts)
 	w.single[u.Package] = true
+}
+
+// inDoubt reports whether an item of the package is pending and in doubt.
+func (w *walker) inDoubt(id PackageID) bool {
+	for i := range w.doubts[id] {
+		if w.items[id][i] == pendingPlace {
+			return true
+		}
+	}
+	return false
+}
+
+// elseLeft is an item of the package that is pending or runs, and is not in doubt, or -1.
+func (w *walker) elseLeft(id PackageID) int {
+	for i, at := range w.items[id] {
+		if !w.doubts[id][i] && (at == heldPlace || at == pendingPlace) {
+			return i
+		}
+	}
+	return -1
 }
 
 func (w *walker) move(id PackageID, items []int, from, to place) {
@@ -178,6 +317,7 @@ func (w *walker) outcome(u Unit) Outcome {
 func (w *walker) end(id NodeID, out *Outcome) {
 	u := w.held[id]
 	delete(w.held, id)
+	w.touched = u.Package
 	if out == nil {
 		w.move(u.Package, u.Items, heldPlace, pendingPlace)
 		if len(u.Items) == 0 {
@@ -222,6 +362,12 @@ func (w *walker) removeNode(i int) {
 	}
 	w.note("remove %s, busy %v, outcome %v", id, busy, out)
 	lost, ok := w.RemoveNode(id, out)
+	delete(w.at, id)
+	for g, n := range w.bound {
+		if n == id {
+			delete(w.bound, g)
+		}
+	}
 	if ok != busy || ok && lost.Package != u.Package {
 		w.fail("removing %s lost %v, %v, it had %v, %v", id, lost, ok, u, busy)
 	}
@@ -231,6 +377,38 @@ func (w *walker) drop(id PackageID) {
 	items := w.Drop(id)
 	w.note("drop %d: %v", id, items)
 	w.withdraw(id, items)
+}
+
+// withdrawSome withdraws some items, whatever place they are in.
+func (w *walker) withdrawSome(id PackageID) {
+	var ask, want []int
+	for i, at := range w.items[id] {
+		if w.r.IntN(4) == 0 {
+			ask = append(ask, i)
+			if at == pendingPlace {
+				want = append(want, i)
+			}
+		}
+	}
+	got := w.Withdraw(id, ask)
+	w.note("withdraw %v of %d: %v", ask, id, got)
+	if !slices.Equal(got, want) {
+		w.fail("withdraw of %v returns %v, want %v", ask, got, want)
+	}
+	w.move(id, got, pendingPlace, withdrawnPlace)
+}
+
+// wake wakes one dormant item, if there is one.
+func (w *walker) wake(id PackageID) {
+	if i := slices.Index(w.items[id], dormantPlace); i >= 0 {
+		w.note("wake %d of %d", i, id)
+		if w.inDoubt(id) && w.elseLeft(id) < 0 { // they are not in doubt any more, but the next of their package
+			clear(w.doubts[id])
+			w.single[id] = true
+		}
+		w.Wake(id, i)
+		w.items[id][i] = pendingPlace
+	}
 }
 
 func (w *walker) withdraw(id PackageID, items []int) {
@@ -255,7 +433,6 @@ func (w *walker) revoke() {
 
 // step does one random thing.
 func (w *walker) step() {
-	known := len(w.items)
 	switch x := w.r.IntN(100); {
 	case x < 6 && w.packs > 0:
 		w.addPackage()
@@ -263,14 +440,9 @@ func (w *walker) step() {
 		w.addNode()
 	case x < 13 && len(w.ids) > 0:
 		w.removeNode(w.r.IntN(len(w.ids)))
-	case x < 14 && known > 0:
-		id := PackageID(w.packs + 1 + w.r.IntN(known))
-		w.note("serialize %d", id)
-		w.Serialize(id)
-		w.single[id] = true
-	case x < 15 && known > 0 && w.r.IntN(4) == 0:
-		w.drop(PackageID(w.packs + 1 + w.r.IntN(known)))
-	case x < 16 && w.r.IntN(40) == 0:
+	case x < 15 && len(w.items) > 0:
+		w.interfere(PackageID(w.packs + 1 + w.r.IntN(len(w.items))))
+	case x < 16 && w.r.IntN(100) == 0:
 		w.revoke()
 	case len(w.ids) > 0:
 		id := w.ids[w.r.IntN(len(w.ids))]
@@ -279,6 +451,54 @@ func (w *walker) step() {
 		} else {
 			w.ask(id)
 		}
+	}
+}
+
+// interfere does what a caller does with one package.
+func (w *walker) interfere(id PackageID) {
+	w.touched = id
+	switch w.r.IntN(8) {
+	case 0:
+		w.note("serialize %d", id)
+		w.Serialize(id)
+		w.single[id] = true
+	case 1:
+		if w.r.IntN(3) == 0 {
+			w.drop(id)
+		}
+	case 2, 3:
+		w.withdrawSome(id)
+	default:
+		w.wake(id)
+	}
+}
+
+// glance is the part of audit that concerns the package of the last step, and the sums.
+func (w *walker) glance() {
+	k := w.packages[w.touched]
+	if k == nil {
+		return
+	}
+	var held []int
+	for _, u := range w.held {
+		if u.Package == w.touched {
+			held = append(held, u.Items...)
+		}
+	}
+	if err := w.misfiled(k, held); err != "" {
+		w.fail("package %d %s", w.touched, err)
+	}
+	for i, at := range w.items[w.touched] {
+		if want := map[place]state{pendingPlace: waiting, heldPlace: flying, dormantPlace: dormant, donePlace: gone, withdrawnPlace: gone}[at]; k.state[i] != want {
+			w.fail("item %d of package %d is in state %d, want %d", i, w.touched, k.state[i], want)
+		}
+	}
+	pending := 0
+	for _, k := range w.packages {
+		pending += k.pending
+	}
+	if pending != w.Pending() {
+		w.fail("%d pending, want %d", w.Pending(), pending)
 	}
 }
 
@@ -320,7 +540,7 @@ func (w *walker) audit() {
 
 // mustNotStall checks the promise of Next: when nothing is in flight and something is pending, some node gets a unit.
 func (w *walker) mustNotStall() {
-	if len(w.held) > 0 || len(w.ids) == 0 || w.Idle() || w.r.IntN(4) > 0 {
+	if len(w.held) > 0 || len(w.ids) == 0 || w.r.IntN(4) > 0 || !w.servableLeft() {
 		return
 	}
 	for _, i := range w.r.Perm(len(w.ids)) {
@@ -329,6 +549,39 @@ func (w *walker) mustNotStall() {
 		}
 	}
 	w.fail("nothing is in flight, %d items are pending, and no node gets anything", w.Pending())
+}
+
+// servableLeft reports whether something is pending that some node could run.
+func (w *walker) servableLeft() bool {
+	pending, owed := w.Pending(), 0
+	for _, at := range w.runs {
+		if at == pendingPlace {
+			owed++
+		}
+	}
+	for _, out := range w.Unservable() {
+		pending -= len(out.Items)
+		if len(out.Items) == 0 {
+			owed--
+		}
+		w.requires(out)
+		for i := range w.doubts[out.Package] { // they wait for what is unservable of their own package
+			if w.items[out.Package][i] == pendingPlace && !slices.Contains(out.Items, i) {
+				pending--
+			}
+		}
+	}
+	return pending+owed > 0
+}
+
+// requires checks that what cannot be served demands a label, which is the only reason.
+func (w *walker) requires(out Withdrawn) {
+	for _, i := range out.Items {
+		in := w.packed[out.Package]
+		if w.items[out.Package][i] != pendingPlace || len(in.Strands) == 0 {
+			w.fail("item %d of package %d is unservable: place %d, strands %v", i, out.Package, w.items[out.Package][i], in.Strands)
+		}
+	}
 }
 
 // runOut lets the run come to its end.
@@ -350,19 +603,33 @@ func (w *walker) runOut() {
 				w.ask(id)
 			}
 		}
+		if len(w.held) == 0 && !w.servableLeft() {
+			for _, out := range w.Unservable() {
+				w.drop(out.Package)
+			}
+		}
 		w.audit()
 	}
 	w.fail("the run does not end: %d pending, %d running", w.Pending(), w.Running())
 }
 
-// TestRandomWalk keeps the invariant after each of many random steps, and comes to an end each time.
+// TestRandomWalk keeps the invariant through a million random steps, and comes to an end each time. The package of a step and the
+// sums are looked at after each step, everything after each thirtieth.
 func TestRandomWalk(t *testing.T) {
-	const walks, steps = 1000, 220
+	const steps = 250
+	walks := 4000
+	if testing.Short() || raceEnabled {
+		walks = 200
+		t.Logf("%d steps instead of a million: -short, or the race detector is on", walks*steps)
+	}
 	for seed := range uint64(walks) {
 		w := newWalker(t, seed)
-		for range steps {
+		for i := range steps {
 			w.step()
-			w.audit()
+			w.glance()
+			if i%30 == 0 {
+				w.audit()
+			}
 		}
 		w.runOut()
 		for id, items := range w.items {
@@ -391,42 +658,5 @@ func TestDeterminism(t *testing.T) {
 		if diff := cmp.Diff(logs[0], logs[1]); diff != "" {
 			t.Fatalf("seed %d: two walks differ: %s", seed, diff)
 		}
-	}
-}
-
-// BenchmarkRun runs 200,000 items on 1,000 nodes, in packages of different sizes.
-func BenchmarkRun(b *testing.B) {
-	for _, bb := range []struct{ packages, items int }{{1, 200000}, {400, 500}, {100000, 2}} {
-		b.Run(fmt.Sprintf("%dx%d", bb.packages, bb.items), func(b *testing.B) {
-			list := items(bb.items)
-			for b.Loop() {
-				runAll(b, bb.packages, list)
-			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*bb.packages*bb.items), "µs/item")
-		})
-	}
-}
-
-func runAll(b *testing.B, packages int, list []Item) {
-	p := New(Config{})
-	for i := range 1000 {
-		p.AddNode(NodeID(strconv.Itoa(i)), Node{Host: strconv.Itoa(i / 4)})
-	}
-	for i := range packages {
-		p.AddPackage(Package{ID: PackageID(i), Items: list})
-	}
-	p.NoMore()
-	held := make([]Unit, 1000)
-	for !p.Done() {
-		for i := range held {
-			id := NodeID(strconv.Itoa(i))
-			if held[i].Items != nil {
-				p.Finish(id, passed(held[i].Items, time.Millisecond))
-			}
-			held[i], _ = p.Next(id)
-		}
-	}
-	if p.Pending()+p.Running() > 0 {
-		b.Fatal("items left")
 	}
 }
