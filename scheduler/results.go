@@ -42,7 +42,7 @@ func (c *controller) assign(n *node, u policy.Unit) {
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
 	}
 	n.localize(o, c.hosts != nil)
-	n.assignments <- assignment{Run: o, digest: r.Digest.Hex()} // has room: an order and a stop
+	n.assignments <- assignment{Run: o, digest: r.Digest.Hex(), host: r.Host} // has room: an order and a stop
 	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items)})
 }
 
