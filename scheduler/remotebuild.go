@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,7 +65,7 @@ func (l gatewayLink) build(ctx context.Context, cmd *gotest.Command, args buildA
 	}
 	ch, err := l.gw.RemoteExec(ctx, BuildHandler, args)
 	if err != nil {
-		return nil, &builderLostError{err}
+		return nil, lostBuilder(err)
 	}
 	return channelBuild{ch}, nil
 }
@@ -75,12 +76,19 @@ type channelBuild struct{ ch *gateway.Channel }
 func (b channelBuild) exit() { b.ch.Close() } // never fails for a channel of our own
 
 func (b channelBuild) receive(ctx context.Context) (r buildReport, err error) {
-	err = b.ch.Receive(ctx, &r)
-	var remote *gateway.RemoteError
-	if err != nil && ctx.Err() == nil && !errors.As(err, &remote) {
-		err = &builderLostError{err}
+	if err = b.ch.Receive(ctx, &r); errors.Is(err, io.EOF) {
+		err = errors.New("the agent ended the build without a word")
 	}
-	return r, err
+	return r, lostBuilder(err)
+}
+
+// lostBuilder marks an error that comes of the end of a gateway: its node is about to end, and others may build.
+func lostBuilder(err error) error {
+	var lost *gateway.LostError
+	if errors.As(err, &lost) || errors.Is(err, gateway.ErrExited) {
+		return &builderLostError{err}
+	}
+	return err
 }
 
 // offer gives a supply that waits for one a host to build on.
