@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 	}
 	switch role {
 	default:
+		// The race detector has every process sleep for a second before it exits, agents too. What the caller has set wins.
+		os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 		var err error
 		if cacheHome, err = os.MkdirTemp("", "xdist-cache"); err != nil {
 			panic(err)

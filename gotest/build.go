@@ -48,6 +48,7 @@ type (
 		Env       []string // what to change in the environment
 		CoverMeta string   // directory for each process' GOCOVERDIR to start from, or ""
 		Tests     []Item   // the tests compiled in; nil when they are not known (taken from the store)
+		Host      string   // the host that has built it, and that Binary, Dir, Env and CoverMeta are of; "" is this one
 
 		main string // testmainSum of what it was built from; "" when taken from the store
 	}

@@ -12,7 +12,22 @@ import (
 )
 
 // needsCgo is why a package is Excluded.
-const needsCgo = "needs cgo, which is off when code is cross-compiled"
+const needsCgo = "needs cgo, which is off when code is cross-compiled or there is no C compiler"
+
+// NoCgoError says that packages need cgo and the toolchain has it off, as it does by itself where it finds no C compiler.
+type NoCgoError struct{ Packages []string }
+
+func newNoCgoError(excluded []Package) *NoCgoError {
+	e := new(NoCgoError)
+	for _, p := range excluded {
+		e.Packages = append(e.Packages, p.ImportPath)
+	}
+	return e
+}
+
+func (e *NoCgoError) Error() string {
+	return fmt.Sprintf("build %s: needs cgo, and there is no C compiler", strings.Join(e.Packages, ", "))
+}
 
 // withCgo is what go list says when cgo is on, for which it needs no C compiler. The go command passes over what build constraints exclude;
 // by comparison it is known what a run for the platform leaves out.

@@ -16,7 +16,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 )
 
-// LoadConfig says which packages a run tests. All of it must be set; the zero Platform is the toolchain's own choice.
+// LoadConfig says which packages a run tests. All of the first group must be set; the zero Platform is the toolchain's own choice.
 type LoadConfig struct {
 	Command   *Command
 	Platform  Platform
@@ -26,6 +26,13 @@ type LoadConfig struct {
 	RunID     string
 	RunDir    string
 	Handoff   []string // see BuildConfig
+
+	Go  string   // the go command; "" is "go"
+	Env []string // of the go command, without what is for the platform; nil is os.Environ()
+	Dir string   // where the go command starts, before -C; "" is the current directory
+
+	// NeedCgo makes packages that are there with cgo only an error, *NoCgoError, where the toolchain has it off.
+	NeedCgo bool
 }
 
 type (
@@ -55,7 +62,7 @@ func Load(ctx context.Context, cfg LoadConfig, emit func(BuildEvent)) error {
 	if err := os.MkdirAll(l.cfg.RunDir, 0o700); err != nil {
 		return fmt.Errorf("prepare the build: %w", err)
 	}
-	if l.env, err = buildEnv(l.cfg.RunDir, cfg.Platform.Environ(nil)); err != nil {
+	if l.env, err = buildEnv(l.cfg.RunDir, cfg.Platform.Environ(cfg.Env)); err != nil {
 		return err
 	}
 	if l.cfg.Command.keepable() {
@@ -166,7 +173,10 @@ func buildEnv(runDir string, env []string) ([]string, error) {
 }
 
 func (l *loader) list(ctx context.Context, export bool) (*Listing, error) {
-	return List(ctx, ListConfig{Command: l.cfg.Command, Env: l.env, GOROOT: l.cfg.Toolchain.GOROOT, Export: export, Cross: l.cfg.Toolchain.Cross()})
+	return List(ctx, ListConfig{
+		Command: l.cfg.Command, Go: l.cfg.Go, Env: l.env, Dir: l.cfg.Dir, GOROOT: l.cfg.Toolchain.GOROOT, Export: export,
+		Cross: l.cfg.Toolchain.Cross() || l.cfg.NeedCgo && l.cfg.Toolchain.CGO_ENABLED != "1",
+	})
 }
 
 func (l *loader) listed(listing *Listing) error {
@@ -183,6 +193,9 @@ func (l *loader) listed(listing *Listing) error {
 		}
 	}
 	l.emit(Listed{slices.Concat(listing.Packages, listing.Excluded)})
+	if l.cfg.NeedCgo && len(listing.Excluded) > 0 {
+		return newNoCgoError(listing.Excluded)
+	}
 	for _, p := range listing.Excluded {
 		l.emit(Reported{Package: p.ImportPath, Events: excludedEvents(p.ImportPath), Excluded: needsCgo})
 	}
@@ -192,7 +205,10 @@ func (l *loader) listed(listing *Listing) error {
 // build runs Build on packages, or on the command's patterns when there are none. The events wait for listed, which says
 // whether there is anybody to take them.
 func (l *loader) build(ctx context.Context, packages []string, listed func() bool) error {
-	cfg := BuildConfig{Command: l.cfg.Command, Env: l.env, Packages: packages, Store: l.cfg.Store, RunID: l.cfg.RunID, RunDir: l.cfg.RunDir, Handoff: l.cfg.Handoff, Actions: l.actionsFile()}
+	cfg := BuildConfig{
+		Command: l.cfg.Command, Go: l.cfg.Go, Env: l.env, Dir: l.cfg.Dir, Packages: packages, Store: l.cfg.Store, RunID: l.cfg.RunID, RunDir: l.cfg.RunDir,
+		Handoff: l.cfg.Handoff, Actions: l.actionsFile(),
+	}
 	return Build(ctx, cfg, func(e BuildEvent) {
 		if !listed() {
 			return

@@ -19,13 +19,14 @@ type Platform struct {
 	GOOS, GOARCH string // "" leaves the choice to the go command
 	Go           string // a toolchain as GOTOOLCHAIN has it, such as go1.25.3; "" leaves the choice to the go command
 	Trim         Trim
+	Remote       bool // the binaries are made by another host, for itself, with a Go of its own
 }
 
 // Trim lets binaries speak of the files below Root as of files below Mirror: runtime.Caller, panics, -fullpath. Both are absolute, the second one
 // on the host where the binaries run. The zero value changes nothing.
 type Trim struct{ Root, Mirror string }
 
-// String is the platform for people: "linux/arm64", "linux/amd64 go1.25.3". The zero Platform has none.
+// String is the platform for people: "linux/arm64", "linux/amd64 go1.25.3", "linux/amd64 remote". The zero Platform has none.
 func (p Platform) String() string {
 	var parts []string
 	if p.GOOS != "" || p.GOARCH != "" {
@@ -33,6 +34,9 @@ func (p Platform) String() string {
 	}
 	if p.Go != "" {
 		parts = append(parts, p.Go)
+	}
+	if p.Remote {
+		parts = append(parts, "remote")
 	}
 	return strings.Join(parts, " ")
 }

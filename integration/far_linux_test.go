@@ -85,12 +85,22 @@ func (f *far) start(t *testing.T, dir string, n int, args ...string) *farRun {
 // startWith is start with a cache directory.
 func (f *far) startWith(t *testing.T, dir, cache string, n int, args ...string) *farRun {
 	t.Helper()
+	var specs []string
+	for _, h := range f.hosts {
+		specs = append(specs, fmt.Sprintf("%d*%s", n, h.Spec()))
+	}
+	return f.startSpecs(t, dir, cache, specs, args...)
+}
+
+// startSpecs is startWith with the specs of its gateways.
+func (f *far) startSpecs(t *testing.T, dir, cache string, specs []string, args ...string) *farRun {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	t.Cleanup(cancel)
 	r := &farRun{events: filepath.Join(t.TempDir(), "events.json")}
 	all := []string{"--jsonfile", r.events}
-	for _, h := range f.hosts {
-		all = append(all, "--tx", fmt.Sprintf("%d*%s", n, h.Spec()))
+	for _, s := range specs {
+		all = append(all, "--tx", s)
 	}
 	r.Cmd = exec.CommandContext(ctx, xdist(t), append(all, args...)...)
 	r.Dir, r.Env = dir, append(os.Environ(), "XDIST_CACHE="+cache)

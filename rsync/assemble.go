@@ -73,7 +73,7 @@ func (t *transfer) assemble(dirs *folders, i int) (*assembly, error) {
 		return nil, err
 	}
 	e := &t.want.entries[i]
-	dir, err := dirs.get(path.Dir(e.path))
+	dir, err := dirs.get(path.Dir(e.path)).open()
 	if err != nil {
 		return nil, err
 	}

@@ -155,6 +155,41 @@ func TestBlobResumes(t *testing.T) {
 	}
 }
 
+// TestKeepBlob has a file of the host itself among its blobs, by a link and by a copy.
+func TestKeepBlob(t *testing.T) {
+	here, cache := newPlace(t), t.TempDir()
+	for _, name := range []string{"XDG_CACHE_HOME", "LocalAppData", "HOME"} {
+		t.Setenv(name, cache)
+	}
+	here.write("a.test", "content")
+	here.do(os.Chmod(here.path("a.test"), 0o755))
+	for range 2 {
+		p, err := KeepBlob(t.Context(), here.path("a.test"), digestOf("content"))
+		if err != nil || filepath.Base(p) != "a.test" || filepath.Base(filepath.Dir(p)) != digestOf("content") {
+			t.Fatalf("%q, %v", p, err)
+		}
+		if got, err := os.ReadFile(p); string(got) != "content" {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	gw := openBlobHost(t, cache)
+	if paths, err := FindBlobs(t.Context(), gw, []Blob{{digestOf("content"), "a.test", 7}}); err != nil || paths[0] == "" {
+		t.Errorf("found %q, %v", paths, err)
+	}
+	if p, err := KeepBlob(t.Context(), here.path("a.test"), "../x"); err == nil {
+		t.Errorf("a bad digest gives %q", p)
+	}
+	s, err := openBlobs([]string{t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.root.Close()
+	here.do(s.copy(here.path("a.test"), "tmp/copied"))
+	if got, err := s.root.ReadFile("tmp/copied"); string(got) != "content" {
+		t.Errorf("copied %q, %v", got, err)
+	}
+}
+
 // TestBlobsPrune removes what was used least recently, and takes a file on its way for dead after an hour.
 func TestBlobsPrune(t *testing.T) {
 	dir := t.TempDir()

@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 		agentMain()
 		return
 	}
+	// The race detector has every process sleep for a second before it exits, agents too. What the caller has set wins.
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	goleak.VerifyTestMain(m)
 }
 

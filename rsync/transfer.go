@@ -239,14 +239,28 @@ func decodeFiles(body []byte, entries []entry) ([]smallContent, error) {
 	return files, nil
 }
 
+// writeFile makes a small file, in the quick way if that works. The other one knows what to do about what is in the way, and what is wrong.
 func (t *transfer) writeFile(dirs *folders, i int, data []byte) error {
 	e := &t.want.entries[i]
-	dir, err := dirs.get(path.Dir(e.path))
+	dir := dirs.get(path.Dir(e.path))
+	temp := tempName(e.sum, i)
+	if stat, err := dir.put(temp, e, data); err == nil {
+		t.place[i] = record{entry: *e}
+		t.place[i].refresh(stat, time.Now())
+	} else if err := t.writeInRoot(dir, temp, i, data); err != nil {
+		return err
+	}
+	t.count(func(n *tally) { n.Files++ })
+	return nil
+}
+
+// writeInRoot is the way of files that come in pieces.
+func (t *transfer) writeInRoot(d *folder, temp string, i int, data []byte) error {
+	dir, err := d.open()
 	if err != nil {
 		return err
 	}
-	temp := tempName(e.sum, i)
-	f, err := t.create(dir, temp, e)
+	f, err := t.create(dir, temp, &t.want.entries[i])
 	if err != nil {
 		return err
 	}
@@ -258,10 +272,8 @@ func (t *transfer) writeFile(dirs *folders, i int, data []byte) error {
 	}
 	if err != nil {
 		dir.Remove(temp) // the first error says what is wrong
-		return err
 	}
-	t.count(func(n *tally) { n.Files++ })
-	return nil
+	return err
 }
 
 func (t *transfer) count(f func(*tally)) {
@@ -321,40 +333,4 @@ func (t *transfer) install(dir *os.Root, f *os.File, temp string, i int) error {
 	t.place[i] = record{entry: *e}
 	t.place[i].refresh(statOf(info), time.Now())
 	return nil
-}
-
-// folders are open directories of a tree, those used last. Only one goroutine may use it.
-type folders struct {
-	job   *job
-	open  map[string]*os.Root
-	order []string // oldest first
-}
-
-// foldersAtMost is how many directories a writer has open. Files come directory by directory.
-const foldersAtMost = 8
-
-func newFolders(j *job) *folders { return &folders{job: j, open: make(map[string]*os.Root)} }
-
-func (f *folders) get(dir string) (*os.Root, error) {
-	if r := f.open[dir]; r != nil {
-		return r, nil
-	}
-	r, err := f.job.root.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	if len(f.order) == foldersAtMost {
-		f.open[f.order[0]].Close()
-		delete(f.open, f.order[0])
-		f.order = f.order[1:]
-	}
-	f.open[dir] = r
-	f.order = append(f.order, dir)
-	return r, nil
-}
-
-func (f *folders) close() {
-	for _, r := range f.open {
-		r.Close()
-	}
 }

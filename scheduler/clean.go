@@ -149,7 +149,7 @@ func (b *broom) survey(now time.Time) []Leftover {
 	add("cover data", os.TempDir(), coverName, coverAge)
 	for _, home := range b.homes {
 		if info, err := os.Lstat(home); err == nil && info.IsDir() && isOurs(info) {
-			add("test binaries", home, regexp.MustCompile(`^blobs$`), 0)
+			add("test binaries", home, regexp.MustCompile("^(blobs|"+buildsDir+")$"), 0)
 			add("agent", filepath.Join(home, "agents"), agentName, 0)
 		}
 	}

@@ -33,7 +33,7 @@ func TestBroomSeesItsOwnOnly(t *testing.T) {
 		place+"/xdist-0123456789abcdef/file", place+"/xdist-0123456789abcdef-x/file", place+"/xdist-me/file", // no mirrors
 		place+"/xdist-0123456789abcdee-0", // a file
 		place+"/xdist-cover-1/data", place+"/xdist-cover-2/data",
-		home+"/blobs/x", home+"/_bin/x", home+"/agents/"+digest("a")+"/xdist", home+"/agents/"+digest("b")+"/xdist",
+		home+"/blobs/x", home+"/builds/_bin/x", home+"/_bin/x", home+"/agents/"+digest("a")+"/xdist", home+"/agents/"+digest("b")+"/xdist",
 		home+"/agents/xdist-linux-arm64-123", home+"/use.lock")
 	if err := os.Symlink(home, filepath.Join(place, "xdist-0123456789abcdef-1")); err != nil {
 		t.Skipf("skipped: no links: %v", err)
@@ -50,7 +50,7 @@ func TestBroomSeesItsOwnOnly(t *testing.T) {
 			t.Errorf("%s has %d bytes", l.Path, l.Bytes)
 		}
 	}
-	want := []string{"mirror xdist-0123456789abcdef-0", "cover data xdist-cover-1", "test binaries blobs", "agent " + digest("b"), "agent " + digest("a")}
+	want := []string{"mirror xdist-0123456789abcdef-0", "cover data xdist-cover-1", "test binaries blobs", "test binaries builds", "agent " + digest("b"), "agent " + digest("a")}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("found (-want +got):\n%s", diff)
 	}

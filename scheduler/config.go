@@ -34,13 +34,14 @@ type Config struct {
 
 	Dist             Dist // "" is load
 	RunID            string
-	RunDir           string          // private directory of the run, which the caller removes
-	Platform         gotest.Platform // what the Source builds for the zero Platform: GOOS and GOARCH
-	Live             bool            // pass a test's events on as they come, mixed with those of other tests, and not when it has ended
-	MaxFail          int             // stop after so many failures; 0 is never
-	AllowMissing     bool            // a gateway that cannot be opened is a warning while there are others
-	MaxWorkerRestart int             // how many gateways that died are replaced; 0 is four per gateway, negative none
-	TerminateTimeout time.Duration   // for the gateways to end; 0 is 10 s
+	RunDir           string           // private directory of the run, which the caller removes
+	Platform         gotest.Platform  // what the Source builds for the zero Platform: GOOS and GOARCH
+	Toolchain        gotest.Toolchain // the controller's own: what hosts with build=remote are to know of it; all or nothing may be set
+	Live             bool             // pass a test's events on as they come, mixed with those of other tests, and not when it has ended
+	MaxFail          int              // stop after so many failures; 0 is never
+	AllowMissing     bool             // a gateway that cannot be opened is a warning while there are others
+	MaxWorkerRestart int              // how many gateways that died are replaced; 0 is four per gateway, negative none
+	TerminateTimeout time.Duration    // for the gateways to end; 0 is 10 s
 	Reporter         Reporter
 	Warnings         []string   // for the reporter, from before the run
 	Started          RunStarted // what the first event says; Time and RunID are filled in

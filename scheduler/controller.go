@@ -119,7 +119,7 @@ func (c *controller) run(ctx context.Context) (Summary, error) {
 		c.emit(Warning{w})
 	}
 	if cfg.Mirror != nil {
-		c.hosts = newHosts(cfg.Mirror, specs)
+		c.hosts = newHosts(cfg.Mirror, specs, cfg.RunDir)
 	}
 	c.openProxies(proxies)
 	c.openAll(specs)
@@ -189,9 +189,11 @@ func (c *controller) handle(m any) {
 	case sourceDone:
 		c.handleSourceDone(m.supply, m.err)
 	case nodeUp:
-		c.up(m.node, m.info)
+		c.up(m.node, m.info, m.link)
 	case nodeReport:
 		c.handleReport(m.node, m.report)
+	case builderLost:
+		c.handleBuilderLost(m)
 	case proxyFailed:
 		c.handleProxyFailed(m.err)
 	case nodeDown:

@@ -15,15 +15,16 @@
 //
 // Hosts that do not share the controller's files get them before their first unit: hosts.go has the tree sent by package rsync, once per host,
 // and the binaries as they are needed. [DescribeHost] and [CleanHost] are what else an agent offers; [Examine] and [Clean] ask for it.
+// With build=remote a [Builder] in the agent stands for the Source: remotebuild.go and buildhandler.go are its two sides, and buildmessages.go what they say.
 //
 // # Goroutines and cancellation
 //
-// Run starts one goroutine for the Source of each platform and one for each node, which has a second one to send; all are joined before
+// Run starts one goroutine for the Source, or the remote build, of each platform and one for each node, which has a second one to send; all are joined before
 // it returns. Cancelling Run's ctx interrupts the run: units are told to end, and what they do not say within
 // Config.TerminateTimeout is lost and booked as not run.
 //
 // # Limits
 //
 // What earlier runs took is not remembered. A unit that was given out is not taken back. Code that needs cgo is not built for other
-// platforms. Only what lies in the directory of the module or workspace is brought to hosts.
+// platforms, except by their hosts. Only what lies in the directory of the module or workspace is brought to hosts.
 package scheduler

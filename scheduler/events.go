@@ -51,8 +51,9 @@ type UnitStarted struct {
 	Time    time.Time
 	Gateway string
 	Package string
-	Items   int    // 0 for a package without tests
-	Key     string // digest of the package's binary
+	Items   int      // 0 for a package without tests
+	Tests   []string // the tests, or the subtests, that the unit is; a part that is all of a test but some ends in "/..."
+	Key     string   // digest of the package's binary
 }
 
 // UnitEnded says that the unit which this gateway ran is over, in whatever way.

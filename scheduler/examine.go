@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -163,11 +162,7 @@ const goWait = 10 * time.Second
 func ownGo(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, goWait)
 	defer cancel()
-	usual := "/usr/local/go/bin/go"
-	if runtime.GOOS == "windows" {
-		usual = `C:\Program Files\Go\bin\go.exe`
-	}
-	for _, name := range []string{"go", usual} {
+	for _, name := range []string{"go", usualGo()} {
 		cmd := exec.CommandContext(ctx, name, "env", "GOVERSION")
 		cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOWORK=off", "GOFLAGS=")
 		if out, err := cmd.Output(); err == nil {

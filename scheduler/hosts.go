@@ -32,7 +32,9 @@ type Mirror struct {
 // nodes' goroutines, which may wait for a tree or a binary while the controller's loop goes on.
 type hosts struct {
 	mirror *Mirror
-	expect int // how many hosts may come, to be served from one reading of the source
+	expect int    // how many hosts may come, to be served from one reading of the source
+	runDir string // private to the run, for what comes from hosts
+	built  *host  // binaries that have come to the controller from the host that has built them; only bring is used
 
 	sends sync.WaitGroup // syncs that go on
 
@@ -46,11 +48,12 @@ type hosts struct {
 // host is a machine whose gateways share files, known by a token in the directory of the mirror.
 type host struct {
 	token  string
-	mirror string        // directory, absolute
-	local  bool          // the controller's own; guarded by hosts.mu
-	used   bool          // it was given tests to run; guarded by hosts.mu
-	turn   chan struct{} // capacity 1: held while the tree is sent
-	synced bool          // guarded by turn
+	mirror string             // directory, absolute
+	local  bool               // the controller's own; guarded by hosts.mu
+	used   bool               // it was given tests to run; guarded by hosts.mu
+	doors  []*gateway.Gateway // those on it, which may have ended; guarded by hosts.mu
+	turn   chan struct{}      // capacity 1: held while the tree is sent
+	synced bool               // guarded by turn
 
 	mu       sync.Mutex // guards binaries
 	binaries map[string]*binary
@@ -77,8 +80,8 @@ type batch struct {
 // gather is how long the first host waits for others to be served from the same reading of the source.
 const gather = 250 * time.Millisecond
 
-func newHosts(m *Mirror, specs []xspec.Spec) *hosts {
-	h := &hosts{mirror: m, byToken: make(map[string]*host)}
+func newHosts(m *Mirror, specs []xspec.Spec, runDir string) *hosts {
+	h := &hosts{mirror: m, byToken: make(map[string]*host), runDir: runDir, built: &host{binaries: make(map[string]*binary)}}
 	var places []string
 	for _, s := range specs {
 		place := strings.Join([]string{s.SSH, s.Socket, s.Cmd, s.Via, s.InstallVia}, "\x00")
@@ -98,8 +101,7 @@ func (hs *hosts) join(ctx context.Context, gw *gateway.Gateway) (*host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the host of gateway %s: %w", gw.ID(), err)
 	}
-	spec := gw.Spec()
-	h := hs.known(report.Token, dir, sharesFiles(spec))
+	h := hs.known(report.Token, dir, gw)
 	select {
 	case h.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -119,8 +121,8 @@ func (hs *hosts) join(ctx context.Context, gw *gateway.Gateway) (*host, error) {
 // sharesFiles reports whether an agent has the controller's files.
 func sharesFiles(spec xspec.Spec) bool { return spec.Popen && spec.Via == "" }
 
-// known returns the record of the host with a token.
-func (hs *hosts) known(token, dir string, local bool) *host {
+// known returns the record of the host with a token, which gw leads to.
+func (hs *hosts) known(token, dir string, gw *gateway.Gateway) *host {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	h := hs.byToken[token]
@@ -128,7 +130,8 @@ func (hs *hosts) known(token, dir string, local bool) *host {
 		h = &host{token: token, mirror: dir, turn: make(chan struct{}, 1), binaries: make(map[string]*binary)}
 		hs.byToken[token] = h
 	}
-	h.local = h.local || local
+	h.local = h.local || sharesFiles(gw.Spec())
+	h.doors = append(h.doors, gw)
 	return h
 }
 
@@ -225,14 +228,23 @@ func (hs *hosts) mirrors() map[string]string {
 	return all
 }
 
-// place rewrites an order for the host: directories of the controller become those of the mirror, and the binary is brought there.
-func (hs *hosts) place(ctx context.Context, gw *gateway.Gateway, h *host, o order, digest string) (*order, error) {
-	m := hs.mirror
+// place rewrites an order for the host: directories of the controller become those of the mirror, and the binary is brought there. An order with the
+// binary of another host, which has the same mirror, gets that over the controller.
+func (hs *hosts) place(ctx context.Context, gw *gateway.Gateway, h *host, a assignment) (*order, error) {
+	m, o := hs.mirror, *a.Run
 	hs.mu.Lock()
 	h.used = true
 	hs.mu.Unlock()
+	if a.host == h.token {
+		return &o, nil
+	}
+	if a.host != "" {
+		if err := hs.fetchBuilt(ctx, a.host, a.digest, &o); err != nil {
+			return nil, err
+		}
+	}
 	dir := h.translate(m, gw.Info().GOOS, o.Dir)
-	if dir == o.Dir && !hs.shared(h) {
+	if dir == o.Dir && a.host == "" && !hs.shared(h) {
 		return nil, fmt.Errorf("run %s on gateway %s: its directory %s is outside of %s, and other hosts have only what is in that", o.Package, gw.ID(), dir, m.Source.Root)
 	}
 	o.Dir = dir
@@ -243,14 +255,14 @@ func (hs *hosts) place(ctx context.Context, gw *gateway.Gateway, h *host, o orde
 	if hs.shared(h) {
 		return &o, nil
 	}
-	// PATH names the controller's toolchain, which the host does not have.
+	// PATH names the toolchain of where it was built, which the host does not have.
 	o.Env = slices.DeleteFunc(slices.Clone(o.Env), func(v string) bool { return strings.HasPrefix(v, "PATH=") })
 	var err error
 	if o.CoverMeta, err = h.bringCoverMeta(ctx, gw, o.CoverMeta); err != nil {
 		return nil, err
 	}
-	o.Binary, err = h.bring(ctx, digest, func() (string, error) {
-		there, err := rsync.PutBlob(ctx, gw, o.Binary, digest)
+	o.Binary, err = h.bring(ctx, a.digest, func() (string, error) {
+		there, err := rsync.PutBlob(ctx, gw, o.Binary, a.digest)
 		if err != nil {
 			return "", fmt.Errorf("send %s to gateway %s: %w", filepath.Base(o.Binary), gw.ID(), err)
 		}

@@ -50,7 +50,7 @@ func TestHostsToExpect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if hs := newHosts(&Mirror{}, specs); hs.expect != 4 {
+	if hs := newHosts(&Mirror{}, specs, ""); hs.expect != 4 {
 		t.Errorf("%d hosts are expected, want 4", hs.expect)
 	}
 }

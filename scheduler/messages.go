@@ -22,6 +22,7 @@ type assignment struct {
 	Stop bool   `cbor:"2,keyasint,omitempty"` // end the unit that runs now, whose report comes as always; no other follows
 
 	digest string // of Run's binary; not sent
+	host   string // token of the host that Run is meant for as it is; "" for the controller's paths; not sent
 }
 
 // order is a unit to run. A worker has at most one at a time.

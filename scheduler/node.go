@@ -24,6 +24,7 @@ type node struct {
 	target   *target            // nil while it is not placed
 	ready    bool               // the worker answered
 	info     gateway.Info       // when it is ready
+	builder  builder            // when it is ready: nil for one that cannot build
 	job      *job               // the unit it runs, or nil
 	finish   context.CancelFunc // ends the node's goroutine and so its gateway
 
@@ -117,6 +118,7 @@ type (
 	nodeUp struct {
 		node *node
 		info gateway.Info
+		link link
 	}
 	nodeReport struct {
 		*node
@@ -141,7 +143,7 @@ func (c *controller) converse(ctx context.Context, n *node) error {
 		return err
 	}
 	defer link.exit()
-	c.post(nodeUp{n, info})
+	c.post(nodeUp{n, info, link})
 
 	senderc := make(chan error, 1)
 	go func() {
@@ -197,7 +199,7 @@ func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway
 
 func (l gatewayLink) send(ctx context.Context, a assignment) error {
 	if a.Run != nil && l.host != nil {
-		placed, err := l.hosts.place(ctx, l.gw, l.host, *a.Run, a.digest)
+		placed, err := l.hosts.place(ctx, l.gw, l.host, a)
 		if err != nil {
 			return &hostError{err}
 		}

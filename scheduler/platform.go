@@ -29,6 +29,8 @@ type supply struct {
 	targets  []*target
 	events   []gotest.BuildEvent // about packages, for targets that come later
 	held     []gotest.BuildEvent // what has come before there was a target
+	builders chan builder        // capacity 1, never closed: hosts to build on, where they do that; else nil
+	offered  bool                // there is one in builders, or one builds
 	cancel   context.CancelCauseFunc
 	done     bool
 	err      error // after done
@@ -48,7 +50,7 @@ type target struct {
 // platformOf is the platform that a spec and what is known of its agent ask for; known is false when only the agent can tell.
 func (c *controller) platformOf(spec xspec.Spec, info gateway.Info) (p gotest.Platform, known bool) {
 	own := c.cfg.Platform
-	p = gotest.Platform{GOOS: cmp.Or(spec.GOOS, info.GOOS), GOARCH: cmp.Or(spec.GOARCH, info.GOARCH), Go: spec.Go}
+	p = gotest.Platform{GOOS: cmp.Or(spec.GOOS, info.GOOS), GOARCH: cmp.Or(spec.GOARCH, info.GOARCH), Go: spec.Go, Remote: spec.BuildRemote}
 	if spec.Popen && spec.Via == "" {
 		p.GOOS, p.GOARCH = cmp.Or(spec.GOOS, own.GOOS), cmp.Or(spec.GOARCH, own.GOARCH)
 	} else if p.GOOS == "" || p.GOARCH == "" {
@@ -80,7 +82,7 @@ func (c *controller) openAll(specs []xspec.Spec) {
 			c.place(n, *known[i])
 		}
 	}
-	if slices.Contains(known, nil) {
+	if slices.ContainsFunc(nodes, func(n *node) bool { return !n.placed && !n.spec.BuildRemote }) {
 		c.supplyFor(gotest.Platform{})
 	}
 }
@@ -100,9 +102,19 @@ func (c *controller) supplyFor(p gotest.Platform) *supply {
 	c.supplies = append(c.supplies, s)
 	ctx, cancel := context.WithCancelCause(c.sourceCtx)
 	s.cancel = cancel
+	emit := func(e gotest.BuildEvent) { c.post(sourceEvent{s, e}) }
+	if !p.Remote {
+		c.wait.Go(func() { c.post(sourceDone{s, c.cfg.Source(ctx, p, emit)}) })
+		return s
+	}
+	s.builders = make(chan builder, 1)
 	c.wait.Go(func() {
-		err := c.cfg.Source(ctx, p, func(e gotest.BuildEvent) { c.post(sourceEvent{s, e}) })
+		link, err := c.remoteSource(ctx, s, emit)
 		c.post(sourceDone{s, err})
+		if link != nil {
+			<-ctx.Done() // with the run
+			link.exit()
+		}
 	})
 	return s
 }
@@ -233,14 +245,16 @@ func (s *supply) warning(text string) Warning {
 }
 
 // up takes note of a gateway that answered, and gives it to its policy.
-func (c *controller) up(n *node, info gateway.Info) {
+func (c *controller) up(n *node, info gateway.Info, l link) {
 	n.ready, n.info = true, info
+	n.builder, _ = l.(builder)
 	c.notStarted = 0
 	if !n.placed {
 		c.decide(n)
 	}
 	c.emit(GatewayUp{Time: time.Now(), Gateway: n.id, Spec: n.spec.String(), Hostname: info.Hostname,
 		Platform: cmp.Or(n.target.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
+	c.offer(n.target.supply)
 	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Speed: c.cfg.History.Host(info.Hostname).Speed})
 	if err := c.stranded(); err != nil && c.stopped == "" {
 		c.fatal = err

@@ -48,8 +48,8 @@ func (c *controller) assign(n *node, u policy.Unit) {
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
 	}
 	n.localize(o, c.hosts != nil)
-	n.assignments <- assignment{Run: o, digest: r.Digest.Hex()} // has room: an order and a stop
-	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: r.Digest.Hex()})
+	n.assignments <- assignment{Run: o, digest: r.Digest.Hex(), host: r.Host} // has room: an order and a stop
+	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Tests: p.paths(u), Key: r.Digest.Hex()})
 }
 
 // envFor is what a test process gets in addition to its worker's environment. A PATH of the spec's own keeps the toolchain's directory

@@ -70,7 +70,11 @@ func (s *Spec) set(key, value string, hasValue bool) (reason string) {
 			return "" // installvia chooses the address; contradiction checks that it is there
 		}
 	case "build":
-		return "is not supported: binaries are built where the controller runs"
+		if value != "remote" {
+			return "can only be remote"
+		}
+		s.BuildRemote = true
+		return ""
 	case "nice":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < -maxNice || n > maxNice {
@@ -148,6 +152,12 @@ func (s *Spec) contradiction() (field, reason string) {
 		return "installvia", "is only for socket"
 	case s.InstallVia != "" && s.Via != "":
 		return "installvia", "cannot be combined with via"
+	case s.BuildRemote && s.Popen && s.Via == "":
+		return "build", "is for other hosts: what popen runs is built here anyway"
+	case s.BuildRemote && s.GOOS != "":
+		return "goos", "cannot be combined with build=remote: a host builds for itself"
+	case s.BuildRemote && s.GOARCH != "":
+		return "goarch", "cannot be combined with build=remote: a host builds for itself"
 	case s.ID != "" && (s.ID == s.Via || s.ID == s.InstallVia):
 		return "id", "names the gateway that it goes through"
 	}

@@ -37,6 +37,8 @@ type Spec struct {
 	Go string
 	// GOOS and GOARCH say for which platform to build; empty means the agent's own.
 	GOOS, GOARCH string
+	// BuildRemote says that test binaries are built on the gateway's host, with the Go that is there.
+	BuildRemote bool
 	// Exec is the wrapper, such as an emulator, to run built programs under.
 	Exec string
 	// Key names the secret or identity that a transport authenticates with.

@@ -26,7 +26,8 @@ const description = `Runs the tests of the packages as "go test" would, on all t
 cores. A spec is TYPE[//KEY=VALUE ...]; popen knows id, chdir, nice, env:NAME and exec. Without --tx and -n it is -n auto.
 
 goos, goarch and go build for another platform or with another toolchain, exec runs the binaries: "popen//goarch=arm64//exec=qemu-aarch64-static",
-"popen//goos=windows//exec=wine", "popen//go=go1.25.3". Every platform runs all tests; its gateways share them.
+"popen//goos=windows//exec=wine", "popen//go=go1.25.3". build=remote builds on another host, with the Go that is there: "ssh=mac//build=remote".
+Every platform runs all tests; its gateways share them.
 
 All flags of go test are accepted and mean what they mean there. From the first package on, one-dash flags are go
 test's and the test binary's; xdist's own are known there with two dashes.`

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 
@@ -101,10 +102,20 @@ func agentHandlers() gateway.Handlers {
 		scheduler.WorkerHandler: scheduler.Work,
 		scheduler.HostHandler:   scheduler.DescribeHost,
 		scheduler.CleanHandler:  scheduler.CleanHost,
+		scheduler.BuildHandler:  scheduler.Builder{Handoff: ownHandoff}.Build,
 		rsync.Handler:           rsync.Receive,
 		rsync.BlobHandler:       rsync.KeepBlobs,
 		rsync.FetchHandler:      rsync.Offer,
 	}
+}
+
+// ownHandoff is the command line of handoffCommand in this executable.
+func ownHandoff() ([]string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find the xdist executable: %w", err)
+	}
+	return []string{self, "handoff"}, nil
 }
 
 // handoffCommand is what go test -exec runs in place of a test binary.

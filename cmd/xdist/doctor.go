@@ -207,6 +207,9 @@ func complaints(e *scheduler.Examination) []string {
 			all = append(all, fmt.Sprintf("little space for %s: %s has %s left\n%s; xdist clean removes what earlier runs have left", p.what, p.Dir, mebibytes(p.Free), p.remedy))
 		}
 	}
+	if e.Spec.BuildRemote && e.Facts.Go == "" {
+		all = append(all, "no Go for build=remote, neither on PATH nor in the usual place\ninstall it there, or set PATH in the spec by env:PATH=")
+	}
 	return all
 }
 

@@ -78,6 +78,7 @@ func runTests(c *cli.Context) error {
 		RunDir:           run.dir,
 		Live:             command.JSON,
 		Platform:         gotest.Platform{GOOS: toolchain.GOOS, GOARCH: toolchain.GOARCH},
+		Toolchain:        toolchain,
 		MaxFail:          maxFail(c),
 		MaxWorkerRestart: maxWorkerRestart(c),
 		Reporter:         reporter,

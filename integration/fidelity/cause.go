@@ -118,6 +118,8 @@ func (e *explainer) test(ctx context.Context, f *finding, got *compare.Model) er
 		f.cause, f.shown = "flakiness: the names of its siblings change from one run of `go test` to the next", true
 	case at >= 0:
 		f.cause, f.shown = fmt.Sprintf("flakiness: run %d of `go test` of its package gives %s, too", at+1, saw), true
+	case e.otherwiseNamed(ctx, f, alone):
+		f.cause, f.shown = "an address in the binary is part of its name: `go test -trimpath` names its siblings otherwise, too", true
 	case outcome(alone, f.Package, f.Test) == saw && saw != "none":
 		f.cause, f.shown = fmt.Sprintf("order dependence: %d runs of `go test` of its package never give %s, `go test -run` of it alone does", len(runs), saw), true
 	}
@@ -137,6 +139,20 @@ func namesChange(runs []*compare.Model, pkg, test string) bool {
 		}
 	}
 	return false
+}
+
+// otherwiseNamed reports whether the names of the subtest and its siblings depend on where things are in the binary, which is another one when its
+// sources are elsewhere.
+func (e *explainer) otherwiseNamed(ctx context.Context, f *finding, alone *compare.Model) bool {
+	parent, _, isSub := cutLast(f.Test)
+	if !e.noGo || !isSub {
+		return false
+	}
+	moved, err := e.runAlone(ctx, f.Package, f.Test, "-trimpath")
+	if err != nil || outcome(alone, f.Package, f.Test) != "none" && outcome(moved, f.Package, f.Test) != "none" {
+		return false
+	}
+	return siblings(moved, f.Package, parent) != "" && siblings(moved, f.Package, parent) != siblings(alone, f.Package, parent)
 }
 
 func cutLast(test string) (parent, name string, found bool) {
@@ -180,7 +196,7 @@ func outcome(m *compare.Model, pkg, test string) string {
 	return "none"
 }
 
-// goless is a command that runs a test binary where no go command is to be found.
+// goless is a command that runs a test binary where no go command is to be found, neither by PATH nor by runtime.GOROOT.
 func goless() string {
 	var dirs []string
 	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
@@ -188,7 +204,7 @@ func goless() string {
 			dirs = append(dirs, dir)
 		}
 	}
-	return "env PATH=" + strings.Join(dirs, string(filepath.ListSeparator))
+	return "env GOROOT=/nowhere PATH=" + strings.Join(dirs, string(filepath.ListSeparator))
 }
 
 // runAlone runs the top-level test that the test belongs to.

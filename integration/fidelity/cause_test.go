@@ -90,7 +90,7 @@ func TestExplainWithoutGo(t *testing.T) {
 				return want, nil
 			}
 			asked++
-			if !strings.HasPrefix(args[1], "env PATH=") || !slices.Equal(args[2:], []string{"-run", "^TestB$", "p"}) {
+			if !strings.HasPrefix(args[1], "env GOROOT=/nowhere PATH=") || !slices.Equal(args[2:], []string{"-run", "^TestB$", "p"}) {
 				t.Errorf("asked for %q", args)
 			}
 			return model(t, "start", "run TestB", without+" TestB", without), nil

@@ -125,6 +125,9 @@ func (s *Server) serverConfig(o Options, dir string) string {
 	for _, v := range append([]string{"HOME=" + s.Home}, o.Env...) {
 		env = append(env, fmt.Sprintf("%q", v))
 	}
+	if v := os.Getenv("GORACE"); v != "" { // agents here are to end as those of other transports do
+		env = append(env, fmt.Sprintf("%q", "GORACE="+v))
+	}
 	lines := append(o.Lines[:len(o.Lines):len(o.Lines)],
 		"ListenAddress "+s.Addr(), "HostKey "+filepath.Join(dir, "host_key"), "PidFile none",
 		"AuthorizedKeysFile "+filepath.Join(dir, "authorized_keys"),

@@ -1,0 +1,238 @@
+package scheduler
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/store"
+	"github.com/xdist-go/xdist/rsync"
+)
+
+// Builder builds test binaries on an agent's host, with the Go that is there.
+type Builder struct {
+	// Handoff is the command that runs gotest.Handoff on the host.
+	Handoff func() ([]string, error)
+}
+
+// buildsKept bounds, in bytes, what a host keeps of its builds for the next run. Those of the run are not counted: they are among the blobs too.
+const buildsKept = 5 << 30
+
+// Build is the agent's side of a build: it does what the controller's own go command would have done, in the mirror of the tree, puts the binaries where a
+// controller's would go, and tells what has become of the packages. What is wrong with the host is in the last report. It returns when the
+// controller has closed the channel, because the coverage data of the build stay until then.
+func (b Builder) Build(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
+	var args buildArgs
+	if err := item.Decode(&args); err != nil {
+		return fmt.Errorf("read the arguments: %w", err)
+	}
+	command, err := gotest.DecodeCommand(args.Command)
+	if err != nil {
+		return err
+	}
+	h := &hostBuild{builder: b, args: args, command: command, ch: ch, ctx: ctx}
+	defer h.close()
+	end := buildEnd{}
+	if err := h.build(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !errors.As(err, &end.Build) {
+			end.Error = h.advise(err)
+		}
+	}
+	if err := ch.Send(ctx, buildReport{Done: &end}); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// hostBuild is the state of one Build.
+type hostBuild struct {
+	builder Builder
+	args    buildArgs
+	command *gotest.Command
+	ch      *gateway.Channel
+	ctx     context.Context
+
+	tools gotest.Toolchain
+	store *store.Store // nil until it is open
+	claim *store.Run   // likewise
+
+	mu      sync.Mutex // guards sendErr
+	sendErr error
+}
+
+func (h *hostBuild) build(ctx context.Context) error {
+	goCommand, err := findGo()
+	if err != nil {
+		return err
+	}
+	env := append(os.Environ(), "GOFLAGS="+h.args.GOFLAGS, "PWD="+h.command.Dir)
+	platform := gotest.Platform{Go: h.args.Go}
+	if h.tools, err = gotest.FindToolchain(ctx, goCommand, h.command.Dir, platform.Environ(env)); err != nil {
+		return err
+	}
+	h.send(buildReport{Go: h.tools.GOVERSION})
+	if err := h.open(); err != nil {
+		return err
+	}
+	runDir, err := h.claim.TempDir()
+	if err != nil {
+		return err
+	}
+	handoff, err := h.builder.Handoff()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err = gotest.Load(ctx, gotest.LoadConfig{
+		Command: h.command, Platform: platform, Toolchain: h.tools, Store: h.store, Claim: h.claim, RunID: h.args.RunID, RunDir: runDir, Handoff: handoff,
+		Go: goCommand, Env: env, Dir: h.command.Dir, NeedCgo: os.Getenv("CGO_ENABLED") != "0",
+	}, func(e gotest.BuildEvent) {
+		if h.event(e); h.failed() != nil {
+			cancel()
+		}
+	})
+	if sendErr := h.failed(); sendErr != nil {
+		return sendErr
+	}
+	if err == nil {
+		err = h.profile(gotest.CoverProfileFile(platform.RunDir(runDir)))
+	}
+	return err
+}
+
+// open opens the store of the host's builds, beside its blobs.
+func (h *hostBuild) open() error {
+	blobs, err := rsync.BlobDir()
+	if err != nil {
+		return err
+	}
+	if h.store, err = store.Open(filepath.Join(filepath.Dir(blobs), buildsDir), buildsKept, nil); err != nil {
+		return err
+	}
+	h.claim, err = h.store.Begin()
+	return err
+}
+
+// buildsDir is the store of builds beside the directory of blobs.
+const buildsDir = "builds"
+
+func (h *hostBuild) close() {
+	if h.claim != nil {
+		h.claim.Close()                        // what stays is removed by the next prune
+		h.store.Prune(context.Background(), 0) // the next one tries again
+	}
+}
+
+// event tells the controller.
+func (h *hostBuild) event(e gotest.BuildEvent) {
+	switch e := e.(type) {
+	case gotest.Listed:
+		h.listed(e.Packages)
+	case gotest.Ready:
+		kept, err := rsync.KeepBlob(h.ctx, e.Binary, e.Digest.Hex())
+		if err != nil {
+			h.fail(err)
+			return
+		}
+		e.Binary = kept
+		h.send(buildReport{Ready: builtOf(e)})
+	case gotest.Reported:
+		h.send(buildReport{Reported: &e})
+	case gotest.BuildOutput:
+		h.send(buildReport{Output: &e.Event})
+	case gotest.Stderr:
+		h.send(buildReport{Stderr: e.Text})
+	case gotest.Warning:
+		h.send(buildReport{Warning: e.Text})
+	default:
+		panic(fmt.Sprintf("BUG: a build has a %T", e))
+	}
+}
+
+func (h *hostBuild) listed(packages []gotest.Package) {
+	for part := range slices.Chunk(packages, listedPart) {
+		packages = packages[len(part):]
+		h.send(buildReport{Listed: part, More: len(packages) > 0})
+	}
+}
+
+// profile sends what the go command has written to -coverprofile.
+func (h *hostBuild) profile(name string) error {
+	data, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for part := range slices.Chunk(data, profilePart) {
+		h.send(buildReport{Profile: part})
+	}
+	return h.failed()
+}
+
+func (h *hostBuild) send(r buildReport) {
+	if h.failed() == nil {
+		h.fail(h.ch.Send(h.ctx, r))
+	}
+}
+
+// fail keeps the first error of the channel, after which nothing more is sent.
+func (h *hostBuild) fail(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sendErr = cmp.Or(h.sendErr, err)
+}
+
+func (h *hostBuild) failed() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sendErr
+}
+
+var errNoGo = errors.New("there is no go command, neither on PATH nor in the usual place: install Go there (https://go.dev/dl), put its bin directory on the PATH of " +
+	"ssh's sessions or into the spec by env:PATH=, or take build=remote out of the spec")
+
+// findGo is the go command that a session on this host finds, or the one in the usual place.
+func findGo() (string, error) {
+	for _, name := range []string{"go", usualGo()} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errNoGo
+}
+
+func usualGo() string {
+	if runtime.GOOS == "windows" {
+		return `C:\Program Files\Go\bin\go.exe`
+	}
+	return "/usr/local/go/bin/go"
+}
+
+// advise is the text of an error with what to do about it, where that is known.
+func (h *hostBuild) advise(err error) string {
+	var (
+		old   *gotest.TooOldError
+		noCgo *gotest.NoCgoError
+	)
+	switch {
+	case errors.As(err, &noCgo):
+		return fmt.Sprintf("%v (CC=%s): install one there, or name it in the spec by env:CC=", err, cmp.Or(os.Getenv("CC"), "gcc or clang"))
+	case errors.As(err, &old), h.tools == (gotest.Toolchain{}) && !errors.Is(err, errNoGo):
+		return fmt.Sprintf("%v: install another Go there, let it get one (GOTOOLCHAIN=auto and a GOPROXY that it can reach), or take build=remote out of the spec", err)
+	}
+	return err.Error()
+}

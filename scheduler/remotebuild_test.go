@@ -1,0 +1,180 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// builds are played builds on hosts: the first one that is asked for says what is in the first script, and so on. A script ends with an error,
+// or else with the end of the build.
+type builds struct {
+	mu      sync.Mutex // guards the fields below
+	scripts [][]any    // of buildReport and error
+	args    []buildArgs
+	open    int // builds that have not been ended
+}
+
+// builderLink is a played worker whose host can build.
+type builderLink struct {
+	link
+	builds *builds
+	place  buildPlace
+}
+
+func (l builderLink) buildPlace() buildPlace { return l.place }
+
+func (l builderLink) build(_ context.Context, _ *gotest.Command, args buildArgs) (buildLink, error) {
+	b := l.builds
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.args = append(b.args, args)
+	if len(b.scripts) == 0 {
+		return nil, errors.New("nobody expects another build")
+	}
+	p := &playedBuild{builds: b, script: b.scripts[0]}
+	b.scripts = b.scripts[1:]
+	b.open++
+	return p, nil
+}
+
+type playedBuild struct {
+	builds *builds
+	script []any
+}
+
+func (p *playedBuild) receive(ctx context.Context) (buildReport, error) {
+	if len(p.script) == 0 {
+		return buildReport{Done: &buildEnd{}}, nil
+	}
+	next := p.script[0]
+	p.script = p.script[1:]
+	if err, ok := next.(error); ok {
+		return buildReport{}, err
+	}
+	return next.(buildReport), ctx.Err()
+}
+
+func (p *playedBuild) exit() {
+	p.builds.mu.Lock()
+	defer p.builds.mu.Unlock()
+	p.builds.open--
+}
+
+// runRemote runs a world whose gateways are on a host that builds for itself.
+func runRemote(w *world, b *builds, gateways int) (Summary, *record, error) {
+	w.t.Helper()
+	var err error
+	if w.cfg.Specs, err = xspec.Expand([]string{fmt.Sprintf("%d*ssh=h//build=remote", gateways)}, nil); err != nil {
+		w.t.Fatal(err)
+	}
+	r := new(record)
+	w.cfg.Reporter, w.cfg.RunDir, w.cfg.Toolchain = r, w.t.TempDir(), gotest.Toolchain{GOVERSION: "go1.26.1", GOFLAGS: "-tags=x"}
+	c := newController(w.cfg)
+	c.connect = func(ctx context.Context, n *node) (link, gateway.Info, error) {
+		l, info, err := w.connect(ctx, n)
+		return builderLink{l, b, buildPlace{n.id, n.spec.SSH, "token of " + n.spec.SSH}}, info, err
+	}
+	s, err := c.run(w.t.Context())
+	if b.open != 0 {
+		w.t.Errorf("%d builds were not ended", b.open)
+	}
+	if len(w.sources) > 0 {
+		w.t.Errorf("the controller has built for %v", w.sources)
+	}
+	return s, r, err
+}
+
+func listedReports(w *world) []any {
+	var all []any
+	for path, names := range w.packages {
+		p := gotest.Package{ImportPath: path}
+		for _, n := range names {
+			p.Items = append(p.Items, gotest.Item{Name: n})
+		}
+		all = append(all, buildReport{Listed: []gotest.Package{p}, More: len(all)+1 < len(w.packages)})
+	}
+	return all
+}
+
+func readyReport(path string) any {
+	return buildReport{Ready: &builtPackage{Package: path, Digest: make([]byte, 32), Binary: path, Dir: "/" + path}}
+}
+
+func warnings(r *record) string {
+	var all []string
+	for _, e := range r.events {
+		if w, ok := e.(Warning); ok {
+			all = append(all, w.Text)
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// TestRemoteBuild has one build for all gateways, with another Go than the controller's.
+func TestRemoteBuild(t *testing.T) {
+	w := newWorld(t, 1, map[string][]string{"p": many("Pass", 5), "q": names("Pass", "Fail")})
+	b := &builds{scripts: [][]any{slices.Concat([]any{buildReport{Go: "go1.25.3"}}, listedReports(w), []any{readyReport("p"), readyReport("q")})}}
+	s, r, err := runRemote(w, b, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Pass: 6, Fail: 1})
+	if got := warnings(r); !strings.Contains(got, "builds with go1.25.3, and this one has go1.26.1") {
+		t.Errorf("warnings %q", got)
+	}
+	if want := (buildArgs{RunID: "run", GOFLAGS: "-tags=x"}); len(b.args) != 1 || fmt.Sprint(b.args[0]) != fmt.Sprint(want) {
+		t.Errorf("builds %+v, want one of %+v", b.args, want)
+	}
+}
+
+// TestRemoteBuildIsTakenOver loses the gateway that builds, in the middle of the collection and behind a package.
+func TestRemoteBuildIsTakenOver(t *testing.T) {
+	w := newWorld(t, 1, map[string][]string{"p": names("Pass"), "q": names("Pass", "Fail")})
+	lost := &builderLostError{errSilent}
+	b := &builds{scripts: [][]any{
+		append(listedReports(w)[:1:1], lost),
+		append(listedReports(w), readyReport("p"), lost),
+		append(listedReports(w), readyReport("p"), readyReport("q")),
+	}}
+	s, r, err := runRemote(w, b, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Pass: 2, Fail: 1})
+	if got := strings.Count(warnings(r), "another one is to build"); got != 2 || len(b.args) != 3 {
+		t.Errorf("%d warnings, %d builds", got, len(b.args))
+	}
+}
+
+// TestRemoteBuildFails ends the run with the host's own words, and its gateways' tests are all accounted for.
+func TestRemoteBuildFails(t *testing.T) {
+	for _, end := range []any{&gateway.RemoteError{Text: "the disk is full"}, buildReport{Done: &buildEnd{Error: "the disk is full"}}} {
+		w := newWorld(t, 1, map[string][]string{"p": names("Pass"), "q": names("Pass", "Fail")})
+		s, r, err := runRemote(w, &builds{scripts: [][]any{append(listedReports(w), end)}}, 2)
+		if err == nil || !strings.Contains(err.Error(), "build on the host of gateway gw") || !strings.HasSuffix(err.Error(), "): the disk is full") {
+			t.Errorf("error %v", err)
+		}
+		w.check(s, r)
+		w.wantCounts(s, map[Verdict]int{NotRun: 3})
+	}
+}
+
+// TestSplitPath splits paths of other platforms.
+func TestSplitPath(t *testing.T) {
+	for path, want := range map[string][2]string{"/a/b": {"/a", "b"}, `C:\a\b.exe`: {`C:\a`, "b.exe"}, "x": {"", "x"}} {
+		if dir, name := splitPath(path); dir != want[0] || name != want[1] {
+			t.Errorf("%s: %q and %q", path, dir, name)
+		}
+	}
+}
