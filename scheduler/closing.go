@@ -19,7 +19,7 @@ func (c *controller) startPackage(p *pkg) {
 // close makes the last events of a package that ran, as `go test` and the binary would have made them had it run in one
 // process: PASS or FAIL, the coverage, the ok or FAIL line, and the terminal event.
 func (c *controller) close(p *pkg) {
-	p.state = pkgClosed
+	p.leaveBuild(pkgClosed)
 	c.startPackage(p)
 	p.failed = p.failed || len(p.results) == 0
 	if p.failed {

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -177,6 +178,7 @@ func crashEvents(n *node, it *itemRun, name, how string) []test2json.Event {
 // through is there.
 func (c *controller) handleDown(n *node, err error) {
 	delete(c.nodes, n.id)
+	c.idle = slices.DeleteFunc(c.idle, func(other *node) bool { return other == n })
 	n.finish()
 	if err == nil && n.job != nil {
 		err = fmt.Errorf("the worker ended in the middle of a unit")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ type controller struct {
 	supplies []*supply
 	several  bool             // the specs name more than one platform
 	nodes    map[string]*node // those whose goroutine runs
+	idle     []*node          // those that are ready and have no unit, the one that became so first at the front
 	restart  int              // nodes that were replaced
 
 	last       string // the node that ended last, and why
@@ -164,10 +166,14 @@ func (c *controller) post(m any) {
 func (c *controller) loop(ctx context.Context) {
 	done := ctx.Done()
 	var patience <-chan time.Time // set when the run is stopped
-	for !c.over() {
+	for over := c.over(); !over; {
+		stopped := c.stopped
 		select {
 		case m := <-c.inbox:
 			c.handle(m)
+			if eventsOnly(m) && c.stopped == stopped {
+				continue
+			}
 		case <-done:
 			done = nil
 			c.interrupted = true
@@ -179,7 +185,15 @@ func (c *controller) loop(ctx context.Context) {
 			patience = time.After(c.cfg.TerminateTimeout)
 		}
 		c.dispatch()
+		over = c.over()
 	}
+}
+
+// eventsOnly reports whether a message is what tests say while they run. That comes far more often than all else, and neither gives other nodes something
+// to do nor ends the run.
+func eventsOnly(m any) bool {
+	r, ok := m.(nodeReport)
+	return ok && r.report.Result == nil
 }
 
 func (c *controller) handle(m any) {
@@ -231,14 +245,21 @@ func (c *controller) dispatch() {
 	if c.stopped != "" {
 		return
 	}
-	for _, n := range c.nodes {
-		if !n.ready || n.job != nil {
-			continue
-		}
-		if u, ok := n.target.policy.Next(policy.NodeID(n.id)); ok {
-			c.assign(n, u)
-		}
+	if !slices.ContainsFunc(c.targets, func(t *target) bool { return t.policy.Waiting() }) {
+		return
 	}
+	idle := c.idle[:0]
+	for _, n := range c.idle {
+		if n.target.policy.Waiting() {
+			if u, ok := n.target.policy.Next(policy.NodeID(n.id)); ok {
+				c.assign(n, u)
+				continue
+			}
+		}
+		idle = append(idle, n)
+	}
+	clear(c.idle[len(idle):])
+	c.idle = idle
 }
 
 // stop ends the run early: nothing more is given out, what runs is ended, what is left is not run.
@@ -263,7 +284,7 @@ func (c *controller) stop(reason string) {
 // abandon gives up what no node will run: every item of a package that has no unit in flight.
 func (c *controller) abandon(reason string) {
 	for _, p := range c.pkgs {
-		if p.state == pkgClosed || p.running > 0 {
+		if p.state == pkgClosed || len(p.jobs) > 0 {
 			continue
 		}
 		c.settleRest(p, reason)

@@ -34,7 +34,6 @@ func (c *controller) handleSource(s *supply, e gotest.BuildEvent) {
 	default:
 		panic(fmt.Sprintf("BUG: controller got a %T from its source", e))
 	}
-	c.expect()
 }
 
 // apply tells a target what has become of its packages.
@@ -89,6 +88,7 @@ func (c *controller) known(t *target, path string) *pkg {
 	c.emit(Warning{fmt.Sprintf("%s: the go command tests it, but the collection does not have it", path)})
 	p := c.addPackage(t, path, nil)
 	c.setExpected(p)
+	t.await(p, 1)
 	return p
 }
 
@@ -100,6 +100,7 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	if p.state != pkgExpected {
 		panic("BUG: " + p.path + " is ready twice")
 	}
+	p.leaveBuild(pkgRunnable)
 	if r.Tests != nil && !slices.EqualFunc(r.Tests, p.names, func(it gotest.Item, name string) bool { return it.Name == name }) {
 		c.emit(Warning{fmt.Sprintf("%s: found %d tests in its sources and %d in its binary; running those of the binary", p.path, len(p.names), len(r.Tests))})
 		c.ledger.collect(len(r.Tests) - len(p.names))
@@ -107,25 +108,23 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 		c.setExpected(p)
 	}
 	p.ready = &r
-	p.state = pkgRunnable
 	p.target.policy.AddPackage(c.plan(p))
 }
 
-// expect tells each policy what is still being built.
-func (c *controller) expect() {
-	for _, t := range c.targets {
-		items, packages, cost := 0, 0, time.Duration(0)
-		for _, p := range t.pkgs {
-			if p.state == pkgExpected {
-				items += len(p.names)
-				packages++
-				for _, d := range p.expected {
-					cost += d
-				}
-			}
-		}
-		t.policy.Expect(items, packages, cost)
+// awaited sums up the packages of a target that are being built.
+type awaited struct {
+	items, packages int
+	cost            time.Duration
+}
+
+// await counts p among what is being built, with n = 1, or not any more, with n = -1.
+func (t *target) await(p *pkg, n int) {
+	t.built.items += n * len(p.names)
+	t.built.packages += n
+	for _, d := range p.expected {
+		t.built.cost += time.Duration(n) * d
 	}
+	t.policy.Expect(t.built.items, t.built.packages, t.built.cost)
 }
 
 // closeReported closes a package that never ran with the events that the go command made for it. Its items are not run; where the
@@ -155,7 +154,7 @@ func (c *controller) closeReported(p *pkg, r gotest.Reported) {
 		c.emit(Warning{fmt.Sprintf("%s: it has %d tests in its sources and the go command ran none; were they changed meanwhile?", p.shown, p.open)})
 	}
 	c.settleRest(p, why)
-	p.state = pkgClosed
+	p.leaveBuild(pkgClosed)
 	c.checkMaxFail()
 }
 

@@ -28,10 +28,10 @@ type pkg struct {
 	open     int             // items without a verdict
 
 	state      pkgState
-	running    int  // units in flight
-	units      int  // units given out so far
-	disturbed  bool // its units disturb each other: one at a time from now on
-	unruly     bool // its processes run what they were not asked for
+	jobs       []*job // in flight
+	units      int    // units given out so far
+	disturbed  bool   // its units disturb each other: one at a time from now on
+	unruly     bool   // its processes run what they were not asked for
 	start      time.Time
 	failed     bool
 	counted    bool               // as a failure, for --maxfail
@@ -56,7 +56,15 @@ func (p *pkg) id(i int) string { return gotest.ID(p.shown, p.names[i]) }
 
 // settled reports whether nothing of the package is left to run.
 func (p *pkg) settled() bool {
-	return p.state == pkgRunnable && p.open == 0 && p.running == 0 && p.units > 0
+	return p.state == pkgRunnable && p.open == 0 && len(p.jobs) == 0 && p.units > 0
+}
+
+// leaveBuild changes the state of a package that may be one of those that are being built.
+func (p *pkg) leaveBuild(next pkgState) {
+	if p.state == pkgExpected {
+		p.target.await(p, -1)
+	}
+	p.state = next
 }
 
 // holds reports whether what an earlier run found out of a binary is true of this one.

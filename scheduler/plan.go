@@ -19,6 +19,7 @@ func (c *controller) expectAll(t *target) {
 		for _, cost := range p.expected {
 			total += cost
 		}
+		t.await(p, 1)
 	}
 	t.limit = policy.DivideLimit(total, max(t.nodes, len(c.cfg.Specs)/max(1, len(c.targets))))
 }

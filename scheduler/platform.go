@@ -42,6 +42,7 @@ type target struct {
 	suffix string // of package names in events
 	policy *policy.Policy
 	pkgs   map[string]*pkg // by import path
+	built  awaited         // those that are not yet
 	limit  time.Duration   // what lasts longer is worth dividing; 0 is nothing
 	nodes  int             // that may still take work
 	last   string          // the node that ended last, and why
@@ -151,7 +152,6 @@ func (c *controller) targetFor(s *supply, n *node) *target {
 		for _, e := range s.events {
 			c.apply(t, e)
 		}
-		c.expect()
 	}
 	if s.done {
 		c.endSupply(s, []*target{t})
@@ -247,6 +247,7 @@ func (s *supply) warning(text string) Warning {
 // up takes note of a gateway that answered, and gives it to its policy.
 func (c *controller) up(n *node, info gateway.Info, l link) {
 	n.ready, n.info = true, info
+	c.idle = append(c.idle, n)
 	n.builder, _ = l.(builder)
 	c.notStarted = 0
 	if !n.placed {

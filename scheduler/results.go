@@ -21,14 +21,12 @@ const heldBytes = 1 << 20
 // assign gives n a unit.
 func (c *controller) assign(n *node, u policy.Unit) {
 	p := c.pkgs[u.Package]
-	j := &job{pkg: p, unit: u, started: time.Now(), alone: p.running == 0, items: make(map[string]*itemRun)}
+	j := &job{pkg: p, unit: u, started: time.Now(), alone: len(p.jobs) == 0, items: make(map[string]*itemRun)}
 	n.job = j
-	for _, other := range c.nodes {
-		if other.job != nil && other.job.pkg == p && other != n {
-			other.job.alone = false
-		}
+	for _, other := range p.jobs {
+		other.alone = false
 	}
-	p.running++
+	p.jobs = append(p.jobs, j)
 	p.units++
 	for _, i := range u.Items {
 		p.attempts[i]++
@@ -309,7 +307,10 @@ func howItEnded(r unit.Result) string {
 func (c *controller) release(n *node, inBooks func()) {
 	j, p := n.job, n.job.pkg
 	n.job = nil
-	p.running--
+	if c.nodes[n.id] == n {
+		c.idle = append(c.idle, n)
+	}
+	p.jobs = slices.DeleteFunc(p.jobs, func(other *job) bool { return other == j })
 	c.emit(UnitEnded{Time: time.Now(), Gateway: n.id, Package: p.shown})
 	inBooks()
 	if p.failed && c.cfg.Command.FailFast {
@@ -317,7 +318,7 @@ func (c *controller) release(n *node, inBooks func()) {
 	}
 	if c.stopped != "" || j.stopped {
 		p.target.policy.Drop(p.num)
-		if p.running == 0 {
+		if len(p.jobs) == 0 {
 			c.settleRest(p, c.stopped)
 		}
 	}

@@ -168,6 +168,9 @@ func (p *Policy) NoMore() {
 // Pending is the number of items that wait for a node.
 func (p *Policy) Pending() int { return p.pending }
 
+// Waiting reports whether anything waits for a node, packages without items included. Without, Next has nothing for any node.
+func (p *Policy) Waiting() bool { return p.pending > 0 || p.pendingRuns > 0 }
+
 // Running is the number of items in the units that nodes have now.
 func (p *Policy) Running() int { return p.running }
 

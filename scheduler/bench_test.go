@@ -1,0 +1,122 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// instantLink is a worker whose tests pass at once. Each unit is answered by one report with all events and one with the result.
+type instantLink struct {
+	orders chan assignment
+	next   []report
+}
+
+func (l *instantLink) send(_ context.Context, a assignment) error { l.orders <- a; return nil }
+func (l *instantLink) closeSend() error                           { close(l.orders); return nil }
+func (l *instantLink) exit()                                      {}
+
+func (l *instantLink) receive(ctx context.Context) (report, error) {
+	if len(l.next) == 0 {
+		var a assignment
+		var ok bool
+		select {
+		case a, ok = <-l.orders:
+		case <-ctx.Done():
+			return report{}, ctx.Err()
+		}
+		if !ok {
+			return report{}, io.EOF
+		}
+		if a.Run == nil {
+			return report{}, nil
+		}
+		l.next = answers(a.Run)
+	}
+	r := l.next[0]
+	l.next = l.next[1:]
+	return r, nil
+}
+
+func answers(o *order) []report {
+	var events []test2json.Event
+	now, elapsed := time.Now(), 0.0
+	for _, name := range o.Names {
+		events = append(events,
+			test2json.Event{Time: now, Action: "run", Package: o.Package, Test: name},
+			test2json.Event{Time: now, Action: "output", Package: o.Package, Test: name, Output: "=== RUN   " + name + "\n"},
+			test2json.Event{Time: now, Action: "output", Package: o.Package, Test: name, Output: "--- PASS: " + name + " (0.00s)\n"},
+			test2json.Event{Time: now, Action: "pass", Package: o.Package, Test: name, Elapsed: &elapsed})
+	}
+	result := unit.Result{Started: true, Verdict: "PASS", Wall: time.Millisecond}
+	return []report{{Events: events}, {Result: &result}}
+}
+
+// discard is a reporter that keeps nothing.
+type discard struct{}
+
+func (discard) Handle(Event) error { return nil }
+func (discard) Close() error       { return nil }
+
+// BenchmarkController runs suites on nodes in memory, of packages with 100 tests each, whose tests take no time. Its ns/test are of the controller and
+// of the nodes' side together, the making of the events included.
+func BenchmarkController(b *testing.B) {
+	for _, size := range []struct{ nodes, tests int }{{16, 20_000}, {1000, 20_000}, {1000, 200_000}} {
+		b.Run(fmt.Sprintf("nodes=%d/tests=%d", size.nodes, size.tests), func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				cpu := cpuTime(b)
+				runInstantly(b, size.nodes, size.tests)
+				b.ReportMetric(float64(cpuTime(b)-cpu)/float64(size.tests), "cpu-ns/test")
+			}
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			b.ReportMetric(float64(m.Sys)/(1<<20), "MiB-from-system")
+		})
+	}
+}
+
+func runInstantly(b *testing.B, nodes, tests int) {
+	const perPackage = 100
+	cmd, err := gotest.ParseCommand([]string{"./..."}, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	specs, err := xspec.Expand([]string{fmt.Sprintf("%d*popen", nodes)}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	items := make([]gotest.Item, perPackage)
+	for i := range items {
+		items[i].Name = fmt.Sprintf("TestNumber%d", i)
+	}
+	source := func(_ context.Context, _ gotest.Platform, emit func(gotest.BuildEvent)) error {
+		var listed gotest.Listed
+		for i := range tests / perPackage {
+			listed.Packages = append(listed.Packages, gotest.Package{ImportPath: fmt.Sprintf("example.com/m/p%d", i), Items: items})
+		}
+		emit(listed)
+		for _, p := range listed.Packages {
+			emit(gotest.Ready{Package: p.ImportPath, Binary: "/b", Dir: "/"})
+		}
+		return nil
+	}
+	c := newController(Config{Group: gateway.NewGroup(gateway.Config{}), Specs: specs, Command: cmd, Source: source, RunID: "run",
+		Platform: gotest.Platform{GOOS: "linux", GOARCH: "amd64"}, Reporter: discard{}})
+	c.connect = func(context.Context, *node) (link, gateway.Info, error) {
+		return &instantLink{orders: make(chan assignment, 2)}, gateway.Info{Hostname: "here", GOOS: "linux", GOARCH: "amd64"}, nil
+	}
+	s, err := c.run(b.Context())
+	if err != nil || s.Counts[Pass] != tests {
+		b.Fatalf("%v, counts %v", err, s.Counts)
+	}
+}
