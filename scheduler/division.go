@@ -256,21 +256,14 @@ func (d *division) distinct() []*share {
 }
 
 // merged are the events of all shares as one run of the test would have made them: a test that parts have in common begins with the first
-// that shows it, and ends when all have been shown. Their times are as if the parts had run one after the other.
+// that shows it, and ends when all have been shown. Each event keeps its time, so that those of one part may lie before those of the part before it.
 func (d *division) merged() []Test {
 	var events []Test
-	var clock time.Time
 	begun := make(map[string]bool)
 	ends := make(map[string]*ending)
 	for _, s := range d.distinct() {
 		here := make(map[string]bool)
-		var later time.Duration
-		if len(s.events) > 0 && !clock.IsZero() {
-			later = clock.Sub(s.events[0].Time)
-		}
 		for _, e := range s.events {
-			e.Time = e.Time.Add(later)
-			clock = e.Time
 			if !d.parents[e.Test] {
 				events = append(events, e)
 				continue
