@@ -10,6 +10,8 @@ const (
 	// surprise with a chance of 1 in n+1: the quick tests end first, so a mean alone is always too low.
 	surprise   = time.Second
 	guessItems = 10
+	// Whatever was seen of other packages, an item may last surprise/surpriseShare until something was seen of its own.
+	surpriseShare = 3
 	// guessOverhead is the cost of a process, before any was seen: its start is 1 ms, a plain init little more.
 	guessOverhead = 5 * time.Millisecond
 	// neighbourItems is how many seen items the known costs of a package count for, in the estimate of its items of unknown cost.
@@ -234,8 +236,11 @@ func (p *Policy) longest(s *strand) time.Duration {
 		out = p.expected(s, s.known[0])
 	}
 	if len(s.fresh) > 0 {
-		risk := p.tail(s.k)/time.Duration(1+s.k.units) + time.Duration(len(s.fresh))
-		out = max(out, risk)
+		risk := p.tail(s.k)
+		if s.k.seen.items == 0 {
+			risk /= time.Duration(1 + s.k.units) // another package tells more
+		}
+		out = max(out, risk+time.Duration(len(s.fresh)))
 	}
 	return out
 }
@@ -243,12 +248,12 @@ func (p *Policy) longest(s *strand) time.Duration {
 // tail is what an item of unknown cost may last.
 func (p *Policy) tail(k *pkg) time.Duration {
 	const weight = 3
-	prior := p.seen.rms().Seconds()
+	prior := max(p.seen.rms(), surprise/surpriseShare).Seconds()
 	if k.neighbours > 0 {
 		prior = 2 * k.neighbours.Seconds()
 	}
 	mean := (k.seen.squares + weight*prior*prior) / float64(k.seen.items+weight)
-	return time.Duration(math.Sqrt(mean) * float64(time.Second))
+	return max(1, time.Duration(math.Sqrt(mean)*float64(time.Second)))
 }
 
 // freshFirst reports whether the items of unknown cost of a strand go before those of known cost.

@@ -65,6 +65,9 @@ func (p *Policy) AddPackage(in Package) {
 	}
 	for _, s := range k.strands {
 		s.sort()
+		if p.cfg.Mode != WorkSteal {
+			s.spread()
+		}
 	}
 	if k.runOwed {
 		p.pendingRuns++
