@@ -30,14 +30,7 @@ func (p *Policy) cut(n *node, c choice) Unit {
 	case k.exclusive || p.cheap(s, goal) && c.limit == 0:
 		u.Items = p.takeAll(s)
 	case len(s.fresh) > 0 && (len(s.known) == 0 || p.freshFirst(s)):
-		size := p.portion(k, s.fresh, goal)
-		if s.tail {
-			at := len(s.fresh) - size
-			size = p.fitBack(k, s.fresh[at:])
-		} else {
-			size = p.fit(k, s.fresh[:size])
-		}
-		u.Items = s.takeFresh(size)
+		u.Items = s.takeFresh(p.fit(k, s.fresh[:p.portion(k, s.fresh, goal)]))
 	default:
 		at := 0
 		if c.limit > 0 {
@@ -102,18 +95,6 @@ func (p *Policy) fit(k *pkg, items []int) int {
 	bytes := 0
 	for i, item := range items {
 		bytes += len(k.Items[item].Name) + 1
-		if bytes > p.cfg.MaxBytes && i > 0 {
-			return i
-		}
-	}
-	return len(items)
-}
-
-// fitBack is fit from the last item.
-func (p *Policy) fitBack(k *pkg, items []int) int {
-	bytes := 0
-	for i := range items {
-		bytes += len(k.Items[items[len(items)-1-i]].Name) + 1
 		if bytes > p.cfg.MaxBytes && i > 0 {
 			return i
 		}

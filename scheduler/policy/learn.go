@@ -10,6 +10,8 @@ const (
 	// surprise with a chance of 1 in n+1: the quick tests end first, so a mean alone is always too low.
 	surprise   = time.Second
 	guessItems = 10
+	// Whatever was seen of other packages, an item may last surprise/surpriseShare until something was seen of its own.
+	surpriseShare = 3
 	// guessOverhead is the cost of a process, before any was seen: its start is 1 ms, a plain init little more.
 	guessOverhead = 5 * time.Millisecond
 	// neighbourItems is how many seen items the known costs of a package count for, in the estimate of its items of unknown cost.
@@ -22,6 +24,8 @@ const (
 	priorDeviation = 0.65
 	priorItems     = 10
 	sureness       = 1.7
+	// paceDeviations is how many standard errors a host must be off to be believed to be slower or faster than AddNode was told.
+	paceDeviations = 3
 )
 
 // estimates is what the Policy believes about the work and the nodes.
@@ -108,21 +112,47 @@ func (v *deviation) add(seen, expected time.Duration) {
 	v.squares += l * l
 }
 
-// margin is what to multiply an expected duration with, to be rather sure that it does not last longer. It starts with a
-// belief that costs are as wrong as priorDeviation.
-func (v *deviation) margin() float64 {
+// sd is their standard deviation. It starts with a belief that costs are as wrong as priorDeviation.
+func (v *deviation) sd() float64 {
 	around := v.squares
 	if v.n > 0 {
 		around -= v.sum * v.sum / v.n
 	}
-	variance := (around + priorDeviation*priorDeviation*priorItems) / (v.n + priorItems)
-	return math.Exp(sureness * math.Sqrt(max(0, variance)))
+	return math.Sqrt(max(0, around+priorDeviation*priorDeviation*priorItems) / (v.n + priorItems))
 }
 
+// mean is their mean, 0 when there are none.
+func (v *deviation) mean() float64 { return v.sum / max(1, v.n) }
+
+// margin is what to multiply an expected duration with, to be rather sure that it does not last longer.
+func (v *deviation) margin() float64 { return math.Exp(sureness * v.sd()) }
+
 // pace is what was seen of the speed of a host.
-type pace struct{ factor float64 }
+type pace struct {
+	deviation         // of its times, had its nodes the speeds that AddNode was told
+	factor    float64 // by which they are corrected
+}
 
 func (n *node) speed() float64 { return n.given * n.host.pace.factor }
+
+// correct changes the speed of a host by what was seen, where that is too much for chance and makes a difference.
+func (p *Policy) correct(h *host) {
+	off := h.pace.mean() - p.errors.mean()
+	factor := 1.0
+	if math.Abs(off) > paceDeviations*p.errors.sd()/math.Sqrt(h.pace.n) {
+		factor = math.Exp(-off)
+	}
+	if change := factor / h.pace.factor; change < sameSpeed && change > 1/sameSpeed {
+		return
+	}
+	for _, n := range h.members {
+		p.speeds.add(n, -1)
+	}
+	h.pace.factor = factor
+	for _, n := range h.members {
+		p.speeds.add(n, 1)
+	}
+}
 
 // speedClasses is how many classes of speeds there are. The one in the middle is of speed 1, and each is sameSpeed faster than the one before.
 const speedClasses = 128
@@ -172,10 +202,14 @@ func (p *Policy) learn(n *node, k *pkg, out Outcome) {
 			p.ratio.seen += work
 			p.ratio.expected += c
 			p.errors.add(work, c)
+			n.host.pace.add(time.Duration(float64(d.Elapsed)*n.given), c)
 		} else {
 			p.seen.add(work)
 			k.seen.add(work)
 		}
+	}
+	if n.host.pace.n > 0 {
+		p.correct(n.host)
 	}
 	overhead := max(0, out.Overhead)
 	p.seen.units++
@@ -234,8 +268,11 @@ func (p *Policy) longest(s *strand) time.Duration {
 		out = p.expected(s, s.known[0])
 	}
 	if len(s.fresh) > 0 {
-		risk := p.tail(s.k)/time.Duration(1+s.k.units) + time.Duration(len(s.fresh))
-		out = max(out, risk)
+		risk := p.tail(s.k)
+		if s.k.seen.items == 0 {
+			risk /= time.Duration(1 + s.k.units) // another package tells more
+		}
+		out = max(out, risk+time.Duration(len(s.fresh)))
 	}
 	return out
 }
@@ -243,12 +280,12 @@ func (p *Policy) longest(s *strand) time.Duration {
 // tail is what an item of unknown cost may last.
 func (p *Policy) tail(k *pkg) time.Duration {
 	const weight = 3
-	prior := p.seen.rms().Seconds()
+	prior := max(p.seen.rms(), surprise/surpriseShare).Seconds()
 	if k.neighbours > 0 {
 		prior = 2 * k.neighbours.Seconds()
 	}
 	mean := (k.seen.squares + weight*prior*prior) / float64(k.seen.items+weight)
-	return time.Duration(math.Sqrt(mean) * float64(time.Second))
+	return max(1, time.Duration(math.Sqrt(mean)*float64(time.Second)))
 }
 
 // freshFirst reports whether the items of unknown cost of a strand go before those of known cost.

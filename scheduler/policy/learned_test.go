@@ -66,3 +66,39 @@ func TestWrongHistoriesOfDividedTests(t *testing.T) {
 		}
 	}
 }
+
+// TestSpeedsAreLearned plays suites on nodes of speeds 1, 2 and 4 that a Policy is told are equal: what it sees must make up for most of that. The first long
+// tests are given out before anything was seen, so suites are played in which these are not all of the run.
+func TestSpeedsAreLearned(t *testing.T) {
+	for _, tt := range []struct {
+		suite string
+		nodes int
+		limit float64
+	}{{"hashicorp-serf", 4, 1.15}, {"go-std-short", 4, 1.15}} {
+		s, f := readSuite(t, tt.suite), mixed(tt.nodes)
+		got := quotient(playTold(t, Config{}, s.known(exact), f, equal(tt.nodes), 0).makespan, s.bound(f))
+		t.Logf("%-14s %2d: %.3f", tt.suite, tt.nodes, got)
+		if got > tt.limit {
+			t.Errorf("%s on %d nodes: %.3f of the bound, want at most %.2f", tt.suite, tt.nodes, got, tt.limit)
+		}
+	}
+	p := New(Config{})
+	for i, v := range mixed(6) {
+		id := NodeID(rune('a' + i))
+		p.AddNode(id, Node{Host: string(id)})
+		p.AddPackage(Package{ID: PackageID(i), Items: costs(slices.Repeat([]time.Duration{sec}, 30)...)})
+		defer func() {
+			if got := p.nodes[id].speed() / p.nodes["a"].speed(); got < v/1.3 || got > v*1.3 {
+				t.Errorf("node %s is taken to be %.2f as fast as the first, it is %v", id, got, v)
+			}
+		}()
+	}
+	for !p.Idle() {
+		for i, v := range mixed(6) {
+			id := NodeID(rune('a' + i))
+			if u, ok := p.Next(id); ok {
+				p.Finish(id, passed(u.Items, time.Duration(float64(sec)/v)))
+			}
+		}
+	}
+}

@@ -27,6 +27,7 @@ type node struct {
 type host struct {
 	name    string
 	nodes   int
+	members []*node
 	units   int  // in flight
 	load    int  // nodes that these occupy
 	alone   bool // the unit in flight is exclusive: nothing may start
@@ -51,6 +52,7 @@ func (p *Policy) AddNode(id NodeID, in Node) {
 	if n.given <= 0 {
 		n.given = 1
 	}
+	h.members = append(h.members, n)
 	p.nodes[id] = n
 	p.speeds.add(n, 1)
 	p.tally(h)
@@ -72,6 +74,7 @@ func (p *Policy) RemoveNode(id NodeID, out *Outcome) (Unit, bool) {
 	}
 	delete(p.nodes, id)
 	p.speeds.add(n, -1)
+	n.host.members = slices.DeleteFunc(n.host.members, func(other *node) bool { return other == n })
 	for len(n.groups) > 0 {
 		p.bind(n.groups[0], nil)
 	}

@@ -43,6 +43,11 @@ func (p *Policy) AddPackage(in Package) {
 	case p.noMore:
 		bug("package %d added after NoMore", in.ID)
 	}
+	for i, it := range in.Items {
+		if it.Strand < 0 || it.Strand >= max(1, len(in.Strands)) {
+			bug("item %d of package %d is of strand %d", i, in.ID, it.Strand)
+		}
+	}
 	in.Whole = in.Whole || in.Alone
 	k := &pkg{Package: in, seq: p.arrivals, state: make([]state, len(in.Items))}
 	p.arrivals++
@@ -53,9 +58,6 @@ func (p *Policy) AddPackage(in Package) {
 	p.packages[in.ID] = k
 	p.addStrands(k)
 	for i, it := range in.Items {
-		if it.Strand < 0 || it.Strand >= max(1, len(in.Strands)) {
-			bug("item %d of package %d is of strand %d", i, in.ID, it.Strand)
-		}
 		if it.Dormant {
 			k.state[i] = dormant
 			continue
@@ -65,6 +67,9 @@ func (p *Policy) AddPackage(in Package) {
 	}
 	for _, s := range k.strands {
 		s.sort()
+		if p.cfg.Mode != WorkSteal {
+			s.spread()
+		}
 	}
 	if k.runOwed {
 		p.pendingRuns++

@@ -45,6 +45,9 @@ func (p *Policy) placeAll(k *pkg) {
 		p.releaseDoubts(k)
 	}
 	for _, s := range k.strands {
+		p.settle(s) // so that all of a group are placed by the work of all of it
+	}
+	for _, s := range k.strands {
 		p.placeStrand(s)
 	}
 }

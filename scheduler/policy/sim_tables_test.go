@@ -20,35 +20,33 @@ func (s suite) singles(nodes int) time.Duration {
 }
 
 // TestRecordedSuites plays recorded suites without history. Three ratios are printed, to the bound that needs
-// foreknowledge: of the recorded order, of the median over shuffled orders, and of single tests at no cost in these orders.
+// foreknowledge: of the recorded order, of the median over shuffled orders, and of single tests at no cost in these orders. Units are bounded too: what they cost
+// is 6 ms here, and more for real.
 //
-// Recorded order is the order in which tests ended, so parallel tests that last long come last in their package. In go-std-short on 16 nodes the longest
-// one, as long as the whole run should be, is the last of its package and starts late; grpc-go on 4 nodes has its second longest package last.
+// Recorded order is the order in which tests ended, so parallel tests that last long are next to each other at the end of their package.
 func TestRecordedSuites(t *testing.T) {
-	const orders = 21
+	const orders, limit = 21, 1.5
 	for _, tt := range []struct {
-		suite    string
-		nodes    int
-		recorded float64 // makespan to bound
-		shuffled float64 // median makespan to median of single tests at no cost
-		units    int
+		suite string
+		nodes int
+		units int
 	}{
-		{"hashicorp-raft", 2, 1.20, 1.05, 60},
-		{"hashicorp-raft", 4, 1.15, 1.05, 80},
-		{"hashicorp-raft", 16, 1.05, 1.02, 160},
-		{"hashicorp-raft", 64, 1.05, 1.02, 157},
-		{"hashicorp-serf", 2, 1.15, 1.05, 90},
-		{"hashicorp-serf", 4, 1.25, 1.06, 130},
-		{"hashicorp-serf", 16, 1.55, 1.15, 200},
-		{"hashicorp-serf", 64, 1.05, 1.02, 240},
-		{"grpc-go", 2, 1.15, 1.08, 165},
-		{"grpc-go", 4, 1.40, 1.05, 180},
-		{"grpc-go", 16, 1.10, 1.05, 255},
-		{"grpc-go", 64, 1.05, 1.02, 255},
-		{"go-std-short", 2, 1.05, 1.05, 245 * 3 / 2},
-		{"go-std-short", 4, 1.20, 1.05, 600},
-		{"go-std-short", 16, 2.05, 1.08, 1800},
-		{"go-std-short", 64, 2.00, 1.10, 4000},
+		{"hashicorp-raft", 2, 60},
+		{"hashicorp-raft", 4, 80},
+		{"hashicorp-raft", 16, 160},
+		{"hashicorp-raft", 64, 157},
+		{"hashicorp-serf", 2, 90},
+		{"hashicorp-serf", 4, 130},
+		{"hashicorp-serf", 16, 220},
+		{"hashicorp-serf", 64, 240},
+		{"grpc-go", 2, 165},
+		{"grpc-go", 4, 180},
+		{"grpc-go", 16, 255},
+		{"grpc-go", 64, 255},
+		{"go-std-short", 2, 2 * 245},
+		{"go-std-short", 4, 850},
+		{"go-std-short", 16, 2700},
+		{"go-std-short", 64, 4000},
 	} {
 		s := readSuite(t, tt.suite)
 		bound := s.bound(equal(tt.nodes))
@@ -59,13 +57,13 @@ func TestRecordedSuites(t *testing.T) {
 			ours = append(ours, play(t, Config{}, other, tt.nodes, 0).makespan)
 			singles = append(singles, other.singles(tt.nodes))
 		}
-		recorded, shuffled, yardstick := quotient(got.makespan, bound), median(ours), median(singles)
+		order, shuffled := quotient(got.makespan, bound), quotient(median(ours), bound)
 		t.Logf("%-14s n=%-2d bound %6.2fs: recorded %.2f (singles %.2f), shuffled %.2f (singles %.2f), %4d units of %d packages",
-			tt.suite, tt.nodes, bound.Seconds(), recorded, quotient(s.singles(tt.nodes), bound),
-			quotient(shuffled, bound), quotient(yardstick, bound), got.units, len(s.packages))
-		if recorded > tt.recorded || quotient(shuffled, yardstick) > tt.shuffled || got.units > tt.units {
-			t.Errorf("%s on %d nodes: recorded %.3f, want at most %.2f; shuffled to singles %.3f, want at most %.2f; %d units, want at most %d",
-				tt.suite, tt.nodes, recorded, tt.recorded, quotient(shuffled, yardstick), tt.shuffled, got.units, tt.units)
+			tt.suite, tt.nodes, bound.Seconds(), order, quotient(s.singles(tt.nodes), bound),
+			shuffled, quotient(median(singles), bound), got.units, len(s.packages))
+		if order > limit || shuffled > limit || got.units > tt.units {
+			t.Errorf("%s on %d nodes: recorded %.3f, shuffled %.3f, want at most %.2f; %d units, want at most %d",
+				tt.suite, tt.nodes, order, shuffled, limit, got.units, tt.units)
 		}
 	}
 }
@@ -83,7 +81,7 @@ func TestCheapSuites(t *testing.T) {
 		makespan        time.Duration
 	}{
 		{"one package of quick tests", 1, 500, ms / 10, 5 * ms, 2, 0, 16, 90 * ms},
-		{"one package of quick tests, many nodes", 1, 500, ms / 10, 5 * ms, 16, 0, 120, 60 * ms},
+		{"one package of quick tests, many nodes", 1, 500, ms / 10, 5 * ms, 16, 0, 140, 60 * ms},
 		{"many small packages at once", 60, 20, ms, 5 * ms, 2, 0, 75, 900 * ms},
 		{"many small packages as they are built", 60, 20, ms, 5 * ms, 2, 100 * ms, 120, 5950 * ms},
 		{"an init that costs more than the tests", 1, 127, ms / 10, 11 * ms, 2, 0, 14, 80 * ms},

@@ -24,10 +24,16 @@ func play(t testing.TB, cfg Config, s suite, n int, build time.Duration) played 
 // playOn is play for nodes of any speeds.
 func playOn(t testing.TB, cfg Config, s suite, f fleet, build time.Duration) played {
 	t.Helper()
+	return playTold(t, cfg, s, f, f, build)
+}
+
+// playTold is playOn for a Policy that is told other speeds than the nodes have.
+func playTold(t testing.TB, cfg Config, s suite, f, told fleet, build time.Duration) played {
+	t.Helper()
 	sim := &simulation{suite: s, policy: New(cfg), speeds: map[NodeID]float64{}}
 	for i, v := range f {
 		id := NodeID("gw" + strconv.Itoa(i))
-		sim.policy.AddNode(id, Node{Host: "host" + strconv.Itoa(i), Speed: v})
+		sim.policy.AddNode(id, Node{Host: "host" + strconv.Itoa(i), Speed: told[i]})
 		sim.idle = append(sim.idle, id)
 		sim.speeds[id] = v
 	}

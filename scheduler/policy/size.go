@@ -1,6 +1,9 @@
 package policy
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // The numbers below were tuned by playing the suites of testdata, in their recorded and in shuffled orders.
 const (
@@ -10,8 +13,9 @@ const (
 	// leastCost is what an item costs at least: its events have to be sent.
 	leastCost = 20 * time.Microsecond
 
-	// fairShare is how many units each node would still get if all were as large as the next.
-	fairShare = 2
+	// fairShare is how many units each node would still get if all were as large as the next, and unknownShare where durations are not known.
+	fairShare    = 2
+	unknownShare = 3
 	// fineShare: a unit that lasts this part of the whole run is small enough to level out the end of it, where durations are not known.
 	fineShare = 20
 	// knownShare is the same where they are known.
@@ -21,6 +25,11 @@ const (
 	// A package that was not seen gives 1/sampleShare of what a node has to do first, or sampleItems divided by the nodes.
 	sampleShare = 32
 	sampleItems = 32
+
+	// riskShare: what the items of a unit may last, if all of them are long, is this part of what a node has to do.
+	riskShare = 10
+	// fewNodes: on n nodes fewNodes/n² items are no risk. One node has to run all of them, and two are seldom uneven.
+	fewNodes = 128
 
 	// A process that costs more than cheapProcess, and more than a fine part of the run, must do at least overheadShare times its cost.
 	cheapProcess  = 8 * time.Millisecond
@@ -91,14 +100,27 @@ func (p *Policy) size(k *pkg) int {
 	// A unit below worth saves nothing at the end of the run, or spends too much on its process.
 	fine := (left + p.done) / time.Duration(fineShare*nodes)
 	worth := fine
+	risky := p.risky(k, left/time.Duration(riskShare*nodes))
 	if o := p.overhead(k); o > max(cheapProcess, fine) {
 		worth = overheadShare * o
+		risky = max(risky, int(worth/max(leastCost, p.itemCost(k))))
 	}
 	if k.seen.items == 0 && k.neighbours == 0 {
-		return max(1, items/(sampleShare*nodes), sampleItems/nodes, int(worth/p.seen.rms()))
+		return min(risky, max(1, items/(sampleShare*nodes), sampleItems/nodes, int(worth/p.seen.rms())))
 	}
 	cost := max(leastCost, p.itemCost(k))
-	goal := max(worth, min(left/time.Duration(fairShare*nodes), p.cfg.Target))
-	limit := max(items/(fairShare*nodes), int(worth/cost))
-	return max(1, min(int(goal/cost), limit), len(k.Items)/(fineItems*nodes))
+	goal := max(worth, min(left/time.Duration(unknownShare*nodes), p.cfg.Target))
+	limit := max(items/(unknownShare*nodes), int(worth/cost))
+	return min(risky, max(1, min(int(goal/cost), limit), len(k.Items)/(fineItems*nodes)))
+}
+
+// risky is how many items of unknown cost a unit of k may have, because two long ones in it would be one too many: all of them long, they may last share. As
+// many as half of those seen may also come if they last no longer than these did.
+func (p *Policy) risky(k *pkg, share time.Duration) int {
+	n := max(1, fewNodes/(len(p.nodes)*len(p.nodes)), int(share/p.tail(k)))
+	if k.seen.items == 0 {
+		return n
+	}
+	rms := math.Sqrt(k.seen.squares / float64(k.seen.items))
+	return max(n, min((k.seen.items+1)/2, int(share.Seconds()/max(rms, leastCost.Seconds()))))
 }

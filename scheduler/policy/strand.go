@@ -15,8 +15,7 @@ type strand struct {
 	group  *group
 
 	known []int   // items whose cost is known, the longest first; empty with WorkSteal
-	fresh []int   // items whose cost is not known, ascending; all items with WorkSteal
-	tail  bool    // the next unit of fresh is taken from its end
+	fresh []int   // items whose cost is not known, spread; all items with WorkSteal, ascending
 	back  [][]int // batches that came back from a unit, each ascending
 	dealt int     // items in the shares of nodes
 
@@ -64,6 +63,31 @@ func (s *strand) sort() {
 		return cmp.Or(cmp.Compare(items[b].Cost, items[a].Cost), a-b)
 	})
 	slices.Sort(s.fresh)
+}
+
+// spread brings the items of unknown cost into an order in which those of one unit come from all over the package: neighbours are often alike, and
+// two long tests should not be in one unit.
+func (s *strand) spread() {
+	n := len(s.fresh)
+	if n < 3 {
+		return
+	}
+	step := max(1, int(float64(n)*0.618))
+	for gcd(step, n) > 1 {
+		step++
+	}
+	items := make([]int, n)
+	for i := range items {
+		items[i] = s.fresh[i*step%n]
+	}
+	s.fresh = items
+}
+
+func gcd(a, b int) int {
+	for b > 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 // sweep forgets items that are gone.
@@ -115,18 +139,11 @@ func (p *Policy) releaseDoubts(k *pkg) {
 	}
 }
 
-// takeFront, takeEnds and takeKnown take n items for a unit; the slices they return are not used again here.
-
+// takeFresh takes the first n items of unknown cost.
 func (s *strand) takeFresh(n int) []int {
-	var out []int
-	if s.tail {
-		at := len(s.fresh) - n
-		out, s.fresh = s.fresh[at:], s.fresh[:at:at]
-	} else {
-		out, s.fresh = s.fresh[:n:n], s.fresh[n:]
-	}
-	s.tail = !s.tail && s.k.started
-	return slices.Clone(out)
+	out := slices.Clone(s.fresh[:n])
+	s.fresh = s.fresh[n:]
+	return out
 }
 
 // takeKnown takes n items from index at of known on. What is before them is little: items too long for the node.
