@@ -20,29 +20,29 @@ import (
 
 func TestSocketRequestRoundTrip(t *testing.T) {
 	env := []xspec.Var{{Name: "A", Value: "1"}, {Name: "B"}, {Name: "A", Value: "=\xff"}}
-	b, err := socketGreeting(newSocketRequest(env, Config{Grace: 3 * time.Second}))
+	b, err := socketGreeting(socketMagic, newSocketRequest(env, Config{Grace: 3 * time.Second}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got socketRequest
-	if err := readSocketGreeting(bytes.NewReader(b), &got); err != nil {
+	if err := readSocketGreeting(bytes.NewReader(b), socketMagic, &got); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(env, got.env()); diff != "" || got.Grace != 1500 {
 		t.Errorf("grace %d, %s", got.Grace, diff)
 	}
 	for n := range len(b) {
-		if err := readSocketGreeting(bytes.NewReader(b[:n]), &got); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if err := readSocketGreeting(bytes.NewReader(b[:n]), socketMagic, &got); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%d of %d bytes: got %v", n, len(b), err)
 		}
 	}
-	if _, err := socketGreeting(newSocketRequest([]xspec.Var{{Name: "A", Value: strings.Repeat("x", maxSocketGreeting)}}, Config{})); err == nil {
+	if _, err := socketGreeting(socketMagic, newSocketRequest([]xspec.Var{{Name: "A", Value: strings.Repeat("x", maxSocketGreeting)}}, Config{})); err == nil {
 		t.Error("a request above the limit is sent")
 	}
 }
 
 func FuzzSocketGreeting(f *testing.F) {
-	b, err := socketGreeting(newSocketRequest([]xspec.Var{{Name: "A", Value: "1"}}, Config{}))
+	b, err := socketGreeting(socketMagic, newSocketRequest([]xspec.Var{{Name: "A", Value: "1"}}, Config{}))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func FuzzSocketGreeting(f *testing.F) {
 	f.Add([]byte("\x16\x03\x01"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var request socketRequest
-		err := readSocketGreeting(bytes.NewReader(b), &request)
+		err := readSocketGreeting(bytes.NewReader(b), socketMagic, &request)
 		var version *VersionError
 		switch {
 		case err == nil, errors.Is(err, ErrProtocol), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &version):
