@@ -30,6 +30,7 @@ type supply struct {
 	events   []gotest.BuildEvent // about packages, for targets that come later
 	held     []gotest.BuildEvent // what has come before there was a target
 	cancel   context.CancelCauseFunc
+	dropped  bool // nobody needs it; for one who comes later there is another
 	done     bool
 	err      error // after done
 }
@@ -79,7 +80,7 @@ func (c *controller) openAll(specs []xspec.Spec) {
 			c.place(n, *known[i])
 		}
 	}
-	if slices.Contains(known, nil) {
+	if slices.Contains(known, nil) || len(specs) == 0 {
 		c.supplyFor(gotest.Platform{})
 	}
 }
@@ -87,7 +88,7 @@ func (c *controller) openAll(specs []xspec.Spec) {
 // supplyFor returns the supply of a platform, which is started when it is the first time.
 func (c *controller) supplyFor(p gotest.Platform) *supply {
 	for _, s := range c.supplies {
-		if s.platform == p {
+		if s.platform == p && !s.dropped {
 			return s
 		}
 	}
@@ -146,8 +147,11 @@ func (c *controller) targetFor(s *supply, n *node) *target {
 	return t
 }
 
-// undecided reports whether there are nodes whose platform is not known.
+// undecided reports whether there are nodes whose platform is not known, or none at all so far and they may come by themselves.
 func (c *controller) undecided() bool {
+	if c.listening > 0 && len(c.targets) == 0 {
+		return true
+	}
 	for _, n := range c.nodes {
 		if !n.placed {
 			return true
@@ -182,6 +186,7 @@ func (c *controller) dropUnused() {
 	}
 	for _, s := range c.supplies {
 		if len(s.targets) == 0 {
+			s.dropped = true
 			s.cancel(errors.New("no gateway has this platform"))
 		}
 	}
@@ -241,8 +246,5 @@ func (c *controller) up(n *node, info gateway.Info) {
 	c.emit(GatewayUp{Time: time.Now(), Gateway: n.id, Spec: n.spec.String(), Hostname: info.Hostname,
 		Platform: cmp.Or(n.target.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
 	n.target.policy.AddNode(policy.NodeID(n.id), info.Hostname)
-	if err := c.stranded(); err != nil && c.stopped == "" {
-		c.fatal = err
-		c.stop(err.Error())
-	}
+	c.endStranded()
 }
