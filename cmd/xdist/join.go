@@ -111,6 +111,9 @@ func join(c *cli.Context) error {
 		level = slog.LevelDebug
 	}
 	j.Logger = slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level}))
+	if _, err := fmt.Fprintf(c.App.Writer, "xdist: joining %s with %d agents\n", addr, j.Agents); err != nil {
+		return err
+	}
 	err = j.Join(c.Context, addr)
 	switch {
 	case errors.Is(err, context.Canceled):
