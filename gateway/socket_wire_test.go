@@ -49,14 +49,19 @@ func FuzzSocketGreeting(f *testing.F) {
 	f.Add(b)
 	f.Add([]byte(socketMagic + "\x00\x01\xff\xff\xff\xff"))
 	f.Add([]byte("\x16\x03\x01"))
+	f.Add([]byte(joinMagic + "\x00\x01\x00\x00\x00\x04\xa1\x02\x61x"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var request socketRequest
-		err := readSocketGreeting(bytes.NewReader(b), socketMagic, &request)
-		var version *VersionError
-		switch {
-		case err == nil, errors.Is(err, ErrProtocol), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &version):
-		default:
-			t.Errorf("undocumented error %v", err)
+		for _, greeting := range []struct {
+			magic string
+			into  any
+		}{{socketMagic, new(socketRequest)}, {joinMagic, new(joinOffer)}, {joinMagic, new(joinRequest)}} {
+			err := readSocketGreeting(bytes.NewReader(b), greeting.magic, greeting.into)
+			var version *VersionError
+			switch {
+			case err == nil, errors.Is(err, ErrProtocol), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &version):
+			default:
+				t.Errorf("%T: undocumented error %v", greeting.into, err)
+			}
 		}
 	})
 }
