@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -129,4 +130,52 @@ func TestListenerAmongStrangers(t *testing.T) {
 	if gw, err := l.Accept(ctx); err == nil {
 		t.Errorf("a stranger became gateway %s", gw)
 	}
+}
+
+// TestJoinEndsWithTheRun has a controller that is gone before all agents have found it.
+func TestJoinEndsWithTheRun(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() {
+		conn, err := ln.Accept()
+		ln.Close()
+		if err == nil {
+			defer conn.Close()
+			err = letGo(conn)
+		}
+		served <- err
+	}()
+	j := Joiner{Keyless: true, Agents: 2, Wait: -1, Command: []string{os.Args[0], "agent"}}
+	if err := j.Join(t.Context(), ln.Addr().String()); err != nil {
+		t.Errorf("join: %v", err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// letGo is a controller that asks for an agent and ends it at once.
+func letGo(conn net.Conn) error {
+	in := newSocketReader(conn)
+	if err := readSocketGreeting(in, joinMagic, new(joinOffer)); err != nil {
+		return err
+	}
+	b, err := socketGreeting(joinMagic, joinRequest{})
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write(b); err != nil {
+		return err
+	}
+	if err := readSocketGreeting(in, socketMagic, new(socketAnswer)); err != nil {
+		return err
+	}
+	if _, err := (&socketWriter{w: conn}).write(socketKill, nil); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, in)
+	return err
 }
