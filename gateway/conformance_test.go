@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gateway/keyed"
 	"github.com/xdist-go/xdist/integration/sshd"
 )
 
@@ -14,21 +15,27 @@ type transport struct {
 	// spec opens in g what the way needs and returns the spec of gateways that take it, to which fields may be
 	// added. It may be called more than once for a group. Where the way is not to be had it skips the test and says why.
 	spec func(t *testing.T, g *gateway.Group) string
+	// come opens a gateway where Group.Open does not; nil elsewhere.
+	come func(t *testing.T, g *gateway.Group, text string) *gateway.Gateway
 }
 
 func transports() []transport {
 	return []transport{
-		{"popen", func(*testing.T, *gateway.Group) string { return "popen" }},
-		{"via", func(t *testing.T, g *gateway.Group) string { return through(t, g, "p1", "popen") }},
-		{"via via", func(t *testing.T, g *gateway.Group) string {
+		{name: "popen", spec: func(*testing.T, *gateway.Group) string { return "popen" }},
+		{name: "via", spec: func(t *testing.T, g *gateway.Group) string { return through(t, g, "p1", "popen") }},
+		{name: "via via", spec: func(t *testing.T, g *gateway.Group) string {
 			return through(t, g, "p2", through(t, g, "p1", "popen"))
 		}},
-		{"socket", func(t *testing.T, g *gateway.Group) string {
+		{name: "socket", spec: func(t *testing.T, g *gateway.Group) string {
 			through(t, g, "p3", "popen")
 			return "socket//installvia=p3"
 		}},
-		{"cmd", func(*testing.T, *gateway.Group) string { return "cmd=env XDG_CACHE_HOME=" + cacheHome + " sh" }},
-		{"ssh", func(t *testing.T, g *gateway.Group) string {
+		{name: "listen", spec: func(t *testing.T, g *gateway.Group) string {
+			_, name := keyIn(t)
+			return "listen=127.0.0.1:0//key=" + name
+		}, come: joinAt},
+		{name: "cmd", spec: func(*testing.T, *gateway.Group) string { return "cmd=env XDG_CACHE_HOME=" + cacheHome + " sh" }},
+		{name: "ssh", spec: func(t *testing.T, g *gateway.Group) string {
 			return sshd.Start(t, sshd.Options{Home: cacheHome, Env: []string{"XDG_CACHE_HOME=" + cacheHome}}).Spec()
 		}},
 	}
@@ -62,5 +69,32 @@ func (tr transport) openIn(t *testing.T, g *gateway.Group, fields ...string) *ga
 	for _, f := range fields {
 		text += "//" + f
 	}
+	if tr.come != nil {
+		return tr.come(t, g, text)
+	}
 	return openIn(t, g, text)
+}
+
+// joinAt has an agent come to a listener of its own.
+func joinAt(t *testing.T, g *gateway.Group, text string) *gateway.Gateway {
+	t.Helper()
+	sp := spec(t, text)
+	key, err := keyed.Read(sp.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := g.Listen(t.Context(), sp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	join(t, &gateway.Joiner{Key: key}, l.Addr().String())
+	return accept(t, l)
+}
+
+// openable skips a test of Group.Open where that is not how gateways come about.
+func (tr transport) openable(t *testing.T) {
+	t.Helper()
+	if tr.come != nil {
+		t.Skipf("skipped: gateways of %s are not opened by Group.Open", tr.name)
+	}
 }

@@ -12,12 +12,14 @@
 //	ch, err := gw.RemoteExec(ctx, "add", []int{1, 2})
 //	err = ch.Receive(ctx, &sum)
 //
+// The other way round, Group.Listen returns a Listener, to which the agents of a Joiner connect by themselves; its Accept returns their gateways.
+//
 // A gateway can be opened through another one: via=ID in its spec means the host of the agent of gateway ID, wherever that is. What
 // goes through a gateway is lost with it.
 //
 // # Goroutines
 //
-// A group has none. A gateway has a few of its own and up to three for each open channel; all of
+// A group has none. A listener has one, and one for each connection that is not a gateway yet; Close and Terminate join them. A gateway has a few of its own and up to three for each open channel; all of
 // them end after Exit or Terminate, or when the agent ends, and Done tells when they have. A callback runs in a goroutine of its channel.
 // An agent has the same for its side, and one for each handler that runs.
 //

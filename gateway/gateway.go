@@ -12,7 +12,7 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// Gateway is the live connection from the controller to one agent. It comes from Group.Open and lasts until
+// Gateway is the live connection from the controller to one agent. It comes from Group.Open or Listener.Accept and lasts until
 // Exit, Group.Terminate, or the agent's end. All methods may be called concurrently.
 //
 // It owns the session and its goroutines, and two more: lifeLoop, which ends all of them, and one that waits
@@ -45,7 +45,7 @@ const (
 	abandonedWait = 3 * time.Second
 )
 
-// start dials, shakes hands and starts the session.
+// start dials, and begins the gateway.
 func (g *Group) start(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
 	ctx, cancel := g.openTimeout(ctx)
 	defer cancel()
@@ -58,6 +58,11 @@ func (g *Group) start(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	return g.begin(ctx, spec, l)
+}
+
+// begin shakes hands with the agent of l, which it owns, and starts the session.
+func (g *Group) begin(ctx context.Context, spec xspec.Spec, l *link) (*Gateway, error) {
 	gw := &Gateway{
 		group: g, spec: spec, link: l,
 		exitc: make(chan struct{}), killc: make(chan struct{}),

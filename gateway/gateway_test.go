@@ -65,6 +65,7 @@ func testChdirIsCreatedAndEntered(t *testing.T, tr transport) {
 func TestChdirThatCannotBe(t *testing.T) { overTransports(t, testChdirThatCannotBe) }
 
 func testChdirThatCannotBe(t *testing.T, tr transport) {
+	tr.openable(t)
 	file := filepath.Join(t.TempDir(), "file")
 	writeFile(t, file, "")
 	g := newGroup(t, config())

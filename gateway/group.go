@@ -78,18 +78,19 @@ func (c Config) withDefaults() Config {
 
 // Group is a set of gateways; it gives them ids and owns their end. NewGroup makes one. All methods may be called concurrently.
 //
-// A group has no goroutine of its own; each of its gateways has, until Terminate or Exit has ended it.
+// A group has no goroutine of its own; each of its gateways and listeners has, until Terminate or Exit has ended it.
 type Group struct {
 	cfg  Config
 	dial dialer
 
-	mu       sync.Mutex // guards the fields below
-	ids      map[string]idState
-	nextID   int
-	order    []*Gateway        // the members, in the order in which Open returned them
-	leaving  map[*Gateway]bool // left the group, and their end is not complete
-	routes   routes
-	finished bool // Terminate was called
+	mu        sync.Mutex // guards the fields below
+	ids       map[string]idState
+	nextID    int
+	order     []*Gateway        // the members, in the order in which Open returned them
+	leaving   map[*Gateway]bool // left the group, and their end is not complete
+	routes    routes
+	listeners map[*Listener]bool // those that are open
+	finished  bool               // Terminate was called
 }
 
 // idState is what has become of an id. An id that is in the map is never allocated again.
@@ -108,7 +109,7 @@ func newGroup(cfg Config, d dialer) *Group {
 	cfg.hosts = newHosts(cfg)
 	return &Group{
 		cfg: cfg, dial: d,
-		ids: make(map[string]idState), leaving: make(map[*Gateway]bool), routes: newRoutes(),
+		ids: make(map[string]idState), leaving: make(map[*Gateway]bool), routes: newRoutes(), listeners: make(map[*Listener]bool),
 	}
 }
 
@@ -169,7 +170,7 @@ func (g *Group) take(spec xspec.Spec) (xspec.Spec, func(error), error) {
 		return spec, nil, ErrNoTransport
 	}
 	if g.finished {
-		return spec, nil, errors.New("group is terminated")
+		return spec, nil, errTerminated
 	}
 	if spec.ID == "" {
 		if spec, err = spec.WithID(g.freshID()); err != nil {
@@ -213,21 +214,31 @@ func (g *Group) Open(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
 		undo(err)
 		return nil, err
 	}
+	if err := g.enlist(gw); err != nil {
+		return nil, fmt.Errorf("open gateway %q: %w", spec, err)
+	}
+	return gw, nil
+}
+
+var errTerminated = errors.New("group is terminated")
+
+// enlist makes a connected gateway a member. On an error, which is that the group was terminated meanwhile, it has ended.
+func (g *Group) enlist(gw *Gateway) error {
 	g.mu.Lock()
-	g.routes.end(spec.ID, nil)
+	g.routes.end(gw.ID(), nil)
 	if !g.finished {
 		g.order = append(g.order, gw)
 		g.mu.Unlock()
 		if g.cfg.Logger != nil {
-			g.cfg.Logger.Debug("gateway is up", "id", gw.ID(), "spec", spec.String(), "host", gw.info.Hostname, "pid", gw.info.Pid)
+			g.cfg.Logger.Debug("gateway is up", "id", gw.ID(), "spec", gw.spec.String(), "host", gw.info.Hostname, "pid", gw.info.Pid)
 		}
-		return gw, nil
+		return nil
 	}
 	g.leaving[gw] = true
 	g.mu.Unlock()
 	gw.Exit()
 	<-gw.Done()
-	return nil, fmt.Errorf("open gateway %q: group was terminated meanwhile", spec)
+	return errTerminated
 }
 
 // Lookup returns the member with this id.

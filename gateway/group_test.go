@@ -130,6 +130,7 @@ func TestSpecWithoutTransport(t *testing.T) { // conformance 7
 func TestConcurrentOpen(t *testing.T) { overTransports(t, testConcurrentOpen) } // conformance 39
 
 func testConcurrentOpen(t *testing.T, tr transport) {
+	tr.openable(t)
 	g := newGroup(t, config())
 	sp := spec(t, tr.spec(t, g))
 	var wg sync.WaitGroup

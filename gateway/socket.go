@@ -100,7 +100,7 @@ func (d socketDial) introduce(ctx context.Context, raw net.Conn, cfg Config) (c 
 		lap(ctx, PhaseHostKey)
 		conn = proven
 	}
-	request, err := socketGreeting(newSocketRequest(d.env, cfg))
+	request, err := socketGreeting(socketMagic, newSocketRequest(d.env, cfg))
 	if err != nil {
 		return nil, PhaseStart, err
 	}
@@ -108,7 +108,7 @@ func (d socketDial) introduce(ctx context.Context, raw net.Conn, cfg Config) (c 
 	in := newSocketReader(conn)
 	var answer socketAnswer
 	// What can be read tells more than a failed write.
-	if err := readSocketGreeting(in, &answer); err != nil {
+	if err := readSocketGreeting(in, socketMagic, &answer); err != nil {
 		phase, err := d.unanswered(errors.Join(writeErr, err))
 		return nil, phase, err
 	}

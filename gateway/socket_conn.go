@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -92,6 +93,9 @@ func (c *socketConn) wait() string {
 // stderr implements process.
 func (c *socketConn) stderr() string { return c.tail.String() }
 
+// errLeft is the end of a connection whose agent's side went of its own accord. What has become of the agent says nothing then.
+var errLeft = errors.New("its host has left of its own accord")
+
 // readLoop sorts what the server sends until it tells how the agent ended, or the connection ends.
 func (c *socketConn) readLoop() {
 	defer close(c.endedc)
@@ -126,6 +130,9 @@ func (c *socketConn) receive() (done bool, err error) {
 	case socketStatus:
 		c.status, err = readStatus(c.in, n)
 		return true, err
+	}
+	if kind == socketLeave && n == 0 {
+		return true, errLeft
 	}
 	if n != 0 || kind != socketEnd && kind != socketAlive {
 		return false, fmt.Errorf("%w: frame of kind %d with %d bytes", ErrProtocol, kind, n)

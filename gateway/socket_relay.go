@@ -15,6 +15,10 @@ type socketClient struct {
 	in  socketReader
 	out *socketWriter
 
+	leaves bool // when ctx ends the client is told so, and nothing of how the agent ended
+	cut    bool // the client hung up before the agent had ended; set when relay returns
+	told   bool // the client asked for the agent's end; set when relay returns
+
 	agent    *link
 	goneOnce sync.Once
 	gonec    chan struct{} // closed when the client has hung up, or breaks the protocol
@@ -34,7 +38,7 @@ func newSocketClient(raw, conn net.Conn) *socketClient {
 func (c *socketClient) refuse(err error) { c.answer(socketAnswer{Error: err.Error()}) }
 
 func (c *socketClient) answer(a socketAnswer) {
-	if b, err := socketGreeting(a); err == nil {
+	if b, err := socketGreeting(socketMagic, a); err == nil {
 		c.out.w.Write(b) // a client that is gone shows in the relay
 	}
 }
@@ -87,7 +91,9 @@ func (c *socketClient) relay(ctx context.Context, grace time.Duration) (status s
 	defer late.Stop()
 	select {
 	case <-c.outDonec:
-		c.out.write(socketStatus, []byte(c.status)) // nobody else is to be told
+		if !c.leaves || ctx.Err() == nil {
+			c.out.write(socketStatus, []byte(c.status)) // nobody else is to be told
+		}
 		c.awaitHangUp()
 	case <-c.gonec: // or something that is not the agent holds its output
 	}
@@ -116,6 +122,7 @@ func (c *socketClient) awaitEnd(ctx context.Context, grace time.Duration) {
 	case <-c.exitedc:
 		return
 	case <-c.gonec:
+		c.cut = true
 		c.raw.Close() // wakes whatever writes to it
 		c.agent.conn.Close()
 		if c.exitsWithin(grace) {
@@ -126,6 +133,9 @@ func (c *socketClient) awaitEnd(ctx context.Context, grace time.Duration) {
 			return
 		}
 	case <-ctx.Done():
+		if c.leaves {
+			c.out.write(socketLeave, nil) // who is gone needs no telling
+		}
 		c.agent.conn.Close()
 		c.agent.proc.interrupt()
 		if c.exitsWithin(grace / 2) {
@@ -221,8 +231,10 @@ func (c *socketClient) obey(kind byte) bool {
 	case socketEnd:
 		c.agent.conn.Close()
 	case socketInterrupt:
+		c.told = true
 		c.agent.proc.interrupt()
 	case socketKill:
+		c.told = true
 		c.agent.proc.kill()
 		c.agent.conn.Close()
 	default:

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -48,10 +47,11 @@ func (s *SocketServer) Serve(ctx context.Context, ln net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { ln.Close() })
 	defer stop()
 	run := &socketRun{SocketServer: s.withDefaults()}
-	err := run.acceptLoop(ctx, ln)
+	run.lobby.limit, run.lobby.logger = run.MaxHandshakes, run.Logger
+	err := run.lobby.acceptLoop(ctx, ln, func(conn net.Conn) { run.clients.Go(func() { run.serve(ctx, conn) }) })
 	ended := ctx.Err() != nil
 	cancel()
-	run.hangUpStrangers()
+	run.lobby.hangUp()
 	run.clients.Wait()
 	if ended {
 		return nil
@@ -79,8 +79,8 @@ func (s *SocketServer) check(addr net.Addr) error {
 func (s *SocketServer) withDefaults() SocketServer {
 	d := *s
 	d.MaxAgents = cmp.Or(d.MaxAgents, 256)
-	d.MaxHandshakes = cmp.Or(d.MaxHandshakes, 512)
-	d.HandshakeTimeout = cmp.Or(d.HandshakeTimeout, 10*time.Second)
+	d.MaxHandshakes = cmp.Or(d.MaxHandshakes, defaultHandshakes)
+	d.HandshakeTimeout = cmp.Or(d.HandshakeTimeout, defaultHandshakeTimeout)
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -90,73 +90,11 @@ func (s *SocketServer) withDefaults() SocketServer {
 // socketRun is one call of Serve. It owns a goroutine for each connection, which clients joins.
 type socketRun struct {
 	SocketServer
+	lobby   lobby
 	clients sync.WaitGroup
 
-	mu        sync.Mutex // guards the fields below
-	strangers []net.Conn // without a proof of the key, oldest first
-	agents    int
-}
-
-// Pauses after an error of Accept: the process may be out of file descriptors, which passes.
-const (
-	minAcceptPause = 5 * time.Millisecond
-	maxAcceptPause = time.Second
-)
-
-// acceptLoop returns when the listener is closed.
-func (r *socketRun) acceptLoop(ctx context.Context, ln net.Listener) error {
-	pause := time.Duration(0)
-	for {
-		conn, err := ln.Accept()
-		if err == nil {
-			pause = 0
-			r.admit(conn)
-			r.clients.Go(func() { r.serve(ctx, conn) })
-			continue
-		}
-		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
-			return err
-		}
-		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
-		r.Logger.Warn("cannot accept a connection", "error", err, "pause", pause)
-		wait := time.NewTimer(pause)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-		}
-	}
-}
-
-// admit counts a new connection as a stranger's, and closes the oldest stranger's if there are too many.
-func (r *socketRun) admit(conn net.Conn) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.strangers) >= r.MaxHandshakes {
-		r.strangers[0].Close()
-		r.strangers = slices.Delete(r.strangers, 0, 1)
-	}
-	r.strangers = append(r.strangers, conn)
-}
-
-// known takes a connection out of the strangers'. It reports whether it was there still.
-func (r *socketRun) known(conn net.Conn) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	i := slices.Index(r.strangers, conn)
-	if i < 0 {
-		return false
-	}
-	r.strangers = slices.Delete(r.strangers, i, i+1)
-	return true
-}
-
-func (r *socketRun) hangUpStrangers() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, conn := range r.strangers {
-		conn.Close()
-	}
+	mu     sync.Mutex // guards agents
+	agents int
 }
 
 // reserve takes the place of one agent, if there is one.
@@ -182,7 +120,7 @@ func (r *socketRun) serve(ctx context.Context, raw net.Conn) {
 	raw.SetDeadline(time.Now().Add(r.HandshakeTimeout)) // fails when it is closed, as all that follows
 	log := r.Logger.With("client", raw.RemoteAddr().String())
 	c, request, err := r.receive(ctx, raw)
-	if !r.known(raw) {
+	if !r.lobby.known(raw) {
 		err = cmp.Or(err, net.ErrClosed)
 	}
 	if err != nil {
@@ -218,7 +156,7 @@ func (r *socketRun) receive(ctx context.Context, raw net.Conn) (*socketClient, s
 	}
 	c := newSocketClient(raw, conn)
 	var request socketRequest
-	if err := readSocketGreeting(c.in, &request); err != nil {
+	if err := readSocketGreeting(c.in, socketMagic, &request); err != nil {
 		c.refuse(err)
 		return nil, request, fmt.Errorf("read request: %w", err)
 	}

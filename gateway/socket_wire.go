@@ -16,7 +16,9 @@ import (
 const (
 	// socketMagic precedes the request and the answer. No other protocol begins with these bytes, least of all one that a browser speaks.
 	socketMagic = "\x00xdist socket\n"
-	// socketVersion is the version of what follows it.
+	// joinMagic precedes what an agent's side that connects to a controller says first, and the answer. It is as long as socketMagic.
+	joinMagic = "\x00xdist joiner\n"
+	// socketVersion is the version of what follows either.
 	socketVersion uint16 = 1
 	// maxSocketGreeting is the size in bytes of the largest request or answer: room for an environment.
 	maxSocketGreeting = 256 << 10
@@ -54,8 +56,8 @@ type socketAnswer struct {
 	Error string `cbor:"1,keyasint,omitempty"` // why there is no agent
 }
 
-// socketGreeting encodes a request or an answer.
-func socketGreeting(v any) ([]byte, error) {
+// socketGreeting encodes a request or an answer, after magic.
+func socketGreeting(magic string, v any) ([]byte, error) {
 	content, err := encMode.Marshal(v)
 	if err != nil {
 		return nil, err
@@ -63,24 +65,24 @@ func socketGreeting(v any) ([]byte, error) {
 	if len(content) > maxSocketGreeting {
 		return nil, fmt.Errorf("request of %d bytes is larger than %d", len(content), maxSocketGreeting)
 	}
-	b := binary.BigEndian.AppendUint16([]byte(socketMagic), socketVersion)
+	b := binary.BigEndian.AppendUint16([]byte(magic), socketVersion)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(content)))
 	return append(b, content...), nil
 }
 
-// readSocketGreeting decodes a request or an answer into *v. The errors are *VersionError, ErrProtocol, or that of the reader.
-func readSocketGreeting(r io.Reader, v any) error {
+// readSocketGreeting decodes a request or an answer that begins with magic into *v. The errors are *VersionError, ErrProtocol, or that of the reader.
+func readSocketGreeting(r io.Reader, magic string, v any) error {
 	var head [len(socketMagic) + 2 + 4]byte
 	if _, err := io.ReadFull(r, head[:1]); err != nil {
 		return err
 	}
-	if head[0] != socketMagic[0] { // whoever speaks another protocol may now wait for an answer
+	if head[0] != magic[0] { // whoever speaks another protocol may now wait for an answer
 		return fmt.Errorf("%w: no xdist socket", ErrProtocol)
 	}
 	if _, err := io.ReadFull(r, head[1:]); err != nil {
 		return err
 	}
-	if string(head[:len(socketMagic)]) != socketMagic {
+	if string(head[:len(socketMagic)]) != magic {
 		return fmt.Errorf("%w: no xdist socket", ErrProtocol)
 	}
 	numbers := head[len(socketMagic):]
@@ -101,6 +103,18 @@ func readSocketGreeting(r io.Reader, v any) error {
 	return nil
 }
 
+// joinOffer is what a joiner says first when both sides have proved the key.
+type joinOffer struct {
+	Protocol uint16 `cbor:"1,keyasint"` // ProtocolVersion of its agents
+	Program  string `cbor:"2,keyasint"` // version of its program, as Info has it
+}
+
+// joinRequest is the controller's answer: what a client of a server asks for, or why it wants no agent.
+type joinRequest struct {
+	Error   string        `cbor:"1,keyasint,omitempty"`
+	Request socketRequest `cbor:"2,keyasint"`
+}
+
 // Kinds of frames. Each frame is its kind, the length of its content in 4 bytes, and the content.
 const (
 	socketData      byte = 1 // to or from the agent; both sides send it
@@ -110,6 +124,7 @@ const (
 	socketStderr    byte = 5 // by the server: from the agent's standard error
 	socketStatus    byte = 6 // by the server, as the last: how the agent ended
 	socketAlive     byte = 7 // by the server, now and then, to notice a client that is gone
+	socketLeave     byte = 8 // by a joiner, as the last: it goes, of its own accord, and the agent with it
 )
 
 const (

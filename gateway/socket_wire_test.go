@@ -20,43 +20,48 @@ import (
 
 func TestSocketRequestRoundTrip(t *testing.T) {
 	env := []xspec.Var{{Name: "A", Value: "1"}, {Name: "B"}, {Name: "A", Value: "=\xff"}}
-	b, err := socketGreeting(newSocketRequest(env, Config{Grace: 3 * time.Second}))
+	b, err := socketGreeting(socketMagic, newSocketRequest(env, Config{Grace: 3 * time.Second}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got socketRequest
-	if err := readSocketGreeting(bytes.NewReader(b), &got); err != nil {
+	if err := readSocketGreeting(bytes.NewReader(b), socketMagic, &got); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(env, got.env()); diff != "" || got.Grace != 1500 {
 		t.Errorf("grace %d, %s", got.Grace, diff)
 	}
 	for n := range len(b) {
-		if err := readSocketGreeting(bytes.NewReader(b[:n]), &got); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if err := readSocketGreeting(bytes.NewReader(b[:n]), socketMagic, &got); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%d of %d bytes: got %v", n, len(b), err)
 		}
 	}
-	if _, err := socketGreeting(newSocketRequest([]xspec.Var{{Name: "A", Value: strings.Repeat("x", maxSocketGreeting)}}, Config{})); err == nil {
+	if _, err := socketGreeting(socketMagic, newSocketRequest([]xspec.Var{{Name: "A", Value: strings.Repeat("x", maxSocketGreeting)}}, Config{})); err == nil {
 		t.Error("a request above the limit is sent")
 	}
 }
 
 func FuzzSocketGreeting(f *testing.F) {
-	b, err := socketGreeting(newSocketRequest([]xspec.Var{{Name: "A", Value: "1"}}, Config{}))
+	b, err := socketGreeting(socketMagic, newSocketRequest([]xspec.Var{{Name: "A", Value: "1"}}, Config{}))
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b)
 	f.Add([]byte(socketMagic + "\x00\x01\xff\xff\xff\xff"))
 	f.Add([]byte("\x16\x03\x01"))
+	f.Add([]byte(joinMagic + "\x00\x01\x00\x00\x00\x04\xa1\x02\x61x"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var request socketRequest
-		err := readSocketGreeting(bytes.NewReader(b), &request)
-		var version *VersionError
-		switch {
-		case err == nil, errors.Is(err, ErrProtocol), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &version):
-		default:
-			t.Errorf("undocumented error %v", err)
+		for _, greeting := range []struct {
+			magic string
+			into  any
+		}{{socketMagic, new(socketRequest)}, {joinMagic, new(joinOffer)}, {joinMagic, new(joinRequest)}} {
+			err := readSocketGreeting(bytes.NewReader(b), greeting.magic, greeting.into)
+			var version *VersionError
+			switch {
+			case err == nil, errors.Is(err, ErrProtocol), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &version):
+			default:
+				t.Errorf("%T: undocumented error %v", greeting.into, err)
+			}
 		}
 	})
 }

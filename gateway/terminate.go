@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +13,7 @@ import (
 // killWait is how long Terminate waits for the operating system to end what was killed.
 const killWait = 2 * time.Second
 
-// Terminate ends all gateways, also those that have left the group by Exit, and empties the group, which opens no more. Gateways through
+// Terminate ends all gateways, also those that have left the group by Exit, and empties the group, which opens no more. Its listeners are closed first. Gateways through
 // which others go end after those; apart from that all end at once. Agents get an orderly goodbye, at half of the
 // timeout an interrupt, and at its end, or when ctx ends, they are killed with everything they started. 0 means Config.Grace.
 // It returns when all have ended: nil, or an error that names those that could not be ended. A second call has nothing left to do.
@@ -21,6 +22,12 @@ func (g *Group) Terminate(ctx context.Context, timeout time.Duration) error {
 	g.mu.Lock()
 	g.finished = true
 	g.routes.changed()
+	listeners := slices.Collect(maps.Keys(g.listeners))
+	g.mu.Unlock()
+	for _, l := range listeners {
+		l.Close()
+	}
+	g.mu.Lock()
 	all := slices.Clone(g.order)
 	for gw := range g.leaving {
 		all = append(all, gw)

@@ -43,6 +43,8 @@ func dial(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link,
 		return startSSH(ctx, from, spec, cfg)
 	case spec.Cmd != "":
 		return startCmd(ctx, from, spec, cfg)
+	case spec.Listen != "":
+		return nil, fmt.Errorf("%w: it is for agents that connect by themselves, which Group.Listen waits for", ErrNoTransport)
 	}
 	return nil, fmt.Errorf("%w: the transport that it names is not available", ErrNoTransport)
 }

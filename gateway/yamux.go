@@ -301,7 +301,7 @@ func (m *yamuxMux) forget(s *yamuxStream) {
 
 // streamEnd is what a stream's reader is told after readLoop has ended.
 func (m *yamuxMux) streamEnd() error {
-	if errors.Is(m.err, ErrProtocol) || errors.Is(m.err, ErrLease) {
+	if errors.Is(m.err, ErrProtocol) || errors.Is(m.err, ErrLease) || errors.Is(m.err, errLeft) {
 		return m.err
 	}
 	return io.EOF

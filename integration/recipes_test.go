@@ -3,7 +3,6 @@ package integration
 import (
 	"bufio"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,8 +78,8 @@ type kitchen struct {
 	t         *testing.T
 	dir       string // of a module
 	env       []string
-	addr      string // in place of the README's
-	container string // why there is none, or ""
+	addrs     *strings.Replacer // free ones in place of the README's
+	container string            // why there is none, or ""
 }
 
 func newKitchen(t *testing.T) *kitchen {
@@ -101,12 +100,7 @@ func newKitchen(t *testing.T) *kitchen {
 	k.write(filepath.Join(k.dir, "module_test.go"), kitchenTest, 0o600)
 	k.container = k.makeContainer(filepath.Join(bin, "docker"), t.TempDir())
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	k.addr = l.Addr().String()
-	l.Close()
+	k.addrs = strings.NewReplacer("127.0.0.1:8888", freeAddress(t), "127.0.0.1:7777", freeAddress(t))
 	for key, value := range goEnvironment(t) {
 		k.env = append(k.env, key+"="+value)
 	}
@@ -191,7 +185,7 @@ exec unshare -m sh -c 'mount --rbind /dev %[1]s/dev && mount -t proc none %[1]s/
 // cook runs a recipe. A server ends with the test.
 func (k *kitchen) cook(t *testing.T, r recipe) {
 	t.Helper()
-	commands := strings.ReplaceAll(r.commands, "127.0.0.1:8888", k.addr)
+	commands := k.addrs.Replace(r.commands)
 	if r.server {
 		k.serve("exec " + commands)
 		return
@@ -206,7 +200,7 @@ func (k *kitchen) cook(t *testing.T, r recipe) {
 	}
 }
 
-// serve starts a server and waits until it serves.
+// serve starts what goes on in the background and waits until it says so.
 func (k *kitchen) serve(commands string) {
 	k.t.Helper()
 	cmd := exec.Command("sh", "-eu", "-c", commands)
@@ -222,7 +216,7 @@ func (k *kitchen) serve(commands string) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); !strings.Contains(line, "serving on "+k.addr) {
+	if line, err := bufio.NewReader(out).ReadString('\n'); !strings.HasPrefix(line, "xdist: serving on 127.0.0.1:") && !strings.HasPrefix(line, "xdist: joining 127.0.0.1:") {
 		k.t.Errorf("the server said %q, %v", line, err)
 	}
 }

@@ -24,6 +24,8 @@ func (n Notices) Handle(e scheduler.Event) error {
 		text = e.Text
 	case scheduler.Warning:
 		text = "warning: " + e.Text + "\n"
+	case scheduler.Listening:
+		text = listening(e) + "\n"
 	case scheduler.GatewayDown:
 		if e.Reason != "" {
 			text = fmt.Sprintf("warning: gateway %s is down: %s\n", e.Gateway, e.Reason)
@@ -37,3 +39,8 @@ func (n Notices) Handle(e scheduler.Event) error {
 
 // Close does nothing.
 func (n Notices) Close() error { return nil }
+
+// listening says where agents may join a run.
+func listening(e scheduler.Listening) string {
+	return fmt.Sprintf("xdist: waiting for agents at %s (xdist join)", e.Addr)
+}

@@ -226,6 +226,7 @@ func (b *broom) tidy() {
 			continue
 		}
 		os.Remove(filepath.Join(home, useLock))
+		removeFreePorts(filepath.Join(home, portLocks))
 		os.Remove(filepath.Join(home, "agents")) // these fail when something else is in there
 		os.Remove(home)
 	}

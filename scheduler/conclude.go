@@ -174,11 +174,12 @@ func crashEvents(n *node, it *itemRun, name, how string) []test2json.Event {
 }
 
 // handleDown takes the loss or the end of a gateway. What it ran is concluded as for a process that died, with the
-// gateway's error for a reason, and a replacement is opened while there is work, --max-worker-restart allows it, and what it goes
+// gateway's error for a reason, and a replacement is opened, unless it had come by itself, while there is work, --max-worker-restart allows it, and what it goes
 // through is there.
 func (c *controller) handleDown(n *node, err error) {
 	delete(c.nodes, n.id)
 	c.idle = slices.DeleteFunc(c.idle, func(other *node) bool { return other == n })
+	c.slots.release(n.id)
 	n.finish()
 	if err == nil && n.job != nil {
 		err = fmt.Errorf("the worker ended in the middle of a unit")
@@ -200,7 +201,7 @@ func (c *controller) handleDown(n *node, err error) {
 		c.release(n, func() { n.target.policy.RemoveNode(policy.NodeID(n.id), nil) })
 	} else if n.ready {
 		c.removeFromPolicy(n, err)
-	} else if c.stopped != "" || wayLost || c.cfg.AllowMissing && err != nil {
+	} else if c.stopped != "" || wayLost || n.joined() || c.cfg.AllowMissing && err != nil {
 		// Its end was told, and is nobody's mistake.
 	} else if hopeless := c.hopeless(err); hopeless && n.replaces != "" {
 		// It was there once, so that nothing is wrong with the spec: the others go on without it.
@@ -214,17 +215,14 @@ func (c *controller) handleDown(n *node, err error) {
 	if c.stopped != "" {
 		return
 	}
-	if err != nil && unfit == nil && !wayLost && again && (n.ready || !c.cfg.AllowMissing) && (n.target == nil || !n.target.policy.Done()) && c.restart < c.cfg.MaxWorkerRestart {
+	if err != nil && unfit == nil && !wayLost && !n.joined() && again && (n.ready || !c.cfg.AllowMissing) && (n.target == nil || !n.target.policy.Done()) && c.restart < c.cfg.MaxWorkerRestart {
 		c.restart++
 		if err := c.replace(n); err != nil {
 			c.emit(Warning{fmt.Sprintf("replace gateway %s: %v", n.id, err)})
 		}
 	}
 	c.dropUnused()
-	if err := c.stranded(); err != nil {
-		c.fatal = err
-		c.stop(err.Error())
-	}
+	c.endStranded()
 }
 
 // failedStarts is how many agents in a row may be killed before they answer. It is bad luck at first, and no luck at some point.

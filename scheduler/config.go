@@ -25,7 +25,7 @@ const (
 // documented default.
 type Config struct {
 	Group   *gateway.Group // empty; Run opens its gateways and terminates it
-	Specs   []xspec.Spec   // one per gateway that runs tests
+	Specs   []xspec.Spec   // one per gateway that runs tests, and one per listener for any number of them
 	Proxies []xspec.Spec   // of gateways that others only go through; each has an id
 	Source  Source
 	Command *gotest.Command
@@ -39,6 +39,8 @@ type Config struct {
 	Toolchain        gotest.Toolchain // the controller's own: what hosts with build=remote are to know of it; all or nothing may be set
 	Live             bool             // pass a test's events on as they come, mixed with those of other tests, and not when it has ended
 	MaxFail          int              // stop after so many failures; 0 is never
+	MinNodes         int              // gateways that must be there before the first test runs; 0 is any
+	NodesWait        time.Duration    // how long the run waits for them, or with a listener for any when none is left; 0 is 2 min
 	AllowMissing     bool             // a gateway that cannot be opened is a warning while there are others
 	MaxWorkerRestart int              // how many gateways that died are replaced; 0 is four per gateway, negative none
 	TerminateTimeout time.Duration    // for the gateways to end; 0 is 10 s
@@ -55,6 +57,7 @@ type Source func(ctx context.Context, platform gotest.Platform, emit func(gotest
 const (
 	restartsPerGateway      = 4
 	defaultTerminateTimeout = 10 * time.Second
+	defaultNodesWait        = 2 * time.Minute
 )
 
 func (c Config) withDefaults() Config {
@@ -66,6 +69,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxWorkerRestart == 0 {
 		c.MaxWorkerRestart = restartsPerGateway * len(c.Specs)
+	}
+	if c.NodesWait == 0 {
+		c.NodesWait = defaultNodesWait
 	}
 	if c.TerminateTimeout == 0 {
 		c.TerminateTimeout = defaultTerminateTimeout

@@ -18,7 +18,7 @@ import (
 
 // controller is the loop of one run. The goroutine that calls Run owns every field but inbox and loopDone.
 //
-// Other goroutines, all joined before Run returns: one for each platform's Source, one per node. They know the loop by post alone.
+// Other goroutines, all joined before Run returns: one for each platform's Source, one per node, one per door. They know the loop by post alone.
 type controller struct {
 	cfg      Config
 	ledger   *ledger
@@ -32,6 +32,15 @@ type controller struct {
 
 	last       string // the node that ended last, and why
 	notStarted int    // agents in a row that died before they answered
+
+	listen    func(context.Context, xspec.Spec) (door, error)
+	doors     []door
+	listening int              // doors through which somebody may come
+	count     int              // gateways that were named or have come
+	enough    bool             // as many as Config.MinNodes were there at once
+	lack      error            // what the run waits for, or nil
+	late      <-chan time.Time // set while it waits
+	slots     slots
 
 	hosts    *hosts // nil when all gateways share the controller's files
 	connect  func(context.Context, *node) (link, gateway.Info, error)
@@ -77,7 +86,7 @@ type (
 // be written); failing tests are in the Summary only.
 func Run(ctx context.Context, cfg Config) (Summary, error) {
 	c := newController(cfg)
-	c.connect = c.connectGateway
+	c.connect, c.listen = c.connectGateway, c.listenGateway
 	return c.run(ctx)
 }
 
@@ -103,7 +112,8 @@ func (c *controller) run(ctx context.Context) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	specs, err := c.allocate(cfg.Specs)
+	named, doors := splitDoors(cfg.Specs)
+	specs, err := c.allocate(named)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -123,8 +133,12 @@ func (c *controller) run(ctx context.Context) (Summary, error) {
 	if cfg.Mirror != nil {
 		c.hosts = newHosts(cfg.Mirror, specs, cfg.RunDir)
 	}
-	c.openProxies(proxies)
-	c.openAll(specs)
+	c.count = len(specs)
+	c.openDoors(doors)
+	if c.stopped == "" {
+		c.openProxies(proxies)
+		c.openAll(specs)
+	}
 	c.loop(ctx)
 	return c.finish()
 }
@@ -143,12 +157,17 @@ func (c *controller) allocate(specs []xspec.Spec) ([]xspec.Spec, error) {
 
 // open starts a node for spec, which has its id. Without a target it has to be placed.
 func (c *controller) open(spec xspec.Spec, t *target) *node {
+	return c.begin(&node{id: spec.ID, spec: spec, target: t})
+}
+
+// begin starts the goroutine of a node.
+func (c *controller) begin(n *node) *node {
 	ctx, finish := context.WithCancel(c.ctx)
-	n := &node{id: spec.ID, spec: spec, target: t, finish: finish, assignments: make(chan assignment, 2)}
+	n.finish, n.assignments, n.count = finish, make(chan assignment, 2), c.count
 	c.nodes[n.id] = n
-	if t != nil {
+	if n.target != nil {
 		n.placed = true
-		t.nodes++
+		n.target.nodes++
 	}
 	c.wait.Go(func() { c.serve(ctx, n) })
 	return n
@@ -166,6 +185,7 @@ func (c *controller) post(m any) {
 func (c *controller) loop(ctx context.Context) {
 	done := ctx.Done()
 	var patience <-chan time.Time // set when the run is stopped
+	c.await()
 	for over := c.over(); !over; {
 		stopped := c.stopped
 		select {
@@ -180,10 +200,13 @@ func (c *controller) loop(ctx context.Context) {
 			c.stop("interrupted")
 		case <-patience:
 			c.endNodes(errors.New("its unit did not end in time"))
+		case <-c.late:
+			c.giveUp()
 		}
 		if c.stopped != "" && patience == nil {
 			patience = time.After(c.cfg.TerminateTimeout)
 		}
+		c.await()
 		c.dispatch()
 		over = c.over()
 	}
@@ -210,6 +233,10 @@ func (c *controller) handle(m any) {
 		c.handleBuilderLost(m)
 	case proxyFailed:
 		c.handleProxyFailed(m.err)
+	case arrival:
+		c.admit(m)
+	case doorFailed:
+		c.handleDoorFailed(m.err)
 	case nodeDown:
 		c.handleDown(m.node, m.err)
 	default:
@@ -242,7 +269,7 @@ func (c *controller) over() bool {
 
 // dispatch gives every node without a unit something to do.
 func (c *controller) dispatch() {
-	if c.stopped != "" {
+	if c.stopped != "" || !c.enough {
 		return
 	}
 	if !slices.ContainsFunc(c.targets, func(t *target) bool { return t.policy.Waiting() }) {
@@ -313,6 +340,7 @@ func (c *controller) finish() (Summary, error) {
 	}
 	close(c.loopDone)
 	c.endSource(errors.New("the run is over"))
+	c.closeDoors()
 	c.leaveHosts()
 	for _, n := range c.nodes {
 		if n.ready {

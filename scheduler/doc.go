@@ -17,9 +17,13 @@
 // and the binaries as they are needed. [DescribeHost] and [CleanHost] are what else an agent offers; [Examine] and [Clean] ask for it.
 // With build=remote a [Builder] in the agent stands for the Source: remotebuild.go and buildhandler.go are its two sides, and buildmessages.go what they say.
 //
+// # Nodes that come and go
+//
+// A spec with listen= lets agents join the run at any time, as joiners.go says. Config.MinNodes and Config.NodesWait say what the run waits for.
+//
 // # Goroutines and cancellation
 //
-// Run starts one goroutine for the Source, or the remote build, of each platform and one for each node, which has a second one to send; all are joined before
+// Run starts one goroutine for the Source, or the remote build, of each platform, one for each listener and one for each node, which has a second one to send; all are joined before
 // it returns. Cancelling Run's ctx interrupts the run: units are told to end, and what they do not say within
 // Config.TerminateTimeout is lost and booked as not run.
 //

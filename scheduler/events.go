@@ -29,6 +29,12 @@ type Collected struct {
 	Items    int
 }
 
+// Listening says that agents may join the run at Addr, which is known before the first event of a gateway.
+type Listening struct {
+	Spec string
+	Addr string // host:port
+}
+
 // GatewayUp says that a gateway answered and takes work.
 type GatewayUp struct {
 	Time     time.Time
@@ -107,6 +113,7 @@ type RunEnded struct {
 
 func (RunStarted) event()  {}
 func (Collected) event()   {}
+func (Listening) event()   {}
 func (GatewayUp) event()   {}
 func (GatewayDown) event() {}
 func (UnitStarted) event() {}

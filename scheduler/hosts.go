@@ -83,7 +83,7 @@ const gather = 250 * time.Millisecond
 func newHosts(m *Mirror, specs []xspec.Spec, runDir string) *hosts {
 	h := &hosts{mirror: m, byToken: make(map[string]*host), runDir: runDir, built: &host{binaries: make(map[string]*binary)}}
 	var places []string
-	for _, s := range specs {
+	for _, s := range specs { // hosts of agents that come by themselves are not waited for
 		place := strings.Join([]string{s.SSH, s.Socket, s.Cmd, s.Via, s.InstallVia}, "\x00")
 		if !slices.Contains(places, place) {
 			places = append(places, place)

@@ -163,6 +163,11 @@ func (c *controller) handleSourceDone(s *supply, err error) {
 	s.done, s.err = true, err
 	if len(s.targets) > 0 {
 		c.endSupply(s, s.targets)
+		return
+	}
+	if _, build := errors.AsType[*gotest.BuildError](err); err != nil && !build && !s.dropped && len(c.nodes) == 0 && c.stopped == "" {
+		c.fatal = err // before anybody has come, who could do no better
+		c.stop(err.Error())
 	}
 }
 

@@ -14,6 +14,7 @@ const WorkerHandler = "xdist/worker"
 type workerArgs struct {
 	Env   []string `cbor:"1,keyasint,omitempty"` // replaces or adds to the agent's own environment
 	Guest bool     `cbor:"2,keyasint,omitempty"` // the host is not the controller's: it is not to be cleaned meanwhile
+	Slot  int      `cbor:"3,keyasint"`           // on the host
 }
 
 // assignment is what the controller sends to a worker. Exactly one field is set.

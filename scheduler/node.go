@@ -20,6 +20,8 @@ type node struct {
 	id       string // of the gateway
 	replaces string // id of the node in whose place it is, or ""
 	spec     xspec.Spec
+	gw       *gateway.Gateway   // of an agent that has come by itself; nil is for one to be opened
+	count    int                // gateways of the run so far
 	placed   bool               // its platform is known, and target is set or about to be
 	target   *target            // nil while it is not placed
 	ready    bool               // the worker answered
@@ -178,18 +180,23 @@ type gatewayLink struct {
 }
 
 func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway.Info, error) {
-	gw, err := c.cfg.Group.Open(ctx, n.spec)
+	gw, err := n.gw, error(nil)
+	if gw == nil {
+		gw, err = c.cfg.Group.Open(ctx, n.spec)
+	}
 	if err != nil {
 		return nil, gateway.Info{}, err
 	}
+	place := "" // all share the controller's files
 	l := gatewayLink{gw: gw, hosts: c.hosts}
 	if c.hosts != nil {
 		if l.host, err = c.hosts.join(ctx, gw); err != nil {
 			gw.Exit()
 			return nil, gateway.Info{}, &hostError{err}
 		}
+		place = l.host.token
 	}
-	l.ch, err = gw.RemoteExec(ctx, WorkerHandler, workerArgs{Env: c.workerEnv(n), Guest: c.hosts != nil && !sharesFiles(n.spec)})
+	l.ch, err = gw.RemoteExec(ctx, WorkerHandler, workerArgs{Env: c.workerEnv(n), Guest: c.hosts != nil && !sharesFiles(n.spec), Slot: c.slots.take(place, n.id)})
 	if err != nil {
 		gw.Exit()
 		return nil, gateway.Info{}, err
@@ -250,7 +257,7 @@ func (c *controller) receiveAll(ctx context.Context, n *node, l link) error {
 func (c *controller) workerEnv(n *node) []string {
 	return []string{
 		"XDIST_WORKER=" + n.id,
-		fmt.Sprintf("XDIST_WORKER_COUNT=%d", len(c.cfg.Specs)),
+		fmt.Sprintf("XDIST_WORKER_COUNT=%d", n.count),
 		"XDIST_TESTRUNUID=" + c.cfg.RunID,
 	}
 }

@@ -32,6 +32,7 @@ type supply struct {
 	builders chan builder        // capacity 1, never closed: hosts to build on, where they do that; else nil
 	offered  bool                // there is one in builders, or one builds
 	cancel   context.CancelCauseFunc
+	dropped  bool // nobody needs it; for one who comes later there is another
 	done     bool
 	err      error // after done
 }
@@ -83,7 +84,7 @@ func (c *controller) openAll(specs []xspec.Spec) {
 			c.place(n, *known[i])
 		}
 	}
-	if slices.ContainsFunc(nodes, func(n *node) bool { return !n.placed && !n.spec.BuildRemote }) {
+	if len(specs) == 0 || slices.ContainsFunc(nodes, func(n *node) bool { return !n.placed && !n.spec.BuildRemote }) {
 		c.supplyFor(gotest.Platform{})
 	}
 }
@@ -91,7 +92,7 @@ func (c *controller) openAll(specs []xspec.Spec) {
 // supplyFor returns the supply of a platform, which is started when it is the first time.
 func (c *controller) supplyFor(p gotest.Platform) *supply {
 	for _, s := range c.supplies {
-		if s.platform == p {
+		if s.platform == p && !s.dropped {
 			return s
 		}
 	}
@@ -159,8 +160,11 @@ func (c *controller) targetFor(s *supply, n *node) *target {
 	return t
 }
 
-// undecided reports whether there are nodes whose platform is not known.
+// undecided reports whether there are nodes whose platform is not known, or none at all so far and they may come by themselves.
 func (c *controller) undecided() bool {
+	if c.listening > 0 && len(c.targets) == 0 {
+		return true
+	}
 	for _, n := range c.nodes {
 		if !n.placed {
 			return true
@@ -195,6 +199,7 @@ func (c *controller) dropUnused() {
 	}
 	for _, s := range c.supplies {
 		if len(s.targets) == 0 {
+			s.dropped = true
 			s.cancel(errors.New("no gateway has this platform"))
 		}
 	}
@@ -257,8 +262,5 @@ func (c *controller) up(n *node, info gateway.Info, l link) {
 		Platform: cmp.Or(n.target.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
 	c.offer(n.target.supply)
 	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Speed: c.cfg.History.Host(info.Hostname).Speed})
-	if err := c.stranded(); err != nil && c.stopped == "" {
-		c.fatal = err
-		c.stop(err.Error())
-	}
+	c.endStranded()
 }

@@ -31,9 +31,11 @@ func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 		}
 		defer release()
 	}
+	portBase, release := holdPorts(args.Slot)
+	defer release()
 	w := &worker{
 		ch:     ch,
-		env:    append(os.Environ(), args.Env...),
+		env:    slices.Concat(os.Environ(), args.Env, slotEnv(args.Slot, portBase)),
 		orders: make(chan *order),
 		stopc:  make(chan struct{}),
 	}

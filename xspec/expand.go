@@ -26,6 +26,9 @@ func Expand(texts []string, auto func(Spec) (int, error)) ([]Spec, error) {
 		if err != nil {
 			return nil, err
 		}
+		if spec.Listen != "" && rest != text {
+			return nil, &Error{Spec: text, Field: strings.TrimSuffix(text, rest), Reason: "a listener takes any number of agents: say how many with -n where they join (xdist join -n N)"}
+		}
 		if count == autoCount {
 			if count, err = askAuto(text, spec, auto); err != nil {
 				return nil, err

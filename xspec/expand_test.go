@@ -59,6 +59,8 @@ func TestExpandRefuses(t *testing.T) {
 		{0, []string{"auto*popen"}, func(Spec) (int, error) { return 0, counting }, "auto*", "count usable cores"},
 		{0, []string{"auto*popen"}, func(Spec) (int, error) { return -5, nil }, "auto*", "-5"},
 		{0, []string{"auto*popen"}, func(Spec) (int, error) { return -1, nil }, "auto*", "-1"},
+		{0, []string{"2*listen=:1//insecure"}, nil, "2*", "xdist join -n N"},
+		{0, []string{"auto*listen=:1//insecure"}, nil, "auto*", "xdist join -n N"},
 		{0, []string{"2*"}, nil, "", "is empty"},
 		{0, []string{"2*3*popen"}, nil, "3*popen", "holds a"},
 		{0, []string{"2*popen//id=a"}, nil, "id=a", "two gateways"},

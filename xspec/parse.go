@@ -64,6 +64,12 @@ func (s *Spec) set(key, value string, hasValue bool) (reason string) {
 		}
 		s.Popen = true
 		return ""
+	case "insecure":
+		if hasValue {
+			return "takes no value"
+		}
+		s.Insecure = true
+		return ""
 	case "socket":
 		s.socket = true
 		if !hasValue {
@@ -118,6 +124,8 @@ func (s *Spec) textField(key string) *string {
 		return &s.Socket
 	case "cmd":
 		return &s.Cmd
+	case "listen":
+		return &s.Listen
 	case "via":
 		return &s.Via
 	case "installvia":
@@ -160,6 +168,23 @@ func (s *Spec) contradiction() (field, reason string) {
 		return "goarch", "cannot be combined with build=remote: a host builds for itself"
 	case s.ID != "" && (s.ID == s.Via || s.ID == s.InstallVia):
 		return "id", "names the gateway that it goes through"
+	case s.Listen != "":
+		return s.listenContradiction()
+	case s.Insecure:
+		return "insecure", "is only for listen"
+	}
+	return "", ""
+}
+
+// listenContradiction is contradiction for a Spec that waits for agents. An id may be there: each agent that comes gets one in its copy.
+func (s *Spec) listenContradiction() (field, reason string) {
+	switch {
+	case s.Via != "":
+		return "via", "cannot be combined with listen, which is for agents that come by themselves"
+	case s.Key == "" && !s.Insecure:
+		return "listen", "needs key=FILE, or insecure for agents of this host alone"
+	case s.Key != "" && s.Insecure:
+		return "insecure", "cannot be combined with key"
 	}
 	return "", ""
 }

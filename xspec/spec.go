@@ -18,6 +18,8 @@ type Spec struct {
 	Socket string
 	// Cmd is a command line whose standard input and output lead to an agent.
 	Cmd string
+	// Listen is the address, host:port, at which the controller waits for agents that connect by themselves, any number of them.
+	Listen string
 
 	// Via is the id of the gateway through which this one is opened.
 	Via string
@@ -43,6 +45,8 @@ type Spec struct {
 	Exec string
 	// Key names the secret or identity that a transport authenticates with.
 	Key string
+	// Insecure says that Listen takes agents without a Key.
+	Insecure bool
 
 	// Unknown holds the fields with keys that have no meaning here, in the order given.
 	Unknown []Var
@@ -78,7 +82,7 @@ func (s Spec) WithID(id string) (Spec, error) {
 }
 
 // HasTransport reports whether s says how to reach an agent at all.
-func (s Spec) HasTransport() bool { return s.Popen || s.SSH != "" || s.socket || s.Cmd != "" }
+func (s Spec) HasTransport() bool { return len(s.transports()) > 0 }
 
 // SharesFiles reports whether the agent works in the controller's own directory on the same file
 // system, so that paths of the one mean the same to the other: a popen that changes no directory and
@@ -100,7 +104,7 @@ func (s Spec) transports() []string {
 	for _, t := range []struct {
 		name string
 		set  bool
-	}{{"popen", s.Popen}, {"ssh", s.SSH != ""}, {"socket", s.socket}, {"cmd", s.Cmd != ""}} {
+	}{{"popen", s.Popen}, {"ssh", s.SSH != ""}, {"socket", s.socket}, {"cmd", s.Cmd != ""}, {"listen", s.Listen != ""}} {
 		if t.set {
 			names = append(names, t.name)
 		}

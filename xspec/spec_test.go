@@ -31,6 +31,8 @@ func TestParse(t *testing.T) {
 		{4, "ssh=-i ~/.ssh/id -p 22100 user@host//id=a", Spec{SSH: "-i ~/.ssh/id -p 22100 user@host", ID: "a"}},
 		{4, "ssh=user@host:2222", Spec{SSH: "user@host:2222"}},
 		{4, "ssh=user@[2001:db8::2]:22", Spec{SSH: "user@[2001:db8::2]:22"}},
+		{0, "listen=:7000//key=team.key//nice=3", Spec{Listen: ":7000", Key: "team.key", Nice: 3}},
+		{0, "listen=[::1]:7000//insecure//id=gw3", Spec{Listen: "[::1]:7000", Insecure: true, ID: "gw3"}},
 		{7, "hello=3", Spec{Unknown: []Var{{"hello", "3"}}}},
 		{7, "popen//z//a=1", Spec{Popen: true, Unknown: []Var{{"z", "true"}, {"a", "1"}}}},
 		{8, "popen//env:NAME=value1", Spec{Popen: true, Env: []Var{{"NAME", "value1"}}}},
@@ -97,6 +99,13 @@ func TestParseRefuses(t *testing.T) {
 		{0, "popen//installvia=x", "installvia", "only for socket"},
 		{0, "socket//installvia=x//via=y", "installvia", "via"},
 		{0, "popen//via=x//id=x", "id", "goes through"},
+		{0, "listen=:1//popen", "listen", "cannot be combined with popen"},
+		{0, "listen", "listen", "needs a value"},
+		{0, "listen=:1", "listen", "needs key=FILE"},
+		{0, "listen=:1//insecure=1", "insecure=1", "takes no value"},
+		{0, "listen=:1//insecure//key=k", "insecure", "key"},
+		{0, "listen=:1//insecure//via=x", "via", "listen"},
+		{0, "socket=h:1//insecure", "insecure", "only for listen"},
 	} {
 		t.Run(fmt.Sprintf("%d %q", tc.conformance, tc.text), func(t *testing.T) {
 			got, err := Parse(tc.text)
@@ -153,7 +162,7 @@ func TestSharesFiles(t *testing.T) { // conformance 11
 }
 
 func TestHasTransport(t *testing.T) {
-	for text, want := range map[string]bool{"hello=3": false, "popen": true, "ssh=x": true, "socket//installvia=a": true, "cmd=x": true} {
+	for text, want := range map[string]bool{"hello=3": false, "popen": true, "ssh=x": true, "socket//installvia=a": true, "cmd=x": true, "listen=:1//insecure": true} {
 		if got := parse(t, text).HasTransport(); got != want {
 			t.Errorf("%q: %v", text, got)
 		}

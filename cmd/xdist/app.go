@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -17,6 +18,7 @@ const usageText = `xdist [xdist flags] [packages] [go test flags]
    xdist doctor --tx SPEC
    xdist clean HOST|SPEC...
    xdist serve --listen ADDRESS --key FILE
+   xdist join HOST:PORT --key FILE
    xdist keygen FILE
    xdist version`
 
@@ -44,7 +46,7 @@ func newApp(out, errOut io.Writer) *cli.App {
 		Writer:         out,
 		ErrWriter:      errOut,
 		Action:         runTests,
-		Commands:       []*cli.Command{listCommand(), historyCommand(), cacheCommand(), doctorCommand(), cleanCommand(), serveCommand(), keygenCommand(), versionCommand(), agentCommand(), handoffCommand()},
+		Commands:       []*cli.Command{listCommand(), historyCommand(), cacheCommand(), doctorCommand(), cleanCommand(), serveCommand(), joinCommand(), keygenCommand(), versionCommand(), agentCommand(), handoffCommand()},
 		ExitErrHandler: func(*cli.Context, error) {}, // main prints and exits
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
 	}
@@ -64,6 +66,8 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "numprocesses", Aliases: []string{"n"}, Usage: "open `N` popen gateways; auto: one per usable core; 0: one, undistributed"},
 		&cli.IntFlag{Name: "maxprocesses", Usage: "open at most `N` popen gateways"},
 		&cli.StringFlag{Name: "dist", Usage: "how tests are spread: load, loadscope (a package stays in one process), each, no", Value: "load"},
+		&cli.IntFlag{Name: "min-nodes", Usage: "run no test before `N` gateways are there"},
+		&cli.DurationFlag{Name: "nodes-wait", Usage: "give up when they are not there for `DURATION`, or with --tx listen=ADDRESS none is", Value: 2 * time.Minute},
 		&cli.IntFlag{Name: "max-worker-restart", Usage: "replace at most `N` gateways that died", DefaultText: "4 per gateway"},
 		&cli.IntFlag{Name: "maxfail", Usage: "stop after `N` failures"},
 		&cli.BoolFlag{Name: "x", Usage: "stop after the first failure"},

@@ -11,7 +11,7 @@ import (
 )
 
 // subcommands are the first words that are not a package.
-var subcommands = []string{"agent", "cache", "clean", "doctor", "handoff", "help", "history", "keygen", "list", "serve", "version"}
+var subcommands = []string{"agent", "cache", "clean", "doctor", "handoff", "help", "history", "join", "keygen", "list", "serve", "version"}
 
 // splitArgs sorts a command line into xdist's own flags and go test's, and returns it as
 //
@@ -25,6 +25,9 @@ func splitArgs(args []string) []string {
 	out := []string{program}
 	if len(rest) > 0 && slices.Contains(subcommands, rest[0]) {
 		out = append(out, rest[0])
+		if rest[0] == "join" {
+			return append(out, joinArgs(rest[1:])...)
+		}
 		if rest[0] != "list" {
 			return append(out, rest[1:]...)
 		}

@@ -21,6 +21,7 @@ func TestSplitArgs(t *testing.T) {
 		{"no packages", "-n 2", "-n 2 --"},
 		{"list has go test's flags", "list ./... -tags x", "list -- ./... -tags x"},
 		{"other subcommands are left alone", "cache show --cache-dir d", "cache show --cache-dir d"},
+		{"join takes its flags behind the address too", "join h:1 --key k -n 2 --insecure", "join --key k -n 2 --insecure h:1"},
 		{"a package called like a subcommand needs ./", "./list", "-- ./list"},
 	} {
 		got := splitArgs(append([]string{"xdist"}, strings.Fields(tt.in)...))

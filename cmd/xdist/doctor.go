@@ -90,6 +90,9 @@ func doctorSpecs(c *cli.Context) ([]xspec.Spec, error) {
 		if err := supported(s); err != nil {
 			return nil, err
 		}
+		if s.Listen != "" {
+			return nil, &xspec.Error{Spec: s.String(), Field: "listen=" + s.Listen, Reason: "nobody is asked to join for an examination"}
+		}
 	}
 	proxies, err := proxySpecs(c, specs)
 	if err != nil {

@@ -71,6 +71,8 @@ func runTests(c *cli.Context) error {
 		Specs:            specs,
 		Proxies:          proxies,
 		Mirror:           mirror,
+		MinNodes:         c.Int("min-nodes"),
+		NodesWait:        c.Duration("nodes-wait"),
 		AllowMissing:     c.Bool("allow-missing"),
 		Command:          command,
 		Dist:             dist,
@@ -156,7 +158,29 @@ func gateways(c *cli.Context, open *opener) ([]xspec.Spec, scheduler.Dist, error
 	if specs, err = atMost(c, specs); err != nil {
 		return nil, "", err
 	}
-	return specs, dist, nil
+	return specs, dist, checkJoining(c, specs, dist)
+}
+
+// checkJoining rejects what cannot be had with gateways that come by themselves, or without.
+func checkJoining(c *cli.Context, specs []xspec.Spec, dist scheduler.Dist) error {
+	least, wait := c.Int("min-nodes"), c.Duration("nodes-wait")
+	listens := slices.ContainsFunc(specs, func(s xspec.Spec) bool { return s.Listen != "" })
+	switch {
+	case least < 0:
+		return fmt.Errorf("--min-nodes %d: want a number that is not negative", least)
+	case wait <= 0:
+		return fmt.Errorf("--nodes-wait %v: want a time that is positive", wait)
+	case !listens && least > len(specs):
+		return fmt.Errorf("--min-nodes %d: there are %d gateways, and nobody can join them without --tx listen=ADDRESS//key=FILE", least, len(specs))
+	case listens && (dist == scheduler.DistEach || dist == scheduler.DistNo):
+		return fmt.Errorf("--dist %s: it has to know its gateways, and with --tx listen=ADDRESS they come and go", dist)
+	}
+	for _, s := range specs {
+		if s.Listen != "" && s.ID != "" {
+			return &xspec.Error{Spec: s.String(), Field: "id=" + s.ID, Reason: "each gateway that joins gets an id of its own"}
+		}
+	}
+	return nil
 }
 
 // proxySpecs are the gateways of --px, checked together with those of the run: what one goes through must be there.
@@ -234,7 +258,7 @@ func supported(s xspec.Spec) error {
 	if s.HasTransport() {
 		return nil
 	}
-	return &xspec.Error{Spec: s.String(), Field: "type", Reason: "no gateway type found; want popen, ssh, socket or cmd"}
+	return &xspec.Error{Spec: s.String(), Field: "type", Reason: "no gateway type found; want popen, ssh, socket, cmd or listen"}
 }
 
 func maxFail(c *cli.Context) int {

@@ -61,6 +61,9 @@ func (k Key) GoString() string { return k.String() }
 const (
 	purposeServer = "server ed25519"
 	purposeClient = "client ed25519"
+	// Who connects the other way round has other keys, so that a connection of the one kind is never taken for one of the other.
+	purposeListener = "listener ed25519"
+	purposeJoiner   = "joiner ed25519"
 )
 
 // derive returns n bytes that depend on the secret and the purpose alone, and tell nothing of either (HKDF, RFC 5869).

@@ -29,6 +29,17 @@ func (k Key) Client(ctx context.Context, conn net.Conn) (*tls.Conn, error) {
 	return k.handshake(ctx, conn, tls.Client, k.pair(purposeClient), k.pair(purposeServer))
 }
 
+// Listener is Server for a side that makes use of those who connect to it, instead of serving them. Only a Joiner is accepted: who
+// passes the bytes of a Client on to it, or those of a Joiner to a Server, gets ErrPeer.
+func (k Key) Listener(ctx context.Context, conn net.Conn) (*tls.Conn, error) {
+	return k.handshake(ctx, conn, tls.Server, k.pair(purposeListener), k.pair(purposeJoiner))
+}
+
+// Joiner is the other side of Listener, as Client is of Server.
+func (k Key) Joiner(ctx context.Context, conn net.Conn) (*tls.Conn, error) {
+	return k.handshake(ctx, conn, tls.Client, k.pair(purposeJoiner), k.pair(purposeListener))
+}
+
 func (k Key) handshake(ctx context.Context, conn net.Conn, side func(net.Conn, *tls.Config) *tls.Conn, own, peer ed25519.PrivateKey) (*tls.Conn, error) {
 	if k.IsZero() {
 		return nil, fmt.Errorf("prove the shared key: %w", ErrNoKey)

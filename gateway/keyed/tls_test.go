@@ -70,6 +70,29 @@ func TestBothProveTheKey(t *testing.T) {
 	}
 }
 
+// TestDirectionsDoNotMix lets who connects one way round come to who waits for the other: somebody in between could bring that about.
+func TestDirectionsDoNotMix(t *testing.T) {
+	k := Generate()
+	for _, tt := range []struct {
+		name           string
+		client, server func(context.Context, net.Conn) (*tls.Conn, error)
+		ok             bool
+	}{
+		{"joiner to listener", k.Joiner, k.Listener, true},
+		{"joiner to server", k.Joiner, k.Server, false},
+		{"client to listener", k.Client, k.Listener, false},
+		{"joiner to the listener of another key", k.Joiner, Generate().Listener, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			near, far := net.Pipe()
+			c, s := shake(t, tt.client, tt.server, near, far)
+			if tt.ok && (c.err != nil || s.err != nil) || !tt.ok && (!errors.Is(c.err, ErrPeer) || s.err == nil) {
+				t.Errorf("client: %v, server: %v", c.err, s.err)
+			}
+		})
+	}
+}
+
 // raw is a side that speaks TLS in its own way.
 func raw(side func(net.Conn, *tls.Config) *tls.Conn, config *tls.Config) func(context.Context, net.Conn) (*tls.Conn, error) {
 	return func(ctx context.Context, conn net.Conn) (*tls.Conn, error) {

@@ -1,0 +1,3 @@
+module example.com/joiners
+
+go 1.26
