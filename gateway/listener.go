@@ -119,33 +119,11 @@ func (l *Listener) acceptLoop() {
 	l.lobby.hangUp() // who was admitted while Close did the same
 }
 
-// serve does all for one connection until it is a gateway.
+// serve does all for one connection until Accept has returned its gateway.
 func (l *Listener) serve(raw net.Conn) {
-	log := l.lobby.logger.With("joiner", raw.RemoteAddr().String())
-	spec, undo, err := xspec.Spec{}, func(error) {}, error(nil)
-	var gw *Gateway
-	ln, err := l.welcome(raw)
-	if err == nil {
-		spec, undo, err = l.group.take(l.spec)
-		if err != nil {
-			ln.proc.kill()
-			ln.proc.wait()
-			ln.conn.Close()
-		}
-	}
-	if err == nil {
-		ctx, cancel := l.group.openTimeout(l.ctx)
-		gw, err = l.group.begin(l.group.cfg.timed(ctx, spec.ID), spec, ln)
-		cancel()
-		if err != nil {
-			undo(err)
-		}
-	}
-	if err == nil {
-		err = l.group.enlist(gw)
-	}
+	gw, err := l.connect(raw)
 	if err != nil {
-		log.Debug("did not join", "error", err)
+		l.lobby.logger.Debug("did not join", "joiner", raw.RemoteAddr().String(), "error", err)
 		return
 	}
 	select {
@@ -155,26 +133,34 @@ func (l *Listener) serve(raw net.Conn) {
 	}
 }
 
+// connect makes a gateway of a connection, which it owns.
+func (l *Listener) connect(raw net.Conn) (*Gateway, error) {
+	agent, err := l.welcome(raw)
+	if err != nil {
+		return nil, err
+	}
+	spec, undo, err := l.group.take(l.spec)
+	if err != nil {
+		agent.proc.kill()
+		agent.proc.wait()
+		agent.conn.Close()
+		return nil, err
+	}
+	ctx, cancel := l.group.openTimeout(l.ctx)
+	defer cancel()
+	gw, err := l.group.begin(l.group.cfg.timed(ctx, spec.ID), spec, agent)
+	if err != nil {
+		undo(err)
+		return nil, err
+	}
+	return gw, l.group.enlist(gw)
+}
+
 // welcome has both sides prove the key, looks at the offer, and has an agent started. It closes raw on an error.
 func (l *Listener) welcome(raw net.Conn) (*link, error) {
 	raw.SetDeadline(time.Now().Add(defaultHandshakeTimeout)) // fails when it is closed, as all that follows
 	stop := context.AfterFunc(l.ctx, func() { raw.Close() })
-	conn, err := l.prove(raw)
-	var in socketReader
-	if err == nil {
-		in = newSocketReader(conn)
-		var offer joinOffer
-		err = readSocketGreeting(in, joinMagic, &offer)
-		if !l.lobby.known(raw) {
-			err = cmp.Or(err, net.ErrClosed)
-		}
-		if err == nil {
-			err = offer.check()
-		}
-		err = l.answer(conn, in, err)
-	} else {
-		l.lobby.known(raw)
-	}
+	conn, in, err := l.interview(raw)
 	if !stop() {
 		err = cmp.Or(err, net.ErrClosed)
 	}
@@ -186,6 +172,24 @@ func (l *Listener) welcome(raw net.Conn) (*link, error) {
 	c := newSocketConn(raw, conn, in, l.group.cfg.Stderr)
 	go c.readLoop()
 	return &link{conn: c, proc: c}, nil
+}
+
+// interview is welcome until the agent is started.
+func (l *Listener) interview(raw net.Conn) (conn net.Conn, in socketReader, err error) {
+	defer l.lobby.known(raw) // whatever has come of it
+	if conn, err = l.prove(raw); err != nil {
+		return nil, in, err
+	}
+	in = newSocketReader(conn)
+	var offer joinOffer
+	err = readSocketGreeting(in, joinMagic, &offer)
+	if !l.lobby.known(raw) {
+		err = cmp.Or(err, net.ErrClosed)
+	}
+	if err == nil {
+		err = offer.check()
+	}
+	return conn, in, l.answer(conn, in, err)
 }
 
 // prove returns what is left of the connection when both sides have proved the key.
