@@ -114,29 +114,30 @@ func (p *Policy) pick(n *node, sh *shelf) choice {
 	return choice{s: sh.top(bulk)}
 }
 
-// within looks for a strand with items that last at most limit, among a bounded number of those with the most work.
+// within looks for the strand with the longest item that lasts at most limit, among a bounded number of those with the most work and the last that the node ran.
 func (p *Policy) within(sh *shelf, last *strand, limit time.Duration) choice {
 	const visited = 64
+	list := sh.queues[bulk].heap
+	list = slices.Clone(list[:min(visited, len(list))])
+	if last != nil {
+		list = append(list, last)
+	}
 	var best choice
 	var most time.Duration
-	list := sh.queues[bulk].heap
-	for i, s := range append(list[:min(visited, len(list)):min(visited, len(list))], last) {
-		if s == nil {
-			continue
-		}
+	for _, s := range list {
 		at := p.shorter(s, limit)
 		if at == len(s.known) && len(s.fresh) == 0 && !s.k.runOwed {
 			continue
 		}
-		most0 := s.left
+		gain := s.left
 		if at > 0 {
-			most0 = p.expected(s, s.known[min(at, len(s.known)-1)])
+			gain = p.expected(s, s.known[min(at, len(s.known)-1)])
 		}
-		if i == min(visited, len(list)) {
-			most0 *= 2
+		if s == last {
+			gain *= 2 // its binary is there
 		}
-		if best.s == nil || most0 > most {
-			best, most = choice{s, limit}, most0
+		if best.s == nil || gain > most {
+			best, most = choice{s, limit}, gain
 		}
 	}
 	return best
