@@ -39,6 +39,7 @@ type Config struct {
 	Toolchain        gotest.Toolchain // the controller's own: what hosts with build=remote are to know of it; all or nothing may be set
 	Live             bool             // pass a test's events on as they come, mixed with those of other tests, and not when it has ended
 	MaxFail          int              // stop after so many failures; 0 is never
+	LongTest         time.Duration    // a test that is known to last longer is divided into its subtests; 0 is what the plan says, negative none
 	MinNodes         int              // gateways that must be there before the first test runs; 0 is any
 	NodesWait        time.Duration    // how long the run waits for them, or with a listener for any when none is left; 0 is 2 min
 	AllowMissing     bool             // a gateway that cannot be opened is a warning while there are others

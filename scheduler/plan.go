@@ -21,6 +21,9 @@ func (c *controller) expectAll(t *target) {
 		}
 		t.await(p, 1)
 	}
+	if t.limit = c.cfg.LongTest; t.limit != 0 {
+		return
+	}
 	t.limit = policy.DivideLimit(total, max(t.nodes, len(c.cfg.Specs)/max(1, len(c.targets))))
 }
 

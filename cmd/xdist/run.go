@@ -34,6 +34,10 @@ func runTests(c *cli.Context) error {
 	if err == nil {
 		_, err = parseSize(c.String("cache-size"))
 	}
+	var long time.Duration
+	if err == nil {
+		long, err = longTest(c.String("split-subtests"))
+	}
 	if err != nil {
 		return refused(c.Context, err)
 	}
@@ -82,6 +86,7 @@ func runTests(c *cli.Context) error {
 		Platform:         gotest.Platform{GOOS: toolchain.GOOS, GOARCH: toolchain.GOARCH},
 		Toolchain:        toolchain,
 		MaxFail:          maxFail(c),
+		LongTest:         long,
 		MaxWorkerRestart: maxWorkerRestart(c),
 		Reporter:         reporter,
 		History:          book,
@@ -259,6 +264,24 @@ func supported(s xspec.Spec) error {
 		return nil
 	}
 	return &xspec.Error{Spec: s.String(), Field: "type", Reason: "no gateway type found; want popen, ssh, socket, cmd or listen"}
+}
+
+// longTest is --split-subtests as scheduler.Config has it: zero is auto there, and negative off.
+func longTest(text string) (time.Duration, error) {
+	switch text {
+	case "auto":
+		return 0, nil
+	case "off":
+		return -1, nil
+	}
+	long, err := time.ParseDuration(text)
+	if seconds, numErr := strconv.ParseFloat(text, 64); numErr == nil {
+		long, err = time.Duration(seconds*float64(time.Second)), nil
+	}
+	if err != nil || long <= 0 {
+		return 0, fmt.Errorf("--split-subtests %q: want auto, off or a number of seconds", text)
+	}
+	return long, nil
 }
 
 func maxFail(c *cli.Context) int {
