@@ -119,7 +119,7 @@ func (c *controller) targetFor(s *supply, n *node) *target {
 		return s.targets[0]
 	}
 	mode := policy.Load
-	if c.cfg.Dist != DistLoad {
+	if c.cfg.Dist == DistLoadScope || c.cfg.Dist == DistEach || c.cfg.Dist == DistNo {
 		mode = policy.LoadScope
 	}
 	t := &target{supply: s, suffix: s.suffix, policy: policy.New(policy.Config{Mode: mode}), pkgs: make(map[string]*pkg)}
