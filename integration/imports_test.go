@@ -38,6 +38,8 @@ var importPolicy = []rule{
 	{pkg: "agents", may: []string{"gateway"}, never: []string{"net", "testing", "flag"}},
 	{pkg: "rsync", may: []string{"gateway"}, never: []string{"testing", "flag"}},
 	{pkg: "gotest", never: []string{"net", "testing"}},
+	{pkg: "config", may: []string{"gotest"}, never: []string{"net", "testing", "flag", "os/exec"}, noGo: true},
+	{pkg: "shard", may: []string{"gotest"}, never: []string{"net", "os", "io", "testing"}, calls: clockCalls, noGo: true},
 	{pkg: "scheduler/policy", never: []string{"os", "net", "io", "syscall", "log", "context"}, calls: clockCalls, noGo: true},
 	{pkg: "scheduler", may: []string{"xspec", "gateway", "rsync", "gotest", "scheduler/policy"}, never: []string{"flag", "github.com/urfave"},
 		calls: []string{"fmt.Print", "fmt.Printf", "fmt.Println", "os.Stdout", "os.Stderr", "os.Exit"}},
