@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/xdist-go/xdist/config"
 	"github.com/xdist-go/xdist/reporters"
 )
 
@@ -61,7 +62,10 @@ func runFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "px", Usage: "open a gateway that others only go through, by `SPEC`//id=NAME and via=NAME in theirs; may be repeated"},
 		&cli.StringFlag{Name: "numprocesses", Aliases: []string{"n"}, Usage: "open `N` popen gateways; auto: one per usable core; 0: one, undistributed"},
 		&cli.IntFlag{Name: "maxprocesses", Usage: "open at most `N` popen gateways"},
-		&cli.StringFlag{Name: "dist", Usage: "how tests are spread: load, loadscope (a package stays in one process), each, no", Value: "load"},
+		&cli.StringFlag{Name: "dist", Usage: "how tests are spread: load, worksteal, loadscope (a package stays in one process), loadfile, loadgroup, each, no", Value: "load"},
+		&cli.StringFlag{Name: "config", Usage: "read the configuration `FILE`", DefaultText: config.Name + " of the module or workspace"},
+		&cli.StringFlag{Name: "shard", Usage: "run part `K/N` of the tests only; N jobs run each test once"},
+		&cli.GenericFlag{Name: "shuffle", Usage: "give tests out in an order that `SEED` decides (--shuffle: any), and print it; -shuffle is go test's", Value: &shuffleFlag{}},
 		&cli.IntFlag{Name: "max-worker-restart", Usage: "replace at most `N` gateways that died", DefaultText: "4 per gateway"},
 		&cli.IntFlag{Name: "maxfail", Usage: "stop after `N` failures"},
 		&cli.BoolFlag{Name: "x", Usage: "stop after the first failure"},

@@ -37,6 +37,9 @@ func splitArgs(args []string) []string {
 		arg := rest[0]
 		name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		takesValue, isOwn := own[name]
+		if name == "shuffle" && !strings.HasPrefix(arg, "--") {
+			isOwn = false // go test's, which has a value of its own
+		}
 		switch {
 		case arg == "-args" || arg == "--args" || arg == "--":
 			return append(append(append(out, "--"), forGo...), rest...)
@@ -63,6 +66,10 @@ func ownFlags() map[string]bool {
 	own := make(map[string]bool)
 	for _, f := range append(runFlags(), cli.HelpFlag) {
 		_, isBool := f.(*cli.BoolFlag)
+		if generic, ok := f.(*cli.GenericFlag); ok {
+			value, ok := generic.Value.(interface{ IsBoolFlag() bool })
+			isBool = ok && value.IsBoolFlag()
+		}
 		for _, name := range f.Names() {
 			own[name] = !isBool
 		}
