@@ -10,6 +10,7 @@ type restItems struct {
 	all   bool
 	first bool            // of the package's items the first one is left out
 	known map[string]bool // all that were collected
+	items int             // how many those are
 	order []string        // those that were not left out
 }
 
@@ -21,7 +22,7 @@ func restOf(packages, selected []Package) *rest {
 	}
 	for _, p := range packages {
 		items, ok := kept[p.ImportPath]
-		ri := &restItems{all: !ok, known: make(map[string]bool)}
+		ri := &restItems{all: !ok, known: make(map[string]bool), items: len(p.Items)}
 		mine := make(map[string]bool)
 		for _, it := range items {
 			mine[it.Name] = true
@@ -48,7 +49,7 @@ func (r *rest) has(importPath string) bool {
 // partOf reports whether some items of a package are left out.
 func (r *rest) partOf(importPath string) bool {
 	p := r.packages[importPath]
-	return p != nil && len(p.order) < len(p.known)
+	return p != nil && len(p.order) < p.items
 }
 
 // leaves returns those of a binary's tests that are not left out, in the order of the selection. What was not collected goes with the first item of its package, so
@@ -58,14 +59,14 @@ func (r *rest) leaves(importPath string, tests []Item) []Item {
 		return tests
 	}
 	p := r.packages[importPath]
-	in := make(map[string]Item, len(tests))
+	in := make(map[string][]Item, len(tests)) // a package and its _test package can have a test of one name each
 	for _, it := range tests {
-		in[it.Name] = it
+		in[it.Name] = append(in[it.Name], it)
 	}
 	out := []Item{}
 	for _, name := range p.order {
-		if it, ok := in[name]; ok {
-			out = append(out, it)
+		if same := in[name]; len(same) > 0 {
+			out, in[name] = append(out, same[0]), same[1:]
 		}
 	}
 	for _, it := range tests {

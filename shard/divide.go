@@ -75,10 +75,11 @@ func (p *Plan) Part(k int) []gotest.Package {
 // atom is what stays together.
 type atom struct {
 	key   string // the least test id of it: the same whatever the order of the collection
-	pkg   int    // of the first item
+	pkg   int    // of that
 	items []place
 	cost  time.Duration
-	part  int // the outcome
+	into  *atom // another one that this one became a part of
+	part  int   // the outcome
 }
 
 type place struct{ pkg, item int }
@@ -94,51 +95,60 @@ type division struct {
 func newDivision(packages []gotest.Package, n int, whole bool, cost Cost) *division {
 	d := &division{packages: packages, n: n}
 	costs := d.estimate(cost)
-	tied := make(map[string]*atom) // by package that is whole, and by group
+	groups := make(map[string]*atom)
 	for i, p := range packages {
 		var all *atom
+		names := make(map[string]*atom) // a package and its _test package can have a test of one name each, which no process can tell apart
 		for j, it := range p.Items {
-			a := all
-			group := ""
-			if it.Directives != nil {
-				group = it.Directives.Group
-			}
-			if other := tied[group]; group != "" && other != nil && other != a {
-				a = d.unite(a, other, tied)
-			}
-			if a == nil {
-				a = &atom{key: gotest.ID(p.ImportPath, it.Name), pkg: i}
-				d.atoms = append(d.atoms, a)
-			}
-			if group != "" {
-				tied[group] = a
-			}
+			ties := []*atom{names[it.Name]}
 			if whole || p.Serial {
-				all = a
+				ties = append(ties, all)
+			}
+			group := ""
+			if it.Directives != nil && it.Directives.Group != "" {
+				group = it.Directives.Group
+				ties = append(ties, groups[group])
+			}
+			a := d.unite(ties)
+			if id := gotest.ID(p.ImportPath, it.Name); len(a.items) == 0 || id < a.key {
+				a.key, a.pkg = id, i
+			}
+			all, names[it.Name] = a, a
+			if group != "" {
+				groups[group] = a
 			}
 			a.items = append(a.items, place{i, j})
 			a.cost += costs[i][j]
-			a.key = min(a.key, gotest.ID(p.ImportPath, it.Name))
 		}
 	}
-	d.atoms = slices.DeleteFunc(d.atoms, func(a *atom) bool { return len(a.items) == 0 })
+	d.atoms = slices.DeleteFunc(d.atoms, func(a *atom) bool { return a.into != nil })
 	slices.SortFunc(d.atoms, func(a, b *atom) int { return cmp.Compare(a.key, b.key) })
 	return d
 }
 
-// unite makes one atom of two, of which a may be nil; b is empty afterwards.
-func (d *division) unite(a, b *atom, tied map[string]*atom) *atom {
-	if a == nil {
-		return b
-	}
-	a.items = append(a.items, b.items...)
-	a.cost += b.cost
-	a.key = min(a.key, b.key)
-	b.items = nil
-	for group, other := range tied {
-		if other == b {
-			tied[group] = a
+// unite makes one atom of some, of which any may be nil; a new one when all are.
+func (d *division) unite(ties []*atom) *atom {
+	var a *atom
+	for _, b := range ties {
+		for b != nil && b.into != nil {
+			b = b.into
 		}
+		switch {
+		case b == nil || b == a:
+		case a == nil:
+			a = b
+		default:
+			a.items = append(a.items, b.items...)
+			a.cost += b.cost
+			if b.key < a.key {
+				a.key, a.pkg = b.key, b.pkg
+			}
+			b.into = a
+		}
+	}
+	if a == nil {
+		a = &atom{}
+		d.atoms = append(d.atoms, a)
 	}
 	return a
 }
