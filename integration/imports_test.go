@@ -39,6 +39,7 @@ var importPolicy = []rule{
 	{pkg: "rsync", may: []string{"gateway"}, never: []string{"testing", "flag"}},
 	{pkg: "gotest", never: []string{"net", "testing"}},
 	{pkg: "config", may: []string{"gotest"}, never: []string{"net", "testing", "flag", "os/exec"}, noGo: true},
+	{pkg: "merge", may: []string{"gotest", "scheduler", "reporters"}, never: []string{"net", "testing", "flag", "os/exec"}, noGo: true},
 	{pkg: "shard", may: []string{"gotest"}, never: []string{"net", "os", "io", "testing"}, calls: clockCalls, noGo: true},
 	{pkg: "scheduler/policy", never: []string{"os", "net", "io", "syscall", "log", "context"}, calls: clockCalls, noGo: true},
 	{pkg: "scheduler", may: []string{"xspec", "gateway", "rsync", "gotest", "scheduler/policy"}, never: []string{"flag", "github.com/urfave"},

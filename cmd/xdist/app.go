@@ -16,6 +16,7 @@ const usageText = `xdist [xdist flags] [packages] [go test flags]
    xdist cache show | prune
    xdist doctor --tx SPEC
    xdist clean HOST|SPEC...
+   xdist merge FILE...
    xdist serve --listen ADDRESS --key FILE
    xdist keygen FILE
    xdist version`
@@ -43,7 +44,7 @@ func newApp(out, errOut io.Writer) *cli.App {
 		Writer:         out,
 		ErrWriter:      errOut,
 		Action:         runTests,
-		Commands:       []*cli.Command{listCommand(), cacheCommand(), doctorCommand(), cleanCommand(), serveCommand(), keygenCommand(), versionCommand(), agentCommand(), handoffCommand()},
+		Commands:       []*cli.Command{listCommand(), cacheCommand(), doctorCommand(), cleanCommand(), mergeCommand(), serveCommand(), keygenCommand(), versionCommand(), agentCommand(), handoffCommand()},
 		ExitErrHandler: func(*cli.Context, error) {}, // main prints and exits
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // subcommands are the first words that are not a package.
-var subcommands = []string{"agent", "cache", "clean", "doctor", "handoff", "help", "keygen", "list", "serve", "version"}
+var subcommands = []string{"agent", "cache", "clean", "doctor", "handoff", "help", "keygen", "list", "merge", "serve", "version"}
 
 // splitArgs sorts a command line into xdist's own flags and go test's, and returns it as
 //
