@@ -15,7 +15,7 @@ type Dist string
 // The modes of --dist.
 const (
 	DistLoad      Dist = "load"      // a package may run on several gateways at once
-	DistWorkSteal Dist = "worksteal" // as load, until the policy has it
+	DistWorkSteal Dist = "worksteal" // each gateway has a share, and takes half of another's when it has run its own
 	DistLoadScope Dist = "loadscope" // a package stays on one gateway, in one process
 	DistLoadFile  Dist = "loadfile"  // the tests of one source file stay on one gateway: the Source makes groups of them
 	DistLoadGroup Dist = "loadgroup" // load: tests that ask for a group have it under every mode

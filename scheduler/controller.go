@@ -237,6 +237,9 @@ func (c *controller) dispatch() {
 			c.assign(n, u)
 		}
 	}
+	for _, t := range c.targets {
+		c.refuse(t)
+	}
 }
 
 // stop ends the run early: nothing more is given out, what runs is ended, what is left is not run.

@@ -106,11 +106,11 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	p.ready = &r
 	p.state = pkgRunnable
 	grain := c.cfg.Command.Grain()
-	items := make([]policy.Item, len(p.names))
-	for i, name := range p.names {
-		items[i].Name = name
+	items, strands := demands(p.items)
+	for _, d := range strands {
+		p.target.choosy = p.target.choosy || len(d.Requires) > 0
 	}
-	p.target.policy.AddPackage(policy.Package{ID: p.num, Items: items, Whole: grain != gotest.Split, Alone: grain == gotest.Alone, Serial: p.serial})
+	p.target.policy.AddPackage(policy.Package{ID: p.num, Items: items, Strands: strands, Whole: grain != gotest.Split, Alone: grain == gotest.Alone, Serial: p.serial})
 }
 
 // expect tells each policy what is still being built.

@@ -42,6 +42,7 @@ type target struct {
 	pkgs   map[string]*pkg // by import path
 	nodes  int             // that may still take work
 	last   string          // the node that ended last, and why
+	choosy bool            // some of its tests require labels
 }
 
 // platformOf is the platform that a spec and what is known of its agent ask for; known is false when only the agent can tell.
@@ -119,8 +120,11 @@ func (c *controller) targetFor(s *supply, n *node) *target {
 		return s.targets[0]
 	}
 	mode := policy.Load
-	if c.cfg.Dist == DistLoadScope || c.cfg.Dist == DistEach || c.cfg.Dist == DistNo {
+	switch c.cfg.Dist {
+	case DistLoadScope, DistEach, DistNo:
 		mode = policy.LoadScope
+	case DistWorkSteal:
+		mode = policy.WorkSteal
 	}
 	t := &target{supply: s, suffix: s.suffix, policy: policy.New(policy.Config{Mode: mode}), pkgs: make(map[string]*pkg)}
 	if c.cfg.Dist == DistEach {
@@ -240,7 +244,7 @@ func (c *controller) up(n *node, info gateway.Info) {
 	}
 	c.emit(GatewayUp{Time: time.Now(), Gateway: n.id, Spec: n.spec.String(), Hostname: info.Hostname,
 		Platform: cmp.Or(n.target.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
-	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname})
+	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Labels: n.spec.Labels})
 	if err := c.stranded(); err != nil && c.stopped == "" {
 		c.fatal = err
 		c.stop(err.Error())

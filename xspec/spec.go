@@ -42,6 +42,8 @@ type Spec struct {
 	// Key names the secret or identity that a transport authenticates with.
 	Key string
 
+	// Labels are what tests can require of a gateway, in the order of the text.
+	Labels []string
 	// Unknown holds the fields with keys that have no meaning here, in the order given.
 	Unknown []Var
 
