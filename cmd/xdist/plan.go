@@ -78,13 +78,20 @@ func planText(loads []shard.Load, mine shard.Part) string {
 		if k == mine.K-1 {
 			mark = "*"
 		}
-		fmt.Fprintf(&b, "%s shard %d/%d: %d tests in %d packages", mark, k+1, mine.N, l.Tests, l.Packages)
+		fmt.Fprintf(&b, "%s shard %d/%d: %s in %s", mark, k+1, mine.N, plural(l.Tests, "test"), plural(l.Packages, "package"))
 		if l.Time > 0 {
 			fmt.Fprintf(&b, ", about %s", l.Time.Round(10*time.Millisecond))
 		}
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // shuffle puts packages, and the items of each, into an order that the seed and their names decide.
