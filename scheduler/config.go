@@ -16,10 +16,18 @@ type Dist string
 // The modes of --dist.
 const (
 	DistLoad      Dist = "load"      // a package may run on several gateways at once
+	DistWorkSteal Dist = "worksteal" // each gateway has a share, and takes half of another's when it has run its own
 	DistLoadScope Dist = "loadscope" // a package stays on one gateway, in one process
+	DistLoadFile  Dist = "loadfile"  // the tests of one source file stay on one gateway: the Source makes groups of them
+	DistLoadGroup Dist = "loadgroup" // load: tests that ask for a group have it under every mode
 	DistEach      Dist = "each"      // every gateway runs everything
 	DistNo        Dist = "no"        // one gateway, a package in one process
 )
+
+// Dists are all modes.
+func Dists() []Dist {
+	return []Dist{DistLoad, DistWorkSteal, DistLoadScope, DistLoadFile, DistLoadGroup, DistEach, DistNo}
+}
 
 // Config of a run. Group, Specs, Source, Command and Reporter must be set; the zero value of every other field is its
 // documented default.

@@ -25,6 +25,10 @@ func runTests(c *cli.Context) error {
 	if err := checkUnknown(args); err != nil {
 		return err
 	}
+	file, err := configure(c, args)
+	if err != nil {
+		return usageError(err)
+	}
 	open := newOpener(c, nil)
 	specs, dist, err := gateways(c, open)
 	var proxies []xspec.Spec
@@ -49,6 +53,10 @@ func runTests(c *cli.Context) error {
 		return runGo(c.Context, args)
 	}
 	command.JSON = command.JSON || c.Bool("json")
+	tests, err := newPlan(c, file, dist, toolchain, command)
+	if err != nil {
+		return err
+	}
 	book, doubts, err := openHistory(c, command)
 	if err != nil {
 		return classify(err)
@@ -62,6 +70,9 @@ func runTests(c *cli.Context) error {
 		return classify(err)
 	}
 	defer run.remove()
+	if tests.shuffle != nil {
+		run.warnings = append(run.warnings, fmt.Sprintf("the order is shuffled: --shuffle=%d has it again", *tests.shuffle))
+	}
 	open.agents.dir = run.store.Dir()
 
 	mirror, release, err := openMirror(c, command, run.store.Dir(), specs)
@@ -92,9 +103,9 @@ func runTests(c *cli.Context) error {
 		History:          book,
 		Warnings:         append(run.warnings, doubts...),
 		Started:          scheduler.RunStarted{Command: args, Workdir: command.Dir, Hostname: hostname},
-		Source:           sources{command, toolchain, run, mirror}.load,
+		Source:           sources{command, toolchain, run, tests, mirror}.load,
 	})
-	return conclude(summary, err, command.Bench != "" || command.Fuzz != "")
+	return conclude(summary, err, command.Bench != "" || command.Fuzz != "" || tests.leftOut.Load())
 }
 
 // parseCommand asks the toolchain for its settings and parses go test's part of the command line with them.
@@ -130,10 +141,8 @@ func runGo(ctx context.Context, args []string) error {
 // gateways are the specs of a run and how tests are spread over them.
 func gateways(c *cli.Context, open *opener) ([]xspec.Spec, scheduler.Dist, error) {
 	dist := scheduler.Dist(c.String("dist"))
-	switch dist {
-	case scheduler.DistLoad, scheduler.DistLoadScope, scheduler.DistEach, scheduler.DistNo:
-	default:
-		return nil, "", fmt.Errorf("--dist %q: want load, loadscope, each or no", dist)
+	if !slices.Contains(scheduler.Dists(), dist) {
+		return nil, "", fmt.Errorf("--dist %q: want load, worksteal, loadscope, loadfile, loadgroup, each or no", dist)
 	}
 	if n := c.Int("maxfail"); n < 0 {
 		return nil, "", fmt.Errorf("--maxfail %d: want a number that is not negative", n)
