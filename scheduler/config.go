@@ -36,6 +36,7 @@ type Config struct {
 	Platform         gotest.Platform // what the Source builds for the zero Platform: GOOS and GOARCH
 	Live             bool            // pass a test's events on as they come, mixed with those of other tests, and not when it has ended
 	MaxFail          int             // stop after so many failures; 0 is never
+	Reruns           Reruns          // of failed tests
 	AllowMissing     bool            // a gateway that cannot be opened is a warning while there are others
 	MaxWorkerRestart int             // how many gateways that died are replaced; 0 is four per gateway, negative none
 	TerminateTimeout time.Duration   // for the gateways to end; 0 is 10 s

@@ -272,9 +272,11 @@ func (c *controller) abandon(reason string) {
 // settleRest books every item of p that has no verdict as not run, which is no pass for the package. A failure in doubt is one now.
 func (c *controller) settleRest(p *pkg, reason string) {
 	for i, v := range p.verdicts {
-		if d := p.doubts[i]; v == "" && d != nil {
+		if d := p.doubts[i]; v != "" || c.settleSetback(p, i) {
+			continue
+		} else if d != nil {
 			c.settleDoubt(p, i, d)
-		} else if v == "" {
+		} else {
 			p.failed = true
 			c.ledger.settle(p, i, NotRun, 0, "", reason)
 		}

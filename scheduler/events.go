@@ -72,8 +72,10 @@ type Test struct {
 	// Platform is what the package was built for: "linux/arm64".
 	Platform string
 	Attempt  int // 1 for the first run of an item on this run
-	Done     int // items that have a verdict so far, this event included
-	Total    int // items collected
+	// Again says that this fail event does not count, as its item runs again by Config.Reruns. Subtests that were shown before their item had failed do not know.
+	Again bool
+	Done  int // items that have a verdict so far, this event included
+	Total int // items collected
 }
 
 // Progress says that a test of a gateway's unit has begun, paused, gone on or ended just now. Test tells the same, and what the
@@ -118,6 +120,7 @@ type Verdict string
 const (
 	Pass   Verdict = "pass"
 	Fail   Verdict = "fail"
+	Flaky  Verdict = "flaky" // failed at first, and did not in a later attempt of Config.Reruns
 	Skip   Verdict = "skip"
 	Crash  Verdict = "crash"   // its process or its agent died while it ran
 	NotRun Verdict = "not-run" // with a reason in Summary.NotRun
@@ -149,8 +152,9 @@ type ItemSeconds struct {
 	Test     string // importpath::TestName, whatever Package carries in the events
 	Platform string
 	Gateway  string
-	Elapsed  time.Duration
+	Elapsed  time.Duration // of the last attempt
 	Verdict  Verdict
+	Failures int // attempts that failed and were followed by another one
 }
 
 // Reporter receives the events of a run, all from one goroutine. An error from Handle stops nothing: the

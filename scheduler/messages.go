@@ -37,6 +37,7 @@ type order struct {
 	CoverProfile bool          `cbor:"9,keyasint,omitempty"`
 	CoverMeta    string        `cbor:"10,keyasint,omitempty"`
 	Streamed     bool          `cbor:"11,keyasint,omitempty"`
+	Delay        time.Duration `cbor:"12,keyasint,omitempty"` // before the process is started
 }
 
 // report is what a worker sends: events of the unit that runs, in order, and at its end its profile and the result.

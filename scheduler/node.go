@@ -39,6 +39,8 @@ type job struct {
 	stopped bool // it was told to end
 	wide    bool // its process runs all of the package, to see the unit's items among the others
 
+	reopened bool // an item of it runs again
+
 	items   map[string]*itemRun // by top-level test, items that have begun
 	latest  string              // the item that began last and is not parked
 	output  []test2json.Event   // package-level output of a unit that is not the whole package
@@ -63,6 +65,8 @@ type itemRun struct {
 	skipped  bool
 	held     bool // nothing more is shown until it has ended: it will fail, and that may not count
 	doubted  bool // it has failed, and that does not count
+	again    bool // it has failed, and will run again by Config.Reruns
+	matched  bool // it has printed a line that Reruns.Errors matches
 	open     bool // it has begun a round and not ended it
 	parked   bool // it waits for other parallel tests
 	elapsed  time.Duration

@@ -21,6 +21,7 @@ const heldBytes = 1 << 20
 // assign gives n a unit.
 func (c *controller) assign(n *node, u policy.Unit) {
 	p := c.pkgs[u.Package]
+	u.Whole = u.Whole && len(p.setbacks) == 0 // its first process was to be the whole of it
 	j := &job{pkg: p, unit: u, started: time.Now(), alone: p.running == 0, items: make(map[string]*itemRun)}
 	n.job = j
 	for _, other := range c.nodes {
@@ -41,6 +42,7 @@ func (c *controller) assign(n *node, u policy.Unit) {
 		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names,
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
 	}
+	o.Delay = c.rerunDelay(p, u)
 	n.localize(o, c.hosts != nil)
 	n.assignments <- assignment{Run: o, digest: r.Digest.Hex()} // has room: an order and a stop
 	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items)})
@@ -86,7 +88,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	j := n.job
 	e.Package = j.pkg.shown
 	if e.Test == "" {
-		if j.unit.Whole {
+		if j.unit.Whole && !j.reopened {
 			c.emitFrom(n, e)
 		} else {
 			j.output = append(j.output, e)
@@ -110,6 +112,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	}
 	it.events = append(it.events, e)
 	it.bytes += len(e.Output)
+	c.cfg.Reruns.note(it, e)
 	if it.bytes > heldBytes {
 		it.streamed, it.held = true, false
 	}
@@ -176,14 +179,21 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 	p := n.job.pkg
 	v := Pass
 	switch {
+	case it.again:
+		return
 	case it.failed:
 		v = Fail
+	case p.setbacks[i] != nil:
+		v = Flaky
 	case it.skipped:
 		v = Skip
 	}
 	switch had := p.verdicts[i]; {
 	case had == "" && v == Fail && c.doubtful(n, i, it):
 		c.doubt(n, i, it, Fail, it.events)
+		return
+	case had == "" && v == Fail && c.mayRerun(n, i, it):
+		c.setBack(n, i, it, Fail)
 		return
 	case had == "":
 		c.ledger.settle(p, i, v, it.elapsed, n.id, "")
@@ -240,6 +250,8 @@ func (c *controller) eventFrom(n *node, e test2json.Event) Test {
 	t.Gateway = n.id
 	if i, ok := n.job.pkg.index[topLevel(e.Test)]; ok {
 		t.Attempt = n.job.pkg.attempts[i]
+		it := n.job.items[topLevel(e.Test)]
+		t.Again = it != nil && it.again && e.Action == test2json.ActionFail
 	}
 	return t
 }
@@ -248,6 +260,7 @@ func (c *controller) eventFrom(n *node, e test2json.Event) Test {
 func (c *controller) handleResult(n *node, r unit.Result) {
 	j, p := n.job, n.job.pkg
 	c.doubtCulprit(n, r)
+	c.setBackCulprit(n, r.Culprit, howItEnded(r))
 	end := jobEnd{died: r.Failed && r.Verdict == "", failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished}
 	if r.Failed && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && !j.alone {
 		// It got nowhere while another process of its package ran: the price of splitting, not a verdict.
@@ -257,8 +270,11 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 		end.retry = true // the test that it died of is not one of those that it was to show
 	} else {
 		r = j.forgive(r)
+		j.dropClosing(r)
 		c.showOutput(n)
-		r.Profile = j.profile
+		if r.Profile = j.profile; j.rerunsOnly() {
+			r.Profile = nil
+		}
 		p.results = append(p.results, r)
 		p.failed = p.failed || r.Failed
 		p.whole = j.unit.Whole
@@ -274,7 +290,7 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 
 // showOutput passes the held package-level output of n's unit on, unless another unit has shown the same.
 func (c *controller) showOutput(n *node) {
-	if j := n.job; !j.unit.Whole && j.pkg.firstSeen(j.output) {
+	if j := n.job; (!j.unit.Whole || j.reopened) && j.pkg.firstSeen(j.output) {
 		for _, e := range j.output {
 			c.emitFrom(n, e)
 		}
