@@ -216,6 +216,8 @@ func (c *Console) end(summary *scheduler.Summary) {
 		return
 	}
 	var text strings.Builder
+	attempts := takeFlaky(exec, summary.Durations)
+	text.WriteString(attempts)
 	testjson.PrintSummary(&text, exec, testjson.SummarizeAll)
 	text.WriteString(closing(*summary))
 	c.write(text.String())

@@ -19,12 +19,11 @@ func (j *JUnit) settle() {
 	for _, s := range j.suites {
 		last := map[string]int{}
 		for _, c := range s.cases {
-			root, _, _ := strings.Cut(c.name, "/")
-			last[root] = max(last[root], c.attempt)
+			last[c.root()] = max(last[c.root()], c.attempt)
 		}
+		s.joinAttempts(last, final)
 		for _, c := range s.cases {
-			root, _, _ := strings.Cut(c.name, "/")
-			c.settle(final[s.name+"::"+root], last[root])
+			c.settle(final[s.name+"::"+c.root()], last[c.root()])
 		}
 	}
 	j.settleNotRun()
@@ -42,7 +41,7 @@ func (j *JUnit) settle() {
 func (c *testcase) settle(verdict scheduler.Verdict, attempts int) {
 	switch {
 	case !c.bad():
-	case c.attempt < attempts && (verdict == scheduler.Pass || verdict == scheduler.Skip):
+	case c.attempt < attempts && (verdict == scheduler.Pass || verdict == scheduler.Skip || verdict == scheduler.Flaky):
 		c.outcome = skipped
 		c.message = fmt.Sprintf("attempt %d of %d failed, the last did not", c.attempt, attempts)
 	case c.attempt == attempts && verdict == scheduler.Crash:

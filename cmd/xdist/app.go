@@ -80,7 +80,7 @@ func runFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "allow-missing", Usage: "warn of a gateway that cannot be opened and go on with the others"},
 		&cli.BoolFlag{Name: "no-color", Usage: "no colours (NO_COLOR does the same)"},
 		&cli.BoolFlag{Name: "debug", Usage: "log what the gateways do to standard error"},
-	}, cacheFlags()...)
+	}, append(correctFlags(), cacheFlags()...)...)
 }
 
 func formatNames() string {

@@ -45,6 +45,10 @@ func runTests(c *cli.Context) error {
 		return runGo(c.Context, args)
 	}
 	command.JSON = command.JSON || c.Bool("json")
+	correct, err := parseCorrect(c, command)
+	if err != nil {
+		return usageError(err)
+	}
 	reporter, err := newReporter(c, command)
 	if err != nil {
 		return classify(err)
@@ -76,12 +80,13 @@ func runTests(c *cli.Context) error {
 		Platform:         gotest.Platform{GOOS: toolchain.GOOS, GOARCH: toolchain.GOARCH},
 		MaxFail:          maxFail(c),
 		MaxWorkerRestart: maxWorkerRestart(c),
+		Reruns:           correct.reruns,
 		Reporter:         reporter,
 		Warnings:         run.warnings,
 		Started:          scheduler.RunStarted{Command: args, Workdir: command.Dir, Hostname: hostname},
 		Source:           sources{command, toolchain, run, mirror}.load,
 	})
-	return conclude(summary, err, command.Bench != "" || command.Fuzz != "")
+	return strict(c, summary, conclude(summary, err, command.Bench != "" || command.Fuzz != ""))
 }
 
 // parseCommand asks the toolchain for its settings and parses go test's part of the command line with them.

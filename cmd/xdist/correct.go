@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+// correctFlags say what becomes of tests that fail, hang or crash.
+func correctFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "reruns", Usage: "run a test that fails up to `N` times more; one that passes then is flaky"},
+		&cli.DurationFlag{Name: "reruns-delay", Usage: "wait `D` (5s, 1m) before a test runs again"},
+		&cli.StringFlag{Name: "rerun-tests", Usage: "run again only tests whose id (importpath::TestName) matches `REGEXP`"},
+		&cli.StringFlag{Name: "rerun-errors", Usage: "run again only failures that have a line of output that matches `REGEXP`"},
+		&cli.BoolFlag{Name: "rerun-crashes", Usage: "run again tests that ended their process or their agent, too"},
+		&cli.BoolFlag{Name: "fail-on-flaky", Usage: "exit with status 1 when a test was flaky"},
+	}
+}
+
+// correctness is what correctFlags say, in the terms of scheduler.Config.
+type correctness struct {
+	reruns scheduler.Reruns
+}
+
+// parseCorrect reads correctFlags. Its errors are of usage.
+func parseCorrect(c *cli.Context, command *gotest.Command) (correctness, error) {
+	var all correctness
+	var err error
+	all.reruns, err = reruns(c, command)
+	return all, err
+}
+
+func reruns(c *cli.Context, command *gotest.Command) (scheduler.Reruns, error) {
+	r := scheduler.Reruns{Max: c.Int("reruns"), Delay: c.Duration("reruns-delay"), Crashes: c.Bool("rerun-crashes")}
+	switch {
+	case r.Max < 0:
+		return r, fmt.Errorf("--reruns %d: want a number that is not negative", r.Max)
+	case r.Delay < 0:
+		return r, fmt.Errorf("--reruns-delay %v: want a duration that is not negative", r.Delay)
+	case r.Max > 0 && command.FailFast:
+		return r, errors.New("--reruns and -failfast exclude each other: after a failure the rest of its package would not run; -x stops the run after a failure that counts")
+	}
+	var err error
+	for name, to := range map[string]**regexp.Regexp{"rerun-tests": &r.Tests, "rerun-errors": &r.Errors} {
+		text := c.String(name)
+		if text == "" {
+			continue
+		}
+		if *to, err = regexp.Compile(text); err != nil {
+			return r, fmt.Errorf("--%s: %w", name, err)
+		}
+	}
+	return r, nil
+}
+
+// strict makes of a run with flaky tests a failed one, where that is asked for.
+func strict(c *cli.Context, s scheduler.Summary, err error) error {
+	if err == nil && c.Bool("fail-on-flaky") && s.Counts[scheduler.Flaky] > 0 {
+		return &endedError{statusFailed, nil}
+	}
+	return err
+}
