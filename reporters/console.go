@@ -128,6 +128,8 @@ func (c *Console) Handle(e scheduler.Event) error {
 		c.complain(e.Text)
 	case scheduler.Warning:
 		c.complain(color.YellowString("warning:") + " " + e.Text + "\n")
+	case scheduler.SlowTest:
+		c.complain(slow(e, color.YellowString("SLOW")))
 	case scheduler.GatewayDown:
 		if e.Reason != "" {
 			c.complain(fmt.Sprintf("%s gateway %s is down: %s\n", color.YellowString("warning:"), e.Gateway, e.Reason))

@@ -1,6 +1,7 @@
 package reporters
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -58,5 +59,19 @@ func TestBoardFlaky(t *testing.T) {
 	}
 	if b.failed != 1 {
 		t.Errorf("%d failures", b.failed)
+	}
+}
+
+func TestSlowTests(t *testing.T) {
+	run := []scheduler.Event{scheduler.SlowTest{Gateway: "gw3", Package: "example.com/p", Test: "TestX", Running: 61400 * time.Millisecond}}
+	_, stderr := consoleText(t, ConsoleConfig{}, append(run, scheduler.RunEnded{}))
+	var b strings.Builder
+	if err := NewNotices(&b).Handle(run[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []string{stderr, b.String()} {
+		if want := "SLOW example.com/p::TestX has been running for 1m1s on gw3\n"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

@@ -46,11 +46,22 @@ func (c *testcase) settle(verdict scheduler.Verdict, attempts int) {
 		c.message = fmt.Sprintf("attempt %d of %d failed, the last did not", c.attempt, attempts)
 	case c.attempt == attempts && verdict == scheduler.Crash:
 		c.outcome = errored
-		c.message = "crashed while running"
-		if c.gateway != "" {
-			c.message += " on " + c.gateway
+		c.message = c.lastWords()
+	}
+}
+
+// lastWords is how xdist put the end of an item that could not say it itself.
+func (c *testcase) lastWords() string {
+	words := "crashed while running"
+	if c.gateway != "" {
+		words += " on " + c.gateway
+	}
+	for line := range strings.Lines(c.out.String()) {
+		if text, ok := strings.CutPrefix(line, "xdist: "+c.name+" "); ok {
+			words = strings.TrimSuffix(text, "\n")
 		}
 	}
+	return words
 }
 
 // settleNotRun adds a skipped testcase for each item that did not run. One that had begun is no longer open by it.

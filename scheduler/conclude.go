@@ -164,8 +164,12 @@ func crashEvents(n *node, it *itemRun, name, how string) []test2json.Event {
 	if it != nil {
 		elapsed = it.elapsed.Seconds()
 	}
+	text := fmt.Sprintf("xdist: %s crashed while running on %s: %s\n", name, n.id, how)
+	if d := n.job.overdue; d > 0 {
+		text = fmt.Sprintf("xdist: %s timed out after %v (--test-timeout)\n", name, d)
+	}
 	events := []test2json.Event{
-		{Action: test2json.ActionOutput, Output: fmt.Sprintf("xdist: %s crashed while running on %s: %s\n", name, n.id, how)},
+		{Action: test2json.ActionOutput, Output: text},
 		{Action: test2json.ActionFail, Elapsed: &elapsed},
 	}
 	for i := range events {

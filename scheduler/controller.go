@@ -163,7 +163,11 @@ func (c *controller) post(m any) {
 // loop handles messages until every item has its verdict and every package is closed.
 func (c *controller) loop(ctx context.Context) {
 	done := ctx.Done()
-	var patience <-chan time.Time // set when the run is stopped
+	var patience, slow <-chan time.Time // patience is set when the run is stopped
+	if watch := c.watchSlow(); watch != nil {
+		defer watch.Stop()
+		slow = watch.C
+	}
 	for !c.over() {
 		select {
 		case m := <-c.inbox:
@@ -172,6 +176,8 @@ func (c *controller) loop(ctx context.Context) {
 			done = nil
 			c.interrupted = true
 			c.stop("interrupted")
+		case <-slow:
+			c.tellSlow()
 		case <-patience:
 			c.endNodes(errors.New("its unit did not end in time"))
 		}

@@ -88,6 +88,15 @@ type Progress struct {
 	Test    string
 }
 
+// SlowTest says that a test has been running for longer than Config.Slow, and comes again each time that it has taken twice as long.
+type SlowTest struct {
+	Time    time.Time
+	Gateway string
+	Package string
+	Test    string
+	Running time.Duration
+}
+
 // Stderr is text for the user's standard error that belongs to no package: what the go command wrote there.
 type Stderr struct{ Text string }
 
@@ -109,6 +118,7 @@ func (UnitStarted) event() {}
 func (UnitEnded) event()   {}
 func (Test) event()        {}
 func (Progress) event()    {}
+func (SlowTest) event()    {}
 func (Stderr) event()      {}
 func (Warning) event()     {}
 func (RunEnded) event()    {}

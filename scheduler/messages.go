@@ -38,6 +38,9 @@ type order struct {
 	CoverMeta    string        `cbor:"10,keyasint,omitempty"`
 	Streamed     bool          `cbor:"11,keyasint,omitempty"`
 	Delay        time.Duration `cbor:"12,keyasint,omitempty"` // before the process is started
+	// TestTimeout and TestTimeouts are those of unit.Unit.
+	TestTimeout  time.Duration            `cbor:"13,keyasint,omitempty"`
+	TestTimeouts map[string]time.Duration `cbor:"14,keyasint,omitempty"`
 }
 
 // report is what a worker sends: events of the unit that runs, in order, and at its end its profile and the result.

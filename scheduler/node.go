@@ -39,7 +39,8 @@ type job struct {
 	stopped bool // it was told to end
 	wide    bool // its process runs all of the package, to see the unit's items among the others
 
-	reopened bool // an item of it runs again
+	reopened bool          // an item of it runs again
+	overdue  time.Duration // the limit that its culprit had, or 0
 
 	items   map[string]*itemRun // by top-level test, items that have begun
 	latest  string              // the item that began last and is not parked
@@ -70,6 +71,7 @@ type itemRun struct {
 	open     bool // it has begun a round and not ended it
 	parked   bool // it waits for other parallel tests
 	elapsed  time.Duration
+	watch    stopwatch
 }
 
 // remnant is what an attempt at an item that came to no verdict has shown of it. In the next attempt the same tests do not begin

@@ -21,7 +21,7 @@ type Reruns struct {
 	Delay   time.Duration  // that has to pass between the end of an attempt and the beginning of the next
 	Tests   *regexp.Regexp // only tests whose id (importpath::TestName) it matches; nil is all
 	Errors  *regexp.Regexp // only failures of which it matches a line of the output; nil is all
-	Crashes bool           // those too in which the process or the agent died
+	Crashes bool           // those too in which the process or the agent died by itself, and not only for Config.TestTimeout
 }
 
 // setback is what a package keeps of an item whose attempts have failed so far.
@@ -80,7 +80,7 @@ func (c *controller) setBack(n *node, i int, it *itemRun, v Verdict) {
 func (c *controller) setBackCulprit(n *node, culprit, how string) {
 	i, ok := n.job.pkg.index[culprit]
 	it := n.job.items[culprit]
-	if !ok || it == nil || it.aside() || it.failed || n.job.pkg.verdicts[i] != "" || !c.cfg.Reruns.Crashes {
+	if !ok || it == nil || it.aside() || it.failed || n.job.pkg.verdicts[i] != "" || !c.cfg.Reruns.Crashes && n.job.overdue == 0 {
 		return
 	}
 	if r := c.cfg.Reruns; r.Errors != nil {

@@ -160,3 +160,28 @@ func TestRerunsWhenTheRunStops(t *testing.T) {
 		t.Errorf("attempts %q", got)
 	}
 }
+
+// A test that is out of time is a crash that says so, once its attempts are used up; its neighbours run.
+func TestTestTimeouts(t *testing.T) {
+	for _, reruns := range []int{0, 1} {
+		w := newWorld(t, 2, map[string][]string{"a": names("Pass", "Late", "FlakyLate", "Pass"), "b": many("Pass", 50)})
+		w.cfg.TestTimeout, w.cfg.Reruns = 5*time.Second, Reruns{Max: reruns}
+		s, r, err := w.run(t.Context())
+		if err != nil || s.Unbalanced != "" {
+			t.Fatal(err, s.Unbalanced)
+		}
+		w.wantCounts(s, []map[Verdict]int{{Pass: 52, Crash: 2}, {Pass: 52, Crash: 1, Flaky: 1}}[reruns])
+		if got := len(attempts(r, "TestLate_1")); got != 2*(reruns+1) {
+			t.Errorf("%d reruns: %d attempts", reruns, got/2)
+		}
+		text := ""
+		for _, e := range r.events {
+			if e, ok := e.(Test); ok && e.Test == "TestLate_1" {
+				text += e.Output
+			}
+		}
+		if want := "xdist: TestLate_1 timed out after 5s (--test-timeout)\n"; strings.Count(text, want) != reruns+1 {
+			t.Errorf("%d reruns: the test says %q", reruns, text)
+		}
+	}
+}

@@ -42,7 +42,7 @@ func (c *controller) assign(n *node, u policy.Unit) {
 		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names,
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
 	}
-	o.Delay = c.rerunDelay(p, u)
+	o.Delay, o.TestTimeout = c.rerunDelay(p, u), c.cfg.TestTimeout
 	n.localize(o, c.hosts != nil)
 	n.assignments <- assignment{Run: o, digest: r.Digest.Hex()} // has room: an order and a stop
 	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items)})
@@ -150,6 +150,7 @@ func (c *controller) overreach(p *pkg) {
 
 // itemEvent follows an item through its rounds.
 func (c *controller) itemEvent(n *node, name string, it *itemRun, e test2json.Event) {
+	it.watch.observe(e.Action)
 	switch e.Action {
 	case test2json.ActionRun:
 		it.open, it.parked = true, false
@@ -259,6 +260,7 @@ func (c *controller) eventFrom(n *node, e test2json.Event) Test {
 // handleResult ends a unit: every item of it has a verdict now or goes back to pending.
 func (c *controller) handleResult(n *node, r unit.Result) {
 	j, p := n.job, n.job.pkg
+	j.overdue = r.TestTimeout
 	c.doubtCulprit(n, r)
 	c.setBackCulprit(n, r.Culprit, howItEnded(r))
 	end := jobEnd{died: r.Failed && r.Verdict == "", failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished}
@@ -312,6 +314,8 @@ func howItEnded(r unit.Result) string {
 	switch {
 	case r.Err != "":
 		return r.Err
+	case r.TestTimeout > 0:
+		return fmt.Sprintf("a test timed out after %v (--test-timeout)", r.TestTimeout)
 	case r.TimedOut:
 		return "timed out"
 	case r.Signal != "":

@@ -128,6 +128,7 @@ func (w *worker) unit(workCtx context.Context, o *order) (unit.Result, error) {
 		Package: o.Package, Binary: o.Binary, Args: o.Args, Exec: o.Exec, Dir: o.Dir,
 		Env: append(w.env[:len(w.env):len(w.env)], o.Env...), Names: o.Names,
 		Timeout: o.Timeout, CoverProfile: o.CoverProfile, CoverMeta: o.CoverMeta, Streamed: o.Streamed,
+		TestTimeout: o.TestTimeout, TestTimeouts: o.TestTimeouts,
 	}, func(events []test2json.Event) {
 		if sendErr != nil {
 			return

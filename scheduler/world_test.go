@@ -31,6 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestExit…                       ends its process with exit status 3
 //	TestKill…                       ends its agent
 //	TestHang…                       runs until it is stopped
+//	TestLate…                       runs until it is out of time
 //	TestNever…                      is not run by its TestMain
 //	TestLost…                       loses the connection to its agent the first time that it runs, and passes then
 //	TestLoser…                      loses it each time
@@ -268,6 +269,11 @@ func (l *fakeLink) process(o *order) bool {
 		switch kind {
 		case "Exit":
 			result.Failed, result.ExitCode, result.Verdict, result.Culprit = true, 3, "", name
+			finish(result)
+			return true
+		case "Late":
+			result.Failed, result.ExitCode, result.Verdict, result.Culprit = true, 2, "", name
+			result.TimedOut, result.TestTimeout = true, o.TestTimeout
 			finish(result)
 			return true
 		case "Kill":

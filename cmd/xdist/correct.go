@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -20,17 +21,26 @@ func correctFlags() []cli.Flag {
 		&cli.StringFlag{Name: "rerun-errors", Usage: "run again only failures that have a line of output that matches `REGEXP`"},
 		&cli.BoolFlag{Name: "rerun-crashes", Usage: "run again tests that ended their process or their agent, too"},
 		&cli.BoolFlag{Name: "fail-on-flaky", Usage: "exit with status 1 when a test was flaky"},
+		&cli.DurationFlag{Name: "test-timeout", Usage: "end a test that has been running for longer than `D` with a dump of its goroutines", DefaultText: "none; -timeout is of a process"},
+		&cli.DurationFlag{Name: "slow", Usage: "say which test has been running for longer than `D`, and again each time that it has taken twice as long; 0: never", Value: time.Minute},
 	}
 }
 
 // correctness is what correctFlags say, in the terms of scheduler.Config.
 type correctness struct {
-	reruns scheduler.Reruns
+	reruns      scheduler.Reruns
+	testTimeout time.Duration
+	slow        time.Duration
 }
 
 // parseCorrect reads correctFlags. Its errors are of usage.
 func parseCorrect(c *cli.Context, command *gotest.Command) (correctness, error) {
-	var all correctness
+	all := correctness{testTimeout: c.Duration("test-timeout"), slow: c.Duration("slow")}
+	for _, name := range []string{"test-timeout", "slow"} {
+		if d := c.Duration(name); d < 0 {
+			return all, fmt.Errorf("--%s %v: want a duration that is not negative", name, d)
+		}
+	}
 	var err error
 	all.reruns, err = reruns(c, command)
 	return all, err

@@ -81,6 +81,8 @@ func runTests(c *cli.Context) error {
 		MaxFail:          maxFail(c),
 		MaxWorkerRestart: maxWorkerRestart(c),
 		Reruns:           correct.reruns,
+		TestTimeout:      correct.testTimeout,
+		Slow:             correct.slow,
 		Reporter:         reporter,
 		Warnings:         run.warnings,
 		Started:          scheduler.RunStarted{Command: args, Workdir: command.Dir, Hostname: hostname},
