@@ -64,7 +64,7 @@ func (c *testcase) lastWords() string {
 	return words
 }
 
-// settleNotRun adds a skipped testcase for each item that did not run. One that had begun is no longer open by it.
+// settleNotRun makes a skipped testcase of each item that did not run. One that had begun is no longer open by it.
 func (j *JUnit) settleNotRun() {
 	for _, it := range j.summary.NotRun {
 		path, test, _ := strings.Cut(it.ID, "::")
@@ -73,6 +73,11 @@ func (j *JUnit) settleNotRun() {
 			if name == test || strings.HasPrefix(name, test+"/") {
 				delete(s.open, name)
 			}
+		}
+		begun := slices.IndexFunc(s.cases, func(c *testcase) bool { return c.name == test && c.outcome == skipped })
+		if begun >= 0 {
+			s.cases[begun].message = "not run: " + it.Reason
+			continue
 		}
 		s.cases = append(s.cases, &testcase{name: test, outcome: skipped, message: "not run: " + it.Reason})
 	}

@@ -60,18 +60,15 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 				c.flush(n, it)
 			}
 		case j.stopped:
-			c.flushOpen(n, it)
-			c.settleNotRun(p, i, n.id, c.stopped)
+			c.cutShort(n, i, it, c.stopped)
 		case end.died && (begun || end.lost):
 			p.keepRemnant(name, it)
 			out.Requeue = append(out.Requeue, i)
 			continue
 		case end.failed:
-			c.flushOpen(n, it)
-			c.settleNotRun(p, i, n.id, "the process ended before it: "+end.how)
+			c.cutShort(n, i, it, "the process ended before it: "+end.how)
 		default:
-			c.flushOpen(n, it)
-			c.settleNotRun(p, i, n.id, "its process exited 0 without running it")
+			c.cutShort(n, i, it, "its process exited 0 without running it")
 		}
 		elapsed := time.Duration(0)
 		if it != nil {

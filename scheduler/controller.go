@@ -44,6 +44,7 @@ type controller struct {
 
 	start       time.Time
 	stopped     string // why the run ends early, or ""
+	ending      bool   // what ran when it stopped was told to end
 	interrupted bool
 	failures    int
 	failed      int // packages
@@ -163,7 +164,7 @@ func (c *controller) post(m any) {
 // loop handles messages until every item has its verdict and every package is closed.
 func (c *controller) loop(ctx context.Context) {
 	done := ctx.Done()
-	var patience, slow <-chan time.Time // patience is set when the run is stopped
+	var patience, slow <-chan time.Time // patience is set when units were told to end
 	if watch := c.watchSlow(); watch != nil {
 		defer watch.Stop()
 		slow = watch.C
@@ -181,7 +182,7 @@ func (c *controller) loop(ctx context.Context) {
 		case <-patience:
 			c.endNodes(errors.New("its unit did not end in time"))
 		}
-		if c.stopped != "" && patience == nil {
+		if c.ending && patience == nil {
 			patience = time.After(c.cfg.TerminateTimeout)
 		}
 		c.dispatch()
@@ -247,6 +248,21 @@ func (c *controller) dispatch() {
 
 // stop ends the run early: nothing more is given out, what runs is ended, what is left is not run.
 func (c *controller) stop(reason string) {
+	c.revoke(reason)
+	if c.ending {
+		return
+	}
+	c.ending = true
+	for _, n := range c.nodes {
+		if n.job != nil && n.ready {
+			n.job.stopped = true
+			n.assignments <- assignment{Stop: true} // has room: an order and a stop
+		}
+	}
+}
+
+// revoke ends the run when what runs has ended: nothing more is given out, and what is left is not run.
+func (c *controller) revoke(reason string) {
 	if c.stopped != "" {
 		return
 	}
@@ -254,12 +270,6 @@ func (c *controller) stop(reason string) {
 	c.endSource(errors.New(reason))
 	for _, t := range c.targets {
 		t.policy.Revoke()
-	}
-	for _, n := range c.nodes {
-		if n.job != nil && n.ready {
-			n.job.stopped = true
-			n.assignments <- assignment{Stop: true} // has room: an order and a stop
-		}
 	}
 	c.abandon(reason)
 }

@@ -225,7 +225,12 @@ func (c *controller) fail(p *pkg) {
 
 func (c *controller) checkMaxFail() {
 	if max := c.cfg.MaxFail; max > 0 && c.failures >= max {
-		c.stop(fmt.Sprintf("stopped after %d failures", c.failures))
+		reason := fmt.Sprintf("stopped after %d failures", c.failures)
+		if c.cfg.MaxFailWait {
+			c.revoke(reason)
+			return
+		}
+		c.stop(reason)
 	}
 }
 

@@ -63,7 +63,7 @@ func runFlags() []cli.Flag {
 		&cli.IntFlag{Name: "maxprocesses", Usage: "open at most `N` popen gateways"},
 		&cli.StringFlag{Name: "dist", Usage: "how tests are spread: load, loadscope (a package stays in one process), each, no", Value: "load"},
 		&cli.IntFlag{Name: "max-worker-restart", Usage: "replace at most `N` gateways that died", DefaultText: "4 per gateway"},
-		&cli.IntFlag{Name: "maxfail", Usage: "stop after `N` failures"},
+		&cli.StringFlag{Name: "maxfail", Usage: "stop after `N` failures; N:wait lets the processes that run end, N:now ends them"},
 		&cli.BoolFlag{Name: "x", Usage: "stop after the first failure"},
 		&cli.StringFlag{Name: "testrunuid", Usage: "what tests see as XDIST_TESTRUNUID (default: random)"},
 		&cli.StringFlag{Name: "format", Usage: "format of the console: " + formatNames(), DefaultText: "pkgname; standard-verbose with -v, -bench and -fuzz"},

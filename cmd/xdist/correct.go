@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -31,6 +33,8 @@ type correctness struct {
 	reruns      scheduler.Reruns
 	testTimeout time.Duration
 	slow        time.Duration
+	maxFail     int
+	maxFailWait bool
 }
 
 // parseCorrect reads correctFlags. Its errors are of usage.
@@ -42,8 +46,27 @@ func parseCorrect(c *cli.Context, command *gotest.Command) (correctness, error) 
 		}
 	}
 	var err error
-	all.reruns, err = reruns(c, command)
+	if all.reruns, err = reruns(c, command); err != nil {
+		return all, err
+	}
+	all.maxFail, all.maxFailWait, err = maxFail(c)
 	return all, err
+}
+
+// maxFail reads -x and --maxfail N[:wait|:now].
+func maxFail(c *cli.Context) (n int, wait bool, err error) {
+	text := c.String("maxfail")
+	digits, mode, _ := strings.Cut(text, ":")
+	if text != "" {
+		n, err = strconv.Atoi(digits)
+	}
+	if err != nil || n < 0 || strings.Contains(text, ":") && mode != "now" && mode != "wait" {
+		return 0, false, fmt.Errorf("--maxfail %q: want a number that is not negative, N:wait or N:now", text)
+	}
+	if c.Bool("x") {
+		n = 1
+	}
+	return n, mode == "wait", nil
 }
 
 func reruns(c *cli.Context, command *gotest.Command) (scheduler.Reruns, error) {

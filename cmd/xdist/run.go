@@ -78,7 +78,8 @@ func runTests(c *cli.Context) error {
 		RunDir:           run.dir,
 		Live:             command.JSON,
 		Platform:         gotest.Platform{GOOS: toolchain.GOOS, GOARCH: toolchain.GOARCH},
-		MaxFail:          maxFail(c),
+		MaxFail:          correct.maxFail,
+		MaxFailWait:      correct.maxFailWait,
 		MaxWorkerRestart: maxWorkerRestart(c),
 		Reruns:           correct.reruns,
 		TestTimeout:      correct.testTimeout,
@@ -128,9 +129,6 @@ func gateways(c *cli.Context, open *opener) ([]xspec.Spec, scheduler.Dist, error
 	case scheduler.DistLoad, scheduler.DistLoadScope, scheduler.DistEach, scheduler.DistNo:
 	default:
 		return nil, "", fmt.Errorf("--dist %q: want load, loadscope, each or no", dist)
-	}
-	if n := c.Int("maxfail"); n < 0 {
-		return nil, "", fmt.Errorf("--maxfail %d: want a number that is not negative", n)
 	}
 	texts := c.StringSlice("tx")
 	if c.IsSet("numprocesses") || len(texts) == 0 {
@@ -236,13 +234,6 @@ func supported(s xspec.Spec) error {
 		return nil
 	}
 	return &xspec.Error{Spec: s.String(), Field: "type", Reason: "no gateway type found; want popen, ssh, socket or cmd"}
-}
-
-func maxFail(c *cli.Context) int {
-	if c.Bool("x") {
-		return 1
-	}
-	return c.Int("maxfail")
 }
 
 // maxWorkerRestart is the flag as scheduler.Config has it: zero is the default there, and negative none.
