@@ -19,6 +19,7 @@ func closing(s scheduler.Summary) string {
 	closeCrashes(&b, s.Durations)
 	closeFlaky(&b, s.Durations)
 	closePlatforms(&b, s.Durations)
+	closeVerified(&b, s.Verified)
 	closeNotRun(&b, s.NotRun)
 	if s.Interrupted {
 		fmt.Fprintf(&b, "%s the run was interrupted\n", color.YellowString("INTERRUPTED"))

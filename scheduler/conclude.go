@@ -137,6 +137,7 @@ func (c *controller) flushOpen(n *node, it *itemRun) {
 // crash settles an item that was running when its process or agent died, and shows it.
 func (c *controller) crash(n *node, i int, it *itemRun, how string) {
 	c.ledger.settle(n.job.pkg, i, Crash, time.Since(n.job.started), n.id, "")
+	n.job.pkg.noteContext(n.job, i)
 	c.fail(n.job.pkg)
 	c.showCrash(n, i, it, how)
 }

@@ -40,6 +40,7 @@ type Config struct {
 	TestTimeout      time.Duration   // how long one top-level test may run; 0 is no limit. See unit.Unit
 	Slow             time.Duration   // a test that runs for longer is announced by an event, and again when it has run for twice as long, and so on; 0 is never
 	MaxFailWait      bool            // MaxFail lets units that run end, and does not end them at once
+	VerifyFailures   int             // when all has ended, run what failed again alone and with its whole package, unless more tests than this have failed; 0 is never, negative always
 	AllowMissing     bool            // a gateway that cannot be opened is a warning while there are others
 	MaxWorkerRestart int             // how many gateways that died are replaced; 0 is four per gateway, negative none
 	TerminateTimeout time.Duration   // for the gateways to end; 0 is 10 s

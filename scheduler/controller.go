@@ -47,7 +47,8 @@ type controller struct {
 	ending      bool   // what ran when it stopped was told to end
 	interrupted bool
 	failures    int
-	failed      int // packages
+	verified    []*Verification // failures that run again, or did
+	failed      int             // packages
 	buildFailed int
 	fatal       error // ends the run: it is xdist's failure and not the suite's
 	reportErr   error // the first one of the reporter, or of -coverprofile
@@ -125,6 +126,7 @@ func (c *controller) run(ctx context.Context) (Summary, error) {
 	c.openProxies(proxies)
 	c.openAll(specs)
 	c.loop(ctx)
+	c.verify(ctx)
 	return c.finish()
 }
 
@@ -331,6 +333,9 @@ func (c *controller) finish() (Summary, error) {
 		Interrupted: c.interrupted,
 		Stopped:     c.stopped,
 		Unbalanced:  c.ledger.check(c.pkgs),
+	}
+	for _, v := range c.verified {
+		s.Verified = append(s.Verified, *v)
 	}
 	if termErr != nil {
 		c.emit(Warning{"end the gateways: " + termErr.Error()})

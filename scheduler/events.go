@@ -140,14 +140,15 @@ const (
 type Summary struct {
 	Collected   int
 	Counts      map[Verdict]int
-	NotRun      []NotRunItem  // every item without a run, with its reason
-	Failed      int           // packages that failed, build failures excluded
-	BuildFailed int           // packages that did not build, vet failures and setup failures included
-	Interrupted bool          // by a signal
-	Stopped     string        // why the run ended early (--maxfail …), or ""
-	Coverage    string        // total coverage line, or ""
-	Unbalanced  string        // what does not add up, or "": the accounting is broken
-	Durations   []ItemSeconds // every item that ran, in the order of completion
+	NotRun      []NotRunItem   // every item without a run, with its reason
+	Failed      int            // packages that failed, build failures excluded
+	BuildFailed int            // packages that did not build, vet failures and setup failures included
+	Interrupted bool           // by a signal
+	Stopped     string         // why the run ended early (--maxfail …), or ""
+	Coverage    string         // total coverage line, or ""
+	Unbalanced  string         // what does not add up, or "": the accounting is broken
+	Verified    []Verification // what failed and ran again by Config.VerifyFailures
+	Durations   []ItemSeconds  // every item that ran, in the order of completion
 }
 
 // NotRunItem is an item without a verdict of its own.

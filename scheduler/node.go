@@ -25,6 +25,7 @@ type node struct {
 	ready    bool               // the worker answered
 	info     gateway.Info       // when it is ready
 	job      *job               // the unit it runs, or nil
+	probe    *probe             // what it runs to verify failures, or nil
 	finish   context.CancelFunc // ends the node's goroutine and so its gateway
 
 	assignments chan assignment // holds an order and a stop at most; closed by the loop: the worker is to end

@@ -35,17 +35,23 @@ func (c *controller) assign(n *node, u policy.Unit) {
 		p.attempts[i]++
 	}
 	c.startPackage(p)
-	var names []string
-	names, j.wide = p.context(u)
+	var o *order
+	o, j.wide = c.order(n, p, u)
+	n.assignments <- assignment{Run: o, digest: p.ready.Digest.Hex()} // has room: an order and a stop
+	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items)})
+}
+
+// order is what n is asked to run for u. wide says that it is all of the package, to see the items of u among the others.
+func (c *controller) order(n *node, p *pkg, u policy.Unit) (o *order, wide bool) {
+	names, wide := p.context(u)
 	cmd, r := c.cfg.Command, p.ready
-	o := &order{
+	o = &order{
 		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names,
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
 	}
 	o.Delay, o.TestTimeout = c.rerunDelay(p, u), c.cfg.TestTimeout
 	n.localize(o, c.hosts != nil)
-	n.assignments <- assignment{Run: o, digest: r.Digest.Hex()} // has room: an order and a stop
-	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items)})
+	return o, wide
 }
 
 // envFor is what a test process gets in addition to its worker's environment. A PATH of the spec's own keeps the toolchain's directory
@@ -204,6 +210,7 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 		return
 	}
 	if v == Fail {
+		p.noteContext(n.job, i)
 		c.fail(p)
 	}
 }

@@ -83,6 +83,7 @@ func runTests(c *cli.Context) error {
 		MaxWorkerRestart: maxWorkerRestart(c),
 		Reruns:           correct.reruns,
 		TestTimeout:      correct.testTimeout,
+		VerifyFailures:   correct.verify,
 		Slow:             correct.slow,
 		Reporter:         reporter,
 		Warnings:         run.warnings,
