@@ -73,7 +73,7 @@ func (b *board) updateTest(t scheduler.Test) {
 	b.done = max(b.done, t.Done)
 	b.total = max(b.total, t.Total)
 	if t.Action == test2json.ActionBuildFail ||
-		t.Action == test2json.ActionFail && t.Test != "" && !strings.Contains(t.Test, "/") {
+		t.Action == test2json.ActionFail && !t.Again && t.Test != "" && !strings.Contains(t.Test, "/") {
 		b.failed++
 	}
 }

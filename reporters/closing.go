@@ -17,7 +17,9 @@ const notRunListed = 10
 func closing(s scheduler.Summary) string {
 	var b strings.Builder
 	closeCrashes(&b, s.Durations)
+	closeFlaky(&b, s.Durations)
 	closePlatforms(&b, s.Durations)
+	closeVerified(&b, s.Verified)
 	closeNotRun(&b, s.NotRun)
 	if s.Interrupted {
 		fmt.Fprintf(&b, "%s the run was interrupted\n", color.YellowString("INTERRUPTED"))
@@ -80,7 +82,7 @@ func closeNotRun(b *strings.Builder, items []scheduler.NotRunItem) {
 func closeAccount(b *strings.Builder, s scheduler.Summary) {
 	var parts []string
 	for _, v := range []scheduler.Verdict{
-		scheduler.Pass, scheduler.Fail, scheduler.Skip, scheduler.Crash, scheduler.NotRun,
+		scheduler.Pass, scheduler.Fail, scheduler.Flaky, scheduler.Skip, scheduler.Crash, scheduler.NotRun,
 	} {
 		if n := s.Counts[v]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, v))

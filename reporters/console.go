@@ -130,6 +130,8 @@ func (c *Console) Handle(e scheduler.Event) error {
 		c.complain(color.YellowString("warning:") + " " + e.Text + "\n")
 	case scheduler.Listening:
 		c.complain(listening(e) + "\n")
+	case scheduler.SlowTest:
+		c.complain(slow(e, color.YellowString("SLOW")))
 	case scheduler.GatewayDown:
 		if e.Reason != "" {
 			c.complain(fmt.Sprintf("%s gateway %s is down: %s\n", color.YellowString("warning:"), e.Gateway, e.Reason))
@@ -218,6 +220,8 @@ func (c *Console) end(summary *scheduler.Summary) {
 		return
 	}
 	var text strings.Builder
+	attempts := takeFlaky(exec, summary.Durations)
+	text.WriteString(attempts)
 	testjson.PrintSummary(&text, exec, testjson.SummarizeAll)
 	text.WriteString(closing(*summary))
 	c.write(text.String())

@@ -36,7 +36,7 @@ type JUnitConfig struct {
 }
 
 // JUnit writes a run as JUnit XML in the form that the parsers of Jenkins and GitLab take: a testsuite per package,
-// a testcase per test and subtest with its gateway, host and attempt as properties. What go test tells of a package
+// a testcase per test and subtest with its gateway, host and attempt as properties; failures of earlier attempts are in it as flakyFailure or rerunFailure. What go test tells of a package
 // only becomes a testcase too: `[build failed]` with the compiler's text, and `TestMain` when a package fails
 // though none of its tests did. Items that did not run are skipped ones with the reason.
 type JUnit struct {
@@ -117,8 +117,10 @@ type testcase struct {
 	attrs    []xmlProperty
 	out      *clip // nil when it is not wanted any more
 	outcome  outcome
-	message  string // "": found in out
-	hasFails bool   // its output has a result line that says FAIL
+	message  string      // "": found in out
+	hasFails bool        // its output has a result line that says FAIL
+	again    bool        // another attempt follows
+	earlier  []*testcase // attempts that failed before this one
 }
 
 type outcome int
@@ -190,7 +192,7 @@ func (j *JUnit) endTest(s *suite, t scheduler.Test) {
 	if c == nil {
 		c = j.newCase(t)
 	}
-	c.elapsed = seconds(t.Elapsed)
+	c.elapsed, c.again = seconds(t.Elapsed), t.Again
 	switch t.Action {
 	case test2json.ActionFail:
 		c.outcome = failed
@@ -223,7 +225,7 @@ func (j *JUnit) endPackage(s *suite, t scheduler.Test) {
 		}
 		j.end(s, c)
 	}
-	if t.Action == test2json.ActionFail && !slices.ContainsFunc(s.cases, (*testcase).bad) {
+	if t.Action == test2json.ActionFail && !slices.ContainsFunc(s.cases, s.counts) {
 		s.cases = append(s.cases, j.packageFailure(s))
 	}
 	if t.Action != test2json.ActionFail && j.cfg.SystemOut != EveryTest {
@@ -246,6 +248,19 @@ func (j *JUnit) packageFailure(s *suite) *testcase {
 		c.out = text
 	}
 	return c
+}
+
+// counts reports whether c is a failure of the package: that of an attempt which is followed by another one is none.
+func (s *suite) counts(c *testcase) bool {
+	return c.bad() && !slices.ContainsFunc(s.cases, func(root *testcase) bool {
+		return root.again && root.name == c.root() && root.attempt == c.attempt
+	})
+}
+
+// root is the top-level test that c belongs to.
+func (c *testcase) root() string {
+	root, _, _ := strings.Cut(c.name, "/")
+	return root
 }
 
 func (c *testcase) bad() bool { return c.outcome == failed || c.outcome == errored }

@@ -79,14 +79,17 @@ var junitRules = map[string]rule{
 	},
 	"testcase": {
 		required: "classname name time",
-		children: map[string]string{"properties": "?", "skipped": "?", "failure": "?", "error": "?", "system-out": "?"},
+		children: map[string]string{"properties": "?", "skipped": "?", "failure": "?", "error": "?", "system-out": "?", "flakyFailure": "*", "rerunFailure": "*"},
 	},
-	"properties": {children: map[string]string{"property": "*"}},
-	"property":   {required: "name value"},
-	"skipped":    {required: "message"},
-	"failure":    {required: "message", optional: "type", text: true},
-	"error":      {required: "message", optional: "type", text: true},
-	"system-out": {text: true},
+	"flakyFailure": {required: "message type", children: map[string]string{"stackTrace": "?"}},
+	"rerunFailure": {required: "message type", children: map[string]string{"stackTrace": "?"}},
+	"stackTrace":   {text: true},
+	"properties":   {children: map[string]string{"property": "*"}},
+	"property":     {required: "name value"},
+	"skipped":      {required: "message"},
+	"failure":      {required: "message", optional: "type", text: true},
+	"error":        {required: "message", optional: "type", text: true},
+	"system-out":   {text: true},
 }
 
 var attributeForms = map[string]*regexp.Regexp{
@@ -217,6 +220,10 @@ func TestJUnitAccount(t *testing.T) {
 	}
 	dies := []scheduler.Event{event("run", "TestDies", ""), event("output", "TestDies", "fatal error: x\n"), event("fail", "TestDies", "")}
 	retried := []scheduler.Event{attempt(1, "run"), attempt(1, "fail"), attempt(2, "run"), attempt(2, "pass")}
+	again := attempt(1, "fail")
+	again.Again = true
+	flaky := []scheduler.Event{attempt(1, "run"), again, attempt(2, "run"), attempt(2, "pass")}
+	failing := []scheduler.Event{attempt(1, "run"), again, attempt(2, "run"), attempt(2, "fail")}
 	item := func(test string, v scheduler.Verdict) scheduler.ItemSeconds {
 		return scheduler.ItemSeconds{ID: "example.com/p::" + test, Gateway: "gw1", Verdict: v}
 	}
@@ -230,9 +237,15 @@ func TestJUnitAccount(t *testing.T) {
 		{"a crash is an error", append(dies, ended...),
 			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestDies", scheduler.Crash)}},
 			[]string{"TestDies: error crashed while running on gw1"}},
-		{"a failed attempt counts less when the last passed", append(retried, event("pass", "", "")),
-			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Fail), item("TestRetried", scheduler.Pass)}},
-			[]string{"TestRetried: skipped attempt 1 of 2 failed, the last did not", "TestRetried: pass"}},
+		{"a failed attempt counts less when the last passed", append(flaky, event("pass", "", "")),
+			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Flaky)}},
+			[]string{"TestRetried: flakyFailure Failed"}},
+		{"the failures of one test are one failure", append(failing, ended...),
+			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Fail)}},
+			[]string{"TestRetried: rerunFailure Failed"}},
+		{"a package that fails though its tests were flaky only", append(flaky, ended...),
+			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Flaky)}},
+			[]string{"TestRetried: flakyFailure Failed", "TestMain: failure Failed"}},
 		{"but not when the account says that the item failed", append(retried, ended...),
 			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Fail)}},
 			[]string{"TestRetried: failure Failed", "TestRetried: pass"}},

@@ -19,12 +19,11 @@ func (j *JUnit) settle() {
 	for _, s := range j.suites {
 		last := map[string]int{}
 		for _, c := range s.cases {
-			root, _, _ := strings.Cut(c.name, "/")
-			last[root] = max(last[root], c.attempt)
+			last[c.root()] = max(last[c.root()], c.attempt)
 		}
+		s.joinAttempts(last, final)
 		for _, c := range s.cases {
-			root, _, _ := strings.Cut(c.name, "/")
-			c.settle(final[s.name+"::"+root], last[root])
+			c.settle(final[s.name+"::"+c.root()], last[c.root()])
 		}
 	}
 	j.settleNotRun()
@@ -42,19 +41,30 @@ func (j *JUnit) settle() {
 func (c *testcase) settle(verdict scheduler.Verdict, attempts int) {
 	switch {
 	case !c.bad():
-	case c.attempt < attempts && (verdict == scheduler.Pass || verdict == scheduler.Skip):
+	case c.attempt < attempts && (verdict == scheduler.Pass || verdict == scheduler.Skip || verdict == scheduler.Flaky):
 		c.outcome = skipped
 		c.message = fmt.Sprintf("attempt %d of %d failed, the last did not", c.attempt, attempts)
 	case c.attempt == attempts && verdict == scheduler.Crash:
 		c.outcome = errored
-		c.message = "crashed while running"
-		if c.gateway != "" {
-			c.message += " on " + c.gateway
-		}
+		c.message = c.lastWords()
 	}
 }
 
-// settleNotRun adds a skipped testcase for each item that did not run. One that had begun is no longer open by it.
+// lastWords is how xdist put the end of an item that could not say it itself.
+func (c *testcase) lastWords() string {
+	words := "crashed while running"
+	if c.gateway != "" {
+		words += " on " + c.gateway
+	}
+	for line := range strings.Lines(c.out.String()) {
+		if text, ok := strings.CutPrefix(line, "xdist: "+c.name+" "); ok {
+			words = strings.TrimSuffix(text, "\n")
+		}
+	}
+	return words
+}
+
+// settleNotRun makes a skipped testcase of each item that did not run. One that had begun is no longer open by it.
 func (j *JUnit) settleNotRun() {
 	for _, it := range j.summary.NotRun {
 		path, test, _ := strings.Cut(it.ID, "::")
@@ -63,6 +73,11 @@ func (j *JUnit) settleNotRun() {
 			if name == test || strings.HasPrefix(name, test+"/") {
 				delete(s.open, name)
 			}
+		}
+		begun := slices.IndexFunc(s.cases, func(c *testcase) bool { return c.name == test && c.outcome == skipped })
+		if begun >= 0 {
+			s.cases[begun].message = "not run: " + it.Reason
+			continue
 		}
 		s.cases = append(s.cases, &testcase{name: test, outcome: skipped, message: "not run: " + it.Reason})
 	}

@@ -45,10 +45,14 @@ type xmlCase struct {
 	Name       string         `xml:"name,attr"`
 	Time       string         `xml:"time,attr"`
 	Properties *xmlProperties `xml:"properties"`
-	Skipped    *xmlMessage    `xml:"skipped"`
 	Failure    *xmlMessage    `xml:"failure"`
-	Error      *xmlMessage    `xml:"error"`
-	SystemOut  *xmlText       `xml:"system-out"`
+
+	RerunFailures []xmlAttempt `xml:"rerunFailure"`
+	FlakyFailures []xmlAttempt `xml:"flakyFailure"`
+
+	Skipped   *xmlMessage `xml:"skipped"`
+	Error     *xmlMessage `xml:"error"`
+	SystemOut *xmlText    `xml:"system-out"`
 }
 
 type xmlProperties struct {
@@ -149,10 +153,7 @@ func (j *JUnit) xmlCase(s *suite, c *testcase) xmlCase {
 	message := &xmlMessage{Message: xmlLegal(c.message), Text: text}
 	switch c.outcome {
 	case failed:
-		if message.Message == "" {
-			message.Message = firstLine(text, "Failed")
-		}
-		x.Failure = message
+		x.Failure = c.failure()
 	case errored:
 		x.Error = message
 		x.Error.Type = "error"
@@ -166,6 +167,7 @@ func (j *JUnit) xmlCase(s *suite, c *testcase) xmlCase {
 			x.SystemOut = systemOut(text)
 		}
 	}
+	x.attempts(c)
 	if j.cfg.SystemOut == EveryTest && !c.bad() {
 		x.SystemOut = systemOut(text)
 	}

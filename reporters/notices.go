@@ -3,6 +3,7 @@ package reporters
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/xdist-go/xdist/scheduler"
 )
@@ -26,6 +27,8 @@ func (n Notices) Handle(e scheduler.Event) error {
 		text = "warning: " + e.Text + "\n"
 	case scheduler.Listening:
 		text = listening(e) + "\n"
+	case scheduler.SlowTest:
+		text = slow(e, "SLOW")
 	case scheduler.GatewayDown:
 		if e.Reason != "" {
 			text = fmt.Sprintf("warning: gateway %s is down: %s\n", e.Gateway, e.Reason)
@@ -35,6 +38,11 @@ func (n Notices) Handle(e scheduler.Event) error {
 	}
 	_, err := io.WriteString(n.out, text)
 	return err
+}
+
+// slow is the line that announces a slow test.
+func slow(e scheduler.SlowTest, word string) string {
+	return fmt.Sprintf("%s %s::%s has been running for %v on %s\n", word, e.Package, e.Test, e.Running.Round(time.Second), e.Gateway)
 }
 
 // Close does nothing.

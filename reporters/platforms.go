@@ -25,7 +25,7 @@ func closePlatforms(b *strings.Builder, items []scheduler.ItemSeconds) {
 		switch it.Verdict {
 		case scheduler.Fail, scheduler.Crash:
 			o.failed[it.Platform] = true
-		case scheduler.Pass:
+		case scheduler.Pass, scheduler.Flaky:
 			o.passed[it.Platform] = true
 		}
 	}

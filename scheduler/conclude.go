@@ -49,7 +49,7 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 		name := p.names[i]
 		it := j.items[name]
 		switch {
-		case p.verdicts[i] != "", it != nil && it.doubted:
+		case p.verdicts[i] != "", it != nil && it.aside():
 		case end.retry:
 			out.Requeue = append(out.Requeue, i) // it has shown nothing
 			continue
@@ -64,24 +64,21 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 				c.flush(n, it)
 			}
 		case j.stopped:
-			c.flushOpen(n, it)
-			c.ledger.settle(p, i, NotRun, 0, n.id, c.stopped)
+			c.cutShort(n, i, it, c.stopped)
 		case end.died && (begun || end.lost):
 			p.keepRemnant(name, it)
 			out.Requeue = append(out.Requeue, i)
 			continue
 		case end.failed:
-			c.flushOpen(n, it)
-			c.ledger.settle(p, i, NotRun, 0, n.id, "the process ended before it: "+end.how)
+			c.cutShort(n, i, it, "the process ended before it: "+end.how)
 		default:
-			c.flushOpen(n, it)
-			c.ledger.settle(p, i, NotRun, 0, n.id, "its process exited 0 without running it")
+			c.cutShort(n, i, it, "its process exited 0 without running it")
 		}
 		elapsed := time.Duration(0)
 		if it != nil {
 			elapsed = it.elapsed
 		}
-		if it != nil && it.doubted {
+		if it != nil && it.aside() {
 			progress = true
 			c.putAside(p, &out, i)
 			continue
@@ -141,13 +138,19 @@ func (c *controller) flushOpen(n *node, it *itemRun) {
 	}
 }
 
-// crash settles an item that was running when its process or agent died: its output, a line that says what happened, and a fail event.
+// crash settles an item that was running when its process or agent died, and shows it.
 func (c *controller) crash(n *node, i int, it *itemRun, how string) {
+	c.ledger.settle(n.job.pkg, i, Crash, time.Since(n.job.started), n.id, "")
+	n.job.pkg.noteContext(n.job, i)
+	c.fail(n.job.pkg)
+	c.showCrash(n, i, it, how)
+}
+
+// showCrash passes on what an item printed, a line that says what happened to its process or agent, and a fail event.
+func (c *controller) showCrash(n *node, i int, it *itemRun, how string) {
 	p := n.job.pkg
 	name := p.names[i]
 	now := time.Now()
-	c.ledger.settle(p, i, Crash, now.Sub(n.job.started), n.id, "")
-	c.fail(p)
 	if it == nil || !it.open && it.rounds == 0 {
 		c.emitFrom(n, test2json.Event{Time: now, Action: test2json.ActionRun, Package: p.shown, Test: name})
 	}
@@ -163,8 +166,12 @@ func crashEvents(n *node, it *itemRun, name, how string) []test2json.Event {
 	if it != nil {
 		elapsed = it.elapsed.Seconds()
 	}
+	text := fmt.Sprintf("xdist: %s crashed while running on %s: %s\n", name, n.id, how)
+	if d := n.job.overdue; d > 0 {
+		text = fmt.Sprintf("xdist: %s timed out after %v (--test-timeout)\n", name, d)
+	}
 	events := []test2json.Event{
-		{Action: test2json.ActionOutput, Output: fmt.Sprintf("xdist: %s crashed while running on %s: %s\n", name, n.id, how)},
+		{Action: test2json.ActionOutput, Output: text},
 		{Action: test2json.ActionFail, Elapsed: &elapsed},
 	}
 	for i := range events {
@@ -278,9 +285,12 @@ func (c *controller) removeFromPolicy(n *node, err error) {
 		if it := j.items[j.latest]; it != nil && it.open && !it.parked {
 			culprit = j.latest
 		}
+		again := c.setBackLost(n, culprit, how)
 		c.showOutput(n)
-		j.pkg.failed = true
-		j.pkg.results = append(j.pkg.results, unit.Result{Failed: true, ExitCode: -1, Err: how})
+		if !again && j.division == nil { // the whole of a divided test will tell
+			j.pkg.failed = true
+			j.pkg.results = append(j.pkg.results, unit.Result{Failed: true, ExitCode: -1, Err: how})
+		}
 		outcome := c.conclude(n, jobEnd{died: true, lost: true, failed: true, how: how, culprit: culprit})
 		c.release(n, func() { books.RemoveNode(id, &outcome) })
 	}
@@ -297,7 +307,7 @@ func fateUnknown(err error) bool {
 // somebody has to be blamed.
 func (c *controller) mayRetry(j *job) bool {
 	for _, i := range j.unit.Items {
-		if j.pkg.attempts[i] > 1 {
+		if j.pkg.attempts[i]-j.pkg.failuresOf(i) > 1 {
 			return false
 		}
 	}

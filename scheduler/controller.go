@@ -55,9 +55,11 @@ type controller struct {
 
 	start       time.Time
 	stopped     string // why the run ends early, or ""
+	ending      bool   // what ran when it stopped was told to end
 	interrupted bool
 	failures    int
-	failed      int // packages
+	verified    []*Verification // failures that run again, or did
+	failed      int             // packages
 	buildFailed int
 	fatal       error // ends the run: it is xdist's failure and not the suite's
 	reportErr   error // the first one of the reporter, or of -coverprofile
@@ -140,6 +142,7 @@ func (c *controller) run(ctx context.Context) (Summary, error) {
 		c.openAll(specs)
 	}
 	c.loop(ctx)
+	c.verify(ctx)
 	return c.finish()
 }
 
@@ -184,7 +187,11 @@ func (c *controller) post(m any) {
 // loop handles messages until every item has its verdict and every package is closed.
 func (c *controller) loop(ctx context.Context) {
 	done := ctx.Done()
-	var patience <-chan time.Time // set when the run is stopped
+	var patience, slow <-chan time.Time // patience is set when units were told to end
+	if watch := c.watchSlow(); watch != nil {
+		defer watch.Stop()
+		slow = watch.C
+	}
 	c.await()
 	for over := c.over(); !over; {
 		stopped := c.stopped
@@ -198,12 +205,14 @@ func (c *controller) loop(ctx context.Context) {
 			done = nil
 			c.interrupted = true
 			c.stop("interrupted")
+		case <-slow:
+			c.tellSlow()
 		case <-patience:
 			c.endNodes(errors.New("its unit did not end in time"))
 		case <-c.late:
 			c.giveUp()
 		}
-		if c.stopped != "" && patience == nil {
+		if c.ending && patience == nil {
 			patience = time.After(c.cfg.TerminateTimeout)
 		}
 		c.await()
@@ -294,6 +303,21 @@ func (c *controller) dispatch() {
 
 // stop ends the run early: nothing more is given out, what runs is ended, what is left is not run.
 func (c *controller) stop(reason string) {
+	c.revoke(reason)
+	if c.ending {
+		return
+	}
+	c.ending = true
+	for _, n := range c.nodes {
+		if n.job != nil && n.ready {
+			n.job.stopped = true
+			n.assignments <- assignment{Stop: true} // has room: an order and a stop
+		}
+	}
+}
+
+// revoke ends the run when what runs has ended: nothing more is given out, and what is left is not run.
+func (c *controller) revoke(reason string) {
 	if c.stopped != "" {
 		return
 	}
@@ -301,12 +325,6 @@ func (c *controller) stop(reason string) {
 	c.endSource(errors.New(reason))
 	for _, t := range c.targets {
 		t.policy.Revoke()
-	}
-	for _, n := range c.nodes {
-		if n.job != nil && n.ready {
-			n.job.stopped = true
-			n.assignments <- assignment{Stop: true} // has room: an order and a stop
-		}
 	}
 	c.abandon(reason)
 }
@@ -325,9 +343,11 @@ func (c *controller) abandon(reason string) {
 // settleRest books every item of p that has no verdict as not run, which is no pass for the package. A failure in doubt is one now.
 func (c *controller) settleRest(p *pkg, reason string) {
 	for i, v := range p.verdicts {
-		if d := p.doubts[i]; v == "" && d != nil {
+		if d := p.doubts[i]; v != "" || c.settleSetback(p, i) {
+			continue
+		} else if d != nil {
 			c.settleDoubt(p, i, d)
-		} else if v == "" {
+		} else {
 			p.failed = true
 			c.ledger.settle(p, i, NotRun, 0, "", reason)
 		}
@@ -367,6 +387,9 @@ func (c *controller) finish() (Summary, error) {
 		Interrupted: c.interrupted,
 		Stopped:     c.stopped,
 		Unbalanced:  c.ledger.check(c.pkgs),
+	}
+	for _, v := range c.verified {
+		s.Verified = append(s.Verified, *v)
 	}
 	if termErr != nil {
 		c.emit(Warning{"end the gateways: " + termErr.Error()})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/scheduler/policy"
@@ -88,4 +89,20 @@ func (p *pkg) requires(i int) string {
 		return "those of its package"
 	}
 	return strings.Join(labels, ", ")
+}
+
+// timeouts are the limits of those tests of a process that have one of their own; no names are all tests.
+func (p *pkg) timeouts(names []string) map[string]time.Duration {
+	var limits map[string]time.Duration
+	for i, it := range p.items {
+		d := it.Directives
+		if d == nil || d.Timeout == 0 || names != nil && !slices.Contains(names, p.names[i]) {
+			continue
+		}
+		if limits == nil {
+			limits = make(map[string]time.Duration)
+		}
+		limits[p.names[i]] = max(0, d.Timeout)
+	}
+	return limits
 }

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,5 +24,26 @@ func TestDemands(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, strands); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What a test asks for in its own comment goes before what the run says.
+func TestDirectivesOfOneTest(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": names("Flaky", "Flaky", "Flaky", "Pass")})
+	w.cfg.Reruns.Max = 1
+	w.directives = map[string]*gotest.Directives{
+		"TestFlaky_0": {Retries: -1},
+		"TestFlaky_1": {Retries: 2, Timeout: time.Minute},
+	}
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Unbalanced != "" || len(r.events) == 0 {
+		t.Fatal(s.Unbalanced)
+	}
+	w.wantCounts(s, map[Verdict]int{Pass: 1, Fail: 1, Flaky: 2})
+	if got := w.timeouts["TestFlaky_1"]; got != time.Minute || len(w.timeouts) != 1 {
+		t.Errorf("timeouts of tests: %v", w.timeouts)
 	}
 }

@@ -33,6 +33,7 @@ type doubt struct {
 func (c *controller) doubtful(n *node, i int, it *itemRun) bool {
 	j := n.job
 	_, again := j.pkg.doubts[i]
+	again = again || j.pkg.setbacks[i] != nil
 	return (!j.alone || j.pkg.quick()) && !j.unit.Whole && !j.stopped && !again && it.bytes <= heldBytes
 }
 
@@ -57,22 +58,23 @@ func (c *controller) doubt(n *node, i int, it *itemRun, v Verdict, events []test
 func (c *controller) doubtCulprit(n *node, r unit.Result) {
 	i, ok := n.job.pkg.index[r.Culprit]
 	it := n.job.items[r.Culprit]
-	if !ok || it == nil || it.doubted || it.failed || r.Signal != "" || r.TimedOut || !c.doubtful(n, i, it) {
+	if !ok || it == nil || n.job.division != nil || it.aside() || it.failed || r.Signal != "" || r.TimedOut || !c.doubtful(n, i, it) {
 		return
 	}
 	c.doubt(n, i, it, Crash, append(it.events, crashEvents(n, it, r.Culprit, howItEnded(r))...))
 }
 
-// forgive takes back the failure of a process that failed for nothing but tests in doubt.
+// forgive takes back the failure of a process that failed for nothing but tests in doubt and tests that run again.
 func (j *job) forgive(r unit.Result) unit.Result {
-	failed, doubted := false, false
+	failed, aside := false, false
 	for _, it := range j.items {
-		failed = failed || it.failed && !it.doubted
-		doubted = doubted || it.doubted
+		failed = failed || it.failed && !it.aside()
+		aside = aside || it.aside()
 	}
 	culprit := j.items[r.Culprit]
-	explained := r.Verdict == "FAIL" && r.ExitCode == 1 || r.Verdict == "" && culprit != nil && culprit.doubted
-	if failed || !doubted || !explained || r.Signal != "" || r.Err != "" || r.TimedOut || r.Incomplete || slices.ContainsFunc(j.output, saysRace) {
+	explained := r.Verdict == "FAIL" && r.ExitCode == 1 || r.Verdict == "" && culprit != nil && culprit.aside()
+	ended := (r.Signal != "" || r.TimedOut) && (culprit == nil || !culprit.again)
+	if failed || !aside || !explained || ended || r.Err != "" || r.Incomplete || slices.ContainsFunc(j.output, saysRace) {
 		return r
 	}
 	r.Failed, r.Verdict = false, "PASS"

@@ -81,8 +81,10 @@ type Test struct {
 	// Platform is what the package was built for: "linux/arm64".
 	Platform string
 	Attempt  int // 1 for the first run of an item on this run
-	Done     int // items that have a verdict so far, this event included
-	Total    int // items collected
+	// Again says that this fail event does not count, as its item runs again by Config.Reruns. Subtests that were shown before their item had failed do not know.
+	Again bool
+	Done  int // items that have a verdict so far, this event included
+	Total int // items collected
 }
 
 // Progress says that a test of a gateway's unit has begun, paused, gone on or ended just now. Test tells the same, and what the
@@ -93,6 +95,15 @@ type Progress struct {
 	Action  string // run, pause, cont, pass, fail, skip
 	Package string
 	Test    string
+}
+
+// SlowTest says that a test has been running for longer than Config.Slow, and comes again each time that it has taken twice as long.
+type SlowTest struct {
+	Time    time.Time
+	Gateway string
+	Package string
+	Test    string
+	Running time.Duration
 }
 
 // Stderr is text for the user's standard error that belongs to no package: what the go command wrote there.
@@ -120,6 +131,7 @@ func (UnitStarted) event() {}
 func (UnitEnded) event()   {}
 func (Test) event()        {}
 func (Progress) event()    {}
+func (SlowTest) event()    {}
 func (Stderr) event()      {}
 func (Warning) event()     {}
 func (Learned) event()     {}
@@ -132,6 +144,7 @@ type Verdict string
 const (
 	Pass   Verdict = "pass"
 	Fail   Verdict = "fail"
+	Flaky  Verdict = "flaky" // failed at first, and did not in a later attempt of Config.Reruns
 	Skip   Verdict = "skip"
 	Crash  Verdict = "crash"   // its process or its agent died while it ran
 	NotRun Verdict = "not-run" // with a reason in Summary.NotRun
@@ -141,14 +154,15 @@ const (
 type Summary struct {
 	Collected   int
 	Counts      map[Verdict]int
-	NotRun      []NotRunItem  // every item without a run, with its reason
-	Failed      int           // packages that failed, build failures excluded
-	BuildFailed int           // packages that did not build, vet failures and setup failures included
-	Interrupted bool          // by a signal
-	Stopped     string        // why the run ended early (--maxfail …), or ""
-	Coverage    string        // total coverage line, or ""
-	Unbalanced  string        // what does not add up, or "": the accounting is broken
-	Durations   []ItemSeconds // every item that ran, in the order of completion
+	NotRun      []NotRunItem   // every item without a run, with its reason
+	Failed      int            // packages that failed, build failures excluded
+	BuildFailed int            // packages that did not build, vet failures and setup failures included
+	Interrupted bool           // by a signal
+	Stopped     string         // why the run ended early (--maxfail …), or ""
+	Coverage    string         // total coverage line, or ""
+	Unbalanced  string         // what does not add up, or "": the accounting is broken
+	Verified    []Verification // what failed and ran again by Config.VerifyFailures
+	Durations   []ItemSeconds  // every item that ran, in the order of completion
 }
 
 // NotRunItem is an item without a verdict of its own.
@@ -163,9 +177,10 @@ type ItemSeconds struct {
 	Test     string // importpath::TestName, whatever Package carries in the events
 	Platform string
 	Gateway  string
-	Elapsed  time.Duration
+	Elapsed  time.Duration // of the last attempt
 	Expected time.Duration // what the plan had for it; 0 is nothing
 	Verdict  Verdict
+	Failures int // attempts that failed and were followed by another one
 }
 
 // Reporter receives the events of a run, all from one goroutine. An error from Handle stops nothing: the

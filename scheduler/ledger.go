@@ -46,7 +46,7 @@ func (l *ledger) settle(p *pkg, i int, v Verdict, elapsed time.Duration, gateway
 		l.notRun = append(l.notRun, NotRunItem{ID: id, Reason: reason})
 		return
 	}
-	l.durations = append(l.durations, ItemSeconds{ID: id, Test: gotest.ID(p.path, p.names[i]), Platform: p.target.supply.name, Gateway: gateway, Elapsed: elapsed, Expected: p.expected[i], Verdict: v})
+	l.durations = append(l.durations, ItemSeconds{ID: id, Test: gotest.ID(p.path, p.names[i]), Platform: p.target.supply.name, Gateway: gateway, Elapsed: elapsed, Expected: p.expected[i], Verdict: v, Failures: p.failuresOf(i)})
 }
 
 // worsen replaces the verdict of an item that has run.

@@ -39,7 +39,11 @@ type order struct {
 	CoverProfile bool          `cbor:"9,keyasint,omitempty"`
 	CoverMeta    string        `cbor:"10,keyasint,omitempty"`
 	Streamed     bool          `cbor:"11,keyasint,omitempty"`
-	Part         *unit.Part    `cbor:"12,keyasint,omitempty"` // of the test in Names
+	Delay        time.Duration `cbor:"12,keyasint,omitempty"` // before the process is started
+	// TestTimeout and TestTimeouts are those of unit.Unit.
+	TestTimeout  time.Duration            `cbor:"13,keyasint,omitempty"`
+	TestTimeouts map[string]time.Duration `cbor:"14,keyasint,omitempty"`
+	Part         *unit.Part               `cbor:"15,keyasint,omitempty"` // of the test in Names
 }
 
 // report is what a worker sends: events of the unit that runs, in order, and at its end its profile and the result.

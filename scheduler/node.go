@@ -28,6 +28,7 @@ type node struct {
 	info     gateway.Info       // when it is ready
 	builder  builder            // when it is ready: nil for one that cannot build
 	job      *job               // the unit it runs, or nil
+	probe    *probe             // what it runs to verify failures, or nil
 	finish   context.CancelFunc // ends the node's goroutine and so its gateway
 
 	assignments chan assignment // holds an order and a stop at most; closed by the loop: the worker is to end
@@ -42,6 +43,9 @@ type job struct {
 	stopped  bool      // it was told to end
 	division *division // whose parts the unit is, or nil
 	wide     bool      // its process runs all of the package, to see the unit's items among the others
+
+	reopened bool          // an item of it runs again
+	overdue  time.Duration // the limit that its culprit had, or 0
 
 	items   map[string]*itemRun // by top-level test, items that have begun
 	latest  string              // the item that began last and is not parked
@@ -67,13 +71,17 @@ type itemRun struct {
 	skipped  bool
 	held     bool // nothing more is shown until it has ended: it will fail, and that may not count
 	doubted  bool // it has failed, and that does not count
+	again    bool // it has failed, and will run again by Config.Reruns
+	matched  bool // it has printed a line that Reruns.Errors matches
 	open     bool // it has begun a round and not ended it
 	parked   bool // it waits for other parallel tests
 	elapsed  time.Duration
+	watch    stopwatch
 }
 
 // follow takes a run, pause, cont or terminal event of the item itself.
 func (it *itemRun) follow(e test2json.Event) {
+	it.watch.observe(e.Action)
 	switch e.Action {
 	case test2json.ActionRun:
 		it.open, it.parked = true, false

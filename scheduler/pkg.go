@@ -43,6 +43,8 @@ type pkg struct {
 	remnants   map[string]remnant // by item
 	divisions  []*division
 	doubts     map[int]*doubt             // failures that were put aside, by item
+	setbacks   map[int]*setback           // failures that are followed by another attempt, by item
+	unsplit    map[int]bool               // items that failed in a process that ran all of the package
 	spent      time.Duration              // by its items that have a verdict
 	results    []unit.Result              // of its units, in the order in which they ended
 	seenOutput map[[sha256.Size]byte]bool // package-level output of its units: what each process repeats is shown once

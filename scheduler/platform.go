@@ -220,12 +220,20 @@ func (c *controller) stranded() error {
 		if t.supply.suffix != "" {
 			where = " on " + t.supply.name
 		}
-		return fmt.Errorf("no gateway is left to run the tests%s: the last one, %s", where, t.last)
+		return fmt.Errorf("no gateway is left to run the tests%s%s: the last one, %s", where, c.exhausted(), t.last)
 	}
 	if len(c.targets) == 0 && !helped {
-		return fmt.Errorf("no gateway is left to run the tests: the last one, %s", c.last)
+		return fmt.Errorf("no gateway is left to run the tests%s: the last one, %s", c.exhausted(), c.last)
 	}
 	return nil
+}
+
+// exhausted says that gateways were not replaced for their number, or nothing.
+func (c *controller) exhausted() string {
+	if c.cfg.MaxWorkerRestart <= 0 || c.restart < c.cfg.MaxWorkerRestart {
+		return ""
+	}
+	return fmt.Sprintf(" (%d gateways were replaced, and --max-worker-restart allows no more)", c.restart)
 }
 
 // withoutID is the text of a spec but for its id.

@@ -21,6 +21,7 @@ const heldBytes = 1 << 20
 // assign gives n a unit.
 func (c *controller) assign(n *node, u policy.Unit) {
 	p := c.pkgs[u.Package]
+	u.Whole = u.Whole && len(p.setbacks) == 0 // its first process was to be the whole of it
 	j := &job{pkg: p, unit: u, started: time.Now(), alone: len(p.jobs) == 0, items: make(map[string]*itemRun)}
 	n.job = j
 	for _, other := range p.jobs {
@@ -32,22 +33,32 @@ func (c *controller) assign(n *node, u policy.Unit) {
 		p.attempts[i]++
 	}
 	c.startPackage(p)
-	var names []string
-	names, j.wide = p.context(u)
-	var part *unit.Part
 	if len(u.Items) > 0 {
-		if j.division = p.division(u.Items[0]); j.division != nil {
-			names, part = []string{p.names[j.division.test]}, j.division.partOf(u.Items)
-		}
+		j.division = p.division(u.Items[0])
 	}
+	var o *order
+	o, j.wide = c.order(n, p, u)
+	n.assignments <- assignment{Run: o, digest: p.ready.Digest.Hex(), host: p.ready.Host} // has room: an order and a stop
+	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Tests: p.paths(u), Key: p.ready.Digest.Hex()})
+}
+
+// order is what n is asked to run for u. wide says that it is all of the package, to see the items of u among the others.
+func (c *controller) order(n *node, p *pkg, u policy.Unit) (o *order, wide bool) {
+	names, wide := p.context(u)
 	cmd, r := c.cfg.Command, p.ready
-	o := &order{
-		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names, Part: part,
+	o = &order{
+		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names,
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
 	}
+	o.Delay, o.TestTimeout = c.rerunDelay(p, u), c.cfg.TestTimeout
 	n.localize(o, c.hosts != nil)
-	n.assignments <- assignment{Run: o, digest: r.Digest.Hex(), host: r.Host} // has room: an order and a stop
-	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Tests: p.paths(u), Key: r.Digest.Hex()})
+	if len(u.Items) > 0 {
+		if d := p.division(u.Items[0]); d != nil {
+			o.Names, o.Part = []string{p.names[d.test]}, d.partOf(u.Items)
+		}
+	}
+	o.TestTimeouts = p.timeouts(o.Names)
+	return o, wide
 }
 
 // envFor is what a test process gets in addition to its worker's environment. A PATH of the spec's own keeps the toolchain's directory
@@ -90,7 +101,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	j := n.job
 	e.Package = j.pkg.shown
 	if e.Test == "" {
-		if j.unit.Whole {
+		if j.unit.Whole && !j.reopened {
 			c.emitFrom(n, e)
 		} else {
 			j.output = append(j.output, e)
@@ -118,6 +129,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	}
 	it.events = append(it.events, e)
 	it.bytes += len(e.Output)
+	c.cfg.Reruns.note(it, e)
 	if it.bytes > heldBytes {
 		it.streamed, it.held = true, false
 	}
@@ -170,14 +182,21 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 	p := n.job.pkg
 	v := Pass
 	switch {
+	case it.again:
+		return
 	case it.failed:
 		v = Fail
+	case p.setbacks[i] != nil:
+		v = Flaky
 	case it.skipped:
 		v = Skip
 	}
 	switch had := p.verdicts[i]; {
 	case had == "" && v == Fail && c.doubtful(n, i, it):
 		c.doubt(n, i, it, Fail, it.events)
+		return
+	case had == "" && v == Fail && c.mayRerun(n, i, it):
+		c.setBack(n, i, it, Fail)
 		return
 	case had == "":
 		c.ledger.settle(p, i, v, it.elapsed, n.id, "")
@@ -188,6 +207,7 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 		return
 	}
 	if v == Fail {
+		p.noteContext(n.job, i)
 		c.fail(p)
 	}
 }
@@ -209,7 +229,12 @@ func (c *controller) fail(p *pkg) {
 
 func (c *controller) checkMaxFail() {
 	if max := c.cfg.MaxFail; max > 0 && c.failures >= max {
-		c.stop(fmt.Sprintf("stopped after %d failures", c.failures))
+		reason := fmt.Sprintf("stopped after %d failures", c.failures)
+		if c.cfg.MaxFailWait {
+			c.revoke(reason)
+			return
+		}
+		c.stop(reason)
 	}
 }
 
@@ -235,6 +260,8 @@ func (c *controller) eventFrom(n *node, e test2json.Event) Test {
 	t.Gateway = n.id
 	if i, ok := n.job.pkg.index[topLevel(e.Test)]; ok {
 		t.Attempt = n.job.pkg.attempts[i]
+		it := n.job.items[topLevel(e.Test)]
+		t.Again = it != nil && it.again && e.Action == test2json.ActionFail
 	}
 	return t
 }
@@ -242,7 +269,9 @@ func (c *controller) eventFrom(n *node, e test2json.Event) Test {
 // handleResult ends a unit: every item of it has a verdict now or goes back to pending.
 func (c *controller) handleResult(n *node, r unit.Result) {
 	j, p := n.job, n.job.pkg
+	j.overdue = r.TestTimeout
 	c.doubtCulprit(n, r)
+	c.setBackCulprit(n, r.Culprit, howItEnded(r))
 	end := jobEnd{died: r.Failed && r.Verdict == "", failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished}
 	if r.Failed && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && !j.alone {
 		// It got nowhere while another process of its package ran: the price of splitting, not a verdict.
@@ -256,8 +285,11 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 		} else {
 			r = j.forgive(r)
 		}
+		j.dropClosing(r)
 		c.showOutput(n)
-		r.Profile = j.profile
+		if r.Profile = j.profile; j.rerunsOnly() {
+			r.Profile = nil
+		}
 		p.results = append(p.results, r)
 		p.failed = p.failed || r.Failed
 		p.whole = j.unit.Whole && !p.partial // asked for by their names, a process leaves the closing lines to others
@@ -273,7 +305,7 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 
 // showOutput passes the held package-level output of n's unit on, unless another unit has shown the same.
 func (c *controller) showOutput(n *node) {
-	if j := n.job; !j.unit.Whole && j.pkg.firstSeen(j.output) {
+	if j := n.job; (!j.unit.Whole || j.reopened) && j.pkg.firstSeen(j.output) {
 		for _, e := range j.output {
 			c.emitFrom(n, e)
 		}
@@ -295,6 +327,8 @@ func howItEnded(r unit.Result) string {
 	switch {
 	case r.Err != "":
 		return r.Err
+	case r.TestTimeout > 0:
+		return fmt.Sprintf("a test timed out after %v (--test-timeout)", r.TestTimeout)
 	case r.TimedOut:
 		return "timed out"
 	case r.Signal != "":

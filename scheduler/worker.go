@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
@@ -124,10 +125,12 @@ func (w *worker) unit(workCtx context.Context, o *order) (unit.Result, error) {
 	defer func() { cancel(); <-watcher }()
 
 	var sendErr error
+	pause(ctx, o.Delay)
 	result := unit.Run(ctx, unit.Unit{
 		Package: o.Package, Binary: o.Binary, Args: o.Args, Exec: o.Exec, Dir: o.Dir,
 		Env: append(w.env[:len(w.env):len(w.env)], o.Env...), Names: o.Names, Part: o.Part,
 		Timeout: o.Timeout, CoverProfile: o.CoverProfile, CoverMeta: o.CoverMeta, Streamed: o.Streamed,
+		TestTimeout: o.TestTimeout, TestTimeouts: o.TestTimeouts,
 	}, func(events []test2json.Event) {
 		if sendErr != nil {
 			return
@@ -138,4 +141,17 @@ func (w *worker) unit(workCtx context.Context, o *order) (unit.Result, error) {
 		}
 	})
 	return result, sendErr
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }

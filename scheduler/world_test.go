@@ -1,10 +1,12 @@
 package scheduler
 
 import (
+	stdcmp "cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +32,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestExit…                       ends its process with exit status 3
 //	TestKill…                       ends its agent
 //	TestHang…                       runs until it is stopped
+//	TestLate…                       runs until it is out of time
 //	TestNever…                      is not run by its TestMain
 //	TestLost…                       loses the connection to its agent the first time that it runs, and passes then
 //	TestLoser…                      loses it each time
@@ -40,6 +43,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestLong…                       passes with a subtest before it ends
 //	TestLittle…                     fails on s390x
 //	TestTree…                       has subtests, see tree
+//	TestFlaky…                      fails the first time that it runs, TestFlakyExit… ends its process and TestFlakyKill… its agent then
 type world struct {
 	t        *testing.T
 	packages map[string][]string
@@ -48,15 +52,19 @@ type world struct {
 	port     map[string]bool // fail before the first test while another process of the package runs
 	cfg      Config
 
-	mu      sync.Mutex
-	running map[string]int // processes by package
-	runs    map[string]int // starts by test id
-	shared  int            // processes that found another of their package
-	shied   int            // tests that did
-	agents  int
-	greedy  map[string]bool          // run all of their tests whatever they are asked for
-	banner  map[string]bool          // print a line before their tests
-	holds   map[string]chan struct{} // a test of that name waits for it to be closed
+	directives map[string]*gotest.Directives // by test
+
+	mu       sync.Mutex
+	timeouts map[string]time.Duration // that workers were told of, by test
+	running  map[string]int           // processes by package
+	runs     map[string]int           // starts by test id
+	shared   int                      // processes that found another of their package
+	shied    int                      // tests that did
+	agents   int
+	greedy   map[string]bool          // run all of their tests whatever they are asked for
+	banner   map[string]bool          // print a line before their tests
+	holds    map[string]chan struct{} // a test of that name waits for it to be closed
+	pauses   map[string]time.Duration // that an order to run the test had, the longest
 
 	info    func(xspec.Spec) gateway.Info // what agents tell of themselves; nil is linux/amd64
 	reach   func(xspec.Spec)              // is called before an agent answers
@@ -65,7 +73,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T, gateways int, packages map[string][]string) *world {
-	w := &world{t: t, packages: packages, running: map[string]int{}, runs: map[string]int{}, holds: map[string]chan struct{}{}}
+	w := &world{t: t, packages: packages, running: map[string]int{}, runs: map[string]int{}, holds: map[string]chan struct{}{}, pauses: map[string]time.Duration{}}
 	cmd, err := gotest.ParseCommand([]string{"./..."}, "")
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +109,7 @@ func (w *world) source(ctx context.Context, p gotest.Platform, emit func(gotest.
 	for path, names := range w.packages {
 		p := gotest.Package{ImportPath: path, Dir: "/" + path}
 		for _, n := range names {
-			p.Items = append(p.Items, gotest.Item{Name: n})
+			p.Items = append(p.Items, gotest.Item{Name: n, Directives: w.directives[n]})
 		}
 		listed.Packages = append(listed.Packages, p)
 	}
@@ -209,6 +217,10 @@ func (l *fakeLink) post(r report) {
 func (l *fakeLink) process(o *order) bool {
 	w := l.w
 	w.mu.Lock()
+	if w.timeouts == nil {
+		w.timeouts = make(map[string]time.Duration)
+	}
+	maps.Copy(w.timeouts, o.TestTimeouts)
 	w.running[o.Package]++
 	alone := w.running[o.Package] == 1
 	if !alone {
@@ -246,6 +258,7 @@ func (l *fakeLink) process(o *order) bool {
 		}
 		w.mu.Lock()
 		w.runs[o.Package+"::"+name]++
+		w.pauses[name] = max(w.pauses[name], o.Delay)
 		first := w.runs[o.Package+"::"+name] == 1
 		hold := w.holds[name]
 		crowd := w.running[o.Package] > 1
@@ -257,6 +270,11 @@ func (l *fakeLink) process(o *order) bool {
 		kind, _, _ := strings.Cut(strings.TrimPrefix(name, "Test"), "_")
 		all := len(names) == len(w.packages[o.Package])
 		kind = w.moody(kind, crowd, all)
+		if flaky, ok := strings.CutPrefix(kind, "Flaky"); ok {
+			if kind = "Pass"; first {
+				kind = stdcmp.Or(flaky, "Fail")
+			}
+		}
 		elapsed := 0.01
 		if strings.HasPrefix(kind, "Tree") {
 			elapsed = 1
@@ -267,6 +285,11 @@ func (l *fakeLink) process(o *order) bool {
 		switch kind {
 		case "Exit":
 			result.Failed, result.ExitCode, result.Verdict, result.Culprit = true, 3, "", name
+			finish(result)
+			return true
+		case "Late":
+			result.Failed, result.ExitCode, result.Verdict, result.Culprit = true, 2, "", name
+			result.TimedOut, result.TestTimeout = true, o.TestTimeout
 			finish(result)
 			return true
 		case "Kill":
@@ -342,7 +365,7 @@ func (w *world) moody(kind string, crowd, all bool) string {
 }
 
 // check asserts what holds for every run: one verdict per item, one start and one terminal event per package, one terminal
-// event per test that ran, none for those that did not.
+// event per test that began, none for those that did not.
 func (w *world) check(s Summary, r *record) {
 	w.t.Helper()
 	if s.Unbalanced != "" {
@@ -352,6 +375,7 @@ func (w *world) check(s Summary, r *record) {
 	for _, it := range s.NotRun {
 		notRun[it.ID] = true
 	}
+	begun := map[string]int{}
 	starts, ends, verdicts := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, e := range r.events {
 		t, ok := e.(Test)
@@ -361,6 +385,8 @@ func (w *world) check(s Summary, r *record) {
 			starts[t.Package]++
 		case t.Test == "" && t.Terminal():
 			ends[t.Package]++
+		case t.Test != "" && t.Action == "run":
+			begun[t.Package+"::"+t.Test] = 1
 		case t.Test != "" && t.Terminal():
 			verdicts[t.Package+"::"+t.Test]++
 		}
@@ -373,7 +399,7 @@ func (w *world) check(s Summary, r *record) {
 			id := path + "::" + n
 			want := 1
 			if notRun[id] {
-				want = 0
+				want = begun[id]
 			}
 			if verdicts[id] != want {
 				w.t.Errorf("%s has %d terminal events, want %d", id, verdicts[id], want)

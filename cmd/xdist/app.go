@@ -75,7 +75,7 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "shard", Usage: "run part `K/N` of the tests only; N jobs run each test once"},
 		&cli.GenericFlag{Name: "shuffle", Usage: "give tests out in an order that `SEED` decides (--shuffle: any), and print it; -shuffle is go test's", Value: &shuffleFlag{}},
 		&cli.IntFlag{Name: "max-worker-restart", Usage: "replace at most `N` gateways that died", DefaultText: "4 per gateway"},
-		&cli.IntFlag{Name: "maxfail", Usage: "stop after `N` failures"},
+		&cli.StringFlag{Name: "maxfail", Usage: "stop after `N` failures; N:wait lets the processes that run end, N:now ends them"},
 		&cli.BoolFlag{Name: "x", Usage: "stop after the first failure"},
 		&cli.StringFlag{Name: "testrunuid", Usage: "what tests see as XDIST_TESTRUNUID (default: random)"},
 		&cli.StringFlag{Name: "format", Usage: "format of the console: " + formatNames(), DefaultText: "pkgname; standard-verbose with -v, -bench and -fuzz"},
@@ -95,7 +95,7 @@ func runFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "allow-missing", Usage: "warn of a gateway that cannot be opened and go on with the others"},
 		&cli.BoolFlag{Name: "no-color", Usage: "no colours (NO_COLOR does the same)"},
 		&cli.BoolFlag{Name: "debug", Usage: "log what the gateways do to standard error"},
-	}, cacheFlags()...)
+	}, append(correctFlags(), cacheFlags()...)...)
 }
 
 func formatNames() string {

@@ -53,6 +53,10 @@ func runTests(c *cli.Context) error {
 		return runGo(c.Context, args)
 	}
 	command.JSON = command.JSON || c.Bool("json")
+	correct, err := parseCorrect(c, command)
+	if err != nil {
+		return usageError(err)
+	}
 	tests, err := newPlan(c, file, dist, toolchain, command)
 	if err != nil {
 		return err
@@ -96,16 +100,21 @@ func runTests(c *cli.Context) error {
 		Live:             command.JSON,
 		Platform:         gotest.Platform{GOOS: toolchain.GOOS, GOARCH: toolchain.GOARCH},
 		Toolchain:        toolchain,
-		MaxFail:          maxFail(c),
 		LongTest:         long,
+		MaxFail:          correct.maxFail,
+		MaxFailWait:      correct.maxFailWait,
 		MaxWorkerRestart: maxWorkerRestart(c),
+		Reruns:           correct.reruns,
+		TestTimeout:      correct.testTimeout,
+		VerifyFailures:   correct.verify,
+		Slow:             correct.slow,
 		Reporter:         reporter,
 		History:          book,
 		Warnings:         append(run.warnings, doubts...),
 		Started:          scheduler.RunStarted{Command: args, Workdir: command.Dir, Hostname: hostname},
 		Source:           sources{command, toolchain, run, tests, mirror}.load,
 	})
-	return conclude(summary, err, command.Bench != "" || command.Fuzz != "" || tests.leftOut.Load())
+	return strict(c, summary, conclude(summary, err, command.Bench != "" || command.Fuzz != "" || tests.leftOut.Load()))
 }
 
 // parseCommand asks the toolchain for its settings and parses go test's part of the command line with them.
@@ -143,9 +152,6 @@ func gateways(c *cli.Context, open *opener) ([]xspec.Spec, scheduler.Dist, error
 	dist := scheduler.Dist(c.String("dist"))
 	if !slices.Contains(scheduler.Dists(), dist) {
 		return nil, "", fmt.Errorf("--dist %q: want load, worksteal, loadscope, loadfile, loadgroup, each or no", dist)
-	}
-	if n := c.Int("maxfail"); n < 0 {
-		return nil, "", fmt.Errorf("--maxfail %d: want a number that is not negative", n)
 	}
 	texts := c.StringSlice("tx")
 	if c.IsSet("numprocesses") || len(texts) == 0 {
@@ -291,13 +297,6 @@ func longTest(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("--split-subtests %q: want auto, off or a number of seconds", text)
 	}
 	return long, nil
-}
-
-func maxFail(c *cli.Context) int {
-	if c.Bool("x") {
-		return 1
-	}
-	return c.Int("maxfail")
 }
 
 // maxWorkerRestart is the flag as scheduler.Config has it: zero is the default there, and negative none.

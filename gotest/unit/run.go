@@ -66,17 +66,22 @@ type run struct {
 	traced      bool // the kill timer sent traceSignal
 	killed      bool // the kill timer killed the process, for lack of traceSignal
 	incomplete  bool
+
+	overdue     string        // the test that was out of time, or ""
+	testTimeout time.Duration // its limit
 }
 
 func newRun(u Unit, emit Emit) *run {
 	flags := testArgs(u.Args)
-	return &run{
+	r := &run{
 		u: u, flags: flags, emit: emit,
 		limits:   testLimits(u, flags),
 		start:    (*exec.Cmd).Start,
 		streamed: u.Streamed || lastValue(flags, "bench") != "" || lastValue(flags, "fuzz") != "",
 		out:      newStream(u, u.CoverProfile || hasFlag(flags, "gocoverdir"), emit),
 	}
+	r.out.clocks = newClocks(u, flags)
+	return r
 }
 
 func (r *run) run(ctx context.Context) Result {
@@ -181,18 +186,29 @@ func (r *run) awaitExit(ctx context.Context, p *process) (escalated bool) {
 		defer kill.Stop()
 		killc = kill.C
 	}
+	var lookc <-chan time.Time
+	if every := r.out.clocks.every(); every > 0 {
+		look := time.NewTicker(every)
+		defer look.Stop()
+		lookc = look.C
+	}
 	donec := ctx.Done()
 	for {
 		select {
 		case <-p.exitedc:
 			return escalated
+		case <-lookc:
+			if r.endOverdue(p) {
+				lookc, killc = nil, nil
+				escalatec = time.After(dumpGrace)
+			}
 		case <-donec:
 			r.interrupted = true
-			donec, killc = nil, nil
+			donec, killc, lookc = nil, nil, nil
 			p.group.interrupt()
 			escalatec = time.After(r.limits.interrupt)
 		case <-killc:
-			killc = nil
+			killc, lookc = nil, nil
 			r.outOfTime(p)
 			escalatec = time.After(r.limits.waitDelay)
 		case <-escalatec:
@@ -221,7 +237,7 @@ func (r *run) awaitOutput(ctx context.Context, escalated bool) (open bool) {
 	default:
 	}
 	delay, donec := r.limits.waitDelay, ctx.Done()
-	if escalated || r.interrupted {
+	if escalated || r.interrupted || r.overdue != "" {
 		delay, donec = r.limits.afterKill, nil
 	}
 	var expiredc <-chan time.Time
@@ -286,7 +302,7 @@ func (r *run) result(state *os.ProcessState, err error) Result {
 	res.TimedOut = r.traced || r.killed || died && out.scan.timedOut
 	res.Items = out.track.results(died, rounds(r.flags))
 	if died && res.Started && !res.Interrupted {
-		res.Culprit = out.track.culprit(&out.scan)
+		res.Culprit, res.TestTimeout = r.culprit()
 	}
 	r.judge(&res, err)
 	return res
@@ -329,6 +345,7 @@ func (r *run) tail(err error) []string {
 	}
 	var lines []string
 	switch {
+	case r.overdue != "": // the one who reports the run says so
 	case r.traced:
 		lines = append(lines, fmt.Sprintf("*** Test killed with %v: ran too long (%v).\n", traceSignal, r.limits.kill))
 	case r.killed:

@@ -25,7 +25,8 @@ const (
 // One goroutine, started by begin and ended by the end of the output or by stop, owns all fields without a note
 // until donec is closed; then, as before begin, the caller owns them, and ends the stream with finish.
 type stream struct {
-	covered bool // the binary prints a coverage line; never changes
+	covered bool    // the binary prints a coverage line; never changes
+	clocks  *clocks // nil when no test has a limit; set before begin
 
 	r     *os.File
 	conv  *test2json.Converter
@@ -39,9 +40,10 @@ type stream struct {
 	flushed time.Time // of the last emit
 	closing bool      // the output has ended
 
-	donec    chan struct{} // closed by the reading goroutine when it ends; nil before begin
-	emitting atomic.Bool   // an Emit is under way
-	taken    atomic.Int64  // bytes read
+	donec    chan struct{}          // closed by the reading goroutine when it ends; nil before begin
+	emitting atomic.Bool            // an Emit is under way
+	taken    atomic.Int64           // bytes read
+	blame    atomic.Pointer[string] // the test that the output which comes next belongs to, or nil
 }
 
 // newStream returns a stream that reads nothing yet.
@@ -80,6 +82,9 @@ func (s *stream) read() {
 		n, err := s.r.Read(buf)
 		if n > 0 {
 			s.taken.Add(int64(n))
+			if test := s.blame.Swap(nil); test != nil {
+				s.conv.Write(nameLine(*test)) // never fails
+			}
 			s.take(buf[:n])
 			if time.Since(s.flushed) >= coalesce {
 				s.flush()
@@ -137,6 +142,7 @@ func (s *stream) finish(lines []string) {
 // event takes an event from the converter.
 func (s *stream) event(e test2json.Event) {
 	s.track.observe(e, s.closing)
+	s.clocks.observe(e, time.Now())
 	for _, e := range s.sift.next(e) {
 		s.add(e)
 	}

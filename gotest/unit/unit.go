@@ -35,6 +35,12 @@ type Unit struct {
 	// under -test.bench and -test.fuzz, the process is never killed and the output is waited for without end, as in `go test`.
 	Timeout time.Duration
 
+	// TestTimeout is how long one top-level test may run, not counting the time that it waits in t.Parallel; 0 is no limit. TestTimeouts has those of
+	// single tests. The process of a test that is out of time is ended, on Unix with a dump of its goroutines, which
+	// becomes output of the test. Under -test.bench and -test.fuzz there is no such limit.
+	TestTimeout  time.Duration
+	TestTimeouts map[string]time.Duration
+
 	CoverProfile bool   // write a text profile and return it in Result.Profile
 	CoverMeta    string // directory of -coverpkg's metafiles, and of metafiles.txt, which names them relative to it; or ""
 
@@ -81,8 +87,10 @@ type Result struct {
 	// for, its profile could not be read, or ctx ended it.
 	Err string
 
-	Started     bool // the process was started
-	TimedOut    bool // -test.timeout or the kill timer ended it
+	Started  bool // the process was started
+	TimedOut bool // -test.timeout or the kill timer ended it
+	// TestTimeout is what Culprit had when the process was ended because it took longer, or 0. TimedOut is set too.
+	TestTimeout time.Duration
 	Incomplete  bool // a child kept the output open after the process had exited ("Test I/O incomplete")
 	Interrupted bool // ctx ended it: items without an Action are nobody's fault
 	Failed      bool // the package fails by this process, as `go test` has it

@@ -1,0 +1,170 @@
+package scheduler
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/policy"
+)
+
+// A test that fails for good may run again when the user wants that. Unlike a failure in doubt (doubt.go) each of its attempts is shown, with its
+// run and its terminal event; only the last one counts. It comes when all else of the package has ended, with nothing of the package beside it.
+
+// Reruns says which failures run again. The zero value is none. Benchmarks, fuzzing and what is profiled never run again.
+type Reruns struct {
+	Max     int            // how often one item may
+	Delay   time.Duration  // that has to pass between the end of an attempt and the beginning of the next
+	Tests   *regexp.Regexp // only tests whose id (importpath::TestName) it matches; nil is all
+	Errors  *regexp.Regexp // only failures of which it matches a line of the output; nil is all
+	Crashes bool           // those too in which the process or the agent died by itself, and not only for Config.TestTimeout
+}
+
+// setback is what a package keeps of an item whose attempts have failed so far.
+type setback struct {
+	failures int
+	verdict  Verdict // of the last one
+	gateway  string
+	elapsed  time.Duration
+	ended    time.Time
+}
+
+// aside reports whether the item has come to an end in this job that is no verdict.
+func (it *itemRun) aside() bool { return it.doubted || it.again }
+
+// note looks for what makes a failure one that runs again.
+func (r Reruns) note(it *itemRun, e test2json.Event) {
+	if r.Errors != nil && !it.matched && e.Action == test2json.ActionOutput {
+		it.matched = r.Errors.MatchString(e.Output)
+	}
+}
+
+// mayRerun reports whether the failure of item i that n has is to be followed by another attempt.
+func (c *controller) mayRerun(n *node, i int, it *itemRun) bool {
+	r, p := c.cfg.Reruns, n.job.pkg
+	failures := 0
+	if had := p.setbacks[i]; had != nil {
+		failures = had.failures
+	}
+	limit := r.Max
+	if d := p.items[i].Directives; d != nil && d.Retries != 0 {
+		limit = d.Retries
+	}
+	switch {
+	case failures >= limit, n.job.stopped, c.stopped != "", c.cfg.Command.Grain() == gotest.Alone:
+		return false
+	case r.Tests != nil && !r.Tests.MatchString(gotest.ID(p.path, p.names[i])):
+		return false
+	}
+	return r.Errors == nil || it.matched
+}
+
+// setBack notes that an attempt at item i has failed and that there will be another one.
+func (c *controller) setBack(n *node, i int, it *itemRun, v Verdict) {
+	p := n.job.pkg
+	if p.setbacks == nil {
+		p.setbacks = make(map[int]*setback)
+	}
+	s := p.setbacks[i]
+	if s == nil {
+		s = new(setback)
+		p.setbacks[i] = s
+	}
+	s.failures++
+	s.verdict, s.gateway, s.elapsed, s.ended = v, n.id, it.elapsed, time.Now()
+	it.again, n.job.reopened = true, true
+	delete(p.remnants, p.names[i]) // the next attempt is shown from its beginning
+}
+
+// setBackCulprit makes the item that a process died of one that runs again, where that is asked for, and shows how it ended.
+func (c *controller) setBackCulprit(n *node, culprit, how string) {
+	if n.job.division != nil {
+		return
+	}
+	i, ok := n.job.pkg.index[culprit]
+	it := n.job.items[culprit]
+	if !ok || it == nil || it.aside() || it.failed || n.job.pkg.verdicts[i] != "" || !c.cfg.Reruns.Crashes && n.job.overdue == 0 {
+		return
+	}
+	if r := c.cfg.Reruns; r.Errors != nil {
+		it.matched = it.matched || r.Errors.MatchString(how)
+	}
+	if c.mayRerun(n, i, it) {
+		c.setBack(n, i, it, Crash)
+		c.showCrash(n, i, it, how)
+	}
+}
+
+// setBackLost is setBackCulprit for an item that ended its agent. It reports whether it runs again.
+func (c *controller) setBackLost(n *node, culprit, how string) bool {
+	c.setBackCulprit(n, culprit, how)
+	it := n.job.items[culprit]
+	return it != nil && it.again
+}
+
+// settleSetback gives an item that will not run again the verdict of its last attempt, which is shown already.
+func (c *controller) settleSetback(p *pkg, i int) (settled bool) {
+	s := p.setbacks[i]
+	if s == nil {
+		return false
+	}
+	s.failures-- // it is the one that counts
+	c.ledger.settle(p, i, s.verdict, s.elapsed, s.gateway, "")
+	p.failed = true
+	c.fail(p)
+	return true
+}
+
+// settleNotRun books item i as not run, unless an earlier attempt has failed.
+func (c *controller) settleNotRun(p *pkg, i int, gateway, reason string) {
+	if !c.settleSetback(p, i) {
+		c.ledger.settle(p, i, NotRun, 0, gateway, reason)
+	}
+}
+
+// rerunDelay is for how long the process of u has to wait.
+func (c *controller) rerunDelay(p *pkg, u policy.Unit) time.Duration {
+	var delay time.Duration
+	for _, i := range u.Items {
+		if s := p.setbacks[i]; s != nil {
+			delay = max(delay, time.Until(s.ended.Add(c.cfg.Reruns.Delay)))
+		}
+	}
+	return delay
+}
+
+// failuresOf is how many attempts at item i have failed and did not count.
+func (p *pkg) failuresOf(i int) int {
+	if s := p.setbacks[i]; s != nil {
+		return s.failures
+	}
+	return 0
+}
+
+// rerunsOnly reports whether every item of the job runs again: its coverage is of no last attempt then.
+func (j *job) rerunsOnly() bool {
+	if j.division != nil {
+		return false
+	}
+	for _, i := range j.unit.Items {
+		if it := j.items[j.pkg.names[i]]; it == nil || !it.again {
+			return false
+		}
+	}
+	return len(j.unit.Items) > 0
+}
+
+// dropClosing takes from the output of a process that was to be the whole of its package what the package ends with: there is more to come.
+func (j *job) dropClosing(r unit.Result) {
+	if !j.unit.Whole || !j.reopened {
+		return
+	}
+	j.output = slices.DeleteFunc(j.output, func(e test2json.Event) bool {
+		line := strings.TrimSuffix(e.Output, "\n")
+		return line == "PASS" || line == "FAIL" || line != "" && line == r.Coverage
+	})
+}

@@ -1,0 +1,122 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// With MaxFailWait the units that run when the last failure comes go on to their end, and nothing else begins.
+func TestMaxFailWait(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": names("Fail"), "b": many("Pass", 20), "c": names("Pass")})
+	w.cfg.MaxFail, w.cfg.MaxFailWait, w.cfg.Dist = 1, true, DistLoadScope
+	hold, rest := make(chan struct{}), make(chan struct{})
+	w.holds["TestFail_0"], w.holds["TestPass_19"] = hold, rest
+	s, r, err := w.runWith(t.Context(), func(e Event) {
+		switch e := e.(type) {
+		case UnitStarted:
+			if e.Package == "b" {
+				close(hold)
+			}
+		case Test:
+			if e.Package == "a" && e.Test == "" && e.Action == test2json.ActionFail {
+				close(rest)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	if s.Counts[Fail] != 1 || s.Counts[Pass] != 20 || s.Counts[NotRun] != 1 || len(s.NotRun) != 1 || s.Stopped == "" {
+		t.Errorf("counts %v, stopped %q", s.Counts, s.Stopped)
+	}
+}
+
+// An interrupt ends what --maxfail N:wait waits for.
+func TestInterruptWhileWaiting(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": names("Fail"), "b": names("Hang")})
+	w.cfg.MaxFail, w.cfg.MaxFailWait, w.cfg.Dist = 1, true, DistLoadScope
+	hold := make(chan struct{})
+	w.holds["TestFail_0"] = hold
+	ctx, cancel := context.WithCancel(t.Context())
+	s, r, err := w.runWith(ctx, func(e Event) {
+		switch e := e.(type) {
+		case Progress:
+			if e.Test == "TestHang_0" && e.Action == test2json.ActionRun {
+				close(hold)
+			}
+		case Test:
+			if e.Package == "a" && e.Test == "" && e.Action == test2json.ActionFail {
+				cancel()
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	if !s.Interrupted || s.Counts[Fail] != 1 || s.Counts[NotRun] != 1 {
+		t.Errorf("interrupted %t, counts %v", s.Interrupted, s.Counts)
+	}
+}
+
+// Agents that are killed before they are ready are replaced as others are, but not for ever: the run ends with the reason.
+func TestAgentsThatAreKilledAtTheStart(t *testing.T) {
+	killed := &gateway.StartError{Status: "signal: killed", Cause: errors.New("end of file")}
+	for _, tt := range []struct {
+		name             string
+		gateways, starts int // that are killed
+		restarts         int // Config.MaxWorkerRestart
+		agents           int // that were started
+		err              string
+	}{
+		{"once", 1, 1, 0, 2, ""},
+		{"each time, with the default", 1, 1000, 0, 1 + restartsPerGateway, "no gateway is left to run the tests (4 gateways were replaced, and --max-worker-restart allows no more): the last one, gw4, ended: "},
+		{"each time, with many gateways", 8, 1000, 0, 0, "signal: killed"},
+		{"with no restarts", 1, 1, -1, 1, "signal: killed"},
+	} {
+		w := newWorld(t, tt.gateways, map[string][]string{"a": names("Pass")})
+		w.cfg.MaxWorkerRestart = tt.restarts
+		left := tt.starts
+		var mu sync.Mutex
+		w.refuse = func(xspec.Spec) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if left--; left >= 0 {
+				return killed
+			}
+			return nil
+		}
+		s, r, err := w.run(t.Context())
+		w.check(s, r)
+		if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err) || !strings.Contains(err.Error(), "signal: killed")) {
+			t.Errorf("%s: err = %v, want %q", tt.name, err, tt.err)
+		}
+		if tt.agents > 0 && w.agents != tt.agents || w.agents > tt.gateways*(1+restartsPerGateway) {
+			t.Errorf("%s: %d agents were started, want %d", tt.name, w.agents, tt.agents)
+		}
+		if s.Counts[Pass] != 1 && tt.err == "" || s.Counts[NotRun] != 1 && tt.err != "" {
+			t.Errorf("%s: counts %v", tt.name, s.Counts)
+		}
+	}
+}
+
+// Gateways that tests kill are replaced four times each by default; then the run ends, says why, and counts what it did not come to.
+func TestRestartsAreLimited(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": many("Kill", 40), "b": many("Pass", 10)})
+	s, r, err := w.run(t.Context())
+	w.check(s, r)
+	if err == nil || !strings.Contains(err.Error(), "8 gateways were replaced, and --max-worker-restart allows no more") || !strings.Contains(err.Error(), "signal: killed") {
+		t.Errorf("err = %v, want the limit and the reason", err)
+	}
+	if w.agents != 2*(1+restartsPerGateway) || s.Counts[Crash] != w.agents || s.Counts[NotRun] == 0 {
+		t.Errorf("%d agents, counts %v", w.agents, s.Counts)
+	}
+}
