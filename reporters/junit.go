@@ -106,6 +106,7 @@ type suite struct {
 	out         *clip                // what belongs to no test
 	open        map[string]*testcase // begun and not ended, by test
 	cases       []*testcase          // ended, in that order
+	made        *testcase            // the one of them that stands for the package, or nil
 }
 
 // testcase is one run of one test.
@@ -226,7 +227,8 @@ func (j *JUnit) endPackage(s *suite, t scheduler.Test) {
 		j.end(s, c)
 	}
 	if t.Action == test2json.ActionFail && !slices.ContainsFunc(s.cases, s.counts) {
-		s.cases = append(s.cases, j.packageFailure(s))
+		s.made = j.packageFailure(s)
+		s.cases = append(s.cases, s.made)
 	}
 	if t.Action != test2json.ActionFail && j.cfg.SystemOut != EveryTest {
 		s.out = newClip(j.cfg.OutputLimit)

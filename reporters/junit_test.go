@@ -255,6 +255,12 @@ func TestJUnitAccount(t *testing.T) {
 			scheduler.Summary{NotRun: []scheduler.NotRunItem{
 				{ID: "example.com/p::TestBegun", Reason: "interrupted"}, {ID: "example.com/q::TestQ", Reason: "no <gateway> left"}}},
 			[]string{"TestRetried: pass", "TestBegun: skipped not run: interrupted", "TestQ: skipped not run: no <gateway> left"}},
+		{"a failure whose next attempt did not come", append(flaky[:2:2], ended...),
+			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Fail)}},
+			[]string{"TestRetried: failure Failed"}},
+		{"one that was cut short is not run", []scheduler.Event{event("run", "TestBegun", ""), event("skip", "TestBegun", "")},
+			scheduler.Summary{NotRun: []scheduler.NotRunItem{{ID: "example.com/p::TestBegun", Reason: "interrupted"}}},
+			[]string{"TestBegun: skipped not run: interrupted"}},
 		{"a test without an end is never a pass", []scheduler.Event{event("run", "TestX", "")}, scheduler.Summary{},
 			[]string{"TestX: error no verdict: the run ended before the test did"}},
 		{"nor in a package that has one", []scheduler.Event{event("run", "TestX", ""), event("pass", "", "")}, scheduler.Summary{},

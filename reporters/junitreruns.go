@@ -40,6 +40,18 @@ func (s *suite) joinAttempts(last map[string]int, verdicts map[string]scheduler.
 	})
 }
 
+// dropMade takes the testcase away that stands for the failure of the package when a test has failed whose next attempt did not come, as the run was
+// stopped: that is the failure.
+func (s *suite) dropMade(verdicts map[string]scheduler.Verdict) {
+	counts := func(c *testcase) bool {
+		v := verdicts[s.name+"::"+c.root()]
+		return c.again && c.bad() && (v == scheduler.Fail || v == scheduler.Crash)
+	}
+	if s.made != nil && slices.ContainsFunc(s.cases, counts) {
+		s.cases = slices.DeleteFunc(s.cases, func(c *testcase) bool { return c == s.made })
+	}
+}
+
 // attempts adds the earlier attempts at c to its element. Of several failures the first is the failure and the others are repetitions of it.
 func (x *xmlCase) attempts(c *testcase) {
 	if len(c.earlier) == 0 {

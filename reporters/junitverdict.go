@@ -22,6 +22,7 @@ func (j *JUnit) settle() {
 			last[c.root()] = max(last[c.root()], c.attempt)
 		}
 		s.joinAttempts(last, final)
+		s.dropMade(final)
 		for _, c := range s.cases {
 			c.settle(final[s.name+"::"+c.root()], last[c.root()])
 		}

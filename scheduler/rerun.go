@@ -15,7 +15,8 @@ import (
 // A test that fails for good may run again when the user wants that. Unlike a failure in doubt (doubt.go) each of its attempts is shown, with its
 // run and its terminal event; only the last one counts. It comes when all else of the package has ended, with nothing of the package beside it.
 
-// Reruns says which failures run again. The zero value is none. Benchmarks, fuzzing and what is profiled never run again.
+// Reruns says which failures run again. The zero value is none. Benchmarks, fuzzing and what is profiled never run again. What a failed attempt has
+// covered counts when its process ran other tests too, as one process has one profile.
 type Reruns struct {
 	Max     int            // how often one item may
 	Delay   time.Duration  // that has to pass between the end of an attempt and the beginning of the next

@@ -112,6 +112,9 @@ func TestRerunsOfFailures(t *testing.T) {
 				if got := attempts(r, test); len(got) != 2*want || strings.Contains(got[len(got)-1], "again") {
 					t.Errorf("%s: %q, want %d attempts and the last to count", test, got, want)
 				}
+				if got := w.runs["a::"+test]; got != want {
+					t.Errorf("%s ran %d times, want %d", test, got, want)
+				}
 			}
 		})
 	}
@@ -120,13 +123,13 @@ func TestRerunsOfFailures(t *testing.T) {
 // Only flaky tests: the package passes whatever its first processes said, crashes and lost agents included.
 func TestRerunsAcquitThePackage(t *testing.T) {
 	for _, nodes := range []int{1, 4} {
-		w := newWorld(t, nodes, map[string][]string{"a": mixed(20, "Pass", "Flaky", "FlakyExit", "Skip"), "b": names("FlakyKill", "Pass")})
+		w := newWorld(t, nodes, map[string][]string{"a": mixed(20, "Pass", "Flaky", "FlakyExit", "Skip"), "b": names("FlakyKill", "Pass"), "c": names("FlakySignal")})
 		w.cfg.Reruns = Reruns{Max: 1, Crashes: true}
 		s, r, err := w.run(t.Context())
 		if err != nil || s.Unbalanced != "" {
 			t.Fatal(err, s.Unbalanced)
 		}
-		if s.Failed != 0 || s.Counts[Fail]+s.Counts[Crash]+s.Counts[NotRun] != 0 || s.Counts[Pass]+s.Counts[Flaky] != 62 {
+		if s.Failed != 0 || s.Counts[Fail]+s.Counts[Crash]+s.Counts[NotRun] != 0 || s.Counts[Pass]+s.Counts[Flaky] != 63 {
 			t.Errorf("%d nodes: verdicts %v, %d packages failed", nodes, s.Counts, s.Failed)
 		}
 		if text := lines(r, "a"); strings.Contains(text, "FAIL") {
@@ -155,6 +158,11 @@ func TestRerunsWhenTheRunStops(t *testing.T) {
 	}
 	if s.Stopped == "" || s.Counts[Fail] != 2 || s.Counts[Flaky] != 0 {
 		t.Errorf("verdicts %v, stopped %q", s.Counts, s.Stopped)
+	}
+	for _, it := range s.Durations {
+		if it.Failures != 0 {
+			t.Errorf("%+v: the failure that counts is no earlier one", it)
+		}
 	}
 	if got := attempts(r, "TestFlaky_0"); len(got) != 2 {
 		t.Errorf("attempts %q", got)

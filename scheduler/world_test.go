@@ -30,6 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //
 //	TestPass… TestFail… TestSkip…   end that way
 //	TestExit…                       ends its process with exit status 3
+//	TestSignal…                     ends its process with a signal
 //	TestKill…                       ends its agent
 //	TestHang…                       runs until it is stopped
 //	TestLate…                       runs until it is out of time
@@ -232,6 +233,9 @@ func (l *fakeLink) process(o *order) bool {
 		w.mu.Lock()
 		w.running[o.Package]--
 		w.mu.Unlock()
+		if o.Names == nil && r.Verdict != "" {
+			l.post(report{Events: []test2json.Event{{Action: "output", Package: o.Package, Output: r.Verdict + "\n"}}})
+		}
 		l.post(report{Result: &r})
 	}
 
@@ -285,6 +289,10 @@ func (l *fakeLink) process(o *order) bool {
 		switch kind {
 		case "Exit":
 			result.Failed, result.ExitCode, result.Verdict, result.Culprit = true, 3, "", name
+			finish(result)
+			return true
+		case "Signal":
+			result.Failed, result.ExitCode, result.Signal, result.Verdict, result.Culprit = true, -1, "segmentation fault", "", name
 			finish(result)
 			return true
 		case "Late":
