@@ -8,6 +8,7 @@ import (
 
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
@@ -35,7 +36,7 @@ func (p *pkg) noteContext(j *job, i int) {
 
 // verification says what became of a failed item in three contexts.
 func (c *controller) verification(p *pkg, i int) *Verification {
-	return &Verification{ID: p.id(i), Package: p.path, Test: p.names[i], Platform: p.target.supply.name, Batch: p.verdicts[i], Split: !p.unsplit[i]}
+	return &Verification{ID: p.id(i), Package: p.path, Test: p.names[i], Platform: p.target.supply.name, Batch: p.verdicts[i], Split: !p.unsplit[i], Key: p.ready.Digest.Hex()}
 }
 
 // verify runs the failed items again, where Config.VerifyFailures asks for that, and returns when it knows enough or ctx ends.
@@ -209,7 +210,7 @@ func (c *controller) endProbe(n *node) {
 func (c *controller) conclusions() {
 	for _, v := range c.verified {
 		if v.SplitOnly() {
-			c.emit(Lesson{Platform: v.Platform, Package: v.Package, Test: v.Test, Kind: LessonSerial})
+			c.emit(Learned{history.Lesson{Platform: v.Platform, Package: v.Package, Kind: history.Serial, Until: v.Key}})
 		}
 	}
 }
@@ -220,6 +221,7 @@ type Verification struct {
 	Package  string // import path
 	Test     string
 	Platform string
+	Key      string  // digest of the package's binary
 	Split    bool    // it failed in a process that did not run all of its package
 	Batch    Verdict // its verdict in the run
 	Alone    Verdict // with nothing else in its process
@@ -230,16 +232,3 @@ type Verification struct {
 func (v Verification) SplitOnly() bool {
 	return v.Split && (v.Whole == Pass || v.Whole == Skip)
 }
-
-// LessonSerial is the Kind of a Lesson about a package that is not to be split until it changes.
-const LessonSerial = "serial"
-
-// Lesson is something about a package that later runs should know.
-type Lesson struct {
-	Platform string // "linux/amd64"
-	Package  string // import path
-	Test     string // that taught it
-	Kind     string // LessonSerial
-}
-
-func (Lesson) event() {}

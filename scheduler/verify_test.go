@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/history"
 )
 
 // What failed runs again alone and with its whole package. The verdicts stay, and only what splitting caused is a lesson.
@@ -24,11 +27,11 @@ func TestVerifyFailures(t *testing.T) {
 	w.wantCounts(s, map[Verdict]int{Pass: 302, Fail: 3, Crash: 1})
 	var lessons []Event
 	for _, e := range r.events {
-		if e, ok := e.(Lesson); ok {
+		if e, ok := e.(Learned); ok {
 			lessons = append(lessons, e)
 		}
 	}
-	if diff := cmp.Diff([]Event{Lesson{Platform: "linux/amd64", Package: "a", Test: "TestAfter_300", Kind: LessonSerial}}, lessons); diff != "" {
+	if diff := cmp.Diff([]Event{Learned{history.Lesson{Platform: "linux/amd64", Package: "a", Kind: history.Serial, Until: gotest.Ready{}.Digest.Hex()}}}, lessons); diff != "" {
 		t.Errorf("lessons (-want +got):\n%s", diff)
 	}
 	want := map[string]Verification{
@@ -39,7 +42,7 @@ func TestVerifyFailures(t *testing.T) {
 	}
 	for _, v := range s.Verified {
 		id := v.ID
-		v.ID, v.Package, v.Test, v.Platform = "", "", "", ""
+		v.ID, v.Package, v.Test, v.Platform, v.Key = "", "", "", "", ""
 		if diff := cmp.Diff(want[id], v); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", id, diff)
 		}
