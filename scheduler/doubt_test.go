@@ -16,6 +16,7 @@ func mixed(n int, kinds ...string) []string {
 func TestFailuresBesideAnotherProcess(t *testing.T) {
 	for _, live := range []bool{false, true} {
 		w := newWorld(t, 4, map[string][]string{"a": mixed(50, "Pass", "Shy", "Skip", "ShyExit")})
+		w.meet = newMeeting(true)
 		w.cfg.Live = live
 		s, r, err := w.run(t.Context())
 		if err != nil {
@@ -73,6 +74,7 @@ func TestFailuresWithoutContext(t *testing.T) {
 // What fails in the context of its package fails, though it passed in a part of it: a green run would be a lie.
 func TestContradictionIsAFailure(t *testing.T) {
 	w := newWorld(t, 4, map[string][]string{"a": append(mixed(50, "Pass", "Shy"), "TestFirst_100")})
+	w.meet = newMeeting(true)
 	s, r, err := w.run(t.Context())
 	if err != nil {
 		t.Fatal(err)

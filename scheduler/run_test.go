@@ -103,6 +103,7 @@ func TestRun(t *testing.T) {
 // one process at a time.
 func TestProcessesThatDisturbEachOther(t *testing.T) {
 	w := newWorld(t, 4, map[string][]string{"a": many("Pass", 200)})
+	w.meet = newMeeting(false)
 	w.port = map[string]bool{"a": true}
 	s, r, err := w.run(t.Context())
 	if err != nil {

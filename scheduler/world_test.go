@@ -55,6 +55,9 @@ type world struct {
 
 	directives map[string]*gotest.Directives // by test
 
+	// meet, unless nil, has the first process wait until another of its package has run what this is about: one that starts, or with shy a TestShy….
+	meet *meeting
+
 	mu       sync.Mutex
 	timeouts map[string]time.Duration // that workers were told of, by test
 	running  map[string]int           // processes by package
@@ -228,6 +231,11 @@ func (l *fakeLink) process(o *order) bool {
 		w.shared++
 	}
 	w.mu.Unlock()
+	if alone {
+		w.meet.wait(l.quit)
+	} else if w.meet != nil && !w.meet.shy {
+		w.meet.over()
+	}
 	// The process is gone before its result is.
 	finish := func(r unit.Result) {
 		w.mu.Lock()
@@ -273,6 +281,9 @@ func (l *fakeLink) process(o *order) bool {
 		}
 		kind, _, _ := strings.Cut(strings.TrimPrefix(name, "Test"), "_")
 		all := len(names) == len(w.packages[o.Package])
+		if crowd && strings.HasPrefix(kind, "Shy") {
+			w.meet.over()
+		}
 		kind = w.moody(kind, crowd, all)
 		if flaky, ok := strings.CutPrefix(kind, "Flaky"); ok {
 			if kind = "Pass"; first {
@@ -343,6 +354,31 @@ func (l *fakeLink) process(o *order) bool {
 	}
 	finish(result)
 	return true
+}
+
+// meeting is what the first process of a package waits for, so that there are two at once however busy the machine is. A nil one is over.
+type meeting struct {
+	shy  bool
+	once sync.Once
+	done chan struct{} // closed by over
+}
+
+func newMeeting(shy bool) *meeting { return &meeting{shy: shy, done: make(chan struct{})} }
+
+func (m *meeting) over() {
+	if m != nil {
+		m.once.Do(func() { close(m.done) })
+	}
+}
+
+func (m *meeting) wait(quit <-chan struct{}) {
+	if m == nil {
+		return
+	}
+	select {
+	case <-m.done:
+	case <-quit:
+	}
 }
 
 // moody is what a test of a kind does among others.
