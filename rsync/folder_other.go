@@ -9,6 +9,6 @@ type quick struct{}
 
 func (quick) close() {}
 
-func (*folder) put(string, *entry, []byte) (fileStat, error) {
+func (*folder) put(string, *entry, bool, []byte) (fileStat, error) {
 	return fileStat{}, errors.ErrUnsupported
 }

@@ -23,29 +23,42 @@ func (q *quick) close() {
 	}
 }
 
-// put makes a file of an entry under the name temp, which must be free, and then gives it its own name. It takes the least system calls
-// that do so, because that is what the time of a first sync goes into: os.File asks what kind of file it has got, and a name in an os.Root is
+// put makes a file of an entry. A fresh one, where nothing is said to be, gets its own name at once; another is made under the name temp, which
+// must be free, and then takes the place of what is there. It takes the least system calls that do so, because that is what the time of
+// a first sync goes into: os.File asks what kind of file it has got, and a name in an os.Root is
 // looked at before it is used. Here it need not be: the directory was reached by way of the tree's os.Root, temp and the entry's last
-// name are single names (see checkPath), and a link under them is not followed. What fails may leave temp behind.
-func (d *folder) put(temp string, e *entry, data []byte) (fileStat, error) {
+// name are single names (see checkPath), and a link under them is not followed. What fails may leave temp behind, but not half a fresh file.
+func (d *folder) put(temp string, e *entry, fresh bool, data []byte) (fileStat, error) {
 	if d.dir == nil {
 		var err error
 		if d.dir, err = d.tree.OpenFile(d.path, os.O_RDONLY|unix.O_DIRECTORY, 0); err != nil {
 			return fileStat{}, err
 		}
 	}
-	dir := int(d.dir.Fd())
-	if err := d.fill(dir, temp, e, data); err != nil {
-		return fileStat{}, err
+	dir, name := int(d.dir.Fd()), path.Base(e.path)
+	made := temp
+	if fresh {
+		made = name
 	}
-	times := []unix.Timespec{unix.NsecToTimespec(e.mtime), unix.NsecToTimespec(e.mtime)}
-	err := again(func() error { return unix.UtimesNanoAt(dir, temp, times, unix.AT_SYMLINK_NOFOLLOW) })
+	fd, err := d.create(dir, made, e)
 	if err != nil {
 		return fileStat{}, err
 	}
-	name := path.Base(e.path)
-	if err := again(func() error { return unix.Renameat(dir, temp, dir, name) }); err != nil {
+	err = d.fill(fd, e, data)
+	if err == nil { // not before the file is closed, which some file systems take for a change
+		times := []unix.Timespec{unix.NsecToTimespec(e.mtime), unix.NsecToTimespec(e.mtime)}
+		err = again(func() error { return unix.UtimesNanoAt(dir, made, times, unix.AT_SYMLINK_NOFOLLOW) })
+	}
+	if err != nil {
+		if fresh {
+			unix.Unlinkat(dir, name, 0) // the first error says what is wrong
+		}
 		return fileStat{}, err
+	}
+	if !fresh {
+		if err := again(func() error { return unix.Renameat(dir, temp, dir, name) }); err != nil {
+			return fileStat{}, err
+		}
 	}
 	var st unix.Stat_t
 	err = again(func() error { return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
@@ -55,17 +68,17 @@ func (d *folder) put(temp string, e *entry, data []byte) (fileStat, error) {
 	return fileStat{mode: uint32(st.Mode) & 0o7777, size: st.Size, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano(), inode: uint64(st.Ino)}, err
 }
 
-// fill makes a new file with content and mode.
-func (d *folder) fill(dir int, temp string, e *entry, data []byte) (err error) {
+func (d *folder) create(dir int, name string, e *entry) (fd int, err error) {
 	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	var fd int
 	err = again(func() error {
-		fd, err = unix.Openat(dir, temp, flags, e.mode&0o777|0o200)
+		fd, err = unix.Openat(dir, name, flags, e.mode&0o777|0o200)
 		return err
 	})
-	if err != nil {
-		return err
-	}
+	return fd, err
+}
+
+// fill gives a new file content and mode, and closes it.
+func (d *folder) fill(fd int, e *entry, data []byte) (err error) {
 	defer func() {
 		if closing := unix.Close(fd); err == nil { // not again: after EINTR it is closed
 			err = closing

@@ -244,7 +244,7 @@ func (t *transfer) writeFile(dirs *folders, i int, data []byte) error {
 	e := &t.want.entries[i]
 	dir := dirs.get(path.Dir(e.path))
 	temp := tempName(e.sum, i)
-	if stat, err := dir.put(temp, e, data); err == nil {
+	if stat, err := dir.put(temp, e, t.old[i] == nil, data); err == nil {
 		t.place[i] = record{entry: *e}
 		t.place[i].refresh(stat, time.Now())
 	} else if err := t.writeInRoot(dir, temp, i, data); err != nil {
