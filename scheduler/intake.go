@@ -42,14 +42,21 @@ func (c *controller) apply(t *target, e gotest.BuildEvent) {
 	case gotest.Listed:
 		c.collect(t, e.Packages)
 	case gotest.Ready:
-		c.makeRunnable(c.known(t, e.Package), e)
+		if c.replay.wants(e.Package) {
+			c.makeRunnable(c.known(t, e.Package), e)
+		}
 	case gotest.Reported:
-		c.closeReported(c.known(t, e.Package), e)
+		if c.replay.wants(e.Package) {
+			c.closeReported(c.known(t, e.Package), e)
+		}
 	}
 }
 
 func (c *controller) collect(t *target, packages []gotest.Package) {
 	items := 0
+	if c.replay != nil {
+		packages = c.replay.only(packages)
+	}
 	for _, lp := range packages {
 		items += len(c.addPackage(t, lp.ImportPath, lp.Items).names)
 	}
@@ -58,7 +65,7 @@ func (c *controller) collect(t *target, packages []gotest.Package) {
 }
 
 func (c *controller) addPackage(t *target, path string, items []gotest.Item) *pkg {
-	p := &pkg{target: t, num: policy.PackageID(len(c.pkgs)), path: path, shown: path + t.suffix}
+	p := &pkg{target: t, num: policy.PackageID(len(c.pkgs)), path: path, shown: path + t.suffix, replay: c.replay}
 	p.setItems(items)
 	c.pkgs = append(c.pkgs, p)
 	t.pkgs[path] = p
@@ -66,7 +73,10 @@ func (c *controller) addPackage(t *target, path string, items []gotest.Item) *pk
 	return p
 }
 
-func (p *pkg) setItems(items []gotest.Item) {
+// setItems takes what a package has to run, of which a replay leaves its own.
+func (p *pkg) setItems(have []gotest.Item) {
+	items, missing := p.replay.items(p.path, have)
+	p.missing, p.entire = missing, missing == len(have)
 	p.names = make([]string, len(items))
 	p.index = make(map[string]int, len(items))
 	for i, it := range items {
@@ -101,7 +111,9 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 		panic("BUG: " + p.path + " is ready twice")
 	}
 	p.leaveBuild(pkgRunnable)
-	if r.Tests != nil && !slices.EqualFunc(r.Tests, p.names, func(it gotest.Item, name string) bool { return it.Name == name }) {
+	if c.replay != nil && r.Tests != nil {
+		p.setItems(r.Tests)
+	} else if r.Tests != nil && !slices.EqualFunc(r.Tests, p.names, func(it gotest.Item, name string) bool { return it.Name == name }) {
 		c.emit(Warning{fmt.Sprintf("%s: found %d tests in its sources and %d in its binary; running those of the binary", p.path, len(p.names), len(r.Tests))})
 		c.ledger.collect(len(r.Tests) - len(p.names))
 		p.setItems(r.Tests)
@@ -109,6 +121,7 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	}
 	p.ready = &r
 	p.target.policy.AddPackage(c.plan(p))
+	c.dropMissing(p)
 }
 
 // awaited sums up the packages of a target that are being built.

@@ -41,7 +41,9 @@ func (c *controller) plan(p *pkg) policy.Package {
 		ID: p.num, ProcessCost: known.ProcessCost, Strands: []policy.Demand{{}},
 		Whole: grain != gotest.Split || known.Serial && p.holds(known.SerialUntil), Alone: grain == gotest.Alone,
 	}
-	if !out.Whole {
+	if c.replay != nil {
+		out.Whole, out.Alone = false, false // what is given out is decided
+	} else if !out.Whole {
 		c.divide(p)
 	}
 	for i, name := range p.names {

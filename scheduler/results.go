@@ -10,6 +10,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -18,10 +19,10 @@ import (
 // are passed on as they come. Large enough for every ordinary test, small enough for a hundred gateways.
 const heldBytes = 1 << 20
 
-// assign gives n a unit.
-func (c *controller) assign(n *node, u policy.Unit) {
+// assign gives n a unit, which may be a recorded one.
+func (c *controller) assign(n *node, u policy.Unit, recorded *history.UnitRun) {
 	p := c.pkgs[u.Package]
-	j := &job{pkg: p, unit: u, started: time.Now(), alone: len(p.jobs) == 0, items: make(map[string]*itemRun)}
+	j := &job{pkg: p, unit: u, recorded: recorded, started: time.Now(), alone: len(p.jobs) == 0, items: make(map[string]*itemRun)}
 	n.job = j
 	for _, other := range p.jobs {
 		other.alone = false
@@ -32,14 +33,7 @@ func (c *controller) assign(n *node, u policy.Unit) {
 		p.attempts[i]++
 	}
 	c.startPackage(p)
-	var names []string
-	names, j.wide = p.context(u)
-	var part *unit.Part
-	if len(u.Items) > 0 {
-		if j.division = p.division(u.Items[0]); j.division != nil {
-			names, part = []string{p.names[j.division.test]}, j.division.partOf(u.Items)
-		}
-	}
+	names, part := c.ask(j)
 	cmd, r := c.cfg.Command, p.ready
 	o := &order{
 		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names, Part: part,
@@ -47,7 +41,40 @@ func (c *controller) assign(n *node, u policy.Unit) {
 	}
 	n.localize(o, c.hosts != nil)
 	n.assignments <- assignment{Run: o, digest: r.Digest.Hex(), host: r.Host} // has room: an order and a stop
-	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Tests: p.paths(u), Key: r.Digest.Hex()})
+	started := UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: r.Digest.Hex()}
+	started.Tests, started.Skip = j.tests(names, part)
+	c.emit(started)
+}
+
+// ask is what the process of a new job is asked for.
+func (c *controller) ask(j *job) (names []string, part *unit.Part) {
+	p, u := j.pkg, j.unit
+	if j.recorded != nil {
+		return p.replayed(u, *j.recorded)
+	}
+	if len(u.Items) > 0 {
+		if j.division = p.division(u.Items[0]); j.division != nil {
+			return []string{p.names[j.division.test]}, j.division.partOf(u.Items)
+		}
+	}
+	names, j.wide = p.context(u)
+	return names, nil
+}
+
+// tests name what the process of j runs that was asked for names and part. In what they name "/..." is all but skip.
+func (j *job) tests(names []string, part *unit.Part) (tests, skip []string) {
+	switch {
+	case part != nil && part.Only == nil:
+		return []string{strings.Join(part.Path, "/") + "/..."}, part.Skip
+	case part != nil:
+		for _, name := range part.Only {
+			tests = append(tests, strings.Join(part.Path, "/")+"/"+name)
+		}
+		return tests, nil
+	case names == nil:
+		return j.pkg.names, nil
+	}
+	return names, nil
 }
 
 // envFor is what a test process gets in addition to its worker's environment. A PATH of the spec's own keeps the toolchain's directory
@@ -182,6 +209,9 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 	case had == "":
 		c.ledger.settle(p, i, v, it.elapsed, n.id, "")
 		c.learnDivision(p, i, v)
+	case v == Fail && had != Fail && had != Crash && c.replay != nil:
+		c.worsenReplayed(n, i, it, Fail)
+		return
 	case v == Fail && had != Fail && had != Crash:
 		c.ledger.worsen(p, i, Fail)
 	default:
@@ -220,7 +250,7 @@ func (c *controller) flush(n *node, it *itemRun) {
 			continue
 		}
 		c.emitFrom(n, e)
-		if it.streamed && e.Action != test2json.ActionOutput {
+		if (it.streamed || c.replay != nil) && e.Action != test2json.ActionOutput {
 			it.shown = append(it.shown, e)
 		}
 	}
@@ -244,7 +274,7 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 	j, p := n.job, n.job.pkg
 	c.doubtCulprit(n, r)
 	end := jobEnd{died: r.Failed && r.Verdict == "", failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished}
-	if r.Failed && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && !j.alone {
+	if c.replay == nil && r.Failed && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && !j.alone {
 		// It got nowhere while another process of its package ran: the price of splitting, not a verdict.
 		c.serialize(p, end.how)
 		end.retry = true

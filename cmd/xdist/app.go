@@ -66,6 +66,7 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "numprocesses", Aliases: []string{"n"}, Usage: "open `N` popen gateways; auto: one per usable core; 0: one, undistributed"},
 		&cli.IntFlag{Name: "maxprocesses", Usage: "open at most `N` popen gateways"},
 		&cli.StringFlag{Name: "dist", Usage: "how tests are spread: load, loadscope (a package stays in one process), each, no", Value: "load"},
+		&cli.StringFlag{Name: "replay", Usage: "run again what the gateways of `RUN[:gwN]` ran, or that one, in their order; RUN is as xdist history runs has it, or last"},
 		&cli.IntFlag{Name: "min-nodes", Usage: "run no test before `N` gateways are there"},
 		&cli.DurationFlag{Name: "nodes-wait", Usage: "give up when they are not there for `DURATION`, or with --tx listen=ADDRESS none is", Value: 2 * time.Minute},
 		&cli.IntFlag{Name: "max-worker-restart", Usage: "replace at most `N` gateways that died", DefaultText: "4 per gateway"},
