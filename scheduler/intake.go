@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xdist-go/xdist/gotest"
@@ -55,7 +56,10 @@ func (c *controller) apply(t *target, e gotest.BuildEvent) {
 func (c *controller) collect(t *target, packages []gotest.Package) {
 	items := 0
 	if c.replay != nil {
-		packages = c.replay.only(packages)
+		var unlisted []string
+		if packages, unlisted = c.replay.only(packages); len(unlisted) > 0 {
+			c.emit(Warning{"not replayed, because they are not among the packages of this run: " + strings.Join(unlisted, ", ")})
+		}
 	}
 	for _, lp := range packages {
 		items += len(c.addPackage(t, lp.ImportPath, lp.Items).names)

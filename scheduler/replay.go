@@ -106,22 +106,25 @@ func (r *replay) wants(path string) bool {
 	return ok
 }
 
-// only are the packages of the replay, also those that do not exist.
-func (r *replay) only(packages []gotest.Package) []gotest.Package {
-	var out []gotest.Package
+// only are the packages of the replay. The others of it, which are not listed, leave it.
+func (r *replay) only(packages []gotest.Package) (kept []gotest.Package, unlisted []string) {
 	listed := make(map[string]bool)
 	for _, p := range packages {
 		if r.wants(p.ImportPath) {
 			listed[p.ImportPath] = true
-			out = append(out, p)
+			kept = append(kept, p)
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(r.wanted)) {
 		if !listed[path] {
-			out = append(out, gotest.Package{ImportPath: path})
+			unlisted = append(unlisted, path)
+			delete(r.wanted, path)
 		}
 	}
-	return out
+	for node, units := range r.queues {
+		r.queues[node] = slices.DeleteFunc(units, func(u history.UnitRun) bool { return !listed[u.Package] })
+	}
+	return kept, unlisted
 }
 
 // items are those that a package has and that are in the replay, in the order of the binary. From the index missing on they do not exist. A nil replay has all.
@@ -151,11 +154,11 @@ func (c *controller) dropMissing(p *pkg) {
 	var items []int
 	for i := p.missing; i < len(p.names); i++ {
 		items = append(items, i)
-		c.ledger.settle(p, i, NotRun, 0, "", "it is to be replayed, and its package does not have it or -run and -skip leave it out")
+		c.ledger.settle(p, i, NotRun, 0, "", "it is to be replayed and does not exist")
 	}
 	p.failed = true
 	p.target.policy.Withdraw(p.num, items)
-	c.emit(Warning{fmt.Sprintf("%s: these tests are to be replayed, and it does not have them or -run and -skip leave them out: %s", p.shown, strings.Join(p.names[p.missing:], ", "))})
+	c.emit(Warning{fmt.Sprintf("%s: it does not have these tests, which are to be replayed: %s", p.shown, strings.Join(p.names[p.missing:], ", "))})
 }
 
 // dispatchReplay gives every idle node the next of its units, and closes what nothing is left of.

@@ -114,7 +114,7 @@ func TestReplayOfParts(t *testing.T) {
 	}
 }
 
-// TestReplayOfWhatIsGone names tests and packages that do not exist and counts them as not run.
+// TestReplayOfWhatIsGone names tests that do not exist and counts them as not run, and packages that are not asked for.
 func TestReplayOfWhatIsGone(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"p": many("Pass", 1), "empty": {"TestPass_9"}})
 	w.cfg.Replay = [][]history.UnitRun{recordedUnits("p TestGone TestPass_0", "p TestAway", "gone TestX", "empty TestPass_0", "p TestPass_0")}
@@ -122,23 +122,26 @@ func TestReplayOfWhatIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.wantCounts(s, map[Verdict]int{Pass: 1, NotRun: 4})
+	w.wantCounts(s, map[Verdict]int{Pass: 1, NotRun: 3})
 	reasons := map[string]string{}
 	for _, n := range s.NotRun {
 		reasons[n.ID] = n.Reason
 	}
-	gone := "it is to be replayed, and its package does not have it or -run and -skip leave it out"
-	want := map[string]string{"p::TestGone": gone, "p::TestAway": gone, "empty::TestPass_0": gone, "gone::TestX": "the go command ended without building the package"}
+	gone := "it is to be replayed and does not exist"
+	want := map[string]string{"p::TestGone": gone, "p::TestAway": gone, "empty::TestPass_0": gone}
 	if diff := cmp.Diff(want, reasons); diff != "" {
 		t.Error(diff)
 	}
-	if got := r.started(""); !slices.Equal(got, []string{"p TestPass_0", "p TestPass_0"}) || s.Failed != 3 {
+	if got := r.started(""); !slices.Equal(got, []string{"p TestPass_0", "p TestPass_0"}) || s.Failed != 2 {
 		t.Errorf("units %q, %d packages failed", got, s.Failed)
 	}
-	if !slices.Contains(r.events, Event(Warning{"p: these tests are to be replayed, and it does not have them or -run and -skip leave them out: TestAway, TestGone"})) {
+	if !slices.Contains(r.events, Event(Warning{"p: it does not have these tests, which are to be replayed: TestAway, TestGone"})) {
 		t.Error("no warning")
 	}
-	w.packages = map[string][]string{"p": {"TestPass_0", "TestGone", "TestAway"}, "empty": {"TestPass_0"}, "gone": {"TestX"}}
+	if !slices.Contains(r.events, Event(Warning{"not replayed, because they are not among the packages of this run: gone"})) {
+		t.Error("no warning of the package")
+	}
+	w.packages = map[string][]string{"p": {"TestPass_0", "TestGone", "TestAway"}, "empty": {"TestPass_0"}}
 	w.check(s, r)
 }
 

@@ -131,7 +131,37 @@ func (r *replay) command(command *gotest.Command, given []string) error {
 	if (len(given) == 0 || len(command.Packages) == 0) && !slices.Contains(packages, "command-line-arguments") {
 		command.Packages = packages
 	}
+	for _, gateway := range r.gateways {
+		units, err := unitsLeft(command, r.units[gateway])
+		if err != nil {
+			return err
+		}
+		r.units[gateway] = units
+	}
 	return nil
+}
+
+// unitsLeft is what -run and -skip leave of units.
+func unitsLeft(command *gotest.Command, units []history.UnitRun) ([]history.UnitRun, error) {
+	var left []history.UnitRun
+	for _, u := range units {
+		var tests []string
+		for _, test := range u.Tests {
+			top, _, _ := strings.Cut(test, "/")
+			items, err := command.Filter([]gotest.Item{{Name: top}})
+			if err != nil {
+				return nil, err
+			}
+			if len(items) > 0 {
+				tests = append(tests, test)
+			}
+		}
+		if len(tests) > 0 || len(u.Tests) == 0 {
+			u.Tests = tests
+			left = append(left, u)
+		}
+	}
+	return left, nil
 }
 
 // queues are the units in the order of the specs.
