@@ -345,7 +345,7 @@ func TestReplay(t *testing.T) {
 	units := []UnitRun{
 		{Gateway: "gw0", Platform: linux, Package: pkg, Tests: []string{"TestB", "TestA"}},
 		{Gateway: "gw1", Platform: linux, Package: pkg, Tests: []string{"TestC"}},
-		{Gateway: "gw0", Platform: linux, Package: pkg, Tests: []string{"TestD"}},
+		{Gateway: "gw0", Platform: linux, Package: pkg, Tests: []string{"TestD/a/..."}, Skip: []string{"b", "c"}},
 	}
 	for n := range 3 {
 		run := aRun(n, took("TestA", 1))
@@ -360,6 +360,16 @@ func TestReplay(t *testing.T) {
 	if got, err := b.Replay("run", ""); err != nil || len(got) != 3 {
 		t.Errorf("the newest by a prefix: %v, %v", got, err)
 	}
+	for _, name := range []string{LastRun, "run", "run2"} {
+		if r, err := b.FindRun(name); err != nil || r.ID != "run2" {
+			t.Errorf("%s: %v, %v", name, r.ID, err)
+		}
+	}
+	for _, name := range []string{"", "run7"} {
+		if r, err := b.FindRun(name); err == nil {
+			t.Errorf("%q: got %v", name, r.ID)
+		}
+	}
 	for _, c := range [][2]string{{"run2", "gw7"}, {"other", ""}} {
 		if got, err := b.Replay(c[0], c[1]); err == nil {
 			t.Errorf("%q: got %v", c, got)
@@ -373,7 +383,7 @@ func TestExpectedAndActual(t *testing.T) {
 	run.Units = []UnitRun{{Gateway: "gw0"}, {Gateway: "gw1"}}
 	s := run.summary()
 	want := RunSummary{
-		ID: "run1", Time: run.Time, Elapsed: time.Second, Gateways: 2, Tests: 3, Predicted: 2,
+		ID: "run1", Time: run.Time, Elapsed: time.Second, Gateways: 2, Ran: []string{"gw0", "gw1"}, Tests: 3, Predicted: 2,
 		Expected: 400 * time.Millisecond, Actual: 400 * time.Millisecond, Total: 450 * time.Millisecond, Bound: 200 * time.Millisecond,
 	}
 	if s.MedianMiss < 1.4 || s.MedianMiss > 2.1 {

@@ -76,7 +76,9 @@ type Lesson struct {
 // UnitRun is what one process ran, in its order.
 type UnitRun struct {
 	Gateway, Platform, Package string
-	Tests                      []string // names of top-level tests
+	// Tests are names of top-level tests, or of subtests of one test, "TestX/a". "TestX/..." is all of TestX but the subtests in Skip.
+	Tests []string
+	Skip  []string // by the last element of their names
 }
 
 // RunSummary is a run as a Book keeps it.
@@ -88,6 +90,7 @@ type RunSummary struct {
 	Dist       string
 	Stopped    string
 	Gateways   int
+	Ran        []string      // ids of the gateways that ran something, in the order in which they began; nil in what older versions have recorded
 	Tests      int           // top-level
 	Failed     int           // of these, crashes included
 	Predicted  int           // tests that a duration was expected of

@@ -34,7 +34,10 @@ func (run Run) summary() RunSummary {
 	var longest time.Duration
 	var misses []float64
 	for _, u := range run.Units {
-		gateways[u.Gateway] = true
+		if !gateways[u.Gateway] {
+			gateways[u.Gateway] = true
+			s.Ran = append(s.Ran, u.Gateway)
+		}
 	}
 	for _, t := range run.Tests {
 		if topLevel(t.Test) != t.Test {
@@ -122,6 +125,19 @@ func (b *Book) loadRuns(tx *bbolt.Tx) error {
 	})
 	slices.Reverse(b.runs)
 	return err
+}
+
+// LastRun names the newest run.
+const LastRun = "last"
+
+// FindRun returns the run that name names: its id or the beginning of it, where the newest run that fits is taken, or LastRun.
+func (b *Book) FindRun(name string) (RunSummary, error) {
+	for _, r := range b.Runs() {
+		if name == LastRun || name != "" && strings.HasPrefix(r.ID, name) {
+			return r, nil
+		}
+	}
+	return RunSummary{}, fmt.Errorf("look up run %q: the history does not have it (any more); xdist history runs lists those it has", name)
 }
 
 // Replay returns the units that a gateway ran, in their order, in a run of the file; those of all gateways when gateway is "". A run is named by its id or the

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
@@ -45,7 +44,6 @@ type History struct {
 
 // openUnit is what a gateway runs.
 type openUnit struct {
-	index       int // in run.Units
 	shown       string
 	started     time.Time // by the controller's clock
 	first, last time.Time // events of tests, by the gateway's clock
@@ -125,8 +123,8 @@ func (h *History) up(e scheduler.GatewayUp) {
 func (h *History) unitStarted(e scheduler.UnitStarted) {
 	p := h.pkg(e.Package)
 	p.Key = cmp.Or(e.Key, p.Key)
-	h.units[e.Gateway] = &openUnit{index: len(h.run.Units), shown: e.Package, started: e.Time}
-	h.run.Units = append(h.run.Units, history.UnitRun{Gateway: e.Gateway, Package: p.Package})
+	h.units[e.Gateway] = &openUnit{shown: e.Package, started: e.Time}
+	h.run.Units = append(h.run.Units, history.UnitRun{Gateway: e.Gateway, Package: p.Package, Tests: e.Tests, Skip: e.Skip})
 	h.shown = append(h.shown, e.Package)
 }
 
@@ -151,10 +149,6 @@ func (h *History) progress(e scheduler.Progress) {
 		u.first = e.Time
 	}
 	u.last = e.Time
-	if e.Action == test2json.ActionRun && !strings.Contains(e.Test, "/") {
-		unit := &h.run.Units[u.index]
-		unit.Tests = append(unit.Tests, e.Test)
-	}
 }
 
 // unitEnded finds what the process cost beyond its tests. The least of a package is its process: files that had to be sent first are not.

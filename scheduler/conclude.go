@@ -39,6 +39,9 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 	if j.division != nil {
 		return c.concludeParts(n, end)
 	}
+	if j.recorded != nil {
+		return c.concludeReplayed(n, end)
+	}
 	var out policy.Outcome
 	begun := len(j.items) > 0
 	progress := false
@@ -205,6 +208,7 @@ func (c *controller) handleDown(n *node, err error) {
 	wayLost, again := lostOnTheWay(n.spec, err), true
 	if n.ready && errors.As(err, &unfit) && n.job != nil {
 		// Its host could not be given what a unit needs: nothing is said about the unit, and another gateway there would fare no better.
+		c.putBack(n)
 		c.release(n, func() { n.target.policy.RemoveNode(policy.NodeID(n.id), nil) })
 	} else if n.ready {
 		c.removeFromPolicy(n, err)
@@ -227,6 +231,9 @@ func (c *controller) handleDown(n *node, err error) {
 		if err := c.replace(n); err != nil {
 			c.emit(Warning{fmt.Sprintf("replace gateway %s: %v", n.id, err)})
 		}
+	}
+	if c.replay != nil {
+		c.replay.move(n.id, "") // unless another has them already
 	}
 	c.dropUnused()
 	c.endStranded()
@@ -261,6 +268,9 @@ func (c *controller) replace(n *node) error {
 	if spec, err = c.cfg.Group.Allocate(spec); err != nil {
 		return err
 	}
+	if c.replay != nil {
+		c.replay.move(n.id, spec.ID)
+	}
 	c.open(spec, n.target).replaces = n.id
 	return nil
 }
@@ -276,8 +286,10 @@ func (c *controller) removeFromPolicy(n *node, err error) {
 	case j == nil:
 		books.RemoveNode(id, nil)
 	case len(j.items) == 0 && c.mayRetry(j):
+		c.putBack(n)
 		c.release(n, func() { books.RemoveNode(id, nil) })
 	case fateUnknown(err) && c.mayRetry(j):
+		c.putBack(n)
 		outcome := c.conclude(n, jobEnd{died: true, lost: true, how: how, unknown: true})
 		c.release(n, func() { books.RemoveNode(id, &outcome) })
 	default:

@@ -40,7 +40,9 @@ type Config struct {
 	History *history.Book // what earlier runs taught; nil is nothing
 	Mirror  *Mirror       // for gateways that do not share the controller's files; nil when all do
 
-	Dist             Dist // "" is load
+	Dist Dist // "" is load
+	// Replay has the units that each of Specs, none of which is a listener, is to run in its order, and nothing else; nil is no replay. Only with DistLoad.
+	Replay           [][]history.UnitRun
 	RunID            string
 	RunDir           string           // private directory of the run, which the caller removes
 	Platform         gotest.Platform  // what the Source builds for the zero Platform: GOOS and GOARCH

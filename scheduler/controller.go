@@ -33,6 +33,8 @@ type controller struct {
 	last       string // the node that ended last, and why
 	notStarted int    // agents in a row that died before they answered
 
+	replay *replay // nil when there is none
+
 	listen    func(context.Context, xspec.Spec) (door, error)
 	doors     []door
 	listening int              // doors through which somebody may come
@@ -93,7 +95,7 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 }
 
 func newController(cfg Config) *controller {
-	return &controller{
+	c := &controller{
 		cfg:      cfg.withDefaults(),
 		ledger:   newLedger(),
 		nodes:    make(map[string]*node),
@@ -101,6 +103,10 @@ func newController(cfg Config) *controller {
 		loopDone: make(chan struct{}),
 		start:    time.Now(),
 	}
+	if cfg.Replay != nil {
+		c.replay = newReplay()
+	}
+	return c
 }
 
 func (c *controller) run(ctx context.Context) (Summary, error) {
@@ -281,6 +287,10 @@ func (c *controller) dispatch() {
 	if c.stopped != "" || !c.enough {
 		return
 	}
+	if c.replay != nil {
+		c.dispatchReplay()
+		return
+	}
 	if !slices.ContainsFunc(c.targets, func(t *target) bool { return t.policy.Waiting() }) {
 		return
 	}
@@ -288,7 +298,7 @@ func (c *controller) dispatch() {
 	for _, n := range c.idle {
 		if n.target.policy.Waiting() {
 			if u, ok := n.target.policy.Next(policy.NodeID(n.id)); ok {
-				c.assign(n, u)
+				c.assign(n, u, nil)
 				continue
 			}
 		}
@@ -323,6 +333,7 @@ func (c *controller) revoke(reason string) {
 	}
 	c.stopped = reason
 	c.endSource(errors.New(reason))
+	c.replay.revoke()
 	for _, t := range c.targets {
 		t.policy.Revoke()
 	}

@@ -114,27 +114,6 @@ func (d *division) partOf(items []int) *unit.Part {
 	return out
 }
 
-// paths name what is in a unit.
-func (p *pkg) paths(u policy.Unit) []string {
-	names := make([]string, 0, len(u.Items))
-	for _, i := range u.Items {
-		if i < len(p.names) {
-			names = append(names, p.names[i])
-			continue
-		}
-		d := p.division(i)
-		part := d.parts[i-d.first]
-		path := strings.Join(part.Path, "/")
-		if part.Names == nil {
-			names = append(names, path+"/...")
-		}
-		for _, name := range part.Names {
-			names = append(names, path+"/"+name)
-		}
-	}
-	return names
-}
-
 // handlePartEvent takes an event of a process that runs parts of a test. It is shown when all parts have passed.
 func (c *controller) handlePartEvent(n *node, e test2json.Event) {
 	j := n.job

@@ -21,6 +21,10 @@
 //
 // A spec with listen= lets agents join the run at any time, as joiners.go says. Config.MinNodes and Config.NodesWait say what the run waits for.
 //
+// # Replays
+//
+// With Config.Replay the units of an earlier run are given out, in their order, instead of what the policy chooses: replay.go.
+//
 // # Goroutines and cancellation
 //
 // Run starts one goroutine for the Source, or the remote build, of each platform, one for each listener and one for each node, which has a second one to send; all are joined before

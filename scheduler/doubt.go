@@ -34,7 +34,7 @@ func (c *controller) doubtful(n *node, i int, it *itemRun) bool {
 	j := n.job
 	_, again := j.pkg.doubts[i]
 	again = again || j.pkg.setbacks[i] != nil
-	return (!j.alone || j.pkg.quick()) && !j.unit.Whole && !j.stopped && !again && it.bytes <= heldBytes
+	return c.replay == nil && (!j.alone || j.pkg.quick()) && !j.unit.Whole && !j.stopped && !again && it.bytes <= heldBytes
 }
 
 // doubt puts the failure of item i aside, with the events that would have shown it.

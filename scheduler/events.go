@@ -58,7 +58,8 @@ type UnitStarted struct {
 	Gateway string
 	Package string
 	Items   int      // 0 for a package without tests
-	Tests   []string // the tests, or the subtests, that the unit is; a part that is all of a test but some ends in "/..."
+	Tests   []string // the tests, or the subtests, that its process runs; a part that is all of a test but some ends in "/..."
+	Skip    []string // of such a part: the subtests that it leaves out, by the last element of their names
 	Key     string   // digest of the package's binary
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xdist-go/xdist/gotest"
@@ -42,14 +43,24 @@ func (c *controller) apply(t *target, e gotest.BuildEvent) {
 	case gotest.Listed:
 		c.collect(t, e.Packages)
 	case gotest.Ready:
-		c.makeRunnable(c.known(t, e.Package), e)
+		if c.replay.wants(e.Package) {
+			c.makeRunnable(c.known(t, e.Package), e)
+		}
 	case gotest.Reported:
-		c.closeReported(c.known(t, e.Package), e)
+		if c.replay.wants(e.Package) {
+			c.closeReported(c.known(t, e.Package), e)
+		}
 	}
 }
 
 func (c *controller) collect(t *target, packages []gotest.Package) {
 	items := 0
+	if c.replay != nil {
+		var unlisted []string
+		if packages, unlisted = c.replay.only(packages); len(unlisted) > 0 {
+			c.emit(Warning{"not replayed, because they are not among the packages of this run: " + strings.Join(unlisted, ", ")})
+		}
+	}
 	for _, lp := range packages {
 		p := c.addPackage(t, lp.ImportPath, lp.Items)
 		p.serial, p.partial = lp.Serial, lp.Partial
@@ -60,7 +71,7 @@ func (c *controller) collect(t *target, packages []gotest.Package) {
 }
 
 func (c *controller) addPackage(t *target, path string, items []gotest.Item) *pkg {
-	p := &pkg{target: t, num: policy.PackageID(len(c.pkgs)), path: path, shown: path + t.suffix}
+	p := &pkg{target: t, num: policy.PackageID(len(c.pkgs)), path: path, shown: path + t.suffix, replay: c.replay}
 	p.setItems(items)
 	c.pkgs = append(c.pkgs, p)
 	t.pkgs[path] = p
@@ -68,7 +79,10 @@ func (c *controller) addPackage(t *target, path string, items []gotest.Item) *pk
 	return p
 }
 
-func (p *pkg) setItems(items []gotest.Item) {
+// setItems takes what a package has to run, of which a replay leaves its own.
+func (p *pkg) setItems(have []gotest.Item) {
+	items, missing := p.replay.items(p.path, have)
+	p.missing, p.entire = missing, missing == len(have)
 	p.items = items
 	p.names = make([]string, len(items))
 	p.index = make(map[string]int, len(items))
@@ -104,7 +118,9 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 		panic("BUG: " + p.path + " is ready twice")
 	}
 	p.leaveBuild(pkgRunnable)
-	if r.Tests != nil && !slices.EqualFunc(r.Tests, p.names, func(it gotest.Item, name string) bool { return it.Name == name }) {
+	if c.replay != nil && r.Tests != nil {
+		p.setItems(r.Tests)
+	} else if r.Tests != nil && !slices.EqualFunc(r.Tests, p.names, func(it gotest.Item, name string) bool { return it.Name == name }) {
 		c.emit(Warning{fmt.Sprintf("%s: found %d tests in its sources and %d in its binary; running those of the binary", p.path, len(p.names), len(r.Tests))})
 		c.ledger.collect(len(r.Tests) - len(p.names))
 		p.setItems(gotest.Annotated(r.Tests, p.items))
@@ -112,6 +128,7 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	}
 	p.ready = &r
 	p.target.policy.AddPackage(c.plan(p))
+	c.dropMissing(p)
 }
 
 // awaited sums up the packages of a target that are being built.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -39,10 +40,11 @@ type job struct {
 	pkg      *pkg
 	unit     policy.Unit
 	started  time.Time
-	alone    bool      // no other unit of its package ran at any time while it did
-	stopped  bool      // it was told to end
-	division *division // whose parts the unit is, or nil
-	wide     bool      // its process runs all of the package, to see the unit's items among the others
+	alone    bool             // no other unit of its package ran at any time while it did
+	stopped  bool             // it was told to end
+	recorded *history.UnitRun // what is replayed, or nil
+	division *division        // whose parts the unit is, or nil
+	wide     bool             // its process runs all of the package, to see the unit's items among the others
 
 	reopened bool          // an item of it runs again
 	overdue  time.Duration // the limit that its culprit had, or 0

@@ -20,6 +20,7 @@ type pkg struct {
 	shown  string        // as events name it: with the gateway under --dist each
 	items  []gotest.Item // with what they ask for
 	names  []string      // of items
+	replay *replay       // nil when there is none
 	index  map[string]int
 	ready  *gotest.Ready
 
@@ -30,6 +31,8 @@ type pkg struct {
 	verdicts []Verdict       // by item
 	attempts []int           // by item, those of divisions included: how often it was given out
 	open     int             // items without a verdict
+	missing  int             // the item from which on they do not exist, but for the replay; all do when it is their number
+	entire   bool            // the items are all that the package has
 
 	state      pkgState
 	jobs       []*job // in flight
@@ -62,7 +65,7 @@ func (p *pkg) id(i int) string { return gotest.ID(p.shown, p.names[i]) }
 
 // settled reports whether nothing of the package is left to run.
 func (p *pkg) settled() bool {
-	return p.state == pkgRunnable && p.open == 0 && len(p.jobs) == 0 && p.units > 0
+	return p.state == pkgRunnable && p.open == 0 && len(p.jobs) == 0 && p.units > 0 && !p.replay.owes(p.path)
 }
 
 // leaveBuild changes the state of a package that may be one of those that are being built.

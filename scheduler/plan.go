@@ -51,7 +51,9 @@ func (c *controller) plan(p *pkg) policy.Package {
 	for _, d := range strands {
 		p.target.choosy = p.target.choosy || len(d.Requires) > 0
 	}
-	if !out.Whole && !out.Serial && !p.partial {
+	if c.replay != nil {
+		out.Whole, out.Alone, out.Serial = false, false, false // what is given out is decided
+	} else if !out.Whole && !out.Serial && !p.partial {
 		c.divide(p)
 	}
 	for _, d := range p.divisions {

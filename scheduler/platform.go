@@ -77,7 +77,10 @@ func (c *controller) openAll(specs []xspec.Spec) {
 	}
 	c.several = len(platforms) > 1
 	var nodes []*node
-	for _, spec := range specs {
+	for i, spec := range specs {
+		if c.replay != nil {
+			c.replay.add(spec.ID, c.cfg.Replay[i])
+		}
 		nodes = append(nodes, c.open(spec, nil))
 	}
 	for i, n := range nodes {

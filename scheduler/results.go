@@ -10,6 +10,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -18,11 +19,11 @@ import (
 // are passed on as they come. Large enough for every ordinary test, small enough for a hundred gateways.
 const heldBytes = 1 << 20
 
-// assign gives n a unit.
-func (c *controller) assign(n *node, u policy.Unit) {
+// assign gives n a unit, which may be a recorded one.
+func (c *controller) assign(n *node, u policy.Unit, recorded *history.UnitRun) {
 	p := c.pkgs[u.Package]
 	u.Whole = u.Whole && len(p.setbacks) == 0 // its first process was to be the whole of it
-	j := &job{pkg: p, unit: u, started: time.Now(), alone: len(p.jobs) == 0, items: make(map[string]*itemRun)}
+	j := &job{pkg: p, unit: u, recorded: recorded, started: time.Now(), alone: len(p.jobs) == 0, items: make(map[string]*itemRun)}
 	n.job = j
 	for _, other := range p.jobs {
 		other.alone = false
@@ -33,32 +34,57 @@ func (c *controller) assign(n *node, u policy.Unit) {
 		p.attempts[i]++
 	}
 	c.startPackage(p)
-	if len(u.Items) > 0 {
-		j.division = p.division(u.Items[0])
-	}
-	var o *order
-	o, j.wide = c.order(n, p, u)
+	names, part := c.ask(j)
+	o := c.order(n, p, names, part)
+	o.Delay = c.rerunDelay(p, u)
 	n.assignments <- assignment{Run: o, digest: p.ready.Digest.Hex(), host: p.ready.Host} // has room: an order and a stop
-	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Tests: p.paths(u), Key: p.ready.Digest.Hex()})
+	started := UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: p.ready.Digest.Hex()}
+	started.Tests, started.Skip = j.tests(names, part)
+	c.emit(started)
 }
 
-// order is what n is asked to run for u. wide says that it is all of the package, to see the items of u among the others.
-func (c *controller) order(n *node, p *pkg, u policy.Unit) (o *order, wide bool) {
-	names, wide := p.context(u)
+// order is what n is asked to run of p: the named tests, nil for all, or a part of one.
+func (c *controller) order(n *node, p *pkg, names []string, part *unit.Part) *order {
 	cmd, r := c.cfg.Command, p.ready
-	o = &order{
-		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names,
+	o := &order{
+		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names, Part: part,
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
 	}
-	o.Delay, o.TestTimeout = c.rerunDelay(p, u), c.cfg.TestTimeout
+	o.TestTimeout = c.cfg.TestTimeout
 	n.localize(o, c.hosts != nil)
+	o.TestTimeouts = p.timeouts(o.Names)
+	return o
+}
+
+// ask is what the process of a new job is asked for.
+func (c *controller) ask(j *job) (names []string, part *unit.Part) {
+	p, u := j.pkg, j.unit
+	if j.recorded != nil {
+		return p.replayed(u, *j.recorded)
+	}
 	if len(u.Items) > 0 {
-		if d := p.division(u.Items[0]); d != nil {
-			o.Names, o.Part = []string{p.names[d.test]}, d.partOf(u.Items)
+		if j.division = p.division(u.Items[0]); j.division != nil {
+			return []string{p.names[j.division.test]}, j.division.partOf(u.Items)
 		}
 	}
-	o.TestTimeouts = p.timeouts(o.Names)
-	return o, wide
+	names, j.wide = p.context(u)
+	return names, nil
+}
+
+// tests name what the process of j runs that was asked for names and part. In what they name "/..." is all but skip.
+func (j *job) tests(names []string, part *unit.Part) (tests, skip []string) {
+	switch {
+	case part != nil && part.Only == nil:
+		return []string{strings.Join(part.Path, "/") + "/..."}, part.Skip
+	case part != nil:
+		for _, name := range part.Only {
+			tests = append(tests, strings.Join(part.Path, "/")+"/"+name)
+		}
+		return tests, nil
+	case names == nil:
+		return j.pkg.names, nil
+	}
+	return names, nil
 }
 
 // envFor is what a test process gets in addition to its worker's environment. A PATH of the spec's own keeps the toolchain's directory
@@ -201,6 +227,9 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 	case had == "":
 		c.ledger.settle(p, i, v, it.elapsed, n.id, "")
 		c.learnDivision(p, i, v)
+	case v == Fail && had != Fail && had != Crash && c.replay != nil:
+		c.worsenReplayed(n, i, it, Fail)
+		return
 	case v == Fail && had != Fail && had != Crash:
 		c.ledger.worsen(p, i, Fail)
 	default:
@@ -245,7 +274,7 @@ func (c *controller) flush(n *node, it *itemRun) {
 			continue
 		}
 		c.emitFrom(n, e)
-		if it.streamed && e.Action != test2json.ActionOutput {
+		if (it.streamed || c.replay != nil) && e.Action != test2json.ActionOutput {
 			it.shown = append(it.shown, e)
 		}
 	}
@@ -273,7 +302,7 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 	c.doubtCulprit(n, r)
 	c.setBackCulprit(n, r.Culprit, howItEnded(r))
 	end := jobEnd{died: r.Failed && r.Verdict == "", failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished}
-	if r.Failed && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && !j.alone {
+	if c.replay == nil && r.Failed && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && !j.alone {
 		// It got nowhere while another process of its package ran: the price of splitting, not a verdict.
 		c.serialize(p, end.how)
 		end.retry = true

@@ -123,8 +123,9 @@ func (c *controller) probe(n *node, q *probe) {
 	n.probe = q
 	p := q.pkg
 	u := policy.Unit{Package: p.num, Items: q.items, Whole: q.whole}
-	o, _ := c.order(n, p, u)
-	n.assignments <- assignment{Run: o, digest: p.ready.Digest.Hex()} // has room: it was idle
+	names, _ := p.context(u)
+	o := c.order(n, p, names, nil)
+	n.assignments <- assignment{Run: o, digest: p.ready.Digest.Hex(), host: p.ready.Host} // has room: it was idle
 	c.emit(UnitStarted{Time: time.Now(), Gateway: n.id, Package: p.shown, Items: len(q.items)})
 }
 

@@ -69,6 +69,7 @@ func runFlags() []cli.Flag {
 		&cli.IntFlag{Name: "maxprocesses", Usage: "open at most `N` popen gateways"},
 		&cli.StringFlag{Name: "dist", Usage: "how tests are spread: load, worksteal, loadscope (a package stays in one process), loadfile, loadgroup, each, no", Value: "load"},
 		&cli.StringFlag{Name: "split-subtests", Usage: "run subtests of long tests as units of their own: auto, off, or `SECONDS` from which a test is long", Value: "auto"},
+		&cli.StringFlag{Name: "replay", Usage: "run again what the gateways of `RUN[:gwN]` ran, or that one, in their order; RUN is as xdist history runs has it, or last"},
 		&cli.IntFlag{Name: "min-nodes", Usage: "run no test before `N` gateways are there"},
 		&cli.DurationFlag{Name: "nodes-wait", Usage: "give up when they are not there for `DURATION`, or with --tx listen=ADDRESS none is", Value: 2 * time.Minute},
 		&cli.StringFlag{Name: "config", Usage: "read the configuration `FILE`", DefaultText: config.Name + " of the module or workspace"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -157,10 +158,39 @@ func showRuns(c *cli.Context) error {
 		t.row("run", "began", "took", "at best", "gateways", "tests", "failed", "expected", "actual", "off by", "command")
 	}
 	for _, r := range runs {
-		t.row(shortID(r.ID), r.Time.Local().Format(time.DateTime), secondsOf(r.Elapsed), secondsIf(r.Bound), fmt.Sprint(r.Gateways), fmt.Sprint(r.Tests), fmt.Sprint(r.Failed),
+		t.row(shortID(r.ID), r.Time.Local().Format(time.DateTime), secondsOf(r.Elapsed), secondsIf(r.Bound), gatewaysOf(r), fmt.Sprint(r.Tests), fmt.Sprint(r.Failed),
 			secondsIf(r.Expected), secondsIf(r.Actual), missOf(r), strings.Join(r.Command, " "))
 	}
 	return t.write(c.App.Writer)
+}
+
+// gatewaysOf names the gateways of a run, or counts them where their names were not recorded.
+func gatewaysOf(r history.RunSummary) string {
+	if len(r.Ran) == 0 {
+		return fmt.Sprint(r.Gateways)
+	}
+	ids := slices.SortedFunc(slices.Values(r.Ran), func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+	var out []string
+	for len(ids) > 0 {
+		n := 1
+		for n < len(ids) && follows(ids[n-1], ids[n]) {
+			n++
+		}
+		if n > 2 {
+			out = append(out, ids[0]+"-"+ids[n-1])
+		} else {
+			out = append(out, ids[:n]...)
+		}
+		ids = ids[n:]
+	}
+	return strings.Join(out, ",")
+}
+
+// follows reports whether b is the name that a group gives after a.
+func follows(a, b string) bool {
+	m, errA := strconv.Atoi(strings.TrimPrefix(a, "gw"))
+	n, errB := strconv.Atoi(strings.TrimPrefix(b, "gw"))
+	return errA == nil && errB == nil && n == m+1 && strings.HasPrefix(a, "gw") && strings.HasPrefix(b, "gw")
 }
 
 // shortID is what is enough of a run's id to name it.

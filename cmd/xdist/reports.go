@@ -53,6 +53,9 @@ func newReporter(c *cli.Context, command *gotest.Command, book *history.Book) (s
 		}
 		all = append(all, junit)
 	}
+	if c.IsSet("replay") {
+		return reporters.Multi(all...), nil // what runs again out of its context teaches nothing
+	}
 	lessons, err := newHistoryReporter(c, command, book)
 	if err != nil {
 		return nil, err

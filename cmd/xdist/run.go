@@ -31,6 +31,13 @@ func runTests(c *cli.Context) error {
 	}
 	open := newOpener(c, nil)
 	specs, dist, err := gateways(c, open)
+	var repeat *replay
+	if err == nil {
+		repeat, err = openReplay(c)
+	}
+	if err == nil {
+		specs, err = repeat.specs(c, specs, dist)
+	}
 	var proxies []xspec.Spec
 	if err == nil {
 		proxies, err = proxySpecs(c, specs)
@@ -45,9 +52,14 @@ func runTests(c *cli.Context) error {
 	if err != nil {
 		return refused(c.Context, err)
 	}
+	given := args
+	args = repeat.args(given)
 	toolchain, command, err := parseCommand(c.Context, args)
 	if err != nil {
 		return classify(err)
+	}
+	if err := repeat.command(command, given); err != nil {
+		return usageError(err)
 	}
 	if command.Compile || command.DryRun || command.List != "" {
 		return runGo(c.Context, args)
@@ -95,6 +107,7 @@ func runTests(c *cli.Context) error {
 		AllowMissing:     c.Bool("allow-missing"),
 		Command:          command,
 		Dist:             dist,
+		Replay:           repeat.queues(),
 		RunID:            run.id,
 		RunDir:           run.dir,
 		Live:             command.JSON,
