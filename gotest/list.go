@@ -44,6 +44,8 @@ type Listing struct {
 	Warnings []string  // the go command's, such as a pattern that matches no packages
 	Stderr   string    // what else the go command wrote there
 
+	misplaced []error // directives that mean nothing
+
 	inputs *linkInputs // without Export those of the matched packages alone, with no build ids
 }
 
@@ -54,6 +56,8 @@ type Package struct {
 	NoTestFiles bool
 	Items       []Item // what -run and -skip leave, in the order in which the binary runs it
 	HasTestMain bool
+	Serial      bool // a directive says that its tests need each other
+	Partial     bool // Items are a part of the package; somebody else runs the others
 
 	// Err says why the package cannot be loaded; `go test` reports it as [setup failed]. Not all such errors are known
 	// here: those of imports that only tests have, and compile errors, are left for `go test` to find.
@@ -139,8 +143,8 @@ func (e *ListError) Error() string {
 
 // List asks `go list` for the packages of a command, and finds their tests. No code of the module is run, and without Export
 // nothing is compiled. A package with an error is in the listing; a listing with no package is an error: *UsageError for a bad
-// -run or -skip, *NoPackagesError, *NotInModuleError, *TooOldError, *ListError for what else the go command refuses, and one
-// that wraps exec.ErrNotFound where there is no go command.
+// -run or -skip, *NoPackagesError, *NotInModuleError, *TooOldError, *ListError for what else the go command refuses, *DirectiveErrors
+// that are joined for directives that mean nothing, and one that wraps exec.ErrNotFound where there is no go command.
 //
 // When ctx ends, the go command and all it has started are interrupted, and List returns ctx's cause once they are gone, after
 // two seconds at the latest.
@@ -171,6 +175,9 @@ func List(ctx context.Context, cfg ListConfig) (*Listing, error) {
 		return nil, err
 	}
 	l := newListing(cfg, listed, overlay)
+	if len(l.misplaced) > 0 {
+		return nil, errors.Join(l.misplaced...)
+	}
 	l.splitStderr(stderr)
 	if cfg.Cross {
 		l.addExcluded(cgo, listed, overlay)
@@ -389,8 +396,10 @@ func newListing(cfg ListConfig, listed []listedPackage, overlay Overlay) *Listin
 			NoTestFiles: len(p.TestGoFiles)+len(p.XTestGoFiles) == 0,
 			Items:       found[i].Items,
 			HasTestMain: found[i].HasTestMain,
+			Serial:      found[i].Serial,
 			Err:         p.loadError(),
 		})
+		l.misplaced = append(l.misplaced, found[i].Misplaced...)
 		if last := &l.Packages[i]; last.Err == "" && found[i].Err != nil {
 			last.Err = found[i].Err.Error()
 		}
@@ -398,29 +407,42 @@ func newListing(cfg ListConfig, listed []listedPackage, overlay Overlay) *Listin
 	return l
 }
 
-// discoverMatched takes the tests from the main packages that cmd/go has generated, where there are any, and from the
-// sources otherwise.
+// discoverMatched finds the tests of packages in their sources. Where cmd/go has generated a main package that says which there are and in which order.
 func discoverMatched(matched []*listedPackage, mains map[string]*listedPackage, overlay Overlay) []Discovery {
-	found := make([]Discovery, len(matched))
-	var files []TestFiles
-	var index []int
+	files := make([]TestFiles, len(matched))
+	generated := make([]Testmain, len(matched))
 	for i, p := range matched {
+		files[i] = TestFiles{Dir: p.Dir, Test: p.TestGoFiles, X: p.XTestGoFiles}
 		if main := mains[p.ImportPath]; main != nil && main.Error == nil && len(main.GoFiles) == 1 {
 			src, err := os.ReadFile(main.GoFiles[0])
 			if err == nil {
-				found[i].Testmain, err = ParseTestmain(src)
+				generated[i], err = ParseTestmain(src)
 			}
-			if err == nil {
-				continue
-			}
+			files[i].Known = err == nil
 		}
-		files = append(files, TestFiles{Dir: p.Dir, Test: p.TestGoFiles, X: p.XTestGoFiles})
-		index = append(index, i)
 	}
-	for j, d := range Discover(files, overlay) {
-		found[index[j]] = d
+	found := Discover(files, overlay)
+	for i, tm := range generated {
+		if files[i].Known {
+			tm.Items = Annotated(tm.Items, found[i].Items)
+			found[i].Testmain, found[i].Err = tm, nil
+		}
 	}
 	return found
+}
+
+// Annotated returns items with what is known only of their sources: file and directives. sources are those that Discover found.
+func Annotated(items, sources []Item) []Item {
+	known := make(map[string]Item, len(sources))
+	for _, it := range sources {
+		known[it.Name] = it
+	}
+	out := slices.Clone(items)
+	for i := range out {
+		it := known[out[i].Name]
+		out[i].File, out[i].Directives = it.File, it.Directives
+	}
+	return out
 }
 
 // sortAsMatched undoes the order of -deps: pattern by pattern, and within a pattern as a walk through the directories meets

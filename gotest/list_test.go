@@ -57,13 +57,15 @@ func TestList(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	dir := writeTree(t, brokenModule)
 	at := func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
-	testA := []Item{{"TestA", KindTest}}
+	testA := []Item{{Name: "TestA", Kind: KindTest, File: "a_test.go"}}
 	missing := filepath.FromSlash("missing/a.go") + ":2:8: no required module provides package example.com/m/nosuch; to add it:\n\tgo get example.com/m/nosuch"
 	want := []Package{
 		{ImportPath: "example.com/m/compile", Dir: at("compile"), Items: testA},
 		{ImportPath: "example.com/m/dep", Dir: at("dep"), Items: testA},
 		{ImportPath: "example.com/m/missing", Dir: at("missing"), Items: testA, Err: missing},
-		{ImportPath: "example.com/m/ok", Dir: at("ok"), Items: []Item{{"TestB", KindTest}, {"TestA", KindTest}, {"FuzzB", KindFuzz}, {"ExampleA", KindExample}}},
+		{ImportPath: "example.com/m/ok", Dir: at("ok"), Items: []Item{
+			{Name: "TestB", Kind: KindTest, File: "b_test.go"}, {Name: "TestA", Kind: KindTest, File: "a_test.go"}, {Name: "FuzzB", Kind: KindFuzz, File: "b_test.go"}, {Name: "ExampleA", Kind: KindExample, File: "a_test.go"},
+		}},
 		{ImportPath: "example.com/m/ok/sub", Dir: at("ok/sub"), HasTestMain: true},
 		{ImportPath: "example.com/m/ok-not", Dir: at("ok-not"), NoTestFiles: true},
 		{ImportPath: "example.com/m/syntax", Dir: at("syntax"), Err: at("syntax/a_test.go") + ":2:6: expected 'IDENT', found '{'"},
@@ -298,7 +300,7 @@ func TestID(t *testing.T) {
 
 // TestItemsSurviveJSON: they travel in the hand-off line.
 func TestItemsSurviveJSON(t *testing.T) {
-	want := []Item{{"TestA", KindTest}, {"ExampleÄ", KindExample}}
+	want := []Item{{Name: "TestA", Kind: KindTest}, {Name: "ExampleÄ", Kind: KindExample, File: "ä_test.go", Directives: &Directives{Group: "g"}}}
 	data, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)

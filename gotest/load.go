@@ -33,6 +33,12 @@ type LoadConfig struct {
 
 	// NeedCgo makes packages that are there with cgo only an error, *NoCgoError, where the toolchain has it off.
 	NeedCgo bool
+
+	// Select, when it is not nil, is given the collection and returns the packages and items that the run is to have. It may change what the
+	// slices hold. With Narrow it may leave packages and items out, as parts of the suite that somebody else runs: nothing is said of them, and nothing is
+	// built before it is known which they are.
+	Select func([]Package) ([]Package, error)
+	Narrow bool
 }
 
 type (
@@ -70,6 +76,9 @@ func Load(ctx context.Context, cfg LoadConfig, emit func(BuildEvent)) error {
 			return l.loadKnown(ctx)
 		}
 	}
+	if cfg.Narrow {
+		return l.loadPart(ctx)
+	}
 	return l.loadNew(ctx)
 }
 
@@ -80,6 +89,7 @@ type loader struct {
 	began time.Time
 	built map[string]builtPackage // what this run built, by import path
 
+	rest     *rest           // what Select has left out
 	nothing  bool            // every package is Excluded
 	needsCgo map[string]bool // packages some of whose files are left out, by import path; both are set before the first event of a build
 }
@@ -104,7 +114,7 @@ func (l *loader) loadKnown(ctx context.Context) error {
 	}
 	var missing []string
 	for _, p := range listing.Packages {
-		if !l.lookUp(ctx, p) {
+		if !l.rest.has(p.ImportPath) && !l.lookUp(ctx, p) {
 			missing = append(missing, p.ImportPath)
 		}
 	}
@@ -159,6 +169,36 @@ func (l *loader) loadNew(ctx context.Context) error {
 	return nil
 }
 
+// loadPart builds what Select leaves of the collection.
+func (l *loader) loadPart(ctx context.Context) error {
+	listing, err := l.list(ctx, false)
+	if err != nil {
+		return err
+	}
+	if err := l.listed(listing); err != nil {
+		return err
+	}
+	var mine []string // nil for the patterns, which can be files and have no import path then
+	left := 0
+	for _, p := range listing.Packages {
+		if !l.rest.has(p.ImportPath) {
+			mine = append(mine, p.ImportPath)
+			left++
+		}
+	}
+	if left == 0 || l.nothing {
+		return nil
+	}
+	if left == len(listing.Packages) {
+		mine = nil
+	}
+	err = l.build(ctx, mine, func() bool { return true })
+	if err == nil && l.cfg.Command.keepable() && len(l.built) > 0 {
+		l.keep(ctx, listing)
+	}
+	return err
+}
+
 // buildEnv is the environment of the go command. Its work directory is in the run's, unless the user has chosen another: a go
 // command that is interrupted early, or killed along with xdist, leaves it behind.
 func buildEnv(runDir string, env []string) ([]string, error) {
@@ -192,11 +232,26 @@ func (l *loader) listed(listing *Listing) error {
 			l.needsCgo[p.ImportPath] = true
 		}
 	}
-	l.emit(Listed{slices.Concat(listing.Packages, listing.Excluded)})
+	packages := slices.Concat(listing.Packages, listing.Excluded)
+	if l.cfg.Select != nil {
+		selected, err := l.cfg.Select(slices.Clone(packages))
+		if err != nil {
+			return err
+		}
+		l.rest = restOf(packages, selected)
+		for i := range selected {
+			selected[i].Partial = l.rest.partOf(selected[i].ImportPath)
+		}
+		packages = selected
+	}
+	l.emit(Listed{packages})
 	if l.cfg.NeedCgo && len(listing.Excluded) > 0 {
 		return newNoCgoError(listing.Excluded)
 	}
 	for _, p := range listing.Excluded {
+		if l.rest.has(p.ImportPath) {
+			continue
+		}
 		l.emit(Reported{Package: p.ImportPath, Events: excludedEvents(p.ImportPath), Excluded: needsCgo})
 	}
 	return nil
@@ -231,7 +286,7 @@ func (l *loader) build(ctx context.Context, packages []string, listed func() boo
 func (l *loader) ready(ctx context.Context, r Ready) {
 	tests, err := l.cfg.Command.Filter(r.Tests)
 	if err == nil {
-		r.Tests = tests
+		r.Tests = l.rest.leaves(r.Package, tests)
 		r.Binary, err = l.cfg.Claim.Binary(ctx, r.Digest, r.Name)
 	}
 	if err != nil {

@@ -38,9 +38,10 @@ func ParseTestmain(src []byte) (Testmain, error) {
 			return Testmain{}, fmt.Errorf("read the generated main package: it has no list of %s", name)
 		}
 	}
-	tm.Items = appendItems(tm.Items, KindTest, lists["tests"])
-	tm.Items = appendItems(tm.Items, KindFuzz, lists["fuzzTargets"])
-	tm.Items = appendItems(tm.Items, KindExample, lists["examples"])
+	var f testFile
+	tm.Items = f.appendItems(tm.Items, KindTest, lists["tests"])
+	tm.Items = f.appendItems(tm.Items, KindFuzz, lists["fuzzTargets"])
+	tm.Items = f.appendItems(tm.Items, KindExample, lists["examples"])
 	tm.Benchmarks = lists["benchmarks"]
 	return tm, nil
 }

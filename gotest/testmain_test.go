@@ -61,7 +61,7 @@ func TestParseTestmain(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Testmain{
-		Items:       []Item{{"TestA", KindTest}, {"TestÄ", KindTest}, {"FuzzA", KindFuzz}, {"ExampleA", KindExample}},
+		Items:       []Item{{Name: "TestA", Kind: KindTest}, {Name: "TestÄ", Kind: KindTest}, {Name: "FuzzA", Kind: KindFuzz}, {Name: "ExampleA", Kind: KindExample}},
 		Benchmarks:  []string{"BenchmarkA"},
 		HasTestMain: true,
 	}

@@ -23,6 +23,7 @@ import (
 //	interrupt N TEST CMD…    run a command that writes events to stdout, send it an interrupt when TEST runs; its exit status must be N
 //	count N PATTERN FILE     FILE has N lines that contain PATTERN
 //	none PATTERN             no file matches the glob
+//	same KIND A B            two reports tell the same but for times and places; KIND is json, junit or cover
 //
 // and the conditions [cc] and [root].
 func TestScript(t *testing.T) { testscript.Run(t, scriptParams(t, "testdata/script")) }
@@ -45,7 +46,7 @@ func scriptParams(t *testing.T, dir string) testscript.Params {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": cmdStatus, "interrupt": cmdInterrupt, "count": cmdCount, "none": cmdNone},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": cmdStatus, "interrupt": cmdInterrupt, "count": cmdCount, "none": cmdNone, "same": cmdSame},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "cc":

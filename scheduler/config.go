@@ -16,10 +16,18 @@ type Dist string
 // The modes of --dist.
 const (
 	DistLoad      Dist = "load"      // a package may run on several gateways at once
+	DistWorkSteal Dist = "worksteal" // each gateway has a share, and takes half of another's when it has run its own
 	DistLoadScope Dist = "loadscope" // a package stays on one gateway, in one process
+	DistLoadFile  Dist = "loadfile"  // the tests of one source file stay on one gateway: the Source makes groups of them
+	DistLoadGroup Dist = "loadgroup" // load: tests that ask for a group have it under every mode
 	DistEach      Dist = "each"      // every gateway runs everything
 	DistNo        Dist = "no"        // one gateway, a package in one process
 )
+
+// Dists are all modes.
+func Dists() []Dist {
+	return []Dist{DistLoad, DistWorkSteal, DistLoadScope, DistLoadFile, DistLoadGroup, DistEach, DistNo}
+}
 
 // Config of a run. Group, Specs, Source, Command and Reporter must be set; the zero value of every other field is its
 // documented default.
@@ -39,6 +47,7 @@ type Config struct {
 	Toolchain        gotest.Toolchain // the controller's own: what hosts with build=remote are to know of it; all or nothing may be set
 	Live             bool             // pass a test's events on as they come, mixed with those of other tests, and not when it has ended
 	MaxFail          int              // stop after so many failures; 0 is never
+	LongTest         time.Duration    // a test that is known to last longer is divided into its subtests; 0 is what the plan says, negative none
 	MinNodes         int              // gateways that must be there before the first test runs; 0 is any
 	NodesWait        time.Duration    // how long the run waits for them, or with a listener for any when none is left; 0 is 2 min
 	AllowMissing     bool             // a gateway that cannot be opened is a warning while there are others

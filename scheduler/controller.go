@@ -287,6 +287,9 @@ func (c *controller) dispatch() {
 	}
 	clear(c.idle[len(idle):])
 	c.idle = idle
+	for _, t := range c.targets {
+		c.refuse(t)
+	}
 }
 
 // stop ends the run early: nothing more is given out, what runs is ended, what is left is not run.

@@ -205,6 +205,8 @@ func TestNoDivision(t *testing.T) {
 		func(w *world) { w.cfg.Command.Run = "Tree/s1" },
 		func(w *world) { w.cfg.Command.Skip = "Tree/s1" },
 		func(w *world) { w.cfg.Command.Count = 2 },
+		func(w *world) { w.cfg.LongTest = -1 },
+		func(w *world) { w.cfg.LongTest = time.Minute },
 		func(w *world) {
 			w.cfg.History.Learn(history.Run{ID: "later", Time: time.Now(), Lessons: []history.Lesson{
 				{Platform: "linux/amd64", Package: "a", Test: w.packages["a"][0], Kind: history.Indivisible},

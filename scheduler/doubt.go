@@ -97,7 +97,7 @@ func (c *controller) settleDoubt(p *pkg, i int, d *doubt) {
 
 // context is what the process of u is asked to run: the items of u, and where they are in doubt and the package is quick, all others with them.
 func (p *pkg) context(u policy.Unit) (names []string, wide bool) {
-	if u.Whole {
+	if u.Whole && !p.partial {
 		return nil, false
 	}
 	for _, i := range u.Items {

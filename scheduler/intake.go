@@ -51,7 +51,9 @@ func (c *controller) apply(t *target, e gotest.BuildEvent) {
 func (c *controller) collect(t *target, packages []gotest.Package) {
 	items := 0
 	for _, lp := range packages {
-		items += len(c.addPackage(t, lp.ImportPath, lp.Items).names)
+		p := c.addPackage(t, lp.ImportPath, lp.Items)
+		p.serial, p.partial = lp.Serial, lp.Partial
+		items += len(p.names)
 	}
 	c.expectAll(t)
 	c.emit(Collected{Platform: t.supply.name, Packages: len(packages), Items: items})
@@ -67,6 +69,7 @@ func (c *controller) addPackage(t *target, path string, items []gotest.Item) *pk
 }
 
 func (p *pkg) setItems(items []gotest.Item) {
+	p.items = items
 	p.names = make([]string, len(items))
 	p.index = make(map[string]int, len(items))
 	for i, it := range items {
@@ -104,7 +107,7 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	if r.Tests != nil && !slices.EqualFunc(r.Tests, p.names, func(it gotest.Item, name string) bool { return it.Name == name }) {
 		c.emit(Warning{fmt.Sprintf("%s: found %d tests in its sources and %d in its binary; running those of the binary", p.path, len(p.names), len(r.Tests))})
 		c.ledger.collect(len(r.Tests) - len(p.names))
-		p.setItems(r.Tests)
+		p.setItems(gotest.Annotated(r.Tests, p.items))
 		c.setExpected(p)
 	}
 	p.ready = &r

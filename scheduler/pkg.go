@@ -16,11 +16,15 @@ import (
 type pkg struct {
 	target *target
 	num    policy.PackageID
-	path   string // import path
-	shown  string // as events name it: with the gateway under --dist each
-	names  []string
+	path   string        // import path
+	shown  string        // as events name it: with the gateway under --dist each
+	items  []gotest.Item // with what they ask for
+	names  []string      // of items
 	index  map[string]int
 	ready  *gotest.Ready
+
+	serial  bool // its tests need each other: one process at a time
+	partial bool // its binary has tests that are none of this run's
 
 	expected []time.Duration // by item; 0 is not known
 	verdicts []Verdict       // by item

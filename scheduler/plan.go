@@ -21,6 +21,9 @@ func (c *controller) expectAll(t *target) {
 		}
 		t.await(p, 1)
 	}
+	if t.limit = c.cfg.LongTest; t.limit != 0 {
+		return
+	}
 	t.limit = policy.DivideLimit(total, max(t.nodes, len(c.cfg.Specs)/max(1, len(c.targets))))
 }
 
@@ -37,15 +40,19 @@ func (c *controller) setExpected(p *pkg) {
 func (c *controller) plan(p *pkg) policy.Package {
 	grain := c.cfg.Command.Grain()
 	known := c.cfg.History.Package(p.target.supply.name, p.path)
+	items, strands := demands(p.items)
 	out := policy.Package{
-		ID: p.num, ProcessCost: known.ProcessCost, Strands: []policy.Demand{{}},
-		Whole: grain != gotest.Split || known.Serial && p.holds(known.SerialUntil), Alone: grain == gotest.Alone,
+		ID: p.num, Items: items, Strands: strands, ProcessCost: known.ProcessCost,
+		Whole: grain != gotest.Split || known.Serial && p.holds(known.SerialUntil), Alone: grain == gotest.Alone, Serial: p.serial,
 	}
-	if !out.Whole {
+	for i := range out.Items {
+		out.Items[i].Cost = p.expected[i]
+	}
+	for _, d := range strands {
+		p.target.choosy = p.target.choosy || len(d.Requires) > 0
+	}
+	if !out.Whole && !out.Serial && !p.partial {
 		c.divide(p)
-	}
-	for i, name := range p.names {
-		out.Items = append(out.Items, policy.Item{Name: name, Cost: p.expected[i]})
 	}
 	for _, d := range p.divisions {
 		out.Items[d.test].Dormant = true

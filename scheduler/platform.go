@@ -47,6 +47,7 @@ type target struct {
 	limit  time.Duration   // what lasts longer is worth dividing; 0 is nothing
 	nodes  int             // that may still take work
 	last   string          // the node that ended last, and why
+	choosy bool            // some of its tests require labels
 }
 
 // platformOf is the platform that a spec and what is known of its agent ask for; known is false when only the agent can tell.
@@ -134,8 +135,11 @@ func (c *controller) targetFor(s *supply, n *node) *target {
 		return s.targets[0]
 	}
 	mode := policy.Load
-	if c.cfg.Dist != DistLoad {
+	switch c.cfg.Dist {
+	case DistLoadScope, DistEach, DistNo:
 		mode = policy.LoadScope
+	case DistWorkSteal:
+		mode = policy.WorkSteal
 	}
 	t := &target{supply: s, suffix: s.suffix, policy: policy.New(policy.Config{Mode: mode}), pkgs: make(map[string]*pkg)}
 	if c.cfg.Dist == DistEach {
@@ -261,6 +265,6 @@ func (c *controller) up(n *node, info gateway.Info, l link) {
 	c.emit(GatewayUp{Time: time.Now(), Gateway: n.id, Spec: n.spec.String(), Hostname: info.Hostname,
 		Platform: cmp.Or(n.target.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
 	c.offer(n.target.supply)
-	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Speed: c.cfg.History.Host(info.Hostname).Speed})
+	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Labels: n.spec.Labels, Speed: c.cfg.History.Host(info.Hostname).Speed})
 	c.endStranded()
 }

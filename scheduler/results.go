@@ -260,7 +260,7 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 		r.Profile = j.profile
 		p.results = append(p.results, r)
 		p.failed = p.failed || r.Failed
-		p.whole = j.unit.Whole
+		p.whole = j.unit.Whole && !p.partial // asked for by their names, a process leaves the closing lines to others
 	}
 	outcome := c.conclude(n, end)
 	outcome.Overhead = r.Wall

@@ -2,7 +2,7 @@
 //
 // A Spec says where and how to start an agent: one transport (popen, ssh, socket, cmd, listen), the gateway to
 // go through (via, installvia), and what to set up there (id, chdir, nice, env:NAME, go, goos, goarch,
-// build, exec, key, insecure). Its text is a list of fields separated by "//"; a field is a key, or a key and a value
+// build, exec, key, insecure, label:NAME). Its text is a list of fields separated by "//"; a field is a key, or a key and a value
 // separated by the first "=". There are no escapes, so a value cannot hold "//":
 //
 //	popen

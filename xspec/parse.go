@@ -57,6 +57,9 @@ func (s *Spec) set(key, value string, hasValue bool) (reason string) {
 	if name, ok := strings.CutPrefix(key, "env:"); ok {
 		return s.setEnv(name, value, hasValue)
 	}
+	if name, ok := strings.CutPrefix(key, "label:"); ok {
+		return s.setLabel(name, hasValue)
+	}
 	switch key {
 	case "popen":
 		if hasValue {
@@ -112,6 +115,19 @@ func (s *Spec) setEnv(name, value string, hasValue bool) (reason string) {
 		return "needs = and a value, which may be empty"
 	}
 	s.Env = append(s.Env, Var{name, value})
+	return ""
+}
+
+func (s *Spec) setLabel(name string, hasValue bool) (reason string) {
+	switch {
+	case name == "":
+		return "names no label"
+	case hasValue:
+		return "takes no value"
+	case strings.ContainsAny(name, " \t\r\n"):
+		return "a label is one word"
+	}
+	s.Labels = append(s.Labels, name)
 	return ""
 }
 

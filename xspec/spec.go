@@ -48,6 +48,8 @@ type Spec struct {
 	// Insecure says that Listen takes agents without a Key.
 	Insecure bool
 
+	// Labels are what tests can require of a gateway, in the order of the text.
+	Labels []string
 	// Unknown holds the fields with keys that have no meaning here, in the order given.
 	Unknown []Var
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/xdist-go/xdist/config"
 	"github.com/xdist-go/xdist/reporters"
 )
 
@@ -17,6 +18,7 @@ const usageText = `xdist [xdist flags] [packages] [go test flags]
    xdist cache show | prune
    xdist doctor --tx SPEC
    xdist clean HOST|SPEC...
+   xdist merge FILE...
    xdist serve --listen ADDRESS --key FILE
    xdist join HOST:PORT --key FILE
    xdist keygen FILE
@@ -46,7 +48,7 @@ func newApp(out, errOut io.Writer) *cli.App {
 		Writer:         out,
 		ErrWriter:      errOut,
 		Action:         runTests,
-		Commands:       []*cli.Command{listCommand(), historyCommand(), cacheCommand(), doctorCommand(), cleanCommand(), serveCommand(), joinCommand(), keygenCommand(), versionCommand(), agentCommand(), handoffCommand()},
+		Commands:       []*cli.Command{listCommand(), historyCommand(), cacheCommand(), doctorCommand(), cleanCommand(), mergeCommand(), serveCommand(), joinCommand(), keygenCommand(), versionCommand(), agentCommand(), handoffCommand()},
 		ExitErrHandler: func(*cli.Context, error) {}, // main prints and exits
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
 	}
@@ -65,9 +67,13 @@ func runFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "px", Usage: "open a gateway that others only go through, by `SPEC`//id=NAME and via=NAME in theirs; may be repeated"},
 		&cli.StringFlag{Name: "numprocesses", Aliases: []string{"n"}, Usage: "open `N` popen gateways; auto: one per usable core; 0: one, undistributed"},
 		&cli.IntFlag{Name: "maxprocesses", Usage: "open at most `N` popen gateways"},
-		&cli.StringFlag{Name: "dist", Usage: "how tests are spread: load, loadscope (a package stays in one process), each, no", Value: "load"},
+		&cli.StringFlag{Name: "dist", Usage: "how tests are spread: load, worksteal, loadscope (a package stays in one process), loadfile, loadgroup, each, no", Value: "load"},
+		&cli.StringFlag{Name: "split-subtests", Usage: "run subtests of long tests as units of their own: auto, off, or `SECONDS` from which a test is long", Value: "auto"},
 		&cli.IntFlag{Name: "min-nodes", Usage: "run no test before `N` gateways are there"},
 		&cli.DurationFlag{Name: "nodes-wait", Usage: "give up when they are not there for `DURATION`, or with --tx listen=ADDRESS none is", Value: 2 * time.Minute},
+		&cli.StringFlag{Name: "config", Usage: "read the configuration `FILE`", DefaultText: config.Name + " of the module or workspace"},
+		&cli.StringFlag{Name: "shard", Usage: "run part `K/N` of the tests only; N jobs run each test once"},
+		&cli.GenericFlag{Name: "shuffle", Usage: "give tests out in an order that `SEED` decides (--shuffle: any), and print it; -shuffle is go test's", Value: &shuffleFlag{}},
 		&cli.IntFlag{Name: "max-worker-restart", Usage: "replace at most `N` gateways that died", DefaultText: "4 per gateway"},
 		&cli.IntFlag{Name: "maxfail", Usage: "stop after `N` failures"},
 		&cli.BoolFlag{Name: "x", Usage: "stop after the first failure"},

@@ -11,7 +11,7 @@ import (
 )
 
 // subcommands are the first words that are not a package.
-var subcommands = []string{"agent", "cache", "clean", "doctor", "handoff", "help", "history", "join", "keygen", "list", "serve", "version"}
+var subcommands = []string{"agent", "cache", "clean", "doctor", "handoff", "help", "history", "join", "keygen", "list", "merge", "serve", "version"}
 
 // splitArgs sorts a command line into xdist's own flags and go test's, and returns it as
 //
@@ -40,6 +40,9 @@ func splitArgs(args []string) []string {
 		arg := rest[0]
 		name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		takesValue, isOwn := own[name]
+		if name == "shuffle" && !strings.HasPrefix(arg, "--") {
+			isOwn = false // go test's, which has a value of its own
+		}
 		switch {
 		case arg == "-args" || arg == "--args" || arg == "--":
 			return append(append(append(out, "--"), forGo...), rest...)
@@ -66,6 +69,10 @@ func ownFlags() map[string]bool {
 	own := make(map[string]bool)
 	for _, f := range append(runFlags(), cli.HelpFlag) {
 		_, isBool := f.(*cli.BoolFlag)
+		if generic, ok := f.(*cli.GenericFlag); ok {
+			value, ok := generic.Value.(interface{ IsBoolFlag() bool })
+			isBool = ok && value.IsBoolFlag()
+		}
 		for _, name := range f.Names() {
 			own[name] = !isBool
 		}

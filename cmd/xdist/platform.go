@@ -12,6 +12,7 @@ type sources struct {
 	command   *gotest.Command
 	toolchain gotest.Toolchain // that of the zero Platform
 	run       *runFiles
+	plan      *plan
 	mirror    *scheduler.Mirror // nil when the binaries run on this machine's files
 }
 
@@ -27,8 +28,19 @@ func (s sources) load(ctx context.Context, platform gotest.Platform, emit func(g
 	if s.mirror != nil {
 		platform.Trim = gotest.Trim{Root: s.mirror.Source.Root, Mirror: s.mirror.Dir(toolchain.GOOS)}
 	}
+	said := ""
 	return gotest.Load(ctx, gotest.LoadConfig{
+		Select: func(packages []gotest.Package) (chosen []gotest.Package, err error) {
+			chosen, said, err = s.plan.choose(packages)
+			return chosen, err
+		},
+		Narrow:  s.plan.part.N > 0,
 		Command: s.command, Platform: platform, Toolchain: toolchain, Store: s.run.store, Claim: s.run.claim, RunID: s.run.id, RunDir: s.run.dir,
 		Handoff: []string{s.run.executable, "handoff"},
-	}, emit)
+	}, func(e gotest.BuildEvent) {
+		emit(e)
+		if _, ok := e.(gotest.Listed); ok && said != "" {
+			emit(gotest.Stderr{Text: said})
+		}
+	})
 }

@@ -25,6 +25,10 @@ func runTests(c *cli.Context) error {
 	if err := checkUnknown(args); err != nil {
 		return err
 	}
+	file, err := configure(c, args)
+	if err != nil {
+		return usageError(err)
+	}
 	open := newOpener(c, nil)
 	specs, dist, err := gateways(c, open)
 	var proxies []xspec.Spec
@@ -33,6 +37,10 @@ func runTests(c *cli.Context) error {
 	}
 	if err == nil {
 		_, err = parseSize(c.String("cache-size"))
+	}
+	var long time.Duration
+	if err == nil {
+		long, err = longTest(c.String("split-subtests"))
 	}
 	if err != nil {
 		return refused(c.Context, err)
@@ -45,6 +53,10 @@ func runTests(c *cli.Context) error {
 		return runGo(c.Context, args)
 	}
 	command.JSON = command.JSON || c.Bool("json")
+	tests, err := newPlan(c, file, dist, toolchain, command)
+	if err != nil {
+		return err
+	}
 	book, doubts, err := openHistory(c, command)
 	if err != nil {
 		return classify(err)
@@ -58,6 +70,9 @@ func runTests(c *cli.Context) error {
 		return classify(err)
 	}
 	defer run.remove()
+	if tests.shuffle != nil {
+		run.warnings = append(run.warnings, fmt.Sprintf("the order is shuffled: --shuffle=%d has it again", *tests.shuffle))
+	}
 	open.agents.dir = run.store.Dir()
 
 	mirror, release, err := openMirror(c, command, run.store.Dir(), specs)
@@ -82,14 +97,15 @@ func runTests(c *cli.Context) error {
 		Platform:         gotest.Platform{GOOS: toolchain.GOOS, GOARCH: toolchain.GOARCH},
 		Toolchain:        toolchain,
 		MaxFail:          maxFail(c),
+		LongTest:         long,
 		MaxWorkerRestart: maxWorkerRestart(c),
 		Reporter:         reporter,
 		History:          book,
 		Warnings:         append(run.warnings, doubts...),
 		Started:          scheduler.RunStarted{Command: args, Workdir: command.Dir, Hostname: hostname},
-		Source:           sources{command, toolchain, run, mirror}.load,
+		Source:           sources{command, toolchain, run, tests, mirror}.load,
 	})
-	return conclude(summary, err, command.Bench != "" || command.Fuzz != "")
+	return conclude(summary, err, command.Bench != "" || command.Fuzz != "" || tests.leftOut.Load())
 }
 
 // parseCommand asks the toolchain for its settings and parses go test's part of the command line with them.
@@ -125,10 +141,8 @@ func runGo(ctx context.Context, args []string) error {
 // gateways are the specs of a run and how tests are spread over them.
 func gateways(c *cli.Context, open *opener) ([]xspec.Spec, scheduler.Dist, error) {
 	dist := scheduler.Dist(c.String("dist"))
-	switch dist {
-	case scheduler.DistLoad, scheduler.DistLoadScope, scheduler.DistEach, scheduler.DistNo:
-	default:
-		return nil, "", fmt.Errorf("--dist %q: want load, loadscope, each or no", dist)
+	if !slices.Contains(scheduler.Dists(), dist) {
+		return nil, "", fmt.Errorf("--dist %q: want load, worksteal, loadscope, loadfile, loadgroup, each or no", dist)
 	}
 	if n := c.Int("maxfail"); n < 0 {
 		return nil, "", fmt.Errorf("--maxfail %d: want a number that is not negative", n)
@@ -259,6 +273,24 @@ func supported(s xspec.Spec) error {
 		return nil
 	}
 	return &xspec.Error{Spec: s.String(), Field: "type", Reason: "no gateway type found; want popen, ssh, socket, cmd or listen"}
+}
+
+// longTest is --split-subtests as scheduler.Config has it: zero is auto there, and negative off.
+func longTest(text string) (time.Duration, error) {
+	switch text {
+	case "auto":
+		return 0, nil
+	case "off":
+		return -1, nil
+	}
+	long, err := time.ParseDuration(text)
+	if seconds, numErr := strconv.ParseFloat(text, 64); numErr == nil {
+		long, err = time.Duration(seconds*float64(time.Second)), nil
+	}
+	if err != nil || long <= 0 {
+		return 0, fmt.Errorf("--split-subtests %q: want auto, off or a number of seconds", text)
+	}
+	return long, nil
 }
 
 func maxFail(c *cli.Context) int {

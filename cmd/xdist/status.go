@@ -29,7 +29,7 @@ var statuses = []struct {
 }{
 	{statusPassed, "no package failed, as go test has it"},
 	{statusFailed, "a test or a package failed"},
-	{statusUsage, "the command line is wrong"},
+	{statusUsage, "the command line, the configuration or a directive is wrong"},
 	{statusBuild, "no test failed, but a package did not build or was rejected by vet"},
 	{statusNothing, "there was no test to run"},
 	{statusInternal, "xdist failed: no gateway, no go command, a report that could not be written"},
@@ -82,11 +82,12 @@ func classify(err error) error {
 		spec  *xspec.Error
 		usage *gotest.UsageError
 		none  *gotest.NoPackagesError
+		wrong *gotest.DirectiveError
 	)
 	switch {
 	case errors.As(err, &ended):
 		return err
-	case errors.As(err, &spec), errors.As(err, &usage):
+	case errors.As(err, &spec), errors.As(err, &usage), errors.As(err, &wrong):
 		return &endedError{statusUsage, err}
 	case errors.As(err, &none):
 		return &endedError{statusNothing, err}

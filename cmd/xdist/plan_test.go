@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/xdist-go/xdist/config"
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/shard"
+)
+
+func collection() []gotest.Package {
+	var packages []gotest.Package
+	for i := range 4 {
+		p := gotest.Package{ImportPath: fmt.Sprintf("p%d", i)}
+		for j := range 8 {
+			p.Items = append(p.Items, gotest.Item{Name: fmt.Sprintf("Test%d", j), File: fmt.Sprintf("f%d_test.go", j%2)})
+		}
+		packages = append(packages, p)
+	}
+	return packages
+}
+
+func order(packages []gotest.Package) (ids []string) {
+	for _, p := range packages {
+		for _, it := range p.Items {
+			ids = append(ids, gotest.ID(p.ImportPath, it.Name))
+		}
+	}
+	return ids
+}
+
+// TestShuffle: a seed gives one order, whatever the order before, and loses nothing.
+func TestShuffle(t *testing.T) {
+	seed, other := uint64(7), uint64(8)
+	shuffled := func(seed *uint64, packages []gotest.Package) []string {
+		p := &plan{file: &config.File{}, shuffle: seed}
+		out, _, err := p.choose(packages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return order(out)
+	}
+	reversed := collection()
+	slices.Reverse(reversed)
+	one, again := shuffled(&seed, collection()), shuffled(&seed, reversed)
+	if !slices.Equal(one, again) {
+		t.Error("the order depends on more than the seed")
+	}
+	plain := order(collection())
+	if slices.Equal(one, plain) || slices.Equal(one, shuffled(&other, collection())) {
+		t.Error("the seed changes nothing")
+	}
+	slices.Sort(one)
+	if !slices.Equal(one, plain) {
+		t.Error("tests were lost")
+	}
+}
+
+// TestLoadFile: the tests of one file are one group, and so in one shard.
+func TestLoadFile(t *testing.T) {
+	seen := make(map[string]int)
+	for k := 1; k <= 3; k++ {
+		p := &plan{file: &config.File{}, dist: scheduler.DistLoadFile, part: shard.Part{K: k, N: 3}}
+		packages, text, err := p.choose(collection())
+		if err != nil || text == "" {
+			t.Fatal(text, err)
+		}
+		for _, pkg := range packages {
+			for _, it := range pkg.Items {
+				key := pkg.ImportPath + "/" + it.File
+				if it.Directives == nil || it.Directives.Group != "file "+key {
+					t.Fatalf("%s %s: %+v", key, it.Name, it.Directives)
+				}
+				if had := seen[key]; had != 0 && had != k {
+					t.Errorf("%s is in shards %d and %d", key, had, k)
+				}
+				seen[key] = k
+			}
+		}
+		if !p.leftOut.Load() {
+			t.Error("the others have tests")
+		}
+	}
+	if len(seen) != 8 {
+		t.Errorf("%d files of 8", len(seen))
+	}
+}
+
+func TestShuffleFlagIsOnlyOursWithTwoDashes(t *testing.T) {
+	for _, tc := range []struct{ in, want []string }{
+		{[]string{"xdist", "-shuffle", "on", "./..."}, []string{"xdist", "--", "-shuffle", "on", "./..."}},
+		{[]string{"xdist", "--shuffle", "./..."}, []string{"xdist", "--shuffle", "--", "./..."}},
+		{[]string{"xdist", "./...", "--shuffle=3", "-shuffle=on"}, []string{"xdist", "--shuffle=3", "--", "./...", "-shuffle=on"}},
+	} {
+		if got := splitArgs(tc.in); !slices.Equal(got, tc.want) {
+			t.Errorf("%q: got %q", tc.in, got)
+		}
+	}
+}
+
+// TestFindConfig: that of the module, else that of the workspace around it, and none from elsewhere.
+func TestFindConfig(t *testing.T) {
+	root := t.TempDir()
+	write := func(name string) string {
+		name = filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	write("work/go.work")
+	write("work/m/go.mod")
+	write("work/m/sub/a.go")
+	write("work/m/sub/.config/xdist.toml") // no root of anything
+	dir := filepath.Join(root, "work", "m", "sub")
+	outer := write("work/.config/xdist.toml")
+	if got := findConfig([]string{"-C=" + dir}); got != outer {
+		t.Errorf("found %q, want the workspace's", got)
+	}
+	inner := write("work/m/.config/xdist.toml")
+	if got := findConfig([]string{"-C", dir, "./..."}); got != inner {
+		t.Errorf("found %q, want the module's", got)
+	}
+}

@@ -1,0 +1,24 @@
+// Package config reads xdist's configuration file, which asks for tests what their authors could have asked for in directives, and gives
+// flags other defaults.
+//
+// The nouns, in the order you meet them: a [File] is a configuration, read by [Load] or found by [Find]; a [Rule] is a pattern of test
+// ids with what it asks for the tests that match, as [gotest.Directives]; [File.Resolve] gives every test of a collection all that is asked for it, by
+// the file and by itself.
+//
+//	[run]
+//	tx = ["4*popen"]
+//
+//	[resources]
+//	db = 2
+//
+//	[[tests]]
+//	match = "example.com/m/store/...::TestDB.*"
+//	resource = "db"
+//	timeout = "2m"
+//
+// Every key that means nothing is an error with its line: a wrong setting never does nothing in silence.
+//
+// Nothing here starts a goroutine or can be cancelled. A File is not changed once it is loaded; concurrent readers are fine.
+//
+// Limits: the file is read whole. Nothing is inherited from other files.
+package config

@@ -1,0 +1,91 @@
+package scheduler
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// demands says for the policy what items ask for: tests that ask for the same are of one strand.
+func demands(items []gotest.Item) ([]policy.Item, []policy.Demand) {
+	out := make([]policy.Item, len(items))
+	var strands []policy.Demand
+	index := make(map[string]int)
+	for i, it := range items {
+		d := demandOf(it.Directives)
+		key := fmt.Sprintf("%q %v %v %q %d", d.Group, d.Exclusive, d.Resources, d.Requires, d.Weight)
+		at, ok := index[key]
+		if !ok {
+			at = len(strands)
+			index[key] = at
+			strands = append(strands, d)
+		}
+		out[i] = policy.Item{Name: it.Name, Strand: at}
+	}
+	return out, strands
+}
+
+func demandOf(d *gotest.Directives) policy.Demand {
+	if d == nil {
+		return policy.Demand{}
+	}
+	out := policy.Demand{Group: d.Group, Exclusive: d.Exclusive, Requires: d.Requires, Weight: d.Weight}
+	for _, r := range d.Resources {
+		out.Resources = append(out.Resources, policy.Resource{Name: r.Name, Units: r.Units, Limit: r.Limit})
+	}
+	return out
+}
+
+// refuse books as not run what requires labels that no gateway of the target has, when all that were asked for are there. For agents that may still
+// join with labels it waits until there is nothing else to do.
+func (c *controller) refuse(t *target) {
+	if !t.choosy {
+		return
+	}
+	labelled := func(s xspec.Spec) bool { return s.Listen != "" && len(s.Labels) > 0 }
+	if c.listening > 0 && t.policy.Running() > 0 && slices.ContainsFunc(c.cfg.Specs, labelled) {
+		return
+	}
+	for _, n := range c.nodes {
+		if !n.ready && (n.target == t || n.target == nil) {
+			return
+		}
+	}
+	for _, out := range t.policy.Unservable() {
+		p := c.pkgs[out.Package]
+		for _, i := range t.policy.Withdraw(out.Package, out.Items) {
+			if d := p.division(i); d != nil {
+				c.undo(p, d, "no gateway has its labels")
+				continue
+			}
+			if d := p.doubts[i]; d != nil {
+				c.settleDoubt(p, i, d)
+				continue
+			}
+			p.failed = true
+			c.ledger.settle(p, i, NotRun, 0, "", "no gateway has all labels that it requires: "+p.requires(i))
+		}
+		if p.open == 0 && len(p.jobs) == 0 && p.state == pkgRunnable {
+			c.close(p)
+		}
+	}
+}
+
+// requires are the labels of item i, and of those that are tied to it.
+func (p *pkg) requires(i int) string {
+	var labels []string
+	if d := p.items[i].Directives; d != nil {
+		labels = d.Requires
+		if len(labels) == 0 && d.Group != "" {
+			return "those of group " + d.Group
+		}
+	}
+	if len(labels) == 0 {
+		return "those of its package"
+	}
+	return strings.Join(labels, ", ")
+}
