@@ -179,7 +179,7 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 	it := j.items[p.names[d.test]]
 	switch {
 	case j.stopped:
-	case it != nil && it.rounds == 1 && !it.open && !it.failed && (!r.Failed || r.Verdict != ""):
+	case it != nil && it.rounds == p.copies[d.test] && !it.open && !it.failed && (!r.Failed || r.Verdict != ""):
 		if d.undone == "" {
 			c.share(n, it)
 		}
@@ -268,11 +268,12 @@ func (d *division) merged() []Test {
 				events = append(events, e)
 				continue
 			}
+			again := here[e.Test] && e.Action == test2json.ActionRun // of another test of that name
 			here[e.Test] = true
 			if ends[e.Test] == nil {
 				ends[e.Test] = &ending{depth: strings.Count(e.Test, "/")}
 			}
-			if !ends[e.Test].take(e, begun[e.Test]) && !begun[e.Test] {
+			if !ends[e.Test].take(e, begun[e.Test]) && !begun[e.Test] && !again {
 				events = append(events, e)
 			}
 		}

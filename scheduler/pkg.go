@@ -20,6 +20,7 @@ type pkg struct {
 	shown  string        // as events name it: with the gateway under --dist each
 	items  []gotest.Item // with what they ask for
 	names  []string      // of items
+	copies []int         // by item: how many tests have its name
 	index  map[string]int
 	ready  *gotest.Ready
 
