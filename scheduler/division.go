@@ -44,10 +44,10 @@ type share struct {
 const divisionBytes = 8 * heldBytes
 
 // divisible reports whether tests of the run may be divided at all: their parts are told apart by -test.run and -test.skip, which the user
-// has not taken, and only the best mode takes the liberty.
+// has not taken for subtests, and only the best mode takes the liberty. Patterns without a slash are about whole tests, and those that they leave out are no items.
 func (c *controller) divisible() bool {
 	cmd := c.cfg.Command
-	return c.cfg.Dist == DistLoad && cmd.Grain() == gotest.Split && cmd.Count*cmd.CPUs == 1 && !strings.Contains(cmd.Run, "/") && cmd.Skip == ""
+	return c.cfg.Dist == DistLoad && cmd.Grain() == gotest.Split && cmd.Count*cmd.CPUs == 1 && !strings.Contains(cmd.Run+cmd.Skip, "/")
 }
 
 // divide divides those tests of p that an earlier run has seen to last longer than its target's limit.
