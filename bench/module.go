@@ -44,6 +44,7 @@ var (
 	toml  = module{name: "toml", version: "github.com/BurntSushi/toml@v1.6.0"}
 	text  = module{name: "x/text", version: "golang.org/x/text@v0.43.0"}
 	raft  = module{name: "raft", version: "github.com/hashicorp/raft@v1.8.0", unfit: forRoot(`^TestFileSS_BadPerm$`)}
+	grpc  = module{name: "grpc", version: "google.golang.org/grpc@v1.85.0"}
 	serf  = module{name: "serf", version: "github.com/hashicorp/serf@v0.11.0", unfit: withoutSyslog(`^TestSyslogFilter$`)}
 )
 

@@ -44,10 +44,10 @@ type share struct {
 const divisionBytes = 8 * heldBytes
 
 // divisible reports whether tests of the run may be divided at all: their parts are told apart by -test.run and -test.skip, which the user
-// has not taken, and only the best mode takes the liberty.
+// has not taken for subtests, and only the best mode takes the liberty. Patterns without a slash are about whole tests, and those that they leave out are no items.
 func (c *controller) divisible() bool {
 	cmd := c.cfg.Command
-	return c.cfg.Dist == DistLoad && cmd.Grain() == gotest.Split && cmd.Count*cmd.CPUs == 1 && !strings.Contains(cmd.Run, "/") && cmd.Skip == ""
+	return c.cfg.Dist == DistLoad && cmd.Grain() == gotest.Split && cmd.Count*cmd.CPUs == 1 && !strings.Contains(cmd.Run+cmd.Skip, "/")
 }
 
 // divide divides those tests of p that an earlier run has seen to last longer than its target's limit.
@@ -158,7 +158,7 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 	it := j.items[p.names[d.test]]
 	switch {
 	case j.stopped:
-	case it != nil && it.rounds == 1 && !it.open && !it.failed && (!r.Failed || r.Verdict != ""):
+	case it != nil && it.rounds == p.copies[d.test] && !it.open && !it.failed && (!r.Failed || r.Verdict != ""):
 		if d.undone == "" {
 			c.share(n, it)
 		}
@@ -247,11 +247,12 @@ func (d *division) merged() []Test {
 				events = append(events, e)
 				continue
 			}
+			again := here[e.Test] && e.Action == test2json.ActionRun // of another test of that name
 			here[e.Test] = true
 			if ends[e.Test] == nil {
 				ends[e.Test] = &ending{depth: strings.Count(e.Test, "/")}
 			}
-			if !ends[e.Test].take(e, begun[e.Test]) && !begun[e.Test] {
+			if !ends[e.Test].take(e, begun[e.Test]) && !begun[e.Test] && !again {
 				events = append(events, e)
 			}
 		}

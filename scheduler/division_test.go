@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
 )
@@ -195,6 +196,26 @@ func TestDivisionThatFails(t *testing.T) {
 				t.Error("it is taken for one that must stay whole")
 			}
 		})
+	}
+}
+
+// Patterns that choose whole tests keep none of them from being divided.
+func TestDivisionOfChosenTests(t *testing.T) {
+	for _, choose := range []func(*gotest.Command){
+		func(cmd *gotest.Command) { cmd.Run = "Tree|Pass" },
+		func(cmd *gotest.Command) { cmd.Skip = "Other" },
+	} {
+		w := newWorld(t, 4, map[string][]string{"a": names("Tree", "Pass", "Pass")})
+		w.teach()
+		choose(w.cfg.Command)
+		s, r, err := w.run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.check(s, r)
+		if id := "a::" + w.packages["a"][0]; w.runs[id] < 3 {
+			t.Errorf("-run %q -skip %q: %s ran in %d processes: it was not divided", w.cfg.Command.Run, w.cfg.Command.Skip, id, w.runs[id])
+		}
 	}
 }
 

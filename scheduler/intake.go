@@ -79,10 +79,14 @@ func (c *controller) addPackage(t *target, path string, items []gotest.Item) *pk
 	return p
 }
 
-// setItems takes what a package has to run, of which a replay leaves its own.
+// setItems takes what a package has to run, of which a replay leaves its own. Tests of one name, which an external test package may repeat, are one item: a
+// process that is asked for the name runs all of them.
 func (p *pkg) setItems(have []gotest.Item) {
 	items, missing := p.replay.items(p.path, have)
-	p.missing, p.entire = missing, missing == len(have)
+	p.entire = missing == len(have)
+	invented := len(items) - missing
+	items, p.copies = unique(items)
+	p.missing = len(items) - invented
 	p.items = items
 	p.names = make([]string, len(items))
 	p.index = make(map[string]int, len(items))
@@ -94,6 +98,22 @@ func (p *pkg) setItems(have []gotest.Item) {
 	p.verdicts = make([]Verdict, len(items))
 	p.attempts = make([]int, len(items))
 	p.open = len(items)
+}
+
+// unique returns the first item of each name, and how many there are of it.
+func unique(items []gotest.Item) (firsts []gotest.Item, copies []int) {
+	at := make(map[string]int, len(items))
+	firsts = make([]gotest.Item, 0, len(items))
+	for _, it := range items {
+		i, ok := at[it.Name]
+		if !ok {
+			i = len(firsts)
+			at[it.Name] = i
+			firsts, copies = append(firsts, it), append(copies, 0)
+		}
+		copies[i]++
+	}
+	return firsts, copies
 }
 
 // known returns the record of a package, made now when the collection does not have it: the go command is right about
@@ -120,15 +140,27 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	p.leaveBuild(pkgRunnable)
 	if c.replay != nil && r.Tests != nil {
 		p.setItems(r.Tests)
-	} else if r.Tests != nil && !slices.EqualFunc(r.Tests, p.names, func(it gotest.Item, name string) bool { return it.Name == name }) {
-		c.emit(Warning{fmt.Sprintf("%s: found %d tests in its sources and %d in its binary; running those of the binary", p.path, len(p.names), len(r.Tests))})
-		c.ledger.collect(len(r.Tests) - len(p.names))
-		p.setItems(gotest.Annotated(r.Tests, p.items))
-		c.setExpected(p)
+	} else if r.Tests != nil && !p.has(r.Tests) {
+		c.overrule(p, r.Tests)
 	}
 	p.ready = &r
 	p.target.policy.AddPackage(c.plan(p))
 	c.dropMissing(p)
+}
+
+// has reports whether these are the tests of the package.
+func (p *pkg) has(tests []gotest.Item) bool {
+	firsts, copies := unique(tests)
+	return slices.Equal(copies, p.copies) && slices.EqualFunc(firsts, p.names, func(it gotest.Item, name string) bool { return it.Name == name })
+}
+
+// overrule replaces what was found in the sources of p by what is in its binary.
+func (c *controller) overrule(p *pkg, tests []gotest.Item) {
+	collected := len(p.names)
+	p.setItems(gotest.Annotated(tests, p.items))
+	c.emit(Warning{fmt.Sprintf("%s: found %d tests in its sources and %d in its binary; running those of the binary", p.path, collected, len(p.names))})
+	c.ledger.collect(len(p.names) - collected)
+	c.setExpected(p)
 }
 
 // awaited sums up the packages of a target that are being built.

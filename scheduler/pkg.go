@@ -21,6 +21,7 @@ type pkg struct {
 	items  []gotest.Item // with what they ask for
 	names  []string      // of items
 	replay *replay       // nil when there is none
+	copies []int         // by item: how many tests have its name
 	index  map[string]int
 	ready  *gotest.Ready
 

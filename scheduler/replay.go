@@ -299,14 +299,11 @@ func (c *controller) settleReplayed(n *node, i int, it *itemRun, end jobEnd, aga
 		c.flush(n, it)
 	case again:
 	case n.job.stopped:
-		c.flushOpen(n, it)
-		c.ledger.settle(p, i, NotRun, 0, n.id, c.stopped)
+		c.cutShort(n, i, it, c.stopped)
 	case end.failed:
-		c.flushOpen(n, it)
-		c.ledger.settle(p, i, NotRun, 0, n.id, "the process ended before it: "+end.how)
+		c.cutShort(n, i, it, "the process ended before it: "+end.how)
 	default:
-		c.flushOpen(n, it)
-		c.ledger.settle(p, i, NotRun, 0, n.id, "its process exited 0 without running it")
+		c.cutShort(n, i, it, "its process exited 0 without running it")
 	}
 }
 

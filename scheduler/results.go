@@ -165,7 +165,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	if e.Test == name {
 		c.itemEvent(n, name, it, e)
 	}
-	ended := !it.open && (!known || it.rounds >= c.rounds(name))
+	ended := !it.open && (!known || it.rounds >= c.rounds(j.pkg, i))
 	if !it.doubted && (ended || it.streamed && !it.held) {
 		c.flush(n, it)
 	}
@@ -197,7 +197,7 @@ func (c *controller) itemEvent(n *node, name string, it *itemRun, e test2json.Ev
 	if e.Action == test2json.ActionRun || e.Action == test2json.ActionCont {
 		n.job.latest = name
 	}
-	if i, ok := n.job.pkg.index[name]; ok && e.Terminal() && it.rounds >= c.rounds(name) {
+	if i, ok := n.job.pkg.index[name]; ok && e.Terminal() && it.rounds >= c.rounds(n.job.pkg, i) {
 		c.book(n, i, it)
 	}
 }
@@ -241,12 +241,12 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 	}
 }
 
-// rounds is how often one process runs a test. Examples run once whatever -count and -cpu say.
-func (c *controller) rounds(name string) int {
-	if strings.HasPrefix(name, "Example") {
-		return 1
+// rounds is how often one process runs an item. Examples run once whatever -count and -cpu say.
+func (c *controller) rounds(p *pkg, i int) int {
+	if strings.HasPrefix(p.names[i], "Example") {
+		return p.copies[i]
 	}
-	return c.cfg.Command.Count * c.cfg.Command.CPUs
+	return c.cfg.Command.Count * c.cfg.Command.CPUs * p.copies[i]
 }
 
 // fail counts a failure of a test, which may be the one too many. That its package fails is for the process to say, whose

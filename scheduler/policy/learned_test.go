@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -28,15 +29,25 @@ func TestLearnedSuites(t *testing.T) {
 			both, bothWorst := wrong(t, s, m)
 			t.Logf("%-14s %2d | %5.3f %5.3f | %5.3f %5.3f %5.3f %5.3f | %4.2f %4.2f (worst off %.2f, both %.2f)", name, n, known, split, off, speeds, both, steal,
 				quotient(peerLoad(s, f), s.bound(f)), quotient(peerWorkSteal(s, f), s.bound(f)), offWorst, bothWorst)
-			for what, v := range map[string]struct{ got, limit float64 }{
-				"known": {known, 1.03}, "split": {split, 1.10}, "off": {off, 1.15}, "1,2,4": {speeds, 1.15}, "both": {both, 1.15},
+			for _, v := range []struct {
+				what       string
+				got, limit float64 // a limit of 0 is none
+			}{
+				{"known", known, 1.03}, {"split", split, 1.10}, {"off", off, 1.15}, {"1,2,4", speeds, 1.15}, {"both", both, 1.15},
+				{"pytest-load", quotient(peerLoad(s, f), s.bound(f)), 0}, {"pytest-worksteal", quotient(peerWorkSteal(s, f), s.bound(f)), 0},
 			} {
-				if v.got > v.limit {
-					t.Errorf("%s on %d nodes, %s: %.3f of the bound, want at most %.2f", name, n, what, v.got, v.limit)
+				tellMakespan(t, name, n, v.what, v.got, v.limit)
+				if v.limit > 0 && v.got > v.limit {
+					t.Errorf("%s on %d nodes, %s: %.3f of the bound, want at most %.2f", name, n, v.what, v.got, v.limit)
 				}
 			}
 		}
 	}
+}
+
+// tellMakespan tells the benchmark of the project what a run came to, and its limit, in parts of the bound.
+func tellMakespan(t *testing.T, suite string, nodes int, how string, ratio, limit float64) {
+	t.Attr("makespan", fmt.Sprintf("%s %d %s %.4f %.2f", suite, nodes, how, ratio, limit))
 }
 
 // wrong is the median and the worst of histories that are wrong by a factor of up to 3.

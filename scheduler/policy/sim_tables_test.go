@@ -61,6 +61,10 @@ func TestRecordedSuites(t *testing.T) {
 		t.Logf("%-14s n=%-2d bound %6.2fs: recorded %.2f (singles %.2f), shuffled %.2f (singles %.2f), %4d units of %d packages",
 			tt.suite, tt.nodes, bound.Seconds(), order, quotient(s.singles(tt.nodes), bound),
 			shuffled, quotient(median(singles), bound), got.units, len(s.packages))
+		if tt.nodes > 2 {
+			tellMakespan(t, tt.suite, tt.nodes, "no-history", order, limit)
+			tellMakespan(t, tt.suite, tt.nodes, "no-history-shuffled", shuffled, limit)
+		}
 		if order > limit || shuffled > limit || got.units > tt.units {
 			t.Errorf("%s on %d nodes: recorded %.3f, shuffled %.3f, want at most %.2f; %d units, want at most %d",
 				tt.suite, tt.nodes, order, shuffled, limit, got.units, tt.units)

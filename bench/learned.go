@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// learnedSuites are the modules of the comparison with a history, each with the part of go test's time that the second run may take.
+func learnedSuites() []learnedSuite {
+	return []learnedSuite{{raft, 0.15}, {serf, 0.25}, {grpc, 0.5}}
+}
+
+type learnedSuite struct {
+	module
+	bound float64
+}
+
+// learned compares go test with runs of an xdist that has run each suite once. The first run begins with an empty store, finds go's own
+// caches warm, and has no limit here.
+func (b *bench) learned(ctx context.Context) (*table, error) {
+	runs := b.count(3)
+	t := &table{
+		title: fmt.Sprintf("learned: the second run of xdist --tx %d*popen next to go test -count=1 (%d runs each)", wideGateways, runs),
+		head:  []string{"suite", "go test", "xdist", "ratio", "limit", ""},
+	}
+	if runs < 5 {
+		t.note("runs: %d instead of five: one run of go test on these suites takes minutes; -runs 5 makes five", runs)
+	}
+	for _, s := range learnedSuites() {
+		p, err := b.teach(ctx, s.module, runs)
+		if err != nil {
+			return t, err
+		}
+		t.compare(s.name+", first run", inSeconds, walls(p.peer), walls(p.first), limit{})
+		t.compare(s.name+", second run", inSeconds, walls(p.peer), walls(p.second), atMost(s.bound))
+		if err := p.account(t, s.module); err != nil {
+			return t, err
+		}
+	}
+	return t, nil
+}
+
+// lessons are runs of go test, each with a first and a second run of xdist over the same module.
+type lessons struct{ peer, first, second []timing }
+
+// teach runs go test, and xdist twice with a store that was empty before, in turns, after one run of go test that is not counted.
+func (b *bench) teach(ctx context.Context, m module, runs int) (lessons, error) {
+	dir, err := b.fetch(ctx, m)
+	if err != nil {
+		return lessons{}, err
+	}
+	b.progress("%s: warming go's caches", m.name)
+	if _, err := b.run(ctx, dir, slices.Concat([]string{"go", "test", "-run", "^$"}, m.args())...); err != nil {
+		return lessons{}, err
+	}
+	var l lessons
+	for i := range runs {
+		b.progress("%s: run %d of %d", m.name, i+1, runs)
+		peer, err := b.run(ctx, dir, slices.Concat([]string{"go", "test", "-json"}, m.args())...)
+		if err != nil {
+			return lessons{}, err
+		}
+		first, second, err := b.runTwice(ctx, dir, m)
+		if err != nil {
+			return lessons{}, err
+		}
+		l.peer, l.first, l.second = append(l.peer, peer), append(l.first, first), append(l.second, second)
+	}
+	return l, nil
+}
+
+// runTwice runs xdist with a new store, and again with what is in it then: what it has learned, and the test binaries.
+func (b *bench) runTwice(ctx context.Context, dir string, m module) (first, second timing, err error) {
+	store, remove, err := b.emptyStore()
+	if err != nil {
+		return timing{}, timing{}, err
+	}
+	defer remove()
+	argv := b.xdistCommand(m, append(wideFlags(), "--json"), store)
+	if first, err = b.run(ctx, dir, argv...); err != nil {
+		return timing{}, timing{}, err
+	}
+	second, err = b.run(ctx, dir, argv...)
+	return first, second, err
+}
+
+// account notes what differs between the verdicts, which is worth a limit where it is more than chance.
+func (l lessons) account(t *table, m module) error {
+	if m.skips() {
+		t.note("%s: without %s on both sides, because %s", m.name, m.unfit.pattern, m.unfit.reason)
+	}
+	peer, err := readVerdicts(l.peer)
+	if err != nil {
+		return err
+	}
+	for _, side := range []struct {
+		what string
+		runs []timing
+	}{{"first", l.first}, {"second", l.second}} {
+		for _, r := range side.runs {
+			if !comparable(r.status) {
+				t.miss("%s: the %s run of xdist ended with status %d and has no verdict:\n%s", m.name, side.what, r.status, lastLines(r.log, 15))
+				return nil
+			}
+		}
+		ours, err := readVerdicts(side.runs)
+		if err != nil {
+			return err
+		}
+		differ(t, fmt.Sprintf("%s, %s run", m.name, side.what), peer, ours)
+	}
+	return nil
+}
