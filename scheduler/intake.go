@@ -126,7 +126,7 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	if r.Tests != nil && !p.has(r.Tests) {
 		c.overrule(p, r.Tests)
 	}
-	p.ready = &r
+	p.ready, p.key = &r, r.Digest.Hex()
 	p.target.policy.AddPackage(c.plan(p))
 }
 

@@ -18,6 +18,9 @@ import (
 // are passed on as they come. Large enough for every ordinary test, small enough for a hundred gateways.
 const heldBytes = 1 << 20
 
+// leastEvents is how many events a test has that says nothing: it begins, its two lines, and it ends.
+const leastEvents = 4
+
 // assign gives n a unit.
 func (c *controller) assign(n *node, u policy.Unit) {
 	p := c.pkgs[u.Package]
@@ -46,8 +49,8 @@ func (c *controller) assign(n *node, u policy.Unit) {
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
 	}
 	n.localize(o, c.hosts != nil)
-	n.assignments <- assignment{Run: o, digest: r.Digest.Hex(), host: r.Host} // has room: an order and a stop
-	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Tests: p.paths(u), Key: r.Digest.Hex()})
+	n.assignments <- assignment{Run: o, digest: p.key, host: r.Host} // has room: an order and a stop
+	c.emit(UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Tests: p.paths(u), Key: p.key})
 }
 
 // envFor is what a test process gets in addition to its worker's environment. A PATH of the spec's own keeps the toolchain's directory
@@ -113,7 +116,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	it := j.items[name]
 	if it == nil {
 		// Benchmarks have no end, and a fuzz target's news are wanted as they come.
-		it = &itemRun{streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: j.pkg.remnants[name]}
+		it = &itemRun{streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: j.pkg.remnants[name], events: make([]test2json.Event, 0, leastEvents)}
 		j.items[name] = it
 	}
 	it.events = append(it.events, e)
@@ -273,7 +276,7 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 
 // showOutput passes the held package-level output of n's unit on, unless another unit has shown the same.
 func (c *controller) showOutput(n *node) {
-	if j := n.job; !j.unit.Whole && j.pkg.firstSeen(j.output) {
+	if j := n.job; !j.unit.Whole && len(j.output) > 0 && j.pkg.firstSeen(j.output) {
 		for _, e := range j.output {
 			c.emitFrom(n, e)
 		}
