@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // learnedSuites are the modules of the comparison with a history, each with the part of go test's time that the second run may take.
@@ -34,7 +35,8 @@ func (b *bench) learned(ctx context.Context) (*table, error) {
 		}
 		t.compare(s.name+", first run", inSeconds, walls(p.peer), walls(p.first), limit{})
 		t.compare(s.name+", second run", inSeconds, walls(p.peer), walls(p.second), atMost(s.bound))
-		if err := p.account(t, s.module); err != nil {
+		repeat := func(packages []string) (verdicts, error) { return b.runPackages(ctx, s.module, packages) }
+		if err := p.account(t, s.module, repeat); err != nil {
 			return t, err
 		}
 	}
@@ -85,8 +87,27 @@ func (b *bench) runTwice(ctx context.Context, dir string, m module) (first, seco
 	return first, second, err
 }
 
-// account notes what differs between the verdicts, which is worth a limit where it is more than chance.
-func (l lessons) account(t *table, m module) error {
+// runPackages runs go test on some packages of a module once more.
+func (b *bench) runPackages(ctx context.Context, m module, packages []string) (verdicts, error) {
+	dir, err := b.fetch(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	b.progress("%s: verdicts differ; go test runs %s again", m.name, strings.Join(packages, " "))
+	all := m.args()
+	run, err := b.run(ctx, dir, slices.Concat([]string{"go", "test", "-json"}, all[:len(all)-1], packages)...)
+	if err != nil {
+		return nil, err
+	}
+	v, err := readVerdicts([]timing{run})
+	if err != nil {
+		return nil, err
+	}
+	return v[0], nil
+}
+
+// account notes what differs between the verdicts, which is worth a limit where it is more than chance. repeat runs packages once more with go test.
+func (l lessons) account(t *table, m module, repeat func(packages []string) (verdicts, error)) error {
 	if m.skips() {
 		t.note("%s: without %s on both sides, because %s", m.name, m.unfit.pattern, m.unfit.reason)
 	}
@@ -105,6 +126,9 @@ func (l lessons) account(t *table, m module) error {
 			}
 		}
 		ours, err := readVerdicts(side.runs)
+		if err == nil {
+			peer, err = repeated(peer, ours, repeat)
+		}
 		if err != nil {
 			return err
 		}

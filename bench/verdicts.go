@@ -63,23 +63,64 @@ func scanVerdicts(r io.Reader) (verdicts, error) {
 // shownDifferences bounds how many tests a note names.
 const shownDifferences = 8
 
+// odd reports whether a test has in most of our runs a verdict that no run of the peer gave.
+func odd(peer, ours []verdicts, id string) bool { return 2*strange(peer, ours, id) > len(ours) }
+
+// strange is in how many of our runs a test has a verdict that no run of the peer gave.
+func strange(peer, ours []verdicts, id string) int {
+	theirs, n := tally(peer, id), 0
+	for _, v := range ours {
+		if theirs[v.of(id)] == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// repeats bounds how often the peer has to run again what differs.
+const repeats = 2
+
+// repeated returns the peer's runs and, while tests differ, further ones of their packages: a test that fails now and then is found out so. repeat
+// runs some packages.
+func repeated(peer, ours []verdicts, repeat func(packages []string) (verdicts, error)) ([]verdicts, error) {
+	for range repeats {
+		packages := make(map[string]bool)
+		for _, id := range ids(slices.Concat(peer, ours)) {
+			if odd(peer, ours, id) {
+				packages[packageOf(id)] = true
+			}
+		}
+		if len(packages) == 0 {
+			break
+		}
+		again, err := repeat(slices.Sorted(maps.Keys(packages)))
+		if err != nil {
+			return nil, err
+		}
+		v := maps.Clone(peer[0]) // what did not run again is as it was
+		maps.DeleteFunc(v, func(id, _ string) bool { return packages[packageOf(id)] })
+		maps.Copy(v, again)
+		peer = append(slices.Clip(peer), v)
+	}
+	return peer, nil
+}
+
+func packageOf(id string) string {
+	pkg, _, _ := strings.Cut(id, "::")
+	return pkg
+}
+
 // differ compares the verdicts of runs. A test whose verdict in most of our runs is one that no run of the peer gave is a missed limit. One that has such
-// a verdict less often, as tests have that fail now and then, is named with its verdicts on both sides.
+// a verdict less often, or fails in the peer, as tests do that fail now and then, is named with its verdicts on both sides.
 func differ(t *table, what string, peer, ours []verdicts) {
 	var wrong, rare []string
 	for _, id := range ids(slices.Concat(peer, ours)) {
 		theirs := tally(peer, id)
-		odd := 0
-		for _, v := range ours {
-			if theirs[v.of(id)] == 0 {
-				odd++
-			}
-		}
 		line := fmt.Sprintf("%s: go test %s, xdist %s", id, theirs, tally(ours, id))
 		switch {
-		case 2*odd > len(ours):
+		case odd(peer, ours, id):
 			wrong = append(wrong, line)
-		case odd > 0 || theirs["fail"] > 0:
+		case strange(peer, ours, id) > 0 || theirs["fail"] > 0:
 			rare = append(rare, line)
 		}
 	}

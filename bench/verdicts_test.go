@@ -75,16 +75,35 @@ func TestAccountOfLessons(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		runs   lessons
+		again  string // what go test says when it runs the package again
 		missed int
 	}{
-		{"as go test", lessons{pass, pass, pass}, 0},
-		{"the second run fails", lessons{pass, pass, fail}, 1},
-		{"the first run fails", lessons{pass, fail, pass}, 1},
-		{"no verdict", lessons{pass, pass, dead}, 1},
+		{"as go test", lessons{pass, pass, pass}, "fail", 0},
+		{"the second run fails", lessons{pass, pass, fail}, "pass", 1},
+		{"the first run fails", lessons{pass, fail, pass}, "pass", 1},
+		{"go test fails too now and then", lessons{pass, fail, pass}, "fail", 0},
+		{"go test passes now and then", lessons{fail, pass, pass}, "pass", 0},
+		{"no verdict", lessons{pass, pass, dead}, "pass", 1},
 	} {
 		var tab table
-		if err := tt.runs.account(&tab, module{name: "m"}); err != nil || tab.missed != tt.missed {
+		repeat := func(packages []string) (verdicts, error) {
+			if len(packages) != 1 || packages[0] != "p" {
+				t.Errorf("%s: %q run again", tt.name, packages)
+			}
+			return verdicts{"p::TestA": tt.again}, nil
+		}
+		if err := tt.runs.account(&tab, module{name: "m"}, repeat); err != nil || tab.missed != tt.missed {
 			t.Errorf("%s: %v, %d limits missed, want %d: %v", tt.name, err, tab.missed, tt.missed, tab.notes)
 		}
+	}
+}
+
+// TestRepeatedKeepsTheRest repeats one of two packages: what is lost of the other is still seen.
+func TestRepeatedKeepsTheRest(t *testing.T) {
+	peer := []verdicts{{"p::TestA": "pass", "q::TestB": "pass"}}
+	ours := []verdicts{{"p::TestA": "fail", "q::TestB": "pass"}}
+	got, err := repeated(peer, ours, func([]string) (verdicts, error) { return verdicts{"p::TestA": "fail"}, nil })
+	if err != nil || len(got) != 2 || !maps.Equal(got[1], verdicts{"p::TestA": "fail", "q::TestB": "pass"}) || len(peer) != 1 {
+		t.Errorf("repeated gives %v, %v", got, err)
 	}
 }

@@ -347,7 +347,7 @@ func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
 func (c *controller) learnDivision(p *pkg, i int, v Verdict) {
 	for _, d := range p.divisions {
 		if d.test == i && d.undone != "" && (v == Pass || v == Skip) {
-			c.emit(Learned{history.Lesson{Platform: p.target.supply.name, Package: p.path, Test: p.names[i], Kind: history.Indivisible, Until: p.ready.Digest.Hex()}})
+			c.emit(Learned{history.Lesson{Platform: p.target.supply.name, Package: p.path, Test: p.names[i], Kind: history.Indivisible, Until: p.key}})
 			c.emit(Warning{fmt.Sprintf("%s failed when its subtests ran apart (%s) and passed as a whole; it will not be divided again", p.id(i), d.undone)})
 		}
 	}

@@ -143,7 +143,7 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	} else if r.Tests != nil && !p.has(r.Tests) {
 		c.overrule(p, r.Tests)
 	}
-	p.ready = &r
+	p.ready, p.key = &r, r.Digest.Hex()
 	p.target.policy.AddPackage(c.plan(p))
 	c.dropMissing(p)
 }

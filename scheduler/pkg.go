@@ -24,6 +24,7 @@ type pkg struct {
 	copies []int         // by item: how many tests have its name
 	index  map[string]int
 	ready  *gotest.Ready
+	key    string // digest of its binary, in hex, when it is ready
 
 	serial  bool // its tests need each other: one process at a time
 	partial bool // its binary has tests that are none of this run's
@@ -78,7 +79,7 @@ func (p *pkg) leaveBuild(next pkgState) {
 }
 
 // holds reports whether what an earlier run found out of a binary is true of this one.
-func (p *pkg) holds(until string) bool { return until == "" || until == p.ready.Digest.Hex() }
+func (p *pkg) holds(until string) bool { return until == "" || until == p.key }
 
 // firstSeen reports whether no unit of the package has printed this package-level output before.
 func (p *pkg) firstSeen(events []test2json.Event) bool {

@@ -52,7 +52,10 @@ func (c *controller) plan(p *pkg) policy.Package {
 		p.target.choosy = p.target.choosy || len(d.Requires) > 0
 	}
 	if c.replay != nil {
-		out.Whole, out.Alone, out.Serial = false, false, false // what is given out is decided
+		out.Whole, out.Alone, out.Serial, out.Strands = false, false, false, nil // what is given out is decided
+		for i := range out.Items {
+			out.Items[i].Strand = 0
+		}
 	} else if !out.Whole && !out.Serial && !p.partial {
 		c.divide(p)
 	}

@@ -56,7 +56,7 @@ func (c *controller) mayRerun(n *node, i int, it *itemRun) bool {
 		limit = d.Retries
 	}
 	switch {
-	case failures >= limit, n.job.stopped, c.stopped != "", c.cfg.Command.Grain() == gotest.Alone:
+	case failures >= limit, c.replay != nil, n.job.stopped, c.stopped != "", c.cfg.Command.Grain() == gotest.Alone:
 		return false
 	case r.Tests != nil && !r.Tests.MatchString(gotest.ID(p.path, p.names[i])):
 		return false

@@ -19,6 +19,9 @@ import (
 // are passed on as they come. Large enough for every ordinary test, small enough for a hundred gateways.
 const heldBytes = 1 << 20
 
+// leastEvents is how many events a test has that says nothing: it begins, its two lines, and it ends.
+const leastEvents = 4
+
 // assign gives n a unit, which may be a recorded one.
 func (c *controller) assign(n *node, u policy.Unit, recorded *history.UnitRun) {
 	p := c.pkgs[u.Package]
@@ -37,8 +40,8 @@ func (c *controller) assign(n *node, u policy.Unit, recorded *history.UnitRun) {
 	names, part := c.ask(j)
 	o := c.order(n, p, names, part)
 	o.Delay = c.rerunDelay(p, u)
-	n.assignments <- assignment{Run: o, digest: p.ready.Digest.Hex(), host: p.ready.Host} // has room: an order and a stop
-	started := UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: p.ready.Digest.Hex()}
+	n.assignments <- assignment{Run: o, digest: p.key, host: p.ready.Host} // has room: an order and a stop
+	started := UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: p.key}
 	started.Tests, started.Skip = j.tests(names, part)
 	c.emit(started)
 }
@@ -150,7 +153,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	it := j.items[name]
 	if it == nil {
 		// Benchmarks have no end, and a fuzz target's news are wanted as they come.
-		it = &itemRun{streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: j.pkg.remnants[name]}
+		it = &itemRun{streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: j.pkg.remnants[name], events: make([]test2json.Event, 0, leastEvents)}
 		j.items[name] = it
 	}
 	it.events = append(it.events, e)
@@ -334,7 +337,7 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 
 // showOutput passes the held package-level output of n's unit on, unless another unit has shown the same.
 func (c *controller) showOutput(n *node) {
-	if j := n.job; (!j.unit.Whole || j.reopened) && j.pkg.firstSeen(j.output) {
+	if j := n.job; (!j.unit.Whole || j.reopened) && len(j.output) > 0 && j.pkg.firstSeen(j.output) {
 		for _, e := range j.output {
 			c.emitFrom(n, e)
 		}

@@ -75,7 +75,7 @@ func (c *controller) verify(ctx context.Context) {
 // probes lists what there is to find out.
 func (c *controller) probes() []*probe {
 	limit := c.cfg.VerifyFailures
-	if limit == 0 || c.stopped != "" || c.cfg.Command.Grain() == gotest.Alone {
+	if limit == 0 || c.replay != nil || c.stopped != "" || c.cfg.Command.Grain() == gotest.Alone {
 		return nil
 	}
 	var all []*probe

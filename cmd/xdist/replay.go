@@ -36,6 +36,11 @@ func openReplay(c *cli.Context) (*replay, error) {
 	if name == "" || gateway == "" && name != text {
 		return nil, fmt.Errorf("--replay %q: want RUN or RUN:GATEWAY, such as last:gw0", text)
 	}
+	for _, other := range []string{"shard", "shuffle"} {
+		if c.IsSet(other) {
+			return nil, fmt.Errorf("--replay and --%s exclude each other: a replay runs what was run, in that order", other)
+		}
+	}
 	if c.IsSet("timings-out") {
 		return nil, errors.New("--replay and --timings-out exclude each other: nothing is learned from a replay")
 	}

@@ -277,10 +277,13 @@ func (p *Policy) longest(s *strand) time.Duration {
 	return out
 }
 
+// manyItems: when as many items have been seen and none was long, another that is has become half as likely.
+const manyItems = 1000
+
 // tail is what an item of unknown cost may last.
 func (p *Policy) tail(k *pkg) time.Duration {
 	const weight = 3
-	prior := max(p.seen.rms(), surprise/surpriseShare).Seconds()
+	prior := max(p.seen.rms(), surprise/surpriseShare*manyItems/time.Duration(manyItems+p.seen.items)).Seconds()
 	if k.neighbours > 0 {
 		prior = 2 * k.neighbours.Seconds()
 	}

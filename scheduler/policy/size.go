@@ -28,6 +28,8 @@ const (
 
 	// riskShare: what the items of a unit may last, if all of them are long, is this part of what a node has to do.
 	riskShare = 10
+	// cheapShare: where a process costs more than its items do, as far as is known, this part of what a node has to do, by number, is no risk.
+	cheapShare = 20
 	// fewNodes: on n nodes fewNodes/n² items are no risk. One node has to run all of them, and two are seldom uneven.
 	fewNodes = 128
 
@@ -104,6 +106,9 @@ func (p *Policy) size(k *pkg) int {
 	if o := p.overhead(k); o > max(cheapProcess, fine) {
 		worth = overheadShare * o
 		risky = max(risky, int(worth/max(leastCost, p.itemCost(k))))
+	}
+	if cheap := int(p.overhead(k) / max(leastCost, p.itemCost(k))); cheap > risky {
+		risky = max(risky, min(cheap, items/(cheapShare*nodes)))
 	}
 	if k.seen.items == 0 && k.neighbours == 0 {
 		return min(risky, max(1, items/(sampleShare*nodes), sampleItems/nodes, int(worth/p.seen.rms())))
