@@ -87,14 +87,15 @@ func (r *JUnitReport) Trailer() (t Trailer, ok bool) {
 	return t, ok && t.Shard != ""
 }
 
-// Items is how many top-level tests the report has, whatever became of them.
+// Items is how many top-level tests the report has, whatever became of them. TestMain is counted as one: a test may have this name, and what stands for
+// a package has it too.
 func (r *JUnitReport) Items() int {
 	n := 0
 	for _, s := range r.doc.Suites {
 		var roots []string
 		for _, c := range s.Cases {
 			root, _, _ := strings.Cut(c.Name, "/")
-			if !c.standsForPackage() && !strings.HasPrefix(root, "Benchmark") {
+			if !c.standsForBuild() && !strings.HasPrefix(root, "Benchmark") {
 				roots = append(roots, root)
 			}
 		}

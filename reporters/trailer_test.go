@@ -149,10 +149,10 @@ func TestTrailerIsNoTiming(t *testing.T) {
 	}
 }
 
-// TestJUnitItems counts top-level tests once, and nothing that stands for a package.
+// TestJUnitItems counts top-level tests once, and nothing that stands for a build.
 func TestJUnitItems(t *testing.T) {
-	r := junitOf(t, `<testsuite name="p"><testcase name="TestA/x"/><testcase name="TestA"/><testcase name="TestA"/><testcase name="TestMain"/><testcase name="BenchmarkB-2"/></testsuite>
-<testsuite name="q"><testcase name="TestA"/><testcase name="[build failed]"/></testsuite>`)
+	r := junitOf(t, `<testsuite name="p"><testcase name="TestA/x"/><testcase name="TestA"/><testcase name="TestA"/><testcase name="BenchmarkB-2"/></testsuite>
+<testsuite name="q"><testcase name="TestMain"/><testcase name="[build failed]"/></testsuite>`)
 	if n := r.Items(); n != 2 {
 		t.Errorf("%d items", n)
 	}
