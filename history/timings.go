@@ -112,6 +112,9 @@ func (l *timingsReader) line(line []byte) error {
 		}
 		l.recognized = true
 		return nil
+	case e.Action == "shard" && e.Package == "": // the end of a shard's log, which may have nothing else
+		l.recognized = true
+		return nil
 	case len(e.Package) > maxName || len(e.Test) > maxName || len(e.Platform) > maxName || e.Package == "":
 		return nil
 	case e.Action == "":

@@ -40,7 +40,7 @@ var importPolicy = []rule{
 	{pkg: "gotest", never: []string{"net", "testing"}},
 	{pkg: "history", never: []string{"net", "testing", "flag", "os/exec"}, noGo: true},
 	{pkg: "config", may: []string{"gotest"}, never: []string{"net", "testing", "flag", "os/exec"}, noGo: true},
-	{pkg: "merge", may: []string{"gotest", "scheduler", "reporters"}, never: []string{"net", "testing", "flag", "os/exec"}, noGo: true},
+	{pkg: "merge", may: []string{"gotest", "scheduler", "reporters", "shard"}, never: []string{"net", "testing", "flag", "os/exec"}, noGo: true},
 	{pkg: "shard", may: []string{"gotest"}, never: []string{"net", "os", "io", "testing"}, calls: clockCalls, noGo: true},
 	{pkg: "scheduler/policy", never: []string{"os", "net", "io", "syscall", "log", "context"}, calls: clockCalls, noGo: true},
 	{pkg: "scheduler", may: []string{"xspec", "gateway", "rsync", "gotest", "history", "scheduler/policy"}, never: []string{"flag", "github.com/urfave"},

@@ -4,10 +4,12 @@
 // several jobs into the stream that one job would have written, with one start and one end for each package, and [Replay] hands that to
 // reporters as a run is handed to them. JUnit reports are merged by package reporters, cover profiles by package cover.
 //
-// A test that two jobs have run is an error that names both: the sum would be wrong.
+// A test that two jobs have run is an error that names both: the sum would be wrong. [Whole] finds the parts of a sharded run that are missing, by the trailers
+// that xdist writes at the end of such reports.
 //
 // Nothing here starts a goroutine or can be cancelled. Files are read whole.
 //
-// Limits: what a job has not written down cannot be known. A job that has no report is not missed, and an item that did not run is in
-// JUnit reports only.
+// Limits: what a job has not written down cannot be known. A job that has no report is not missed among reports without trailers, as those of
+// go test are, and no cover profile is. That shards were divided by different
+// timings or from different sources is noticed by a test that two have, and not by one that none has. An item that did not run is named in JUnit reports only.
 package merge

@@ -36,6 +36,7 @@ func Events(files []*File, profile *cover.Profile) (*Merged, error) {
 		m.cutOff(i, f.Name)
 	}
 	m.account()
+	m.accountNotRun(files)
 	return &m.out, nil
 }
 
@@ -189,5 +190,24 @@ func (m *merger) account() {
 		default:
 			s.Counts[scheduler.Fail]++ // or it has no verdict, because its process died
 		}
+	}
+}
+
+// accountNotRun adds the items that shards have not run. They have no names here.
+func (m *merger) accountNotRun(files []*File) {
+	n := 0
+	for _, f := range files {
+		if f.Shard != nil {
+			n += f.Shard.NotRun
+		}
+	}
+	s := &m.out.Summary
+	if n == 0 {
+		return
+	}
+	s.Collected += n
+	s.Counts[scheduler.NotRun] += n
+	if s.Failed+s.BuildFailed == 0 {
+		s.Stopped = fmt.Sprintf("%d tests were not run", n)
 	}
 }

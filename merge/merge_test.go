@@ -128,7 +128,7 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
-	for _, text := range []string{"text", "{}", "{\n", "text\n{\"", "<html>", "mode: x\n"} {
+	for _, text := range []string{"text", "{}", "{\n{\"Action\":\"start\"}", "<html>", "mode: x\n"} {
 		if _, err := parse("x", []byte(text)); err == nil {
 			t.Errorf("%q was taken", text)
 		}

@@ -8,7 +8,7 @@
 //     know: items that did not run, crashes, an account that does not add up. On a terminal it keeps one live status
 //     line below the output.
 //   - JUnit keeps the outcomes and writes one XML file at the end.
-//   - JSON writes the stream that `go test -json` would have written.
+//   - JSON writes the stream that `go test -json` would have written, and a Trailer behind that of a shard.
 //   - Durations lists the slowest items at the end.
 //   - History adds what the run teaches to a history.Book.
 //   - Notices writes what belongs to no test, where no Console does.

@@ -19,8 +19,8 @@ type JSONConfig struct {
 	Out  io.Writer // nil: os.Stdout
 }
 
-// JSON writes each Test event as the line that `go test -json` writes for it and nothing else, so that whatever
-// reads `go test -json` reads this. Gateways are not in it.
+// JSON writes each Test event as the line that `go test -json` writes for it, so that whatever
+// reads `go test -json` reads this. Gateways are not in it. A shard that came to its end has a Trailer behind them; there is nothing else.
 //
 // There is no buffer: each event is one write, as in `go test -json`, so that a reader at the other end of a pipe,
 // or of `tail -f`, has seen all that happened when a test hangs.
@@ -30,6 +30,8 @@ type JSON struct {
 	name string   // for errors
 	line []byte   // for the next line
 	err  error    // the first failure; nothing is written after it, as half a line may be out
+
+	trailing trailing
 }
 
 // NewJSON opens cfg.File, so that a path which cannot be written is known before the run. Close closes it; a
@@ -52,17 +54,34 @@ func NewJSON(cfg JSONConfig) (*JSON, error) {
 	return j, nil
 }
 
-// Handle writes a Test event before it returns and ignores every other. After a failed write it writes nothing more
+// Handle writes a Test event before it returns, the Trailer of a shard at the end, and nothing else. After a failed write it writes nothing more
 // and returns that first error again.
 func (j *JSON) Handle(e scheduler.Event) error {
-	t, ok := e.(scheduler.Test)
-	if !ok || j.err != nil {
+	if j.err != nil {
 		return j.err
 	}
-	if j.err = j.write(t.Event); j.err != nil {
+	switch e := e.(type) {
+	case scheduler.RunStarted:
+		j.trailing.begin(e)
+	case scheduler.Test:
+		j.trailing.saw(e)
+		j.err = j.write(e.Event)
+	case scheduler.RunEnded:
+		j.err = j.end(e)
+	}
+	if j.err != nil {
 		j.err = fmt.Errorf("write JSON %s: %w", j.name, pathCause(j.err))
 	}
 	return j.err
+}
+
+func (j *JSON) end(e scheduler.RunEnded) error {
+	line, err := j.trailing.end(e)
+	if err != nil || line == nil {
+		return err
+	}
+	_, err = j.out.Write(line)
+	return err
 }
 
 func (j *JSON) write(e test2json.Event) error {

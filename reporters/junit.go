@@ -38,7 +38,8 @@ type JUnitConfig struct {
 // JUnit writes a run as JUnit XML in the form that the parsers of Jenkins and GitLab take: a testsuite per package,
 // a testcase per test and subtest with its gateway, host and attempt as properties; failures of earlier attempts are in it as flakyFailure or rerunFailure. What go test tells of a package
 // only becomes a testcase too: `[build failed]` with the compiler's text, and `TestMain` when a package fails
-// though none of its tests did. Items that did not run are skipped ones with the reason.
+// though none of its tests did. Items that did not run are skipped ones with the reason. A shard that came to its end has its Trailer
+// as properties of the whole report.
 type JUnit struct {
 	cfg    JUnitConfig
 	target *target
@@ -50,6 +51,8 @@ type JUnit struct {
 	builds   map[string]*clip  // the compiler's text by ImportPath; kept, as many packages can fail of one build
 	suites   map[string]*suite // by package
 	summary  scheduler.Summary
+	shard    string // "" when the run is none
+	ended    bool   // it came to its end
 }
 
 // NewJUnit returns a JUnit for cfg. It makes sure that cfg.File can be written, so that a wrong path is known before
@@ -74,13 +77,14 @@ func NewJUnit(cfg JUnitConfig) (*JUnit, error) {
 func (j *JUnit) Handle(e scheduler.Event) error {
 	switch e := e.(type) {
 	case scheduler.RunStarted:
-		j.started, j.hostname = e.Time, e.Hostname
+		j.started, j.hostname, j.shard = e.Time, e.Hostname, e.Shard
 	case scheduler.GatewayUp:
 		j.hosts[e.Gateway] = e.Hostname
 	case scheduler.Test:
 		j.test(e)
 	case scheduler.RunEnded:
 		j.elapsed, j.summary = e.Elapsed, e.Summary
+		j.ended = whole(e)
 	}
 	return nil
 }

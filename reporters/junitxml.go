@@ -17,13 +17,15 @@ import (
 const messageRunes = 200
 
 type xmlSuites struct {
-	XMLName  xml.Name   `xml:"testsuites"`
-	Name     string     `xml:"name,attr,omitempty"`
-	Tests    int        `xml:"tests,attr"`
-	Failures int        `xml:"failures,attr"`
-	Errors   int        `xml:"errors,attr"`
-	Time     string     `xml:"time,attr"`
-	Suites   []xmlSuite `xml:"testsuite"`
+	XMLName  xml.Name `xml:"testsuites"`
+	Name     string   `xml:"name,attr,omitempty"`
+	Tests    int      `xml:"tests,attr"`
+	Failures int      `xml:"failures,attr"`
+	Errors   int      `xml:"errors,attr"`
+	Time     string   `xml:"time,attr"`
+
+	Properties *xmlProperties `xml:"properties"`
+	Suites     []xmlSuite     `xml:"testsuite"`
 }
 
 type xmlSuite struct {
@@ -90,6 +92,9 @@ func (d xmlSuites) write(w io.Writer) error {
 func (j *JUnit) document() xmlSuites {
 	j.settle()
 	doc := xmlSuites{Name: xmlLegal(j.cfg.Name), Time: xmlSeconds(j.elapsed.Seconds())}
+	if j.shard != "" && j.ended {
+		doc.Properties = Trailer{Shard: j.shard, Items: j.summary.Collected}.properties()
+	}
 	for _, name := range slices.Sorted(maps.Keys(j.suites)) {
 		x := j.xmlSuite(j.suites[name])
 		doc.Suites = append(doc.Suites, x)

@@ -406,7 +406,7 @@ func (c *controller) finish() (Summary, error) {
 		c.emit(Warning{"end the gateways: " + termErr.Error()})
 	}
 	now := time.Now()
-	c.emit(RunEnded{Time: now, Elapsed: now.Sub(c.start), Summary: s})
+	c.emit(RunEnded{Time: now, Elapsed: now.Sub(c.start), Summary: s, Fatal: c.fatal})
 	c.reportFault(c.closeProfile())
 	c.reportFault(c.cfg.Reporter.Close())
 	return s, errors.Join(c.fatal, c.reportErr)

@@ -20,6 +20,7 @@ type RunStarted struct {
 	Command  []string // the packages and go test flags as the user gave them
 	Workdir  string
 	Hostname string
+	Shard    string // "2/3" when others run the rest, or ""
 }
 
 // Collected says how much there is to do on one platform, under --dist each on one gateway of it. Items counts test ids.
@@ -121,6 +122,7 @@ type RunEnded struct {
 	Time    time.Time
 	Elapsed time.Duration
 	Summary Summary
+	Fatal   error // what kept the run from coming to its end, or nil
 }
 
 func (RunStarted) event()  {}

@@ -21,7 +21,8 @@ func mergeCommand() *cli.Command {
 		Usage:     "merge the reports of jobs that ran the parts of one suite",
 		UsageText: "xdist merge [--json-out FILE] [--junit-out FILE] [--coverprofile FILE] FILE...",
 		Description: "The files are events of go test -json, JUnit reports and cover profiles, in any order; what each is is found by its content.\n" +
-			"The exit status is that of one run of all. A test that two jobs have run is an error.",
+			"The exit status is that of one run of all. A test that two jobs have run is an error. Reports of --shard are merged when they are not all there\n" +
+			"or not whole, too, but the exit status tells.",
 		HideHelpCommand: true,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "json-out", Usage: "write the merged events to `FILE`"},
@@ -47,6 +48,12 @@ func mergeReports(c *cli.Context) error {
 		}
 		files = append(files, f)
 	}
+	usable, gaps := merge.Whole(files)
+	return incomplete(gaps, mergeUsable(c, usable))
+}
+
+// mergeUsable writes what was asked for, and says how the run ended.
+func mergeUsable(c *cli.Context, files []*merge.File) error {
 	profile, err := mergeProfiles(c, files)
 	if err != nil {
 		return classify(err)
@@ -56,6 +63,20 @@ func mergeReports(c *cli.Context) error {
 		return classify(err)
 	}
 	return mergeEvents(c, files, profile, junit)
+}
+
+// incomplete is the end of a merge of reports that are not those of a whole run, whatever they say: it comes before failed tests, but not before a command
+// line that is wrong.
+func incomplete(gaps []string, err error) error {
+	var ended *endedError
+	said := errors.As(err, &ended)
+	if len(gaps) == 0 || said && ended.status == statusUsage {
+		return err
+	}
+	if said && (ended.err == nil || ended.status == statusNothing) {
+		err = nil
+	}
+	return &endedError{statusIncomplete, errors.Join(fmt.Errorf("merge reports: they are not those of a whole run: %s", strings.Join(gaps, "; ")), err)}
 }
 
 // mergeProfiles writes --coverprofile.

@@ -49,6 +49,14 @@ func newPlan(c *cli.Context, file *config.File, dist scheduler.Dist, toolchain g
 	return p, nil
 }
 
+// shard is the part of the run as its reports name it, "" for all.
+func (p *plan) shard() string {
+	if p.part.N == 0 {
+		return ""
+	}
+	return p.part.String()
+}
+
 // shardCost is what the files of --timings say, or nil. The history of this machine is not asked: all jobs of a sharded run must come to the same parts.
 func shardCost(c *cli.Context, toolchain gotest.Toolchain) (shard.Cost, error) {
 	files := c.StringSlice("timings")

@@ -124,7 +124,7 @@ func runTests(c *cli.Context) error {
 		Reporter:         reporter,
 		History:          book,
 		Warnings:         append(run.warnings, doubts...),
-		Started:          scheduler.RunStarted{Command: args, Workdir: command.Dir, Hostname: hostname},
+		Started:          scheduler.RunStarted{Command: args, Workdir: command.Dir, Hostname: hostname, Shard: tests.shard()},
 		Source:           sources{command, toolchain, run, tests, mirror}.load,
 	})
 	return strict(c, summary, conclude(summary, err, command.Bench != "" || command.Fuzz != "" || tests.leftOut.Load()))

@@ -19,6 +19,7 @@ const (
 	statusNothing     status = 4
 	statusInternal    status = 5
 	statusUnbalanced  status = 6
+	statusIncomplete  status = 7
 	statusInterrupted status = 130
 )
 
@@ -34,6 +35,7 @@ var statuses = []struct {
 	{statusNothing, "there was no test to run"},
 	{statusInternal, "xdist failed: no gateway, no go command, a report that could not be written"},
 	{statusUnbalanced, "the account of the run does not add up; please report it"},
+	{statusIncomplete, "xdist merge: the report of a shard is missing, cut off or there twice"},
 	{statusInterrupted, "interrupted by a signal"},
 }
 

@@ -1,0 +1,162 @@
+package reporters
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"gotest.tools/gotestsum/testjson"
+
+	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler"
+)
+
+// asShard makes a run one of three shards.
+func asShard(run []scheduler.Event, end scheduler.RunEnded) []scheduler.Event {
+	out := []scheduler.Event{scheduler.RunStarted{Shard: "2/3"}}
+	for _, e := range run {
+		if _, ok := e.(scheduler.Test); ok {
+			out = append(out, e)
+		}
+	}
+	end.Time = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	return append(out, end)
+}
+
+func jsonOf(t *testing.T, run []scheduler.Event) string {
+	t.Helper()
+	var out bytes.Buffer
+	j, err := NewJSON(JSONConfig{Out: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, j, run)
+	return out.String()
+}
+
+// TestTrailer: a shard that came to its end says so behind its events, and one that did not does not.
+func TestTrailer(t *testing.T) {
+	events := []scheduler.Event{event("run", "TestX", ""), event("pass", "TestX", "")}
+	notRun := []scheduler.NotRunItem{{ID: "example.com/p::TestX"}, {ID: "example.com/p::TestY"}}
+	const head = `{"Time":"2026-01-02T03:04:05Z","Action":"shard","Shard":"2/3",`
+	for _, tt := range []struct {
+		name string
+		run  []scheduler.Event
+		end  scheduler.RunEnded
+		want string
+	}{
+		{"passed", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52}}, head + `"Items":52}` + "\n"},
+		{"failed", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52, Failed: 1, Stopped: "x"}}, head + `"Items":52}` + "\n"},
+		{"nothing to do", nil, scheduler.RunEnded{}, head + `"Items":0}` + "\n"},
+		{"one that did not run and has no event", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 2, NotRun: notRun}}, head + `"Items":2,"NotRun":1}` + "\n"},
+		{"interrupted", events, scheduler.RunEnded{Summary: scheduler.Summary{Interrupted: true}}, ""},
+		{"unbalanced", events, scheduler.RunEnded{Summary: scheduler.Summary{Unbalanced: "x"}}, ""},
+		{"no gateway", events, scheduler.RunEnded{Fatal: errors.New("x")}, ""},
+	} {
+		plain := jsonOf(t, append(tt.run, tt.end))
+		got, ok := strings.CutPrefix(jsonOf(t, asShard(tt.run, tt.end)), plain)
+		if !ok || got != tt.want {
+			t.Errorf("%s: %q behind the events, want %q", tt.name, got, tt.want)
+		}
+		file := filepath.Join(t.TempDir(), "x.xml")
+		j, err := NewJUnit(JUnitConfig{File: file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		play(t, j, asShard(tt.run, tt.end))
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := ReadJUnit(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		trailer, ok := report.Trailer()
+		if ok != (tt.want != "") || ok && (trailer.Shard != "2/3" || trailer.Items != tt.end.Summary.Collected) {
+			t.Errorf("%s: JUnit has %+v, %v", tt.name, trailer, ok)
+		}
+	}
+}
+
+// TestTrailerIsPassedOver: gotestsum shows in each of its formats what it shows without the line, and finds the same tests. It has a package without a name
+// and without a test then, as it has for the compiler's text.
+func TestTrailerIsPassedOver(t *testing.T) {
+	end := scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52, NotRun: []scheduler.NotRunItem{{ID: "p::TestGone"}}}}
+	for name, run := range map[string][]scheduler.Event{"recorded": recordedAsRun(t, recordedRun), "nothing": nil} {
+		with := jsonOf(t, asShard(run, end))
+		without := with[:strings.LastIndex(with, `{"Time"`)]
+		if !strings.Contains(with[len(without):], `"Action":"shard"`) {
+			t.Fatalf("%s: the last line is %q", name, with[len(without):])
+		}
+		want, got := scanCounts(t, []byte(without)), scanCounts(t, []byte(with))
+		if !strings.Contains(without, `"build-output"`) {
+			want.Packages++ // that without a name
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		for _, format := range Formats() {
+			if diff := cmp.Diff(formatted(t, without, format), formatted(t, with, format)); diff != "" && format != "standard-json" {
+				t.Errorf("%s, %s: %s", name, format, diff)
+			}
+		}
+	}
+}
+
+func formatted(t *testing.T, stream string, format Format) string {
+	t.Helper()
+	var out bytes.Buffer
+	f := testjson.NewEventFormatter(&out, string(format), testjson.FormatOptions{})
+	if f == nil {
+		t.Fatalf("gotestsum has no format %s", format)
+	}
+	if _, err := testjson.ScanTestOutput(testjson.ScanConfig{Stdout: strings.NewReader(stream), Handler: formatHandler{f}}); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+type formatHandler struct{ f testjson.EventFormatter }
+
+func (h formatHandler) Event(e testjson.TestEvent, x *testjson.Execution) error {
+	return h.f.Format(e, x)
+}
+func (h formatHandler) Err(string) error { return nil }
+
+// TestTrailerIsNoTiming: a log is worth the same for the next run's plan, and one that has nothing else is a log.
+func TestTrailerIsNoTiming(t *testing.T) {
+	with := jsonOf(t, asShard(recordedAsRun(t, recordedRun), scheduler.RunEnded{}))
+	without := with[:strings.LastIndex(with, `{"Time"`)]
+	var tests [2]int
+	for i, text := range []string{without, with} {
+		timings, err := history.ReadTimings(strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tests[i] = timings.Tests()
+	}
+	if tests[0] != tests[1] || tests[0] == 0 {
+		t.Errorf("%d tests without, %d with", tests[0], tests[1])
+	}
+	if timings, err := history.ReadTimings(strings.NewReader(with[len(without):])); err != nil || timings.Tests() != 0 {
+		t.Error(err)
+	}
+}
+
+// TestJUnitItems counts top-level tests once, and nothing that stands for a build.
+func TestJUnitItems(t *testing.T) {
+	r := junitOf(t, `<testsuite name="p"><testcase name="TestA/x"/><testcase name="TestA"/><testcase name="TestA"/><testcase name="BenchmarkB-2"/></testsuite>
+<testsuite name="q"><testcase name="TestMain"/><testcase name="[build failed]"/></testsuite>`)
+	if n := r.Items(); n != 2 {
+		t.Errorf("%d items", n)
+	}
+	if _, ok := r.Trailer(); ok {
+		t.Error("it is of a shard")
+	}
+}
