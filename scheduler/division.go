@@ -181,7 +181,7 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 	case j.stopped:
 	case it != nil && it.rounds == 1 && !it.open && !it.failed && (!r.Failed || r.Verdict != ""):
 		if d.undone == "" {
-			c.share(n, it)
+			c.share(n, it, r.NoTests)
 		}
 	default:
 		c.undo(p, d, howItEnded(r))
@@ -194,14 +194,18 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 	return r
 }
 
-// share keeps what n's unit has shown of the test in its parts. With the last share the test has its verdict.
-func (c *controller) share(n *node, it *itemRun) {
+// share keeps what n's unit has shown of the test in its parts. With the last share the test has its verdict. idle says that none of its subtests
+// ran, of which its process has warned.
+func (c *controller) share(n *node, it *itemRun, idle bool) {
 	p, d := n.job.pkg, n.job.division
 	s := &share{elapsed: it.elapsed, action: test2json.ActionPass}
 	if it.skipped {
 		s.action = test2json.ActionSkip
 	}
 	for _, e := range it.events {
+		if idle && e.Output == "testing: warning: no tests to run\n" {
+			continue
+		}
 		s.events = append(s.events, c.eventFrom(n, e))
 	}
 	for _, i := range n.job.unit.Items {
@@ -212,13 +216,28 @@ func (c *controller) share(n *node, it *itemRun) {
 	if d.left > 0 {
 		return
 	}
-	for _, other := range d.shares {
-		if other.action != s.action {
-			c.undo(p, d, "one part passed and another was skipped")
-			return
-		}
+	if !d.agreed() {
+		c.undo(p, d, "one part passed and another was skipped")
+		return
 	}
 	c.settleDivision(p, d)
+}
+
+// agreed reports whether each test that parts have in common has ended in the same way in all of them.
+func (d *division) agreed() bool {
+	actions := make(map[string]string)
+	for _, s := range d.distinct() {
+		for _, e := range s.events {
+			if !d.parents[e.Test] || !e.Terminal() {
+				continue
+			}
+			if had, ok := actions[e.Test]; ok && had != e.Action {
+				return false
+			}
+			actions[e.Test] = e.Action
+		}
+	}
+	return true
 }
 
 // settleDivision gives a test whose parts have passed its verdict, and shows them as one.
