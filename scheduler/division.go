@@ -30,6 +30,7 @@ type division struct {
 	bytes   int      // of events in shares
 	parents map[string]bool
 	undone  string // why the test runs whole after all, or ""
+	unlucky bool   // it does for its agent, which says nothing about the test
 	gateway string // of the part that came last
 }
 
@@ -370,6 +371,7 @@ func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
 		return out
 	}
 	if end.lost && !j.stopped {
+		d.unlucky = d.undone == ""
 		c.undo(j.pkg, d, end.how)
 	}
 	var elapsed time.Duration
@@ -385,7 +387,7 @@ func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
 // learnDivision passes on that a test which failed in parts passed as a whole: it is not to be divided again.
 func (c *controller) learnDivision(p *pkg, i int, v Verdict) {
 	for _, d := range p.divisions {
-		if d.test == i && d.undone != "" && (v == Pass || v == Skip) {
+		if d.test == i && d.undone != "" && !d.unlucky && (v == Pass || v == Skip) {
 			c.emit(Learned{history.Lesson{Platform: p.target.supply.name, Package: p.path, Test: p.names[i], Kind: history.Indivisible, Until: p.ready.Digest.Hex()}})
 			c.emit(Warning{fmt.Sprintf("%s failed when its subtests ran apart (%s) and passed as a whole; it will not be divided again", p.id(i), d.undone)})
 		}
