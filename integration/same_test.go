@@ -83,4 +83,6 @@ func junitFacts(text string) ([]string, error) {
 	return facts, nil
 }
 
-func coverFacts(text string) ([]string, error) { return strings.Split(strings.TrimSpace(text), "\n"), nil }
+func coverFacts(text string) ([]string, error) {
+	return strings.Split(strings.TrimSpace(text), "\n"), nil
+}

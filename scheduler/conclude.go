@@ -95,15 +95,18 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 	return out
 }
 
-// keepRemnant remembers what an attempt has shown that will be made again.
+// keepRemnant remembers what an attempt has shown that will be made again. One of several rounds, of which the first has ended, is shown from its
+// beginning: there is no telling what the next attempt would say again from what is new.
 func (p *pkg) keepRemnant(name string, it *itemRun) {
-	if it == nil || len(it.shown) == 0 || it.rounds > 0 {
+	if it == nil || len(it.shown) == 0 {
 		return
 	}
 	if p.remnants == nil {
 		p.remnants = make(map[string]remnant)
 	}
-	p.remnants[name] = remnantOf(it.before, it.shown)
+	if r := remnantOf(it.before, it.shown); !r.ended[name] {
+		p.remnants[name] = r
+	}
 }
 
 // flushStrangers passes on what belongs to no item of the package: output that looks like a test.

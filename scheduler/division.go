@@ -30,6 +30,7 @@ type division struct {
 	bytes   int      // of events in shares
 	parents map[string]bool
 	undone  string // why the test runs whole after all, or ""
+	unlucky bool   // it does for its agent, which says nothing about the test
 	gateway string // of the part that came last
 }
 
@@ -160,7 +161,7 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 	case j.stopped:
 	case it != nil && it.rounds == p.copies[d.test] && !it.open && !it.failed && (!r.Failed || r.Verdict != ""):
 		if d.undone == "" {
-			c.share(n, it)
+			c.share(n, it, r.NoTests)
 		}
 	default:
 		c.undo(p, d, howItEnded(r))
@@ -173,14 +174,18 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 	return r
 }
 
-// share keeps what n's unit has shown of the test in its parts. With the last share the test has its verdict.
-func (c *controller) share(n *node, it *itemRun) {
+// share keeps what n's unit has shown of the test in its parts. With the last share the test has its verdict. idle says that none of its subtests
+// ran, of which its process has warned.
+func (c *controller) share(n *node, it *itemRun, idle bool) {
 	p, d := n.job.pkg, n.job.division
 	s := &share{elapsed: it.elapsed, action: test2json.ActionPass}
 	if it.skipped {
 		s.action = test2json.ActionSkip
 	}
 	for _, e := range it.events {
+		if idle && e.Output == "testing: warning: no tests to run\n" {
+			continue
+		}
 		s.events = append(s.events, c.eventFrom(n, e))
 	}
 	for _, i := range n.job.unit.Items {
@@ -191,13 +196,28 @@ func (c *controller) share(n *node, it *itemRun) {
 	if d.left > 0 {
 		return
 	}
-	for _, other := range d.shares {
-		if other.action != s.action {
-			c.undo(p, d, "one part passed and another was skipped")
-			return
-		}
+	if !d.agreed() {
+		c.undo(p, d, "one part passed and another was skipped")
+		return
 	}
 	c.settleDivision(p, d)
+}
+
+// agreed reports whether each test that parts have in common has ended in the same way in all of them.
+func (d *division) agreed() bool {
+	actions := make(map[string]string)
+	for _, s := range d.distinct() {
+		for _, e := range s.events {
+			if !d.parents[e.Test] || !e.Terminal() {
+				continue
+			}
+			if had, ok := actions[e.Test]; ok && had != e.Action {
+				return false
+			}
+			actions[e.Test] = e.Action
+		}
+	}
+	return true
 }
 
 // settleDivision gives a test whose parts have passed its verdict, and shows them as one.
@@ -331,6 +351,7 @@ func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
 		return out
 	}
 	if end.lost && !j.stopped {
+		d.unlucky = d.undone == ""
 		c.undo(j.pkg, d, end.how)
 	}
 	var elapsed time.Duration
@@ -346,7 +367,7 @@ func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
 // learnDivision passes on that a test which failed in parts passed as a whole: it is not to be divided again.
 func (c *controller) learnDivision(p *pkg, i int, v Verdict) {
 	for _, d := range p.divisions {
-		if d.test == i && d.undone != "" && (v == Pass || v == Skip) {
+		if d.test == i && d.undone != "" && !d.unlucky && (v == Pass || v == Skip) {
 			c.emit(Learned{history.Lesson{Platform: p.target.supply.name, Package: p.path, Test: p.names[i], Kind: history.Indivisible, Until: p.key}})
 			c.emit(Warning{fmt.Sprintf("%s failed when its subtests ran apart (%s) and passed as a whole; it will not be divided again", p.id(i), d.undone)})
 		}

@@ -24,6 +24,7 @@ const newSubtest = "s6"
 //	TestTreeFail_…  fails in s3
 //	TestTreeExit_…  exits in s3
 //	TestTreeKill_…  ends its agent in s3
+//	TestTreeOnce_…  ends its agent in s3 the first time that it gets there
 //	TestTreeLost_…  loses the connection to its agent the first time that it runs
 //	TestTreeNeed_…  fails when not all of its subtests ran in its process
 //	TestTreeRest_…  skips itself where its subtests do not run one by one
@@ -36,13 +37,14 @@ func (l *fakeLink) tree(o *order, name, kind string, first bool) string {
 		ran++
 		l.w.mu.Lock()
 		l.w.runs[o.Package+"::"+name+"/"+sub]++
+		times := l.w.runs[o.Package+"::"+name+"/"+sub]
 		l.w.mu.Unlock()
 		l.post(report{Events: []test2json.Event{{Action: "run", Package: o.Package, Test: name + "/" + sub}}})
 		switch {
 		case sub != "s3":
 		case kind == "TreeExit":
 			return "Exit"
-		case kind == "TreeKill":
+		case kind == "TreeKill", kind == "TreeOnce" && times == 1:
 			return ""
 		}
 		elapsed, action := 0.01, "pass"
@@ -179,6 +181,7 @@ func TestDivisionThatFails(t *testing.T) {
 		"TreeExit": {Pass: 2, Crash: 1},
 		"TreeKill": {Pass: 2, Crash: 1},
 		"TreeLost": {Pass: 3},
+		"TreeOnce": {Pass: 3},
 	} {
 		t.Run(kind, func(t *testing.T) {
 			w := newWorld(t, 4, map[string][]string{"a": names(kind, "Pass", "Pass")})
@@ -192,7 +195,7 @@ func TestDivisionThatFails(t *testing.T) {
 			if failed := s.Failed > 0; failed != (want[Pass] < 3) {
 				t.Errorf("the package failed: %v", failed)
 			}
-			if kind != "TreeLost" && hasWarning(r, "will not be divided") {
+			if hasWarning(r, "will not be divided") {
 				t.Error("it is taken for one that must stay whole")
 			}
 		})

@@ -55,6 +55,36 @@ func TestFailuresOfTheirOwn(t *testing.T) {
 	}
 }
 
+// A subtest that was shown live as the failure of its test was put aside is not heard of again.
+func TestFailureShownLive(t *testing.T) {
+	w := newWorld(t, 4, map[string][]string{"a": mixed(50, "Pass", "LongFail")})
+	w.cfg.Live = true
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Pass: 50, Fail: 50})
+	shown := map[string]int{}
+	again := false
+	for _, e := range r.events {
+		if ev, ok := e.(Test); ok && ev.Test != "" && ev.Action != "output" {
+			shown[ev.Test+" "+ev.Action]++
+		}
+	}
+	for what, n := range shown {
+		if n != 1 {
+			t.Errorf("%s was shown %d times", what, n)
+		}
+	}
+	for _, n := range w.runs {
+		again = again || n > 1
+	}
+	if !again {
+		t.Fatal("no test ran again: nothing was tested")
+	}
+}
+
 // What needs the tests before it passes in the context of its package, in which go test runs it.
 func TestFailuresWithoutContext(t *testing.T) {
 	w := newWorld(t, 4, map[string][]string{"a": mixed(50, "Pass", "After")})

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestShy…                        fails beside another process of its package, and TestShyExit… ends its process then
 //	TestAfter…                      passes in the process in which all tests of its package run
 //	TestFirst…                      passes unless all tests of its package run in its process
-//	TestLong…                       passes with a subtest before it ends
+//	TestLong…                       passes with a subtest before it ends, and TestLongFail… fails with one that passes
 //	TestLittle…                     fails on s390x
 //	TestTree…                       has subtests, see tree
 //	TestFlaky…                      fails the first time that it runs, TestFlakyExit… ends its process and TestFlakyKill… its agent then
@@ -330,11 +330,15 @@ func (l *fakeLink) process(o *order) bool {
 				kind = "Fail"
 				result.Failed, result.ExitCode, result.Verdict = true, 1, "FAIL"
 			}
-		case "Long":
+		case "Long", "LongFail":
 			for _, action := range []string{"run", "pass"} {
 				l.post(report{Events: []test2json.Event{{Action: action, Package: o.Package, Test: name + "/sub"}}})
 			}
-			kind = "Pass"
+			if kind = strings.TrimPrefix(kind, "Long"); kind == "" {
+				kind = "Pass"
+			} else {
+				result.Failed, result.ExitCode, result.Verdict = true, 1, "FAIL"
+			}
 		case "Hang":
 			for a := range l.orders {
 				if a.Stop {
