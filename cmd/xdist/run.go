@@ -19,65 +19,90 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// runTests is xdist without a subcommand: flags become the values of a scheduler.Config.
+// request is what a command line without a subcommand asks for.
+type request struct {
+	args      []string // of go test
+	open      *opener
+	specs     []xspec.Spec
+	proxies   []xspec.Spec
+	dist      scheduler.Dist
+	replay    *replay       // nil is none
+	long      time.Duration // as scheduler.Config has it
+	toolchain gotest.Toolchain
+	command   *gotest.Command
+	correct   correctness
+	tests     *plan
+}
+
+// runTests is xdist without a subcommand.
 func runTests(c *cli.Context) error {
-	args := c.Args().Slice()
-	if err := checkUnknown(args); err != nil {
-		return err
-	}
-	file, err := configure(c, args)
-	if err != nil {
-		return usageError(err)
-	}
-	open := newOpener(c, nil)
-	specs, dist, err := gateways(c, open)
-	var repeat *replay
-	if err == nil {
-		repeat, err = openReplay(c)
-	}
-	if err == nil {
-		specs, err = repeat.specs(c, specs, dist)
-	}
-	var proxies []xspec.Spec
-	if err == nil {
-		proxies, err = proxySpecs(c, specs)
-	}
-	if err == nil {
-		_, err = parseSize(c.String("cache-size"))
-	}
-	var long time.Duration
-	if err == nil {
-		long, err = longTest(c.String("split-subtests"))
-	}
-	if err != nil {
-		return refused(c.Context, err)
-	}
-	given := args
-	args = repeat.args(given)
-	toolchain, command, err := parseCommand(c.Context, args)
-	if err != nil {
-		return classify(err)
-	}
-	if err := repeat.command(command, given); err != nil {
-		return usageError(err)
-	}
-	if command.Compile || command.DryRun || command.List != "" {
-		return runGo(c.Context, args)
-	}
-	command.JSON = command.JSON || c.Bool("json")
-	correct, err := parseCorrect(c, command)
-	if err != nil {
-		return usageError(err)
-	}
-	tests, err := newPlan(c, file, dist, toolchain, command)
+	r, err := newRequest(c)
 	if err != nil {
 		return err
 	}
-	book, doubts, err := openHistory(c, command)
+	if r.command.Compile || r.command.DryRun || r.command.List != "" {
+		return runGo(c.Context, r.args)
+	}
+	return r.run(c)
+}
+
+// newRequest reads the command line. Its error is ready to be returned by a command.
+func newRequest(c *cli.Context) (*request, error) {
+	given := c.Args().Slice()
+	if err := checkUnknown(given); err != nil {
+		return nil, err
+	}
+	file, err := configure(c, given)
+	if err != nil {
+		return nil, usageError(err)
+	}
+	r := &request{open: newOpener(c, nil)}
+	if err := r.readFlags(c); err != nil {
+		return nil, refused(c.Context, err)
+	}
+	r.args = r.replay.args(given)
+	if r.toolchain, r.command, err = parseCommand(c.Context, r.args); err != nil {
+		return nil, classify(err)
+	}
+	if err := r.replay.command(r.command, given); err != nil {
+		return nil, usageError(err)
+	}
+	r.command.JSON = r.command.JSON || c.Bool("json")
+	if r.correct, err = parseCorrect(c, r.command); err != nil {
+		return nil, usageError(err)
+	}
+	r.tests, err = newPlan(c, file, r.dist, r.toolchain, r.command)
+	return r, err
+}
+
+// readFlags reads what does not depend on go test's part of the command line.
+func (r *request) readFlags(c *cli.Context) (err error) {
+	if r.specs, r.dist, err = gateways(c, r.open); err != nil {
+		return err
+	}
+	if r.replay, err = openReplay(c); err != nil {
+		return err
+	}
+	if r.specs, err = r.replay.specs(c, r.specs, r.dist); err != nil {
+		return err
+	}
+	if r.proxies, err = proxySpecs(c, r.specs); err != nil {
+		return err
+	}
+	if _, err = parseSize(c.String("cache-size")); err != nil {
+		return err
+	}
+	r.long, err = longTest(c.String("split-subtests"))
+	return err
+}
+
+// run opens what the run needs, runs it, and turns its summary into an exit status.
+func (r *request) run(c *cli.Context) error {
+	book, doubts, err := openHistory(c, r.command)
 	if err != nil {
 		return classify(err)
 	}
-	reporter, err := newReporter(c, command, book)
+	reporter, err := newReporter(c, r.command, book)
 	if err != nil {
 		return classify(err)
 	}
@@ -86,48 +111,49 @@ func runTests(c *cli.Context) error {
 		return classify(err)
 	}
 	defer run.remove()
-	if tests.shuffle != nil {
-		run.warnings = append(run.warnings, fmt.Sprintf("the order is shuffled: --shuffle=%d has it again", *tests.shuffle))
+	if r.tests.shuffle != nil {
+		run.warnings = append(run.warnings, fmt.Sprintf("the order is shuffled: --shuffle=%d has it again", *r.tests.shuffle))
 	}
-	open.agents.dir = run.store.Dir()
+	r.open.agents.dir = run.store.Dir()
 
-	mirror, release, err := openMirror(c, command, run.store.Dir(), specs)
+	mirror, release, err := openMirror(c, r.command, run.store.Dir(), r.specs)
 	if err != nil {
 		return classify(err)
 	}
 	defer release()
 	hostname, _ := os.Hostname() // only shown
 	summary, err := scheduler.Run(c.Context, scheduler.Config{
-		Group:            open.group,
-		Specs:            specs,
-		Proxies:          proxies,
+		Group:            r.open.group,
+		Specs:            r.specs,
+		Proxies:          r.proxies,
 		Mirror:           mirror,
 		MinNodes:         c.Int("min-nodes"),
 		NodesWait:        c.Duration("nodes-wait"),
 		AllowMissing:     c.Bool("allow-missing"),
-		Command:          command,
-		Dist:             dist,
-		Replay:           repeat.queues(),
+		Command:          r.command,
+		Dist:             r.dist,
+		Replay:           r.replay.queues(),
 		RunID:            run.id,
 		RunDir:           run.dir,
-		Live:             command.JSON,
-		Platform:         gotest.Platform{GOOS: toolchain.GOOS, GOARCH: toolchain.GOARCH},
-		Toolchain:        toolchain,
-		LongTest:         long,
-		MaxFail:          correct.maxFail,
-		MaxFailWait:      correct.maxFailWait,
+		Live:             r.command.JSON,
+		Platform:         gotest.Platform{GOOS: r.toolchain.GOOS, GOARCH: r.toolchain.GOARCH},
+		Toolchain:        r.toolchain,
+		LongTest:         r.long,
+		MaxFail:          r.correct.maxFail,
+		MaxFailWait:      r.correct.maxFailWait,
 		MaxWorkerRestart: maxWorkerRestart(c),
-		Reruns:           correct.reruns,
-		TestTimeout:      correct.testTimeout,
-		VerifyFailures:   correct.verify,
-		Slow:             correct.slow,
+		Reruns:           r.correct.reruns,
+		TestTimeout:      r.correct.testTimeout,
+		VerifyFailures:   r.correct.verify,
+		Slow:             r.correct.slow,
 		Reporter:         reporter,
 		History:          book,
 		Warnings:         append(run.warnings, doubts...),
-		Started:          scheduler.RunStarted{Command: args, Workdir: command.Dir, Hostname: hostname, Shard: tests.shard()},
-		Source:           sources{command, toolchain, run, tests, mirror}.load,
+		Started:          scheduler.RunStarted{Command: r.args, Workdir: r.command.Dir, Hostname: hostname, Shard: r.tests.shard()},
+		Source:           sources{r.command, r.toolchain, run, r.tests, mirror}.load,
 	})
-	return strict(c, summary, conclude(summary, err, command.Bench != "" || command.Fuzz != "" || tests.leftOut.Load()))
+	empty := r.command.Bench != "" || r.command.Fuzz != "" || r.tests.leftOut.Load() // may be, and is no mistake
+	return strict(c, summary, conclude(summary, err, empty))
 }
 
 // parseCommand asks the toolchain for its settings and parses go test's part of the command line with them.
