@@ -95,10 +95,10 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 	return out
 }
 
-// keepRemnant remembers what an attempt has shown that will be made again. One of several rounds, of which the first has ended, is shown from its
-// beginning: there is no telling what the next attempt would say again from what is new.
+// keepRemnant remembers what an attempt has shown that will be made again. After several rounds it is shown from its
+// beginning: there is no telling what of the next attempt is said again and what is new.
 func (p *pkg) keepRemnant(name string, it *itemRun) {
-	if it == nil || len(it.shown) == 0 {
+	if it == nil || len(it.shown) == 0 || it.rounds > 1 || it.rounds == 1 && it.open {
 		return
 	}
 	if p.remnants == nil {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
 )
 
 // mixed is every kind in turn, n of each.
@@ -82,6 +84,29 @@ func TestFailureShownLive(t *testing.T) {
 	}
 	if !again {
 		t.Fatal("no test ran again: nothing was tested")
+	}
+}
+
+// What -count repeats is shown again in full: of two rounds nobody could say which one has been shown.
+func TestRemnantOfRounds(t *testing.T) {
+	sub := []test2json.Event{{Action: "run", Test: "TestA"}, {Action: "run", Test: "TestA/s"}, {Action: "pass", Test: "TestA/s"}}
+	for _, tt := range []struct {
+		name string
+		it   itemRun
+		kept bool
+	}{
+		{"nothing shown", itemRun{rounds: 1}, false},
+		{"cut off", itemRun{shown: sub, open: true}, true},
+		{"failed", itemRun{shown: sub, rounds: 1}, true},
+		{"failed in the first round, cut off in the second", itemRun{shown: sub, rounds: 1, open: true}, false},
+		{"failed in both", itemRun{shown: sub, rounds: 2}, false},
+		{"passed in the first", itemRun{shown: append(sub, test2json.Event{Action: "pass", Test: "TestA"}), rounds: 1}, false},
+	} {
+		p := new(pkg)
+		p.keepRemnant("TestA", &tt.it)
+		if got := p.remnants["TestA"].ended["TestA/s"]; got != tt.kept {
+			t.Errorf("%s: kept %v, want %v", tt.name, got, tt.kept)
+		}
 	}
 }
 
