@@ -143,7 +143,7 @@ func TestJoinIsRefused(t *testing.T) {
 		text       string
 	}{
 		{"another key", withKey, gateway.Joiner{Key: keyed.Generate(), Agents: 3}, gateway.PhaseHostKey, "does not have the key"},
-		{"no key here", withKey, gateway.Joiner{Keyless: true, Wait: 100 * time.Millisecond}, gateway.PhaseConnect, "may want a key"},
+		{"no key here", withKey, gateway.Joiner{Keyless: true, Wait: time.Second}, gateway.PhaseConnect, "may want a key"},
 		{"no key there", keyless, gateway.Joiner{Key: key}, gateway.PhaseHostKey, "no controller with a key"},
 		{"a server with the same key", server, gateway.Joiner{Key: key}, gateway.PhaseHostKey, "no controller that waits"},
 		{"nobody", freeAddress(t), gateway.Joiner{Key: key, Wait: time.Millisecond}, gateway.PhaseConnect, "within 1ms"},
