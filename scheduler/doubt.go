@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/policy"
@@ -54,11 +55,43 @@ func (c *controller) doubt(n *node, i int, it *itemRun, v Verdict, events []test
 	it.doubted = true
 }
 
+// What a test may take that an earlier run has seen, in its first attempt, before it is doubted that it will end: tests of a package that take each other's ports
+// also hang, and -timeout is far away. The second attempt has nothing of its package beside it and as much time as go test would give it.
+const (
+	patience    = 10 // times what it is known to take
+	minPatience = 20 * time.Second
+)
+
+// losePatience gives tests of an order for j a limit of their own, where the user has not set a shorter one.
+func (c *controller) losePatience(j *job, o *order) {
+	p := j.pkg
+	if j.unit.Whole || j.wide || c.replay != nil || c.cfg.Command.Grain() != gotest.Split {
+		return
+	}
+	for _, name := range o.Names {
+		i, ok := p.index[name]
+		if !ok || p.expected[i] == 0 || j.division == nil && p.attempts[i] > 1 {
+			continue
+		}
+		limit := max(minPatience, patience*p.expected[i])
+		if asked, ok := o.TestTimeouts[name]; ok && asked > 0 && asked <= limit || !ok && o.TestTimeout > 0 && o.TestTimeout <= limit {
+			continue
+		}
+		if o.TestTimeouts == nil {
+			o.TestTimeouts = make(map[string]time.Duration)
+		}
+		if j.limits == nil {
+			j.limits = make(map[string]bool)
+		}
+		o.TestTimeouts[name], j.limits[name] = limit, true
+	}
+}
+
 // doubtCulprit doubts the item that a process died of by itself: it exited or panicked. A signal or a timeout says enough.
 func (c *controller) doubtCulprit(n *node, r unit.Result) {
 	i, ok := n.job.pkg.index[r.Culprit]
 	it := n.job.items[r.Culprit]
-	if !ok || it == nil || n.job.division != nil || it.aside() || it.failed || r.Signal != "" || r.TimedOut || !c.doubtful(n, i, it) {
+	if !ok || it == nil || n.job.division != nil || it.aside() || it.failed || r.Signal != "" || r.TimedOut || !n.job.impatient && !c.doubtful(n, i, it) {
 		return
 	}
 	c.doubt(n, i, it, Crash, append(it.events, crashEvents(n, it, r.Culprit, howItEnded(r))...))

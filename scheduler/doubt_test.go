@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 )
@@ -182,5 +183,39 @@ func TestDoubtWhenTheRunStops(t *testing.T) {
 	w.check(s, r)
 	if !s.Interrupted || s.Counts[Fail] == 0 || s.Failed != 1 {
 		t.Errorf("interrupted %t, counts %v, %d packages failed", s.Interrupted, s.Counts, s.Failed)
+	}
+}
+
+// A test that takes far longer than it is known to is ended in its first attempt only, and in no way to blame.
+func TestPatience(t *testing.T) {
+	for gateways, kinds := range map[int][]string{1: {"Stuck", "Pass", "Stuck", "Tree"}, 4: slices.Repeat([]string{"Stuck", "Pass"}, 20)} {
+		w := newWorld(t, gateways, map[string][]string{"a": names(kinds...)})
+		w.teach()
+		s, r, err := w.run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.check(s, r)
+		w.wantCounts(s, map[Verdict]int{Pass: len(kinds)})
+		if s.Failed != 0 {
+			t.Errorf("%d packages failed", s.Failed)
+		}
+		if gateways == 4 && !hasWarning(r, "passed when run again") {
+			t.Error("there is no warning: nothing was tested")
+		}
+	}
+}
+
+// A limit of the user's is one, and a shorter one than ours.
+func TestPatienceOfTheUser(t *testing.T) {
+	w := newWorld(t, 4, map[string][]string{"a": names(slices.Repeat([]string{"Stuck", "Pass"}, 20)...)})
+	w.teach()
+	w.cfg.TestTimeout = 5 * time.Second
+	_, _, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(w.timeouts) != 0 {
+		t.Errorf("limits of tests beside that of the user: %v", w.timeouts)
 	}
 }

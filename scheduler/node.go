@@ -46,8 +46,10 @@ type job struct {
 	division *division        // whose parts the unit is, or nil
 	wide     bool             // its process runs all of the package, to see the unit's items among the others
 
-	reopened bool          // an item of it runs again
-	overdue  time.Duration // the limit that its culprit had, or 0
+	reopened  bool            // an item of it runs again
+	overdue   time.Duration   // the limit that its culprit had, or 0
+	limits    map[string]bool // tests that have one of losePatience
+	impatient bool            // that was what ended it
 
 	items   map[string]*itemRun // by top-level test, items that have begun
 	latest  string              // the item that began last and is not parked

@@ -40,6 +40,7 @@ func (c *controller) assign(n *node, u policy.Unit, recorded *history.UnitRun) {
 	names, part := c.ask(j)
 	o := c.order(n, p, names, part)
 	o.Delay = c.rerunDelay(p, u)
+	c.losePatience(j, o)
 	n.assignments <- assignment{Run: o, digest: p.key, host: p.ready.Host} // has room: an order and a stop
 	started := UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: p.key}
 	started.Tests, started.Skip = j.tests(names, part)
@@ -301,7 +302,10 @@ func (c *controller) eventFrom(n *node, e test2json.Event) Test {
 // handleResult ends a unit: every item of it has a verdict now or goes back to pending.
 func (c *controller) handleResult(n *node, r unit.Result) {
 	j, p := n.job, n.job.pkg
-	j.overdue = r.TestTimeout
+	if j.overdue = r.TestTimeout; j.overdue > 0 && j.limits[r.Culprit] && !j.stopped {
+		j.overdue, j.impatient = 0, true
+		r.Signal, r.TimedOut, r.Incomplete, r.Err = "", false, false, "" // our doing, and no news
+	}
 	c.doubtCulprit(n, r)
 	c.setBackCulprit(n, r.Culprit, howItEnded(r))
 	end := jobEnd{died: r.Failed && r.Verdict == "", failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished}

@@ -43,6 +43,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestFirst…                      passes unless all tests of its package run in its process
 //	TestLong…                       passes with a subtest before it ends, and TestLongFail… fails with one that passes
 //	TestLittle…                     fails on s390x
+//	TestStuck…                      ends only by a limit, when it has one, and passes without
 //	TestTree…                       has subtests, see tree
 //	TestFlaky…                      fails the first time that it runs, TestFlakyExit… ends its process and TestFlakyKill… its agent then
 type world struct {
@@ -298,6 +299,13 @@ func (l *fakeLink) process(o *order) bool {
 			}
 		}
 		switch kind {
+		case "Stuck":
+			if limit := o.TestTimeouts[name]; limit > 0 {
+				result.Failed, result.ExitCode, result.Signal, result.Verdict, result.Culprit, result.TestTimeout = true, -1, "killed", "", name, limit
+				finish(result)
+				return true
+			}
+			kind = "Pass"
 		case "Exit":
 			result.Failed, result.ExitCode, result.Verdict, result.Culprit = true, 3, "", name
 			finish(result)
