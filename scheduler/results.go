@@ -364,7 +364,7 @@ func howItEnded(r unit.Result) string {
 	case r.Err != "":
 		return r.Err
 	case r.TestTimeout > 0:
-		return fmt.Sprintf("a test timed out after %v (--test-timeout)", r.TestTimeout)
+		return fmt.Sprintf("a test of it had been running for %v", r.TestTimeout)
 	case r.TimedOut:
 		return "timed out"
 	case r.Signal != "":
