@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -287,7 +288,15 @@ func (h *host) translate(m *Mirror, goos, path string) string {
 	return h.mirror + sep + strings.ReplaceAll(filepath.ToSlash(rel), "/", sep)
 }
 
-// translateArg does the same for an argument -name=path.
+// homeward names the tree's files in what a host's go command says as the user knows them.
+func (h *host) homeward(root, text string) string {
+	if !strings.Contains(text, h.mirror) {
+		return text
+	}
+	return regexp.MustCompile(regexp.QuoteMeta(h.mirror)+`\b`).ReplaceAllLiteralString(text, root)
+}
+
+// translateArg translates the path in an argument -name=path.
 func (h *host) translateArg(m *Mirror, goos, arg string) string {
 	name, value, ok := strings.Cut(arg, "=")
 	if !ok || !strings.HasPrefix(name, "-test.") || !filepath.IsAbs(value) {

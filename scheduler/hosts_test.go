@@ -31,6 +31,15 @@ func TestPathsOnAnotherHost(t *testing.T) {
 			t.Errorf("%s is %s on windows, want %s", tc.path, got, tc.windows)
 		}
 	}
+	for text, want := range map[string]string{
+		"/var/tmp/x/mod/a.go:1: no /var/tmp/x/mod2": "/home/me/mod/a.go:1: no /var/tmp/x/mod2",
+		"two packages in /var/tmp/x/mod\n":          "two packages in /home/me/mod\n",
+		"# example.com/m":                           "# example.com/m",
+	} {
+		if got := unix.homeward(m.Source.Root, text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
 	for arg, want := range map[string]string{
 		"-test.outputdir=/home/me/mod/a": "-test.outputdir=/var/tmp/x/mod/a",
 		"-test.run=/home/me/mod":         "-test.run=/var/tmp/x/mod", // a path by its looks, and of no use as a pattern

@@ -67,11 +67,15 @@ func (l gatewayLink) build(ctx context.Context, cmd *gotest.Command, args buildA
 	if err != nil {
 		return nil, lostBuilder(err)
 	}
-	return channelBuild{ch}, nil
+	return channelBuild{ch, l.host, l.hosts.mirror.Source.Root}, nil
 }
 
 // channelBuild is a build in an agent.
-type channelBuild struct{ ch *gateway.Channel }
+type channelBuild struct {
+	ch   *gateway.Channel
+	host *host
+	root string // of the tree, here
+}
 
 func (b channelBuild) exit() { b.ch.Close() } // never fails for a channel of our own
 
@@ -79,6 +83,10 @@ func (b channelBuild) receive(ctx context.Context) (r buildReport, err error) {
 	if err = b.ch.Receive(ctx, &r); errors.Is(err, io.EOF) {
 		err = errors.New("the agent ended the build without a word")
 	}
+	if r.Output != nil {
+		r.Output.Output = b.host.homeward(b.root, r.Output.Output)
+	}
+	r.Stderr = b.host.homeward(b.root, r.Stderr)
 	return r, lostBuilder(err)
 }
 

@@ -7,6 +7,8 @@ import (
 
 // Normal replaces what two runs of one test never share. The zero value knows no directories.
 type Normal struct {
+	// Roots are directories of the tested module, here and on other hosts; each becomes <module>.
+	Roots []string
 	// Temp are directories below which names are chosen at random; each path below one becomes <tmp>.
 	Temp []string
 }
@@ -33,6 +35,9 @@ func (n Normal) Text(s string) string {
 	s = collapseDumps(s)
 	for _, r := range replacements {
 		s = r.re.ReplaceAllString(s, r.by)
+	}
+	for _, dir := range n.Roots {
+		s = strings.ReplaceAll(s, dir, "<module>")
 	}
 	for _, dir := range n.Temp {
 		s = replacePaths(s, dir)
