@@ -43,6 +43,7 @@ type controller struct {
 	lack      error            // what the run waits for, or nil
 	late      <-chan time.Time // set while it waits
 	slots     slots
+	busy      map[string]*company // by host
 
 	hosts    *hosts // nil when all gateways share the controller's files
 	connect  func(context.Context, *node) (link, gateway.Info, error)
@@ -99,6 +100,7 @@ func newController(cfg Config) *controller {
 		cfg:      cfg.withDefaults(),
 		ledger:   newLedger(),
 		nodes:    make(map[string]*node),
+		busy:     make(map[string]*company),
 		inbox:    make(chan any),
 		loopDone: make(chan struct{}),
 		start:    time.Now(),

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,11 +15,18 @@ import (
 
 // `go test` runs a package in one process. A test that fails while two processes of its package ran may have failed for that reason: both
 // wanted one port, one file, one address. Or it needs what the tests before it have done. Such a failure does not count yet. Its test runs
-// again when all others of the package have ended, with nothing of the package beside it, and what it says then is its verdict.
+// again when all others of the package have ended, with nothing of the package beside it, and what it says then is its verdict. Only where its host has more
+// gateways than processors it gets another chance, with nothing at all beside it.
+//
+// What failed among other tests of its process runs again among the same: passing alone would say nothing about how it does in the one process of `go test`.
 
-// contextTime is how long the tests of a package may have taken in sum for a test in doubt to run again among all of them, in their order,
-// and not only with the others in doubt: tests that need those before them are then seen to pass, at a small price.
-const contextTime = time.Second
+const (
+	// contextTime is how long the tests of a package may have taken in sum for a test in doubt to run again among all of them, in their order:
+	// tests that need those before them are then seen to pass, at a small price.
+	contextTime = time.Second
+	// repeatTime bounds what processes with a test in doubt may have taken in sum for their other tests to run again with it.
+	repeatTime = 10 * time.Second
+)
 
 // doubt is a failure that does not count yet.
 type doubt struct {
@@ -26,22 +34,41 @@ type doubt struct {
 	verdict Verdict
 	gateway string
 	elapsed time.Duration
+	job     *job          // in which it failed first
+	lasted  time.Duration // that, until then
+	next    int           // the attempt that is to show whether it fails again
 }
 
 // doubtful reports whether a failure of item i might be the price of splitting: another process of its package ran, or the tests before it
-// did not run in its own, which is worth a look where it costs little. The second failure counts, and so
-// does one whose output is too long to be held back.
+// did not run in its own, which is worth a look where it costs little. Or it might be that of a crowd. The second failure counts, but for one in
+// a crowd, and so does one whose output is too long to be held back.
 func (c *controller) doubtful(n *node, i int, it *itemRun) bool {
 	j := n.job
-	_, again := j.pkg.doubts[i]
-	again = again || j.pkg.setbacks[i] != nil
-	return c.replay == nil && (!j.alone || j.pkg.quick()) && !j.unit.Whole && !j.stopped && !again && it.bytes <= heldBytes
+	p := j.pkg
+	switch {
+	case c.replay != nil, j.stopped, p.setbacks[i] != nil, it.bytes > heldBytes:
+		return false
+	case p.doubts[i] != nil:
+		return j.crowded && !p.isolated
+	case j.unit.Whole:
+		return j.crowded && c.cfg.Command.Grain() == gotest.Split && fits(p.names)
+	}
+	return !j.alone || j.crowded || p.quick()
 }
 
 // doubt puts the failure of item i aside, with the events that would have shown it.
 func (c *controller) doubt(n *node, i int, it *itemRun, v Verdict, events []test2json.Event) {
-	p := n.job.pkg
-	d := &doubt{verdict: v, gateway: n.id, elapsed: it.elapsed}
+	j := n.job
+	p := j.pkg
+	d := &doubt{verdict: v, gateway: n.id, elapsed: it.elapsed, job: j, lasted: time.Since(j.started), next: p.attempts[i] + 1}
+	before := p.doubts[i]
+	if before != nil {
+		d.job, d.lasted = before.job, before.lasted
+	}
+	if j.crowded && (j.alone || before != nil) {
+		c.isolate(p)
+	}
+	j.reopened = j.reopened || j.unit.Whole
 	for _, e := range events {
 		if !it.before.has(e) {
 			d.events = append(d.events, c.eventFrom(n, e))
@@ -59,7 +86,7 @@ func (c *controller) doubt(n *node, i int, it *itemRun, v Verdict, events []test
 // also hang, and -timeout is far away. The second attempt has nothing of its package beside it and as much time as go test would give it.
 const (
 	patience    = 10 // times what it is known to take
-	minPatience = 20 * time.Second
+	minPatience = 5 * time.Second
 )
 
 // losePatience gives tests of an order for j a limit of their own, where the user has not set a shorter one.
@@ -130,34 +157,63 @@ func (c *controller) settleDoubt(p *pkg, i int, d *doubt) {
 	c.fail(p)
 }
 
-// context is what the process of u is asked to run: the items of u, and where they are in doubt and the package is quick, all others with them.
-func (p *pkg) context(u policy.Unit) (names []string, wide bool) {
+// context is what the process of u is asked to run, nil for all: the items of u, and where they are in doubt those that they failed among, or all when
+// the package is quick. What has ended its process is left out: it would again.
+func (p *pkg) context(u policy.Unit) []string {
 	if u.Whole && !p.partial {
-		return nil, false
+		return nil
 	}
+	own, with := make(map[int]bool), make(map[int]bool)
+	failed := make(map[*job]bool)
+	all, lasted := false, time.Duration(0)
 	for _, i := range u.Items {
-		if i >= len(p.names) {
-			return nil, false // a part
+		own[i] = true
+		d := p.doubts[i]
+		if d == nil || p.attempts[i] != d.next || failed[d.job] {
+			continue
 		}
+		failed[d.job] = true
+		lasted += d.lasted
+		all = all || d.job.unit.Whole || d.job.entire || p.quick()
+		for _, k := range d.job.unit.Items {
+			with[k] = true
+		}
+	}
+	if all {
+		for i := range p.names {
+			with[i] = true
+		}
+	}
+	maps.DeleteFunc(with, func(i int, _ bool) bool { return p.verdicts[i] == Crash })
+	maps.Copy(with, own)
+	if names := p.named(with); (all || lasted <= repeatTime) && fits(names) {
+		return names
+	}
+	return p.named(own)
+}
+
+// named are the names of the items in a set, in the order of the binary.
+func (p *pkg) named(set map[int]bool) []string {
+	names := make([]string, 0, len(set))
+	for _, i := range slices.Sorted(maps.Keys(set)) {
 		names = append(names, p.names[i])
-		wide = wide || p.doubts[i] != nil && p.attempts[i] == 2
 	}
-	if !wide || !p.quick() {
-		return names, false
-	}
-	return p.names, true
+	return names
 }
 
 // quick reports whether all tests of the package can run once more to see one of them among the others.
-func (p *pkg) quick() bool {
+func (p *pkg) quick() bool { return p.spent <= contextTime && fits(p.names) }
+
+// fits reports whether a command line holds the names.
+func fits(names []string) bool {
 	bytes := 0
-	for _, name := range p.names {
+	for _, name := range names {
 		bytes += len(name) + 1
 	}
-	return p.spent <= contextTime && bytes <= maxContext
+	return bytes <= maxContext
 }
 
-// maxContext bounds the names of a process that runs all of a package, as policy.Config.MaxBytes bounds those of a unit.
+// maxContext bounds the names of a process that runs more than its unit, as policy.Config.MaxBytes bounds those of a unit.
 const maxContext = 24 << 10
 
 // contradict is called when a test that has passed fails in the context of others. It counts: `go test` runs it so.
@@ -195,7 +251,11 @@ func (c *controller) warnOfAcquittals(p *pkg) {
 	if more := len(names) - shown; more > 0 {
 		list += fmt.Sprintf(" and %d more", more)
 	}
-	c.emit(Warning{fmt.Sprintf("%s: failed while the package was split and passed when run again: %s; --dist loadscope runs a package in one process", p.shown, list)})
+	cause, remedy := "the package was split", "--dist loadscope runs a package in one process"
+	if p.isolated {
+		cause, remedy = "its host had more processes than processors", "name fewer gateways for it"
+	}
+	c.emit(Warning{fmt.Sprintf("%s: failed while %s and passed when run again: %s; %s", p.shown, cause, list, remedy)})
 }
 
 // putAside sends an item in doubt back. With --maxfail the user waits for nothing but that verdict, so it is the next of its package to run.

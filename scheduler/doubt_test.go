@@ -4,10 +4,14 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/xspec"
 )
 
 // mixed is every kind in turn, n of each.
@@ -151,6 +155,75 @@ func TestContradictionIsAFailure(t *testing.T) {
 	}
 	if !strings.Contains(text, "TestFirst_100 failed when it ran with all tests of its package") {
 		t.Errorf("the package says %q", text)
+	}
+}
+
+// What fails for the company of the tests of its own process does so again in the same company, which counts: passing alone would be a lie.
+func TestFailuresInCompany(t *testing.T) {
+	w := newWorld(t, 4, map[string][]string{"a": append(mixed(20, "Tree"), "TestSpoiler_20", "TestSpoiled_21")})
+	group := &gotest.Directives{Group: "g"}
+	w.directives = map[string]*gotest.Directives{"TestSpoiler_20": group, "TestSpoiled_21": group}
+	w.meet = newMeeting(false)
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Pass: 21, Fail: 1})
+	if n := w.runs["a::TestSpoiled_21"]; n != 2 {
+		t.Errorf("the test that failed ran %d times: nothing was tested", n)
+	}
+}
+
+// What fails on a host with more processes than processors runs once more with nothing beside it, when all else has ended.
+func TestFailuresInACrowd(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		packages map[string][]string
+		test     string
+		failures int // in the crowd, which then ends
+	}{
+		{"a package that is split", map[string][]string{"a": append(mixed(60, "Tree"), "TestCrowded_60"), "b": names("Pass")}, "TestCrowded_60", 2},
+		{"a package that runs whole", map[string][]string{"a": names("Crowded"), "b": names("Pass")}, "TestCrowded_0", 1},
+		{"beside a failure of its own", map[string][]string{"a": names("Crowded", "Fail"), "b": names("Pass")}, "TestCrowded_0", 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, 3, tt.packages)
+			w.info = func(xspec.Spec) gateway.Info {
+				return gateway.Info{Hostname: "here", GOOS: "linux", GOARCH: "amd64", CPUs: 1}
+			}
+			begun, failed := make(chan struct{}), make(chan struct{}) // the other process, and the test for the last time in a crowd
+			w.holds[tt.test], w.holds["TestPass_0"] = begun, failed
+			end := sync.OnceFunc(func() { close(failed) })
+			s, r, err := w.runWith(t.Context(), func(e Event) {
+				switch e := e.(type) {
+				case Progress:
+					if e.Package == "b" && e.Action == "run" {
+						close(begun)
+					}
+				case UnitEnded:
+					if e.Package != "a" {
+						return
+					}
+					if w.starts("a::"+tt.test) == tt.failures {
+						end()
+					}
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.check(s, r)
+			items := len(tt.packages["a"]) + 1
+			want := map[Verdict]int{Pass: items}
+			if len(tt.packages["a"]) == 2 {
+				want = map[Verdict]int{Pass: items - 1, Fail: 1}
+			}
+			w.wantCounts(s, want)
+			if w.shied != tt.failures || !hasWarning(r, "passed when run again") {
+				t.Errorf("%d failures in a crowd, want %d, or no warning of them", w.shied, tt.failures)
+			}
+		})
 	}
 }
 

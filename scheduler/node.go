@@ -41,10 +41,12 @@ type job struct {
 	unit     policy.Unit
 	started  time.Time
 	alone    bool             // no other unit of its package ran at any time while it did
+	crowded  bool             // something ran beside it on a host with more gateways than processors
 	stopped  bool             // it was told to end
 	recorded *history.UnitRun // what is replayed, or nil
 	division *division        // whose parts the unit is, or nil
-	wide     bool             // its process runs all of the package, to see the unit's items among the others
+	wide     bool             // its process runs more of the package than the unit, to see the unit's items among the others
+	entire   bool             // its process runs all of the package
 
 	reopened  bool            // an item of it runs again
 	overdue   time.Duration   // the limit that its culprit had, or 0

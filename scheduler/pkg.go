@@ -48,6 +48,7 @@ type pkg struct {
 	remnants   map[string]remnant // by item
 	divisions  []*division
 	doubts     map[int]*doubt             // failures that were put aside, by item
+	isolated   bool                       // what is left of it has its host for itself
 	setbacks   map[int]*setback           // failures that are followed by another attempt, by item
 	unsplit    map[int]bool               // items that failed in a process that ran all of the package
 	spent      time.Duration              // by its items that have a verdict

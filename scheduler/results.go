@@ -25,9 +25,10 @@ const leastEvents = 4
 // assign gives n a unit, which may be a recorded one.
 func (c *controller) assign(n *node, u policy.Unit, recorded *history.UnitRun) {
 	p := c.pkgs[u.Package]
-	u.Whole = u.Whole && len(p.setbacks) == 0 // its first process was to be the whole of it
+	u.Whole = u.Whole && len(p.setbacks)+len(p.doubts) == 0 // its first process was to be the whole of it
 	j := &job{pkg: p, unit: u, recorded: recorded, started: time.Now(), alone: len(p.jobs) == 0, items: make(map[string]*itemRun)}
 	n.job = j
+	c.enterHost(n)
 	for _, other := range p.jobs {
 		other.alone = false
 	}
@@ -71,7 +72,9 @@ func (c *controller) ask(j *job) (names []string, part *unit.Part) {
 			return []string{p.names[j.division.test]}, j.division.partOf(u.Items)
 		}
 	}
-	names, j.wide = p.context(u)
+	names = p.context(u)
+	j.wide = len(names) > len(u.Items)
+	j.entire = names == nil || len(names) == len(p.names)
 	return names, nil
 }
 
@@ -180,7 +183,7 @@ func (c *controller) handleOther(n *node, i int, e test2json.Event) {
 	switch {
 	case !n.job.wide:
 		c.overreach(n.job.pkg)
-	case e.Action == test2json.ActionFail && e.Test == n.job.pkg.names[i]:
+	case n.job.entire && e.Action == test2json.ActionFail && e.Test == n.job.pkg.names[i]:
 		c.contradict(n, i)
 	}
 }
@@ -377,6 +380,7 @@ func howItEnded(r unit.Result) string {
 func (c *controller) release(n *node, inBooks func()) {
 	j, p := n.job, n.job.pkg
 	n.job = nil
+	c.leaveHost(n)
 	if c.nodes[n.id] == n {
 		c.idle = append(c.idle, n)
 	}

@@ -25,7 +25,7 @@ type probe struct {
 
 // noteContext remembers whether item i has failed in a process that ran all of its package.
 func (p *pkg) noteContext(j *job, i int) {
-	if !j.unit.Whole && !j.wide {
+	if !j.entire {
 		return
 	}
 	if p.unsplit == nil {
@@ -123,8 +123,7 @@ func (c *controller) probe(n *node, q *probe) {
 	n.probe = q
 	p := q.pkg
 	u := policy.Unit{Package: p.num, Items: q.items, Whole: q.whole}
-	names, _ := p.context(u)
-	o := c.order(n, p, names, nil)
+	o := c.order(n, p, p.context(u), nil)
 	n.assignments <- assignment{Run: o, digest: p.ready.Digest.Hex(), host: p.ready.Host} // has room: it was idle
 	c.emit(UnitStarted{Time: time.Now(), Gateway: n.id, Package: p.shown, Items: len(q.items)})
 }

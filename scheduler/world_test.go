@@ -41,6 +41,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestShy…                        fails beside another process of its package, and TestShyExit… ends its process then
 //	TestAfter…                      passes in the process in which all tests of its package run
 //	TestFirst…                      passes unless all tests of its package run in its process
+//	TestCrowded…                    fails while another process runs, of whatever package
+//	TestSpoiled…                    fails in a process that runs a TestSpoiler…, which passes
 //	TestLong…                       passes with a subtest before it ends, and TestLongFail… fails with one that passes
 //	TestLittle…                     fails on s390x
 //	TestStuck…                      ends only by a limit, when it has one, and passes without
@@ -285,7 +287,7 @@ func (l *fakeLink) process(o *order) bool {
 		if crowd && strings.HasPrefix(kind, "Shy") {
 			w.meet.over()
 		}
-		kind = w.moody(kind, crowd, all)
+		kind = w.moody(kind, names, crowd, all)
 		if flaky, ok := strings.CutPrefix(kind, "Flaky"); ok {
 			if kind = "Pass"; first {
 				kind = stdcmp.Or(flaky, "Fail")
@@ -394,7 +396,7 @@ func (m *meeting) wait(quit <-chan struct{}) {
 }
 
 // moody is what a test of a kind does among others.
-func (w *world) moody(kind string, crowd, all bool) string {
+func (w *world) moody(kind string, names []string, crowd, all bool) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	fails := false
@@ -405,6 +407,16 @@ func (w *world) moody(kind string, crowd, all bool) string {
 		fails = !all
 	case "First":
 		fails = all
+	case "Crowded":
+		processes := 0
+		for _, n := range w.running {
+			processes += n
+		}
+		fails = processes > 1
+	case "Spoiled":
+		fails = slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "TestSpoiler_") })
+	case "Spoiler":
+		return "Pass"
 	default:
 		return kind
 	}
@@ -468,6 +480,13 @@ func (w *world) check(s Summary, r *record) {
 	if _, ok := r.events[len(r.events)-1].(RunEnded); !ok {
 		w.t.Errorf("the last event is %T", r.events[len(r.events)-1])
 	}
+}
+
+// starts is how often a test has begun so far.
+func (w *world) starts(id string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.runs[id]
 }
 
 func (w *world) wantCounts(s Summary, want map[Verdict]int) {

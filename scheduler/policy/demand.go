@@ -11,7 +11,8 @@ import (
 type class struct {
 	key       string // "" demands nothing
 	exclusive bool
-	weight    int // at least 1
+	last      bool // given to a node that could run nothing else
+	weight    int  // at least 1
 	resources []Resource
 	requires  []string // ascending
 }
@@ -48,8 +49,8 @@ func combined(list []Demand) (d Demand, groups []string) {
 }
 
 // classOf makes the class of a demand and the labels that its group requires.
-func classOf(d Demand, labels []string) *class {
-	c := &class{exclusive: d.Exclusive, weight: max(1, d.Weight)}
+func classOf(d Demand, last bool, labels []string) *class {
+	c := &class{exclusive: d.Exclusive, last: last, weight: max(1, d.Weight)}
 	c.requires = slices.Concat(d.Requires, labels)
 	slices.Sort(c.requires)
 	c.requires = slices.Compact(c.requires)
@@ -58,7 +59,7 @@ func classOf(d Demand, labels []string) *class {
 	}
 	slices.SortFunc(c.resources, func(a, b Resource) int { return strings.Compare(a.Name, b.Name) })
 	if c.exclusive || c.weight > 1 || len(c.requires) > 0 || len(c.resources) > 0 {
-		c.key = fmt.Sprintf("%v %d %q %v", c.exclusive, c.weight, c.requires, c.resources)
+		c.key = fmt.Sprintf("%v %v %d %q %v", c.exclusive, c.last, c.weight, c.requires, c.resources)
 	}
 	return c
 }

@@ -27,7 +27,7 @@
 // Next goes down this list for a node and takes the first that it finds:
 //
 //   - Strands of groups that are bound to the node, then strands with demands: fewer nodes can run them. Exclusive strands and those of more
-//     weight than one need room; when no host is free, the host of the node drains for one.
+//     weight than one need room; when no host is free, the host of the node drains for one. What was isolated to be last comes after all that follows.
 //   - Batches that came back, as they are.
 //   - What cannot be divided: packages that run whole or one unit at a time, and groups that have no node yet. The largest is first, unless a single
 //     item elsewhere lasts longer.

@@ -61,7 +61,7 @@ func (p *Policy) choose(n *node) choice {
 // chooseOf returns the largest of what n can run of the shelves. When the host must be kept free for it, wait is true: n runs nothing then.
 func (p *Policy) chooseOf(n *node, list []*shelf) (best choice, wait bool) {
 	for _, sh := range list {
-		if !n.has(sh.class) || !p.available(sh.class) || !n.host.room(sh.class) && (!sh.large() || p.freeHosts > 0 && n.host.units > 0 && !n.owns(sh)) {
+		if sh.last && p.elseFor(n) || !n.has(sh.class) || !p.available(sh.class) || !n.host.room(sh.class) && (!sh.large() || p.freeHosts > 0 && n.host.units > 0 && !n.owns(sh)) {
 			continue
 		}
 		if c := p.pick(n, sh); c.s != nil && (best.s == nil || c.s.left > best.s.left) {
@@ -73,6 +73,14 @@ func (p *Policy) chooseOf(n *node, list []*shelf) (best choice, wait bool) {
 		return choice{}, true
 	}
 	return best, false
+}
+
+// elseFor reports whether something is pending that n could run at some time, but for what is to be last.
+func (p *Policy) elseFor(n *node) bool {
+	left := func(sh *shelf) bool {
+		return !sh.last && n.has(sh.class) && slices.ContainsFunc(sh.queues[:], func(q queue) bool { return len(q.heap) > 0 })
+	}
+	return left(p.plain) || len(n.share.pieces) > 0 || slices.ContainsFunc(n.own, left) || slices.ContainsFunc(p.bounden, left)
 }
 
 // large reports whether the class takes more of a host than one node.

@@ -21,6 +21,7 @@ type pkg struct {
 	units     int   // in flight
 	exclusive bool  // at most one unit in flight
 	undivided bool  // one unit holds all of it: Whole, or LoadScope
+	last      bool  // nothing of it runs while there is anything else; from Isolate
 
 	learned
 }
@@ -125,6 +126,19 @@ func (p *Policy) serialize(k *pkg) {
 	k.exclusive = true
 	for _, s := range k.strands {
 		p.gather(s)
+	}
+	p.placeAll(k)
+}
+
+// Isolate makes the package run one unit at a time from now on, with nothing else on its host, whatever its items demand. With last it waits until there is nothing
+// else that the node could run, so that no host drains for it. A unit that is in flight already goes on.
+func (p *Policy) Isolate(id PackageID, last bool) {
+	k := p.pkg(id)
+	p.serialize(k)
+	k.last = last
+	for _, s := range k.strands {
+		s.demand.Exclusive = true
+		s.class = nil
 	}
 	p.placeAll(k)
 }

@@ -10,7 +10,7 @@ func (p *Policy) classify(s *strand) *class {
 		if s.group != nil {
 			labels = s.group.requires
 		}
-		s.class = classOf(s.demand, labels)
+		s.class = classOf(s.demand, s.k.last, labels)
 	}
 	return s.class
 }

@@ -515,6 +515,30 @@ func TestDemands(t *testing.T) {
 			s.passes("gw0")
 			s.wants("gw1", "1:1")
 		}},
+		{"Isolate: nothing beside it on its host, and a host drains for it unless it is to be last", Config{}, func(s *story) {
+			s.add("gw0@h", "gw1@h")
+			s.AddPackage(Package{ID: 1, Items: items(2)})
+			s.AddPackage(Package{ID: 2, Items: items(60), Serial: true})
+			s.AddPackage(Package{ID: 3, Items: items(1)})
+			s.wants("gw0", "2:"+strings.Trim(fmt.Sprint(all(60)), "[]")+"!")
+			s.wants("gw1", "1:0 1!")
+			s.Finish("gw1", Outcome{Doubt: []int{0, 1}})
+			s.Isolate(1, true)
+			s.wants("gw1", "3:0!")
+			s.passes("gw1")
+			s.wants("gw1", "")
+			s.AddPackage(Package{ID: 4, Items: items(1)})
+			s.passes("gw0")
+			s.wants("gw0", "") // its host is kept for what gw1 will run
+			s.wants("gw1", "1:0 1!")
+			s.wants("gw0", "")
+			s.Finish("gw1", Outcome{Doubt: []int{0, 1}})
+			s.Isolate(1, false)
+			s.wants("gw0", "1:0 1!")
+			s.wants("gw1", "")
+			s.passes("gw0")
+			s.wants("gw1", "4:0!")
+		}},
 		{"the longest goes first, alone, and a slow node leaves it to a faster one", Config{}, func(s *story) {
 			s.AddNode("slow", Node{Host: "h", Speed: 1})
 			s.AddNode("fast", Node{Host: "g", Speed: 4})
@@ -571,6 +595,7 @@ func TestImpossibleCalls(t *testing.T) {
 		"a package after NoMore":                         func(p *Policy) { p.NoMore(); p.AddPackage(Package{ID: 2}) },
 		"drop of an unknown package":                     func(p *Policy) { p.Drop(5) },
 		"serialize of an unknown package":                func(p *Policy) { p.Serialize(5) },
+		"isolation of an unknown package":                func(p *Policy) { p.Isolate(5, true) },
 		"wake of what is not dormant":                    func(p *Policy) { p.Wake(1, 0) },
 		"wake of an item that is not there":              func(p *Policy) { p.Wake(1, 9) },
 		"withdrawal of an item that is not there":        func(p *Policy) { p.Withdraw(1, []int{9}) },

@@ -26,6 +26,8 @@ func (w *walker) demandOf(u Unit) Demand {
 // meets checks that the unit gets what it demands.
 func (w *walker) meets(id NodeID, u Unit) {
 	d, me := w.demandOf(u), w.at[id]
+	d.Exclusive = d.Exclusive || w.isolated[u.Package]
+	w.lonely[id] = d.Exclusive
 	for _, label := range d.Requires {
 		if !slices.Contains(me.Labels, label) {
 			w.fail("unit %v requires %q, node %s has %v", u, label, id, me.Labels)
@@ -51,7 +53,7 @@ func (w *walker) meets(id NodeID, u Unit) {
 		if w.at[other].Host != me.Host {
 			continue
 		}
-		if d.Exclusive || e.Exclusive {
+		if d.Exclusive || w.lonely[other] {
 			w.fail("units %v and %v, one of them exclusive, are on %s", u, v, me.Host)
 		}
 		load += w.weights[other]

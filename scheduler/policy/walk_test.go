@@ -26,23 +26,25 @@ const (
 type walker struct {
 	testing.TB
 	*Policy
-	r       *rand.Rand
-	mode    Mode
-	packed  map[PackageID]Package
-	items   map[PackageID][]place
-	runs    map[PackageID]place // of packages without items
-	single  map[PackageID]bool  // at most one unit may start
-	whole   map[PackageID]bool
-	doubts  map[PackageID]map[int]bool // items that wait for all else of their package
-	held    map[NodeID]Unit
-	weights map[NodeID]int    // that they occupy
-	bound   map[string]NodeID // where groups are
-	at      map[NodeID]Node
-	ids     []NodeID
-	next    int // names of nodes
-	packs   int // packages to come
-	log     []string
-	touched PackageID
+	r        *rand.Rand
+	mode     Mode
+	packed   map[PackageID]Package
+	items    map[PackageID][]place
+	runs     map[PackageID]place // of packages without items
+	single   map[PackageID]bool  // at most one unit may start
+	whole    map[PackageID]bool
+	doubts   map[PackageID]map[int]bool // items that wait for all else of their package
+	held     map[NodeID]Unit
+	weights  map[NodeID]int  // that they occupy
+	lonely   map[NodeID]bool // whether what they got may have nothing beside it
+	isolated map[PackageID]bool
+	bound    map[string]NodeID // where groups are
+	at       map[NodeID]Node
+	ids      []NodeID
+	next     int // names of nodes
+	packs    int // packages to come
+	log      []string
+	touched  PackageID
 }
 
 func newWalker(t testing.TB, seed uint64) *walker {
@@ -52,7 +54,7 @@ func newWalker(t testing.TB, seed uint64) *walker {
 		TB: t, r: r, mode: mode, packs: 1 + r.IntN(12),
 		Policy: New(Config{Mode: mode, MaxBytes: 1 + r.IntN(200)}),
 		packed: map[PackageID]Package{}, items: map[PackageID][]place{}, runs: map[PackageID]place{}, single: map[PackageID]bool{},
-		whole: map[PackageID]bool{}, doubts: map[PackageID]map[int]bool{}, held: map[NodeID]Unit{}, weights: map[NodeID]int{},
+		whole: map[PackageID]bool{}, doubts: map[PackageID]map[int]bool{}, held: map[NodeID]Unit{}, weights: map[NodeID]int{}, lonely: map[NodeID]bool{}, isolated: map[PackageID]bool{},
 		bound: map[string]NodeID{}, at: map[NodeID]Node{},
 	}
 }
@@ -392,7 +394,12 @@ func (w *walker) step() {
 // interfere does what a caller does with one package.
 func (w *walker) interfere(id PackageID) {
 	w.touched = id
-	switch w.r.IntN(8) {
+	switch w.r.IntN(9) {
+	case 8:
+		w.isolated[id], w.single[id] = true, true
+		last := w.r.IntN(2) == 0
+		w.note("isolate %d, last: %t", id, last)
+		w.Isolate(id, last)
 	case 0:
 		w.note("serialize %d", id)
 		w.Serialize(id)
