@@ -25,7 +25,7 @@ const (
 
 // withBuiltins returns handlers and those that every agent offers.
 func withBuiltins(handlers Handlers) Handlers {
-	all := Handlers{dialHandler: relayDial, startHandler: relayStart, listenHandler: listen}
+	all := Handlers{dialHandler: relaying(relayDial), startHandler: relaying(relayStart), listenHandler: listen}
 	maps.Copy(all, handlers)
 	return all
 }
@@ -40,17 +40,27 @@ func (h Handlers) check() error {
 	return nil
 }
 
+// relaying makes a handler of a relay, which gets the request and the channel for the bytes. That is closed when it returns.
+func relaying[R interface{ bytes() Ref }](relay func(ctx context.Context, ch, data *Channel, req R) error) Handler {
+	return func(ctx context.Context, ch *Channel, args Item) error {
+		var req R
+		if err := args.Decode(&req); err != nil {
+			return err
+		}
+		data, err := ch.Resolve(ctx, req.bytes())
+		if err != nil {
+			return err
+		}
+		defer data.Close()
+		return relay(ctx, ch, data, req)
+	}
+}
+
+func (req dialRequest) bytes() Ref  { return req.Data }
+func (req startRequest) bytes() Ref { return req.Data }
+
 // relayDial connects to an address and carries the bytes.
-func relayDial(ctx context.Context, ch *Channel, args Item) error {
-	var req dialRequest
-	if err := args.Decode(&req); err != nil {
-		return err
-	}
-	data, err := ch.Resolve(ctx, req.Data)
-	if err != nil {
-		return err
-	}
-	defer data.Close()
+func relayDial(ctx context.Context, ch, data *Channel, req dialRequest) error {
 	conn, err := localOrigin{}.dialTCP(ctx, req.Addr)
 	if err != nil {
 		report := dialReport{Error: err.Error(), Phase: PhaseConnect, NotFound: errors.Is(err, ErrHostNotFound)}
@@ -76,16 +86,7 @@ func relayDial(ctx context.Context, ch *Channel, args Item) error {
 
 // relayStart starts a process, carries its standard input and output, and tells about its standard error and its end. The process
 // ends with the handler's context at the latest.
-func relayStart(ctx context.Context, ch *Channel, args Item) error {
-	var req startRequest
-	if err := args.Decode(&req); err != nil {
-		return err
-	}
-	data, err := ch.Resolve(ctx, req.Data)
-	if err != nil {
-		return err
-	}
-	defer data.Close()
+func relayStart(ctx context.Context, ch, data *Channel, req startRequest) error {
 	stderr := &reportedStderr{ctx: ctx, ch: ch, startedc: make(chan struct{})}
 	l, err := req.start(stderr)
 	if err != nil {

@@ -380,7 +380,7 @@ func TestReservedNames(t *testing.T) {
 	near, far := net.Pipe()
 	servedc := make(chan error, 1)
 	go func() {
-		servedc <- Serve(context.Background(), far, Handlers{"gateway/mine": relayDial})
+		servedc <- Serve(context.Background(), far, Handlers{"gateway/mine": relaying(relayDial)})
 	}()
 	h := testHello()
 	h.Window = minWindow

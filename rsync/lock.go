@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
-)
 
-// errLocked says that another open file holds the lock.
-var errLocked = errors.New("locked by another")
+	"github.com/gofrs/flock"
+
+	"github.com/xdist-go/xdist/internal/lockfile"
+)
 
 // Lock files are asked for again and again, because a wait in the system cannot be given up.
 const (
@@ -20,13 +20,9 @@ const (
 	lockGrace = 250 * time.Millisecond
 )
 
-// lock opens a file, makes it when it is missing, and locks it until it is closed. wait is how long to wait for another who has it: 0 is as long as ctx
+// lock makes a file when it is missing and locks it until the lock is closed. wait is how long to wait for another who has it: 0 is as long as ctx
 // lasts, negative is lockGrace. It fails with ErrBusy when that is over. On file systems without locks it does nothing.
-func lock(ctx context.Context, name string, wait time.Duration) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o666)
-	if err != nil {
-		return nil, err
-	}
+func lock(ctx context.Context, name string, wait time.Duration) (*flock.Flock, error) {
 	if wait < 0 {
 		wait = lockGrace
 	}
@@ -35,16 +31,16 @@ func lock(ctx context.Context, name string, wait time.Duration) (*os.File, error
 		ctx, cancel = context.WithTimeoutCause(ctx, wait, ErrBusy)
 		defer cancel()
 	}
+	l := lockfile.New(name)
 	for pause := lockPauseFirst; ; pause = min(2*pause, lockPauseMost) {
-		err := tryLock(f)
+		err := lockfile.Try(l)
 		switch {
 		case err == nil, errors.Is(err, errors.ErrUnsupported):
-			return f, nil
-		case errors.Is(err, errLocked):
-			err = sleep(ctx, pause)
+			return l, nil
+		case !errors.Is(err, lockfile.ErrLocked):
+			return nil, err
 		}
-		if err != nil {
-			f.Close()
+		if err := sleep(ctx, pause); err != nil {
 			return nil, fmt.Errorf("lock %s: %w", name, err)
 		}
 	}

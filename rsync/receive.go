@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/xdist-go/xdist/gateway"
 )
 
@@ -56,10 +58,10 @@ type receiver struct {
 	ch    *gateway.Channel
 	codec *codec
 
-	dir  string   // absolute
-	side string   // the directory beside it
-	lock *os.File // held
-	root *os.Root // of dir
+	dir  string       // absolute
+	side string       // the directory beside it
+	lock *flock.Flock // held
+	root *os.Root     // of dir
 
 	looking sync.WaitGroup // for looked and lookErr
 	looked  *sight

@@ -186,17 +186,78 @@ func crashEvents(n *node, it *itemRun, name, how string) []test2json.Event {
 	return events
 }
 
+// gatewayEnd is how a gateway ended, as far as something hangs on it.
+type gatewayEnd int
+
+const (
+	endWanted   gatewayEnd = iota // it was told, or left by itself, or may be missing: nothing is wrong
+	endOnTheWay                   // what it goes through was lost, and nothing can be opened that way
+	endUnfit                      // its host cannot be given what a unit needs: no gateway there would fare better
+	endDeath                      // it died, or was killed before it answered: another may live
+	endVanished                   // the replacement of one that has worked, whose host cannot be reached any more: nothing is wrong with the spec
+	endHopeless                   // it cannot be opened, and the user has to know
+)
+
+// endOf tells how n ended, from its error. It counts starts that came to nothing.
+func (c *controller) endOf(n *node, err error) gatewayEnd {
+	_, unfit := errors.AsType[*hostError](err)
+	switch {
+	case n.ready && unfit:
+		return endUnfit
+	case lostOnTheWay(n.spec, err):
+		return endOnTheWay
+	case err == nil, n.joined():
+		return endWanted
+	case n.ready:
+		return endDeath
+	case c.stopped != "", c.cfg.AllowMissing:
+		return endWanted
+	case !c.hopeless(err):
+		return endDeath
+	case n.replaces != "":
+		return endVanished
+	}
+	return endHopeless
+}
+
 // handleDown takes the loss or the end of a gateway. What it ran is concluded as for a process that died, with the
-// gateway's error for a reason, and a replacement is opened, unless it had come by itself, while there is work, --max-worker-restart allows it, and what it goes
-// through is there.
+// gateway's error for a reason, and one that died is replaced. The run ends with one that nobody can open.
 func (c *controller) handleDown(n *node, err error) {
+	if err == nil && n.job != nil {
+		err = fmt.Errorf("the worker ended in the middle of a unit")
+	}
+	c.forget(n, err)
+	end := c.endOf(n, err)
+	if n.ready {
+		c.removeFromPolicy(n, end, err)
+	}
+	switch end {
+	case endHopeless:
+		c.fatal = err
+		c.stop(err.Error())
+		return
+	case endVanished:
+		c.emit(Warning{fmt.Sprintf("gateway %s is not replaced: its host cannot be reached", n.replaces)})
+	}
+	if c.stopped != "" {
+		return
+	}
+	if end == endDeath {
+		c.replaceDead(n)
+	}
+	if c.replay != nil {
+		c.replay.move(n.id, "") // unless another has them already
+	}
+	c.dropUnused()
+	c.endStranded()
+}
+
+// forget takes n, which has ended, from the nodes and says so.
+func (c *controller) forget(n *node, err error) {
 	delete(c.nodes, n.id)
 	c.idle = slices.DeleteFunc(c.idle, func(other *node) bool { return other == n })
 	c.slots.release(n.id)
 	n.finish()
-	if err == nil && n.job != nil {
-		err = fmt.Errorf("the worker ended in the middle of a unit")
-	}
 	reason := ""
 	if err != nil {
 		reason = err.Error()
@@ -207,39 +268,17 @@ func (c *controller) handleDown(n *node, err error) {
 		n.target.last = c.last
 	}
 	c.emit(GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
-	var unfit *hostError
-	wayLost, again := lostOnTheWay(n.spec, err), true
-	if n.ready && errors.As(err, &unfit) && n.job != nil {
-		// Its host could not be given what a unit needs: nothing is said about the unit, and another gateway there would fare no better.
-		c.putBack(n)
-		c.release(n, func() { n.target.policy.RemoveNode(policy.NodeID(n.id), nil) })
-	} else if n.ready {
-		c.removeFromPolicy(n, err)
-	} else if c.stopped != "" || wayLost || n.joined() || c.cfg.AllowMissing && err != nil {
-		// Its end was told, and is nobody's mistake.
-	} else if hopeless := c.hopeless(err); hopeless && n.replaces != "" {
-		// It was there once, so that nothing is wrong with the spec: the others go on without it.
-		c.emit(Warning{fmt.Sprintf("gateway %s is not replaced: its host cannot be reached", n.replaces)})
-		again = false
-	} else if hopeless {
-		c.fatal = err
-		c.stop(c.fatal.Error())
+}
+
+// replaceDead opens a gateway in n's place while there is work and --max-worker-restart allows it.
+func (c *controller) replaceDead(n *node) {
+	if n.target != nil && n.target.policy.Done() || c.restart >= c.cfg.MaxWorkerRestart {
 		return
 	}
-	if c.stopped != "" {
-		return
+	c.restart++
+	if err := c.replace(n); err != nil {
+		c.emit(Warning{fmt.Sprintf("replace gateway %s: %v", n.id, err)})
 	}
-	if err != nil && unfit == nil && !wayLost && !n.joined() && again && (n.ready || !c.cfg.AllowMissing) && (n.target == nil || !n.target.policy.Done()) && c.restart < c.cfg.MaxWorkerRestart {
-		c.restart++
-		if err := c.replace(n); err != nil {
-			c.emit(Warning{fmt.Sprintf("replace gateway %s: %v", n.id, err)})
-		}
-	}
-	if c.replay != nil {
-		c.replay.move(n.id, "") // unless another has them already
-	}
-	c.dropUnused()
-	c.endStranded()
 }
 
 // failedStarts is how many agents in a row may be killed before they answer. It is bad luck at first, and no luck at some point.
@@ -279,7 +318,7 @@ func (c *controller) replace(n *node) error {
 }
 
 // removeFromPolicy ends what n ran and takes n from its target's policy.
-func (c *controller) removeFromPolicy(n *node, err error) {
+func (c *controller) removeFromPolicy(n *node, end gatewayEnd, err error) {
 	j, id, books := n.job, policy.NodeID(n.id), n.target.policy
 	how := "its gateway ended: "
 	if err != nil {
@@ -288,7 +327,7 @@ func (c *controller) removeFromPolicy(n *node, err error) {
 	switch {
 	case j == nil:
 		books.RemoveNode(id, nil)
-	case len(j.items) == 0 && c.mayRetry(j):
+	case end == endUnfit, len(j.items) == 0 && c.mayRetry(j): // nothing is said about the unit
 		c.putBack(n)
 		c.release(n, func() { books.RemoveNode(id, nil) })
 	case fateUnknown(err) && c.mayRetry(j):

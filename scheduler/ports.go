@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/gofrs/flock"
 
+	"github.com/xdist-go/xdist/internal/lockfile"
 	"github.com/xdist-go/xdist/rsync"
 )
 
@@ -73,11 +73,7 @@ func removeFreePorts(dir string) {
 		if ok, err := lock.TryLock(); err != nil || !ok {
 			continue
 		}
-		if runtime.GOOS != "windows" { // where a file that is open cannot be removed
-			os.Remove(name)
-		}
-		lock.Close()
-		os.Remove(name) // on Windows; gone elsewhere
+		lockfile.Remove(lock) // fails only where somebody has it already
 	}
 	os.Remove(dir)
 }

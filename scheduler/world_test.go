@@ -1,12 +1,10 @@
 package scheduler
 
 import (
-	stdcmp "cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +17,6 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
-	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -218,218 +215,6 @@ func (l *fakeLink) post(r report) {
 	case l.reports <- r:
 	case <-l.quit:
 	}
-}
-
-// process plays one test process; false is the end of the agent.
-func (l *fakeLink) process(o *order) bool {
-	w := l.w
-	w.mu.Lock()
-	if w.timeouts == nil {
-		w.timeouts = make(map[string]time.Duration)
-	}
-	maps.Copy(w.timeouts, o.TestTimeouts)
-	w.running[o.Package]++
-	alone := w.running[o.Package] == 1
-	if !alone {
-		w.shared++
-	}
-	w.mu.Unlock()
-	if alone {
-		w.meet.wait(l.quit)
-	} else if w.meet != nil && !w.meet.shy {
-		w.meet.over()
-	}
-	// The process is gone before its result is.
-	finish := func(r unit.Result) {
-		w.mu.Lock()
-		w.running[o.Package]--
-		w.mu.Unlock()
-		if o.Names == nil && r.Verdict != "" {
-			l.post(report{Events: []test2json.Event{{Action: "output", Package: o.Package, Output: r.Verdict + "\n"}}})
-		}
-		l.post(report{Result: &r})
-	}
-
-	result := unit.Result{Started: true, Verdict: "PASS", Items: map[string]unit.Item{}, Wall: time.Second}
-	names := w.packages[o.Package]
-	if o.Names != nil { // in the order of the package, as often as each is there
-		names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(o.Names, name) })
-	}
-	if w.initFail[o.Package] || w.port[o.Package] && !alone {
-		l.post(report{Events: []test2json.Event{{Action: "output", Package: o.Package, Output: "cannot start\n"}}})
-		result.Failed, result.ExitCode, result.Verdict = true, 1, ""
-		finish(result)
-		return true
-	}
-	if w.greedy[o.Package] {
-		names = w.packages[o.Package]
-	}
-	if w.banner[o.Package] {
-		l.post(report{Events: []test2json.Event{{Action: "output", Package: o.Package, Output: "banner\n"}}})
-	}
-	for _, name := range names {
-		if strings.HasPrefix(name, "TestNever") {
-			continue
-		}
-		w.mu.Lock()
-		w.runs[o.Package+"::"+name]++
-		w.pauses[name] = max(w.pauses[name], o.Delay)
-		first := w.runs[o.Package+"::"+name] == 1
-		hold := w.holds[name]
-		crowd := w.running[o.Package] > 1
-		w.mu.Unlock()
-		l.post(report{Events: []test2json.Event{{Action: "run", Package: o.Package, Test: name}}})
-		if hold != nil {
-			<-hold
-		}
-		kind, _, _ := strings.Cut(strings.TrimPrefix(name, "Test"), "_")
-		all := len(names) == len(w.packages[o.Package])
-		if crowd && strings.HasPrefix(kind, "Shy") {
-			w.meet.over()
-		}
-		kind = w.moody(kind, names, crowd, all)
-		if flaky, ok := strings.CutPrefix(kind, "Flaky"); ok {
-			if kind = "Pass"; first {
-				kind = stdcmp.Or(flaky, "Fail")
-			}
-		}
-		elapsed := 0.01
-		if strings.HasPrefix(kind, "Tree") {
-			elapsed = 1
-			if kind = l.tree(o, name, kind, first); kind == "" {
-				return false
-			}
-		}
-		switch kind {
-		case "Stuck":
-			if limit := o.TestTimeouts[name]; limit > 0 {
-				result.Failed, result.ExitCode, result.Signal, result.Verdict, result.Culprit, result.TestTimeout = true, -1, "killed", "", name, limit
-				finish(result)
-				return true
-			}
-			kind = "Pass"
-		case "Exit":
-			result.Failed, result.ExitCode, result.Verdict, result.Culprit = true, 3, "", name
-			finish(result)
-			return true
-		case "Signal":
-			result.Failed, result.ExitCode, result.Signal, result.Verdict, result.Culprit = true, -1, "segmentation fault", "", name
-			finish(result)
-			return true
-		case "Late":
-			result.Failed, result.ExitCode, result.Verdict, result.Culprit = true, 2, "", name
-			result.TimedOut, result.TestTimeout = true, o.TestTimeout
-			finish(result)
-			return true
-		case "Kill":
-			return false
-		case "Lost", "Loser":
-			if first || kind == "Loser" {
-				l.err = errSilent
-				return false
-			}
-			kind = "Pass"
-		case "Once":
-			if first {
-				return false
-			}
-			kind = "Pass"
-		case "Little":
-			kind = "Pass"
-			if l.goarch == "s390x" {
-				kind = "Fail"
-				result.Failed, result.ExitCode, result.Verdict = true, 1, "FAIL"
-			}
-		case "Long", "LongFail":
-			for _, action := range []string{"run", "pass"} {
-				l.post(report{Events: []test2json.Event{{Action: action, Package: o.Package, Test: name + "/sub"}}})
-			}
-			if kind = strings.TrimPrefix(kind, "Long"); kind == "" {
-				kind = "Pass"
-			} else {
-				result.Failed, result.ExitCode, result.Verdict = true, 1, "FAIL"
-			}
-		case "Hang":
-			for a := range l.orders {
-				if a.Stop {
-					break
-				}
-			}
-			result.Failed, result.Interrupted, result.ExitCode, result.Verdict = true, true, -1, ""
-			finish(result)
-			return true
-		case "Fail":
-			result.Failed, result.ExitCode, result.Verdict = true, 1, "FAIL"
-		}
-		l.post(report{Events: []test2json.Event{
-			{Action: "output", Package: o.Package, Test: name, Output: "--- " + kind + "\n"},
-			{Action: strings.ToLower(kind), Package: o.Package, Test: name, Elapsed: &elapsed},
-		}})
-	}
-	finish(result)
-	return true
-}
-
-// meeting is what the first process of a package waits for, so that there are two at once however busy the machine is. A nil one is over.
-type meeting struct {
-	shy  bool
-	once sync.Once
-	done chan struct{} // closed by over
-}
-
-func newMeeting(shy bool) *meeting { return &meeting{shy: shy, done: make(chan struct{})} }
-
-func (m *meeting) over() {
-	if m != nil {
-		m.once.Do(func() { close(m.done) })
-	}
-}
-
-func (m *meeting) wait(quit <-chan struct{}) {
-	if m == nil {
-		return
-	}
-	select {
-	case <-m.done:
-	case <-quit:
-	}
-}
-
-// moody is what a test of a kind does among others.
-func (w *world) moody(kind string, names []string, crowd, all bool) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	fails := false
-	switch kind {
-	case "Shy", "ShyExit":
-		fails = crowd
-	case "After":
-		fails = !all
-	case "First":
-		fails = all
-	case "Crowded":
-		processes := 0
-		for _, n := range w.running {
-			processes += n
-		}
-		fails = processes > 1
-	case "Spoiled":
-		fails = slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "TestSpoiler_") })
-	case "Spoiler":
-		return "Pass"
-	default:
-		return kind
-	}
-	switch {
-	case !fails:
-		return "Pass"
-	case kind == "ShyExit":
-		kind = "Exit"
-	default:
-		kind = "Fail"
-	}
-	w.shied++
-	return kind
 }
 
 // check asserts what holds for every run: one verdict per item, one start and one terminal event per package, one terminal

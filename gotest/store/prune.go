@@ -11,6 +11,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/xdist-go/xdist/internal/lockfile"
 )
 
 // blockSize is what a file's size is rounded up to when it counts towards the bound, in bytes: a record of ten bytes
@@ -54,12 +58,9 @@ func (s *Store) Prune(ctx context.Context, maxBytes int64) (Pruned, error) {
 }
 
 func (s *Store) prune(ctx context.Context, maxBytes int64) (done Pruned, err error) {
-	lock, err := os.OpenFile(filepath.Join(s.dir, pruneLock), os.O_CREATE|os.O_RDWR, 0o666)
-	if err != nil {
-		return done, err
-	}
+	lock := lockfile.New(filepath.Join(s.dir, pruneLock))
 	defer lock.Close()
-	if err := tryLock(lock); errors.Is(err, errLocked) {
+	if err := lockfile.Try(lock); errors.Is(err, lockfile.ErrLocked) {
 		return Pruned{Busy: true}, nil
 	} else if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return done, err
@@ -138,34 +139,26 @@ func (s *Store) runs(ctx context.Context, done *Pruned) (live int, pinned map[st
 }
 
 // bury removes the directory of a dead run, if done is not nil, and gives up its lock.
-func (s *Store) bury(dir string, lock *os.File, done *Pruned) {
+func (s *Store) bury(dir string, lock *flock.Flock, done *Pruned) {
 	if done == nil || s.remove(dir) != nil {
 		lock.Close()
 		return
 	}
-	if err := removeLock(lock); err != nil {
+	if err := lockfile.Remove(lock); err != nil {
 		s.log.Warn("prune store", "error", err)
 	}
 	done.Rubbish++
 }
 
 // lockIfDead takes the lock of a run that has died. The caller closes it.
-func lockIfDead(name string) (lock *os.File, dead bool) {
-	f, err := os.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		return nil, false // it has ended by itself, or is another user's
-	}
-	err = tryLock(f)
+func lockIfDead(name string) (lock *flock.Flock, dead bool) {
+	lock = flock.New(name, flock.SetFlag(os.O_RDWR)) // is not made
+	err := lockfile.Try(lock)
 	if errors.Is(err, errors.ErrUnsupported) {
-		if info, statErr := f.Stat(); statErr == nil && time.Since(info.ModTime()) >= staleAfter {
-			err = nil
-		}
+		info, err := lock.Stat()
+		return lock, err == nil && time.Since(info.ModTime()) >= staleAfter
 	}
-	if err != nil {
-		f.Close()
-		return nil, false
-	}
-	return f, true
+	return lock, err == nil // else it lives, has ended by itself, or is another user's
 }
 
 // A file is a binary or a record.

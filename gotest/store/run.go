@@ -12,6 +12,10 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/xdist-go/xdist/internal/lockfile"
 )
 
 const (
@@ -32,7 +36,7 @@ const (
 type Run struct {
 	store *Store
 	dir   string
-	lock  *os.File
+	lock  *flock.Flock
 
 	mu     sync.Mutex // guards closed, and is held while a binary gets its name
 	closed bool
@@ -51,43 +55,27 @@ func (s *Store) begin() (*Run, error) {
 	var err error
 	for range beginTries {
 		dir := filepath.Join(s.dir, runsDir, rand.Text())
-		var lock *os.File
-		if lock, err = makeLock(dir + lockSuffix); err != nil {
-			if errors.Is(err, errLocked) || errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
+		var lock *flock.Flock
+		if lock, err = makeLock(dir + lockSuffix); errors.Is(err, lockfile.ErrLocked) {
+			continue
+		} else if err != nil {
 			return nil, err
 		}
 		if err := os.Mkdir(dir, 0o777); err != nil {
-			return nil, errors.Join(err, lock.Close(), os.Remove(lock.Name()))
+			return nil, errors.Join(err, lockfile.Remove(lock))
 		}
 		return &Run{store: s, dir: dir, lock: lock}, nil
 	}
 	return nil, err
 }
 
-// makeLock makes a file and locks it. A prune that saw the file first has locked it (errLocked) or removed it (fs.ErrNotExist).
-func makeLock(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o666)
-	if err != nil {
+// makeLock makes a file and locks it. It fails with lockfile.ErrLocked if a prune saw the file first and has locked or removed it.
+func makeLock(name string) (*flock.Flock, error) {
+	lock := lockfile.New(name)
+	if err := lockfile.Try(lock); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, err
 	}
-	if err := tryLock(f); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		f.Close()
-		return nil, err
-	}
-	mine, err := f.Stat()
-	if err == nil {
-		var named os.FileInfo
-		if named, err = os.Stat(name); err == nil && !os.SameFile(mine, named) {
-			err = fs.ErrNotExist
-		}
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return lock, nil
 }
 
 // Binary returns the absolute path of an executable file called name, such as "cobra.test", with the content that d
@@ -189,7 +177,7 @@ func (r *Run) Close() error {
 		// By the lock's file a later prune finds the rest.
 		return fmt.Errorf("close run in store %s: %w", r.store.dir, errors.Join(err, r.lock.Close()))
 	}
-	if err := removeLock(r.lock); err != nil {
+	if err := lockfile.Remove(r.lock); err != nil {
 		return fmt.Errorf("close run in store %s: %w", r.store.dir, err)
 	}
 	return nil

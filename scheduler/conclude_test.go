@@ -1,0 +1,56 @@
+package scheduler
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// TestGatewayEnd has each way in which a gateway can end, and where two meet, the one that counts.
+func TestGatewayEnd(t *testing.T) {
+	var (
+		lost    = &gateway.LostError{Gateway: "gw", Status: "exit status 3", Cause: errors.New("EOF")}
+		killed  = &gateway.StartError{Status: "signal: killed", Cause: errors.New("EOF")}
+		refused = errors.New("connection refused")
+		full    = &hostError{errors.New("the disk is full")}
+		wayLost = &gateway.LostError{Gateway: "proxy", Cause: errors.New("EOF")}
+
+		here, joiner, via = xspec.Spec{Popen: true}, xspec.Spec{Listen: ":1"}, xspec.Spec{Popen: true, Via: "proxy"}
+	)
+	for _, c := range []struct {
+		name   string
+		n      node
+		err    error
+		run    *controller
+		want   gatewayEnd
+		counts bool // as a start that came to nothing
+	}{
+		{"ended in order", node{spec: here, ready: true}, nil, &controller{}, endWanted, false},
+		{"lost", node{spec: here, ready: true}, lost, &controller{}, endDeath, false},
+		{"lost, and may be missing", node{spec: here, ready: true}, lost, &controller{cfg: Config{AllowMissing: true}}, endDeath, false},
+		{"lost while the run stops", node{spec: here, ready: true}, lost, &controller{stopped: "why"}, endDeath, false},
+		{"a joiner was lost", node{spec: joiner, ready: true}, lost, &controller{}, endWanted, false},
+		{"its way was lost", node{spec: via, ready: true}, wayLost, &controller{}, endOnTheWay, false},
+		{"its host is full", node{spec: here, ready: true}, full, &controller{}, endUnfit, false},
+		{"a joiner's host is full", node{spec: joiner, ready: true}, full, &controller{}, endUnfit, false},
+		{"never opened", node{spec: here}, refused, &controller{}, endHopeless, true},
+		{"its host was full at once", node{spec: here}, full, &controller{}, endHopeless, true},
+		{"never opened, and may be missing", node{spec: here}, refused, &controller{cfg: Config{AllowMissing: true}}, endWanted, false},
+		{"never opened while the run stops", node{spec: here}, refused, &controller{stopped: "why"}, endWanted, false},
+		{"a joiner that never answered", node{spec: joiner}, refused, &controller{}, endWanted, false},
+		{"never opened, its way was lost", node{spec: via}, wayLost, &controller{}, endOnTheWay, false},
+		{"a replacement that never opened", node{spec: here, replaces: "gw"}, refused, &controller{}, endVanished, true},
+		{"killed before it answered", node{spec: here}, killed, &controller{}, endDeath, true},
+		{"killed before it answered once too often", node{spec: here}, killed, &controller{notStarted: failedStarts - 1}, endHopeless, true},
+	} {
+		before := c.run.notStarted
+		if got := c.run.endOf(&c.n, c.err); got != c.want {
+			t.Errorf("%s: got %d, want %d", c.name, got, c.want)
+		}
+		if counted := c.run.notStarted > before; counted != c.counts {
+			t.Errorf("%s: counted: %t", c.name, counted)
+		}
+	}
+}

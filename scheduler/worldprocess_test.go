@@ -1,0 +1,289 @@
+package scheduler
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
+)
+
+// fakeProcess plays one test process.
+type fakeProcess struct {
+	l      *fakeLink
+	o      *order
+	names  []string // of the tests that it runs
+	alone  bool     // no other of its package ran when it started
+	result unit.Result
+}
+
+// process plays one test process; false is the end of the agent.
+func (l *fakeLink) process(o *order) bool {
+	p := l.begin(o)
+	w := l.w
+	if w.initFail[o.Package] || w.port[o.Package] && !p.alone {
+		p.print("cannot start\n")
+		p.die("", 1, "")
+		p.finish()
+		return true
+	}
+	if w.banner[o.Package] {
+		p.print("banner\n")
+	}
+	for _, name := range p.names {
+		if strings.HasPrefix(name, "TestNever") {
+			continue
+		}
+		switch p.test(name) {
+		case agentEnds:
+			return false
+		case processEnds:
+			p.finish()
+			return true
+		}
+	}
+	p.finish()
+	return true
+}
+
+// begin starts a process, and waits for another of its package if the world wants two.
+func (l *fakeLink) begin(o *order) *fakeProcess {
+	w := l.w
+	p := &fakeProcess{l: l, o: o, names: w.packages[o.Package], result: unit.Result{Started: true, Verdict: "PASS", Items: map[string]unit.Item{}, Wall: time.Second}}
+	if o.Names != nil && !w.greedy[o.Package] { // in the order of the package, as often as each is there
+		p.names = slices.DeleteFunc(slices.Clone(p.names), func(name string) bool { return !slices.Contains(o.Names, name) })
+	}
+	w.mu.Lock()
+	if w.timeouts == nil {
+		w.timeouts = make(map[string]time.Duration)
+	}
+	maps.Copy(w.timeouts, o.TestTimeouts)
+	w.running[o.Package]++
+	p.alone = w.running[o.Package] == 1
+	if !p.alone {
+		w.shared++
+	}
+	w.mu.Unlock()
+	if p.alone {
+		w.meet.wait(l.quit)
+	} else if w.meet != nil && !w.meet.shy {
+		w.meet.over()
+	}
+	return p
+}
+
+// finish ends the process. It is gone before its result is there.
+func (p *fakeProcess) finish() {
+	w := p.l.w
+	w.mu.Lock()
+	w.running[p.o.Package]--
+	w.mu.Unlock()
+	if p.o.Names == nil && p.result.Verdict != "" {
+		p.print(p.result.Verdict + "\n")
+	}
+	p.l.post(report{Result: &p.result})
+}
+
+// print says something that belongs to no test.
+func (p *fakeProcess) print(text string) {
+	p.l.post(report{Events: []test2json.Event{{Action: "output", Package: p.o.Package, Output: text}}})
+}
+
+// fail makes the process one that ends with an exit status after all of its tests.
+func (p *fakeProcess) fail(code int) {
+	p.result.Failed, p.result.ExitCode, p.result.Verdict = true, code, "FAIL"
+}
+
+// die makes the process one that ended in the middle: name is the test that it died of, or "".
+func (p *fakeProcess) die(name string, code int, signal string) {
+	p.result.Failed, p.result.ExitCode, p.result.Signal, p.result.Verdict, p.result.Culprit = true, code, signal, "", name
+}
+
+// after is what becomes of a process when a test has run.
+type after int
+
+const (
+	goesOn after = iota
+	processEnds
+	agentEnds
+)
+
+// test plays one test of the process.
+func (p *fakeProcess) test(name string) after {
+	kind, first := p.start(name)
+	elapsed := 0.01
+	if strings.HasPrefix(kind, "Tree") {
+		elapsed = 1
+		if kind = p.l.tree(p.o, name, kind, first); kind == "" {
+			return agentEnds
+		}
+	}
+	if then := p.misbehave(name, kind, first); then != goesOn {
+		return then
+	}
+	action := p.verdict(name, kind)
+	p.l.post(report{Events: []test2json.Event{
+		{Action: "output", Package: p.o.Package, Test: name, Output: "--- " + action + "\n"},
+		{Action: strings.ToLower(action), Package: p.o.Package, Test: name, Elapsed: &elapsed},
+	}})
+	return goesOn
+}
+
+// start begins a test and returns what it does this time, and whether it is the first.
+func (p *fakeProcess) start(name string) (kind string, first bool) {
+	w, id := p.l.w, p.o.Package+"::"+name
+	w.mu.Lock()
+	w.runs[id]++
+	w.pauses[name] = max(w.pauses[name], p.o.Delay)
+	first = w.runs[id] == 1
+	hold := w.holds[name]
+	crowd := w.running[p.o.Package] > 1
+	w.mu.Unlock()
+	p.l.post(report{Events: []test2json.Event{{Action: "run", Package: p.o.Package, Test: name}}})
+	if hold != nil {
+		<-hold
+	}
+	kind, _, _ = strings.Cut(strings.TrimPrefix(name, "Test"), "_")
+	if crowd && strings.HasPrefix(kind, "Shy") {
+		w.meet.over()
+	}
+	kind = w.moody(kind, p.names, crowd, len(p.names) == len(w.packages[p.o.Package]))
+	if flaky, ok := strings.CutPrefix(kind, "Flaky"); ok {
+		if kind = "Pass"; first {
+			kind = cmp.Or(flaky, "Fail")
+		}
+	}
+	return kind, first
+}
+
+// misbehave plays the kinds of tests that end more than themselves.
+func (p *fakeProcess) misbehave(name, kind string, first bool) after {
+	switch kind {
+	case "Stuck":
+		limit := p.o.TestTimeouts[name]
+		if limit <= 0 {
+			return goesOn
+		}
+		p.die(name, -1, "killed")
+		p.result.TestTimeout = limit
+	case "Exit":
+		p.die(name, 3, "")
+	case "Signal":
+		p.die(name, -1, "segmentation fault")
+	case "Late":
+		p.die(name, 2, "")
+		p.result.TimedOut, p.result.TestTimeout = true, p.o.TestTimeout
+	case "Hang":
+		for a := range p.l.orders {
+			if a.Stop {
+				break
+			}
+		}
+		p.die("", -1, "")
+		p.result.Interrupted = true
+	case "Kill":
+		return agentEnds
+	case "Lost", "Loser":
+		if !first && kind == "Lost" {
+			return goesOn
+		}
+		p.l.err = errSilent
+		return agentEnds
+	case "Once":
+		if first {
+			return agentEnds
+		}
+		return goesOn
+	default:
+		return goesOn
+	}
+	return processEnds
+}
+
+// verdict plays what is left of a test that ends by itself, and returns how: Pass, Fail or Skip.
+func (p *fakeProcess) verdict(name, kind string) string {
+	switch kind {
+	case "Long", "LongFail":
+		for _, action := range []string{"run", "pass"} {
+			p.l.post(report{Events: []test2json.Event{{Action: action, Package: p.o.Package, Test: name + "/sub"}}})
+		}
+		kind = cmp.Or(strings.TrimPrefix(kind, "Long"), "Pass")
+	case "Little":
+		kind = "Pass"
+		if p.l.goarch == "s390x" {
+			kind = "Fail"
+		}
+	case "Stuck", "Lost", "Once":
+		kind = "Pass"
+	}
+	if kind == "Fail" {
+		p.fail(1)
+	}
+	return kind
+}
+
+// meeting is what the first process of a package waits for, so that there are two at once however busy the machine is. A nil one is over.
+type meeting struct {
+	shy  bool
+	once sync.Once
+	done chan struct{} // closed by over
+}
+
+func newMeeting(shy bool) *meeting { return &meeting{shy: shy, done: make(chan struct{})} }
+
+func (m *meeting) over() {
+	if m != nil {
+		m.once.Do(func() { close(m.done) })
+	}
+}
+
+func (m *meeting) wait(quit <-chan struct{}) {
+	if m == nil {
+		return
+	}
+	select {
+	case <-m.done:
+	case <-quit:
+	}
+}
+
+// moody is what a test of a kind does among others.
+func (w *world) moody(kind string, names []string, crowd, all bool) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fails := false
+	switch kind {
+	case "Shy", "ShyExit":
+		fails = crowd
+	case "After":
+		fails = !all
+	case "First":
+		fails = all
+	case "Crowded":
+		processes := 0
+		for _, n := range w.running {
+			processes += n
+		}
+		fails = processes > 1
+	case "Spoiled":
+		fails = slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "TestSpoiler_") })
+	case "Spoiler":
+		return "Pass"
+	default:
+		return kind
+	}
+	switch {
+	case !fails:
+		return "Pass"
+	case kind == "ShyExit":
+		kind = "Exit"
+	default:
+		kind = "Fail"
+	}
+	w.shied++
+	return kind
+}
