@@ -17,7 +17,7 @@ type routes struct {
 	through  map[string]string // by id, reserved ones included: what it goes through
 	opening  map[string]bool   // by id
 	failed   map[string]error  // by id: why it could not be opened; absent when somebody tries again
-	changedc chan struct{}     // closed and replaced when one is up, has failed, or nobody will be opened any more
+	changedc chan struct{}     // closed and replaced when one is being opened, is up, has failed, or nobody will be opened any more
 }
 
 func newRoutes() routes {
@@ -56,6 +56,7 @@ func throughOf(spec xspec.Spec) string {
 func (r *routes) begin(id string) {
 	r.opening[id] = true
 	delete(r.failed, id)
+	r.changed()
 }
 
 // end notes that a gateway is up (nil), or why it could not be opened.
