@@ -93,7 +93,7 @@ func (g *Group) await(ctx context.Context, spec xspec.Spec) error {
 		}
 		expired := patience.C
 		if opening {
-			expired = nil // that has a timeout of its own
+			expired = nil // that has a timeout of its own, and an agent to get before
 		}
 		if err == nil {
 			select {
@@ -143,10 +143,11 @@ func (gw *Gateway) lostOnTheWay() error {
 	return nil
 }
 
-// openTimeout bounds the start of one agent.
+// openTimeout bounds the start of one agent. Who waits for Config.Agent holds its clock.
 func (g *Group) openTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if g.cfg.OpenTimeout > 0 {
-		return context.WithTimeout(ctx, g.cfg.OpenTimeout)
+		c := startClock(ctx, g.cfg.OpenTimeout)
+		return c, c.stop
 	}
 	return ctx, func() {}
 }
