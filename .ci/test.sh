@@ -35,8 +35,8 @@ wanted | while read -r command package what; do
 done
 command -v "$($GO env CC)" >/dev/null 2>&1 || race=
 
-# Agents for other platforms are compiled where a test needs them, within the time that a gateway has to answer. With an empty build cache that is most
-# of the standard library, which is compiled here, where it has all the time it needs.
+# Tests of integration and the test of source.go compile agents for other platforms, in the two processes below. With an empty build cache that is most
+# of the standard library. Here it is compiled once and not by both beside each other, and not within the four minutes that integration gives a run.
 for platform in linux/arm64 linux/s390x windows/amd64; do
 	CGO_ENABLED=0 GOOS=${platform%/*} GOARCH=${platform#*/} "$GO" build -trimpath -buildvcs=false -tags=xdist_agent -o /dev/null ./cmd/xdist
 done

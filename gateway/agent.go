@@ -10,8 +10,9 @@ import (
 	"runtime"
 )
 
-// agent returns the executable for a platform.
+// agent returns the executable for a platform. The time that it takes does not count against OpenTimeout.
 func (cfg Config) agent(ctx context.Context, goos, goarch string) (Agent, error) {
+	defer holdClock(ctx)()
 	if cfg.Agent != nil {
 		a, err := cfg.Agent(ctx, goos, goarch)
 		if err != nil {

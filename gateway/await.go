@@ -17,7 +17,7 @@ type routes struct {
 	through  map[string]string // by id, reserved ones included: what it goes through
 	opening  map[string]bool   // by id
 	failed   map[string]error  // by id: why it could not be opened; absent when somebody tries again
-	changedc chan struct{}     // closed and replaced when one is up, has failed, or nobody will be opened any more
+	changedc chan struct{}     // closed and replaced when one is being opened, is up, has failed, or nobody will be opened any more
 }
 
 func newRoutes() routes {
@@ -56,6 +56,7 @@ func throughOf(spec xspec.Spec) string {
 func (r *routes) begin(id string) {
 	r.opening[id] = true
 	delete(r.failed, id)
+	r.changed()
 }
 
 // end notes that a gateway is up (nil), or why it could not be opened.
@@ -92,7 +93,7 @@ func (g *Group) await(ctx context.Context, spec xspec.Spec) error {
 		}
 		expired := patience.C
 		if opening {
-			expired = nil // that has a timeout of its own
+			expired = nil // that has a timeout of its own, and an agent to get before
 		}
 		if err == nil {
 			select {
@@ -142,10 +143,11 @@ func (gw *Gateway) lostOnTheWay() error {
 	return nil
 }
 
-// openTimeout bounds the start of one agent.
+// openTimeout bounds the start of one agent. Who waits for Config.Agent holds its clock.
 func (g *Group) openTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if g.cfg.OpenTimeout > 0 {
-		return context.WithTimeout(ctx, g.cfg.OpenTimeout)
+		c := startClock(ctx, g.cfg.OpenTimeout)
+		return c, c.stop
 	}
 	return ctx, func() {}
 }

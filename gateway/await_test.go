@@ -109,6 +109,34 @@ func TestWaitIsBounded(t *testing.T) {
 	})
 }
 
+// TestWaitLastsAsLongAsTheOpening has a gateway wait for one whose opening begins late and ends when the first one's patience would.
+func TestWaitLastsAsLongAsTheOpening(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inMemory := memDialer(Handlers{}, func(c io.ReadWriteCloser) io.ReadWriteCloser { return c }, func(string) {})
+		g := newGroup(Config{OpenTimeout: 20 * time.Second}, func(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+			<-time.After(15 * time.Second)
+			return inMemory(ctx, from, spec, cfg)
+		})
+		way, err := g.Allocate(parsed(t, "popen//id=a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		errc := make(chan error, 1)
+		go func() { errc <- second(g.Open(t.Context(), parsed(t, "popen//via=a"))) }()
+		<-time.After(15 * time.Second)
+		start := time.Now()
+		if _, err := g.Open(t.Context(), way); err != nil {
+			t.Error(err)
+		}
+		if err := <-errc; err != nil || time.Since(start) != 30*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		if err := g.Terminate(t.Context(), time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestUnknownWay(t *testing.T) {
 	g := newGroup(Config{}, failingDialer(nil))
 	for _, text := range []string{"popen//via=nobody//id=x", "socket//installvia=nobody//id=x"} {

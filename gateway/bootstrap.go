@@ -94,8 +94,8 @@ func (b *bootstrap) attempt(ctx context.Context, shell shellOpener) (*link, erro
 		b.unlock()
 		b.unlock = nil
 	}
-	if !stop() {
-		err = cmp.Or(ctx.Err(), err)
+	if !stop() && !errors.Is(err, ctx.Err()) && !errors.Is(err, context.Cause(ctx)) {
+		err = ctx.Err() // else it says what was waited for
 	}
 	if err != nil {
 		return nil, abandon(l, &PhaseError{Phase: b.phase, Host: b.host, Err: err})
@@ -128,7 +128,11 @@ type leader interface{ leads(pid int) }
 func (b *bootstrap) converse(ctx context.Context, conn *bufferedConn, proc process) error {
 	var agent knownAgent
 	if system := cmp.Or(b.hosts.platformOf(b.destination), b.shell.guess); system != "" {
-		if a, err := b.agentFor(ctx, system); err == nil { // a guess; the shell asks when it is wrong
+		a, err := b.agentFor(ctx, system)
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+		if err == nil { // a guess; the shell asks when it is wrong
 			agent = a
 		}
 	}

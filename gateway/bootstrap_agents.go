@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,13 +27,16 @@ type agentCache struct {
 }
 
 type agentEntry struct {
-	readyc chan struct{} // closed when agent or err is set
-	agent  knownAgent
-	err    error
+	readyc    chan struct{} // closed when agent or err is set
+	agent     knownAgent
+	err       error
+	abandoned bool // err is that the context has ended with which Config.Agent was called
 }
 
-// get returns the agent for a platform. The first to ask waits for Config.Agent, with its context, and others for it.
+// get returns the agent for a platform. The first to ask waits for Config.Agent, with its context, and others for it. When that context
+// ends one of the others asks anew. None of this counts against OpenTimeout.
 func (c *agentCache) get(ctx context.Context, goos, goarch string) (knownAgent, error) {
+	defer holdClock(ctx)()
 	platform := goos + "/" + goarch
 	for {
 		c.mu.Lock()
@@ -48,6 +50,7 @@ func (c *agentCache) get(ctx context.Context, goos, goarch string) (knownAgent, 
 		if mine {
 			e.agent, e.err = c.load(ctx, goos, goarch)
 			if e.err != nil { // the next one may have more luck, or more time
+				e.abandoned = ctx.Err() != nil
 				c.mu.Lock()
 				delete(c.entries, platform)
 				c.mu.Unlock()
@@ -57,9 +60,9 @@ func (c *agentCache) get(ctx context.Context, goos, goarch string) (knownAgent, 
 		select {
 		case <-e.readyc:
 		case <-ctx.Done():
-			return knownAgent{}, ctx.Err()
+			return knownAgent{}, fmt.Errorf("get agent for %s: %w", platform, ctx.Err())
 		}
-		if mine || ctx.Err() != nil || !errors.Is(e.err, context.Canceled) && !errors.Is(e.err, context.DeadlineExceeded) {
+		if mine || !e.abandoned {
 			return e.agent, e.err
 		}
 	}

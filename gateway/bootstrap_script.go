@@ -9,12 +9,13 @@ import (
 )
 
 // shellCommand makes any login shell a POSIX shell that takes one line of its input as its program: nothing in it has a meaning to
-// csh or fish, it is short enough for old ones, and what follows the line is left to the program.
-const shellCommand = `exec sh -c 'IFS= read -r s && eval "$s"'`
+// csh or fish, it is short enough for old ones, and what follows the line is left to the program. To bash TMOUT, which hosts set against
+// idle users, is a limit for read as well; getting an agent may take longer.
+const shellCommand = `exec sh -c 'IFS= TMOUT=0 read -r s && eval "$s"'`
 
 // shellLine is shellCommand for a shell that reads commands from its input, and may read ahead: the program is to
 // be sent when readyWord was read.
-const shellLine = `exec sh -c 'echo xdist-shell-is-"ready"; IFS= read -r s && eval "$s"'`
+const shellLine = `exec sh -c 'echo xdist-shell-is-"ready"; IFS= TMOUT=0 read -r s && eval "$s"'`
 
 const readyWord = "xdist-shell-is-ready"
 
@@ -90,7 +91,7 @@ dirs try; P=; dirs pick
 [ -n "$P" ] || { say none; exit 1; }
 say need $K "$P"
 fi
-read -r c a b d || exit 1
+TMOUT=0 read -r c a b d || exit 1
 case $c in agent) D=$a; Z=$b; A=$d;; put) put "$a";; esac
 done
 `

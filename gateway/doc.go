@@ -41,7 +41,7 @@
 // # Other hosts
 //
 // A host needs an account with a POSIX shell at hand, and nothing else: ssh= and cmd= make the shell become the agent, which Config.Agent
-// gives for the host's platform. It is kept under its digest in the user's cache directory, or, where that cannot be, in
+// gives for the host's platform; the time that this takes does not count against Config.OpenTimeout. It is kept under its digest in the user's cache directory, or, where that cannot be, in
 // one of the user's own in /var/tmp, /tmp or /dev/shm, and is sent once for each version. Gateways to one destination share ssh connections, eight on
 // each, or as many as the host allows. ~/.ssh/config, or the file that ssh_config= names in the spec, is honoured as far as it leads
 // to the host and proves who is who; ProxyCommand is refused. Host keys are always checked: StrictHostKeyChecking=no adds

@@ -45,11 +45,15 @@ const (
 	abandonedWait = 3 * time.Second
 )
 
-// start dials, and begins the gateway.
+// start is reach within Config.OpenTimeout.
 func (g *Group) start(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
-	ctx, cancel := g.openTimeout(ctx)
+	ctx, cancel := g.openTimeout(g.cfg.timed(ctx, spec.ID))
 	defer cancel()
-	ctx = g.cfg.timed(ctx, spec.ID)
+	return g.reach(ctx, spec)
+}
+
+// reach dials, and begins the gateway.
+func (g *Group) reach(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
 	from, err := g.originOf(spec)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ type Config struct {
 	// executable with the argument "agent".
 	Command []string
 	// Agent gives the agent's executable for a platform, for hosts other than this one and for platforms other than this one's. It may
-	// take its time, as a compiler does; it is called concurrently. Nil knows this executable's own platform.
+	// take its time, as a compiler does, until ctx ends, which is with the opening that asks; it is called concurrently. Nil knows this executable's own platform.
 	Agent func(ctx context.Context, goos, goarch string) (Agent, error)
 	// Prompt asks the user, for passwords and passphrases; echo says whether the answer may be seen while it is typed. It is not called
 	// concurrently. Nil means that there is nobody to ask.
@@ -38,7 +38,8 @@ type Config struct {
 	// Logger is told at level debug which gateways are up and how each connection ended. Nil is for nobody.
 	Logger *slog.Logger
 
-	// OpenTimeout bounds the start of an agent up to its answer. 0 means 60 s; negative is for ever.
+	// OpenTimeout bounds the start of an agent up to its answer. The time that Agent takes does not count, nor that in which this
+	// executable's digest is made. 0 means 60 s; negative is for ever.
 	OpenTimeout time.Duration
 	// Beat is how often agents hear from the controller. 0 means 5 s.
 	Beat time.Duration
@@ -196,7 +197,7 @@ func (g *Group) take(spec xspec.Spec) (xspec.Spec, func(error), error) {
 // Open starts an agent as spec says and returns the connected gateway, a member of the group. The empty
 // spec stands for Config.Default. Open may be called many times at once. ctx bounds only the opening, as does
 // Config.OpenTimeout. A gateway that the spec goes through (via, installvia) and that has its id from Allocate or is being opened
-// is waited for, which may take its own OpenTimeout. Errors: ErrNoTransport and ErrIDTaken before anything is started; else what the transport or the
+// is waited for, which may take its own OpenTimeout and the time to get its agent. Errors: ErrNoTransport and ErrIDTaken before anything is started; else what the transport or the
 // handshake met, with the agent's exit status and the end of its stderr; nothing is left running then.
 func (g *Group) Open(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
 	text := spec.String()

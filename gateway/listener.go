@@ -146,9 +146,9 @@ func (l *Listener) connect(raw net.Conn) (*Gateway, error) {
 		agent.conn.Close()
 		return nil, err
 	}
-	ctx, cancel := l.group.openTimeout(l.ctx)
+	ctx, cancel := l.group.openTimeout(l.group.cfg.timed(l.ctx, spec.ID))
 	defer cancel()
-	gw, err := l.group.begin(l.group.cfg.timed(ctx, spec.ID), spec, agent)
+	gw, err := l.group.begin(ctx, spec, agent)
 	if err != nil {
 		undo(err)
 		return nil, err

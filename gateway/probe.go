@@ -14,12 +14,9 @@ func (g *Group) Probe(ctx context.Context, spec xspec.Spec) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	if g.cfg.OpenTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, g.cfg.OpenTimeout)
-		defer cancel()
-	}
-	gw, err := g.start(ctx, spec)
+	ctx, cancel := g.openTimeout(g.cfg.timed(ctx, spec.ID))
+	defer cancel()
+	gw, err := g.reach(ctx, spec)
 	if err != nil {
 		return Info{}, fmt.Errorf("probe %q: %w", spec, err)
 	}
