@@ -55,6 +55,7 @@ type Command struct {
 	Output        string // -o
 	BuildP        int    // -p, 0 when not given: the number of CPUs
 	Race          bool   // -race
+	MSan, ASan    bool   // -msan, -asan
 	Rebuild       bool   // -a
 	Overlay       string // -overlay, the file's name relative to Dir
 	Chdir         string // -C as given, "" when not
@@ -94,6 +95,20 @@ func (c *Command) Grain() Grain {
 		return Whole
 	}
 	return Split
+}
+
+// Conditions are the flags that change how long tests take, in a fixed order: "-race -short".
+func (c *Command) Conditions() string {
+	var flags []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{{"-race", c.Race}, {"-msan", c.MSan}, {"-asan", c.ASan}, {"-short", c.Short}} {
+		if f.set {
+			flags = append(flags, f.name)
+		}
+	}
+	return strings.Join(flags, " ")
 }
 
 // CheckPackages returns the *UsageError with which `go test` rejects the flags for n packages, or nil.

@@ -151,7 +151,8 @@ func (v *flagValues) fill(c *Command) {
 	c.Cover, c.CoverMode, c.CoverPkg, c.CoverProfile = v.cover, v.coverMode, v.coverPkg, v.coverProfile
 	c.Artifacts, c.OutputDir = v.artifacts, v.outputDir.abs()
 	c.Compile, c.Output, c.BuildP = v.compile, v.output, v.buildP
-	c.Race, c.Rebuild, c.Overlay, c.vcsStamped = v.race, v.rebuild, v.overlay, v.buildVCS == "true"
+	c.Race, c.MSan, c.ASan = v.race, v.msan, v.asan
+	c.Rebuild, c.Overlay, c.vcsStamped = v.rebuild, v.overlay, v.buildVCS == "true"
 	c.PrintCommands, c.DryRun = v.printCommands, v.dryRun
 	for cpu := range strings.SplitSeq(v.cpu, ",") {
 		if strings.TrimSpace(cpu) != "" {

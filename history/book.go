@@ -12,6 +12,10 @@ import (
 // Book is what is known of one module. A nil *Book knows nothing and learns nothing; the zero value knows nothing and has no file. All methods may be
 // called concurrently.
 type Book struct {
+	// Conditions are what durations depend on beside the platform, such as "-race -short". What was seen under them is kept apart, and what was seen
+	// under others is taken for what has not run under them. It is set before the Book is used.
+	Conditions string
+
 	dir, module string // dir is "" for a book without a file
 
 	mu        sync.Mutex // guards what follows; Learn, Add and the decoding of records change it
@@ -64,15 +68,12 @@ func (b *Book) Test(platform, pkg, test string) (k Known, ok bool) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p := b.record(place{pkg, platform}); p != nil && p.Tests[test] != nil {
+	if p := b.record(b.at(pkg, platform)); p != nil && p.Tests[test] != nil {
 		if k, ok = p.Tests[test].known(); ok {
 			return k, true
 		}
 	}
 	for _, other := range b.platforms[pkg] {
-		if other == platform {
-			continue
-		}
 		if r := b.record(place{pkg, other}).Tests[test]; r != nil {
 			if found, has := r.known(); has && (!ok || found.LastSeen.After(k.LastSeen)) {
 				k, ok = found, true
@@ -90,7 +91,7 @@ func (b *Book) Tree(platform, pkg, test string) (t Tree, ok bool) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p := b.record(place{pkg, platform}); p != nil {
+	if p := b.record(b.at(pkg, platform)); p != nil {
 		if t, ok = p.tree(test); ok {
 			return t, true
 		}
@@ -112,7 +113,7 @@ func (b *Book) Package(platform, pkg string) PackageKnown {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := b.record(place{pkg, platform})
+	p := b.record(b.at(pkg, platform))
 	if p == nil {
 		for _, other := range b.platforms[pkg] {
 			if r := b.record(place{pkg, other}); p == nil || r.LastSeen > p.LastSeen {
@@ -221,9 +222,12 @@ func (r *testRecord) summary(at place, test string) TestSummary {
 
 // Learn adds a run to what is in memory. Nothing is written.
 func (b *Book) Learn(run Run) {
-	if b == nil {
-		return
+	if b != nil {
+		b.learn(b.conditional(run))
 	}
+}
+
+func (b *Book) learn(run Run) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	shelf{pkg: b.made, host: b.madeHost}.learn(run)
@@ -236,11 +240,32 @@ func (b *Book) Record(run Run) error {
 	if b == nil {
 		return nil
 	}
-	b.Learn(run)
+	run = b.conditional(run)
+	b.learn(run)
 	if b.dir == "" {
 		return nil
 	}
 	return Record(b.dir, b.module, run)
+}
+
+// at is where the book has what it knows of a package on a platform.
+func (b *Book) at(pkg, platform string) place {
+	return place{pkg, strings.TrimSpace(platform + " " + b.Conditions)}
+}
+
+// conditional is the run with the book's conditions in the names of the platforms of what is to be learned.
+func (b *Book) conditional(run Run) Run {
+	run.Packages, run.Tests, run.Lessons = slices.Clone(run.Packages), slices.Clone(run.Tests), slices.Clone(run.Lessons)
+	for i := range run.Packages {
+		run.Packages[i].Platform = b.at("", run.Packages[i].Platform).platform
+	}
+	for i := range run.Tests {
+		run.Tests[i].Platform = b.at("", run.Tests[i].Platform).platform
+	}
+	for i := range run.Lessons {
+		run.Lessons[i].Platform = b.at("", run.Lessons[i].Platform).platform
+	}
+	return run
 }
 
 // record returns the record of a package, or nil. The lock is held.

@@ -212,6 +212,39 @@ func TestAnotherPlatformsWord(t *testing.T) {
 	}
 }
 
+// What was seen under other conditions stands in for what was not seen under these, and is not mixed with it.
+func TestConditions(t *testing.T) {
+	dir := t.TempDir()
+	record(t, dir, aRun(1, took("TestA", 10_000), took("TestB", 3000)))
+	short := opened(t, dir)
+	short.Conditions = "-short"
+	if got := cost(short, linux, "TestA"); got != 10*time.Second {
+		t.Errorf("before the first run with -short TestA is taken to last %v", got)
+	}
+	run := aRun(2, took("TestA", 10))
+	run.Lessons = []Lesson{{Platform: linux, Package: pkg, Test: "TestA", Kind: Indivisible}}
+	if err := short.Record(run); err != nil {
+		t.Fatal(err)
+	}
+	again, full := opened(t, dir), opened(t, dir)
+	again.Conditions = "-short"
+	for _, tt := range []struct {
+		book *Book
+		test string
+		want time.Duration
+	}{{short, "TestA", 10 * time.Millisecond}, {again, "TestA", 10 * time.Millisecond}, {again, "TestB", 3 * time.Second}, {full, "TestA", 10 * time.Second}} {
+		if got := cost(tt.book, linux, tt.test); got != tt.want {
+			t.Errorf("with %q %s is taken to last %v, want %v", tt.book.Conditions, tt.test, got, tt.want)
+		}
+	}
+	if k, _ := full.Test(linux, pkg, "TestA"); k.Indivisible {
+		t.Error("a lesson with -short holds without")
+	}
+	if k, _ := again.Test(linux, pkg, "TestA"); !k.Indivisible {
+		t.Error("a lesson with -short is forgotten")
+	}
+}
+
 func TestTree(t *testing.T) {
 	b := &Book{}
 	first := aRun(1, took("TestA", 100), took("TestA/x", 60), took("TestA/x/1", 40), took("TestA/x-1", 5), took("TestA/y/z", 20), took("TestA/once", 3), took("TestAB/no", 1))

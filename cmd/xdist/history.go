@@ -24,6 +24,7 @@ func openHistory(c *cli.Context, command *gotest.Command) (book *history.Book, w
 			warnings = append(warnings, err.Error())
 		}
 	}
+	book.Conditions = command.Conditions()
 	for _, file := range c.StringSlice("timings") {
 		if err := addTimings(book, file); err != nil {
 			return nil, nil, usageError(err)
