@@ -59,6 +59,8 @@ type depot struct {
 	dir   string
 	agent gateway.Agent
 	self  string // the bench's executable
+
+	targets int // given out so far
 }
 
 func (b *bench) newDepot(ctx context.Context) (*depot, error) {
@@ -159,12 +161,16 @@ func (d *depot) compareTree(ctx context.Context, t *table, name, root string, ru
 	return nil
 }
 
+// fresh is the name of a target that is on no host yet. No target is removed while times are taken: what a disk does about a removed tree, such as discarding
+// its blocks, goes on for long and makes the next copy several times slower.
+func (d *depot) fresh() string {
+	d.targets++
+	return fmt.Sprintf("tree%d", d.targets)
+}
+
 // peerRound runs rsync to all hosts, one after the other as a script does, cold and then unchanged.
 func (d *depot) peerRound(ctx context.Context, root string) (r [2]copies, err error) {
-	const target = "rsynced"
-	if err := d.empty(target); err != nil {
-		return r, err
-	}
+	target := d.fresh()
 	for k := range r {
 		var sum float64
 		for _, s := range d.servers {
@@ -185,11 +191,9 @@ func (d *depot) peerRound(ctx context.Context, root string) (r [2]copies, err er
 
 // ourRound sends the tree to one host, cold and unchanged, and then to all. rsync is asked whether it finds a difference.
 func (d *depot) ourRound(ctx context.Context, t *table, root string) (r [2]copies, err error) {
-	const target = "sent"
+	var target string
 	for _, hosts := range []int{1, hostsAtMost} {
-		if err := d.empty(target); err != nil {
-			return r, err
-		}
+		target = d.fresh()
 		cache, err := os.MkdirTemp(d.dir, "cache-")
 		if err != nil {
 			return r, err
@@ -225,18 +229,6 @@ func (d *depot) check(ctx context.Context, t *table, root, target string) error 
 		}
 		if found := strings.TrimSpace(lastLines(run.log, 10)); found != "" || run.status != 0 {
 			t.miss("rsync finds differences between %s and what was sent (exit status %d):\n%s", root, run.status, found)
-		}
-	}
-	return nil
-}
-
-// empty removes a target, and what is beside it, from all homes.
-func (d *depot) empty(target string) error {
-	for _, s := range d.servers {
-		for _, name := range []string{target, "." + target + ".xdist-sync"} {
-			if err := os.RemoveAll(filepath.Join(s.home, name)); err != nil {
-				return fmt.Errorf("empty a target: %w", err)
-			}
 		}
 	}
 	return nil

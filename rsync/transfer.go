@@ -50,7 +50,7 @@ func (j *job) transfer(ctx context.Context) error {
 	}
 	start(t.ask)
 	start(t.pieces)
-	for range min(4, 1+runtime.GOMAXPROCS(0)) { // writing waits a little
+	for range min(4, runtime.GOMAXPROCS(0)) { // making files takes processor time; several hosts on one machine share it
 		start(t.files)
 	}
 	if err := t.take(ctx); err != nil {
