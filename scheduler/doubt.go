@@ -40,8 +40,8 @@ type doubt struct {
 }
 
 // doubtful reports whether a failure of item i might be the price of splitting: another process of its package ran, or the tests before it
-// did not run in its own, which is worth a look where it costs little. Or it might be that of a crowd. The second failure counts, but for one in
-// a crowd, and so does one whose output is too long to be held back.
+// did not run in its own, which is worth a look where it costs little. Or it might be that of a crowd, also of a package that runs whole, unless the user asked
+// for that. The second failure counts, but for one in a crowd, and so does one whose output is too long to be held back.
 func (c *controller) doubtful(n *node, i int, it *itemRun) bool {
 	j := n.job
 	p := j.pkg
@@ -51,7 +51,7 @@ func (c *controller) doubtful(n *node, i int, it *itemRun) bool {
 	case p.doubts[i] != nil:
 		return j.crowded && !p.isolated
 	case j.unit.Whole:
-		return j.crowded && c.cfg.Command.Grain() == gotest.Split && fits(p.names)
+		return j.crowded && c.cfg.Dist == DistLoad && c.cfg.Command.Grain() == gotest.Split && fits(p.names)
 	}
 	return !j.alone || j.crowded || p.quick()
 }
