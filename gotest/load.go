@@ -43,7 +43,10 @@ type LoadConfig struct {
 
 type (
 	// Listed is the collection: what the sources say there is to run.
-	Listed struct{ Packages []Package }
+	Listed struct {
+		Packages []Package
+		Shards   string // how the suite was divided, of which this is a part: the same text in each job of one division; "" when it is whole
+	}
 	// Warning is something the user should know of that stops nothing.
 	Warning struct{ Text string }
 )
@@ -244,7 +247,7 @@ func (l *loader) listed(listing *Listing) error {
 		}
 		packages = selected
 	}
-	l.emit(Listed{packages})
+	l.emit(Listed{Packages: packages})
 	if l.cfg.NeedCgo && len(listing.Excluded) > 0 {
 		return newNoCgoError(listing.Excluded)
 	}

@@ -10,6 +10,5 @@
 // Nothing here starts a goroutine or can be cancelled. Files are read whole.
 //
 // Limits: what a job has not written down cannot be known. A job that has no report is not missed among reports without trailers, as those of
-// go test are, and no cover profile is. That shards were divided by different
-// timings or from different sources is noticed by a test that two have, and not by one that none has. An item that did not run is named in JUnit reports only.
+// go test are, and no cover profile is. An item that did not run is named in JUnit reports only.
 package merge

@@ -36,7 +36,8 @@ func Whole(files []*File) (usable []*File, gaps []string) {
 // account is the check of the files of one kind.
 type account struct {
 	kind Kind
-	n    int // shards that there should be; 0 is no sharded run
+	n    int   // shards that there should be; 0 is no sharded run
+	plan *File // the first that says how the suite was divided
 	left map[*File]bool
 	gaps []string
 }
@@ -87,6 +88,13 @@ func (a *account) file(f *File, owner map[int]*File) {
 		return
 	}
 	owner[k] = f
+	switch {
+	case f.Shard.Plan == "":
+	case a.plan == nil:
+		a.plan = f
+	case a.plan.Shard.Plan != f.Shard.Plan:
+		a.gap("%s and %s divide the suite differently, so that a test may be in neither: give all shards the same sources, packages, flags and --timings", a.plan.Name, f.Name)
+	}
 	if f.Shard.behind {
 		a.gap("%s goes on behind the end of shard %s", f.Name, f.Shard.Part)
 	}
@@ -98,8 +106,9 @@ func (a *account) file(f *File, owner map[int]*File) {
 // Shard is what a report says of the shard that it is of.
 type Shard struct {
 	Part   shard.Part
-	Items  int // that it has to account for
-	NotRun int // of those, the ones that the file has nothing of
+	Items  int    // that it has to account for
+	Plan   string // how the suite was divided, "" when the file does not say
+	NotRun int    // of those, the ones that the file has nothing of
 
 	behind bool // the file goes on after it has said so
 }
@@ -109,7 +118,7 @@ func newShard(t reporters.Trailer) (*Shard, error) {
 	if err == nil && (t.NotRun < 0 || t.Items < t.NotRun) {
 		err = fmt.Errorf("shard %s: %d of %d items were not run", t.Shard, t.NotRun, t.Items)
 	}
-	return &Shard{Part: part, Items: t.Items, NotRun: t.NotRun}, err
+	return &Shard{Part: part, Items: t.Items, Plan: t.Plan, NotRun: t.NotRun}, err
 }
 
 // items is how many top-level tests the file has something of.

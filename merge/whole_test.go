@@ -20,6 +20,11 @@ func end(shard, items string) string {
 	return `{"Time":"2026-01-02T03:04:05Z","Action":"shard","Shard":"` + shard + `","Items":` + items + "}\n"
 }
 
+// planned is a file whose end says how the suite was divided.
+func planned(text, plan string) string {
+	return strings.Replace(text, `"Items":`, `"Plan":"`+plan+`","Items":`, 1)
+}
+
 func junit(shard, items, cases string) string {
 	return `<testsuites><properties><property name="shard" value="` + shard + `"/><property name="shard.items" value="` + items + `"/></properties><testsuite name="p">` + cases + `</testsuite></testsuites>`
 }
@@ -47,6 +52,8 @@ func TestWhole(t *testing.T) {
 		"cut off without shard": {[]string{noEnd + `{"Act`}, []string{"a is cut off: line 2: unexpected end of JSON input"}, "a"},
 		"twice":                 {[]string{one, two, three, two}, []string{"b and d are both of shard 2/3; the second was left out"}, "abc"},
 		"divided otherwise":     {[]string{one, two, three, end("2/2", "0")}, []string{"d is of shard 2/2, and others are of 3 shards"}, "abcd"},
+		"by other plans":        {[]string{planned(one, "x"), planned(two, "y"), three}, []string{"a and b divide the suite differently, so that a test may be in neither: give all shards the same sources, packages, flags and --timings"}, "abc"},
+		"by one plan":           {[]string{planned(one, "x"), planned(two, "x"), three}, nil, "abc"},
 		"a test is missing":     {[]string{aTest + end("1/1", "2")}, []string{"a has 1 of the 2 tests that shard 1/1 has run"}, "a"},
 		"goes on":               {[]string{aTest + end("1/1", "1") + noEnd}, []string{"a goes on behind the end of shard 1/1"}, "a"},
 		"two ends":              {[]string{one + two, three}, []string{"a goes on behind the end of shard 1/3", missing + "2/3"}, "ab"},

@@ -21,6 +21,7 @@ type Trailer struct {
 	Action string // ActionShard
 	Shard  string // "1/3"
 	Items  int    // that the shard has to account for
+	Plan   string `json:",omitempty"` // how the suite was divided: the same in all shards of a run
 	NotRun int    `json:",omitempty"` // of those, the ones that the report has nothing of
 }
 
@@ -28,6 +29,7 @@ type Trailer struct {
 const (
 	propertyShard = "shard"
 	propertyItems = "shard.items"
+	propertyPlan  = "shard.plan"
 )
 
 // whole reports whether a run came to its end, so that its report may have a Trailer.
@@ -54,7 +56,7 @@ func (t *trailing) end(e scheduler.RunEnded) ([]byte, error) {
 	if t.shard == "" || !whole(e) {
 		return nil, nil
 	}
-	line := Trailer{Time: e.Time, Action: ActionShard, Shard: t.shard, Items: e.Summary.Collected}
+	line := Trailer{Time: e.Time, Action: ActionShard, Shard: t.shard, Items: e.Summary.Collected, Plan: e.Summary.Shards}
 	for _, it := range e.Summary.NotRun {
 		if !t.seen[it.ID] {
 			line.NotRun++
@@ -66,7 +68,7 @@ func (t *trailing) end(e scheduler.RunEnded) ([]byte, error) {
 
 // properties are a Trailer as a JUnit report has it, where items that did not run are testcases too.
 func (t Trailer) properties() *xmlProperties {
-	return &xmlProperties{[]xmlProperty{{propertyShard, t.Shard}, {propertyItems, strconv.Itoa(t.Items)}}}
+	return &xmlProperties{[]xmlProperty{{propertyShard, t.Shard}, {propertyItems, strconv.Itoa(t.Items)}, {propertyPlan, t.Plan}}}
 }
 
 // Trailer returns what the report says of its shard. ok is false when it says nothing.
@@ -78,6 +80,8 @@ func (r *JUnitReport) Trailer() (t Trailer, ok bool) {
 		switch p.Name {
 		case propertyShard:
 			t.Shard = p.Value
+		case propertyPlan:
+			t.Plan = p.Value
 		case propertyItems:
 			n, err := strconv.Atoi(p.Value)
 			ok = err == nil

@@ -51,6 +51,7 @@ func TestTrailer(t *testing.T) {
 		want string
 	}{
 		{"passed", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52}}, head + `"Items":52}` + "\n"},
+		{"divided", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52, Shards: "linux/amd64=1f"}}, head + `"Items":52,"Plan":"linux/amd64=1f"}` + "\n"},
 		{"failed", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52, Failed: 1, Stopped: "x"}}, head + `"Items":52}` + "\n"},
 		{"nothing to do", nil, scheduler.RunEnded{}, head + `"Items":0}` + "\n"},
 		{"one that did not run and has no event", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 2, NotRun: notRun}}, head + `"Items":2,"NotRun":1}` + "\n"},
@@ -78,7 +79,7 @@ func TestTrailer(t *testing.T) {
 			t.Fatal(err)
 		}
 		trailer, ok := report.Trailer()
-		if ok != (tt.want != "") || ok && (trailer.Shard != "2/3" || trailer.Items != tt.end.Summary.Collected) {
+		if ok != (tt.want != "") || ok && (trailer.Shard != "2/3" || trailer.Items != tt.end.Summary.Collected || trailer.Plan != tt.end.Summary.Shards) {
 			t.Errorf("%s: JUnit has %+v, %v", tt.name, trailer, ok)
 		}
 	}

@@ -399,6 +399,7 @@ func (c *controller) finish() (Summary, error) {
 		BuildFailed: c.buildFailed,
 		Interrupted: c.interrupted,
 		Stopped:     c.stopped,
+		Shards:      c.shards(),
 		Unbalanced:  c.ledger.check(c.pkgs),
 	}
 	for _, v := range c.verified {

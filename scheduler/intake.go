@@ -41,6 +41,7 @@ func (c *controller) handleSource(s *supply, e gotest.BuildEvent) {
 func (c *controller) apply(t *target, e gotest.BuildEvent) {
 	switch e := e.(type) {
 	case gotest.Listed:
+		t.supply.shards = e.Shards
 		c.collect(t, e.Packages)
 	case gotest.Ready:
 		if c.replay.wants(e.Package) {

@@ -29,12 +29,25 @@ type supply struct {
 	targets  []*target
 	events   []gotest.BuildEvent // about packages, for targets that come later
 	held     []gotest.BuildEvent // what has come before there was a target
+	shards   string              // gotest.Listed.Shards
 	builders chan builder        // capacity 1, never closed: hosts to build on, where they do that; else nil
 	offered  bool                // there is one in builders, or one builds
 	cancel   context.CancelCauseFunc
 	dropped  bool // nobody needs it; for one who comes later there is another
 	done     bool
 	err      error // after done
+}
+
+// shards is how the suites of all platforms were divided, in an order that the platforms decide.
+func (c *controller) shards() string {
+	var all []string
+	for _, s := range c.supplies {
+		if s.shards != "" {
+			all = append(all, s.name+"="+s.shards)
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
 }
 
 // target is a set of nodes that share one policy: all those of a platform, or one of them under --dist each.

@@ -2,7 +2,11 @@ package shard
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xdist-go/xdist/gotest"
@@ -52,6 +56,20 @@ func Divide(packages []gotest.Package, n int, whole bool, cost Cost) *Plan {
 		p.Loads[k].Packages = len(p.Part(k + 1))
 	}
 	return p
+}
+
+// Digest is the same for two plans that give each test to the same part, and for no others.
+func (p *Plan) Digest() string {
+	var lines []string
+	for i, pkg := range p.packages {
+		lines = append(lines, fmt.Sprintf("%s %d\n", pkg.ImportPath, p.home[i]))
+		for j, it := range pkg.Items {
+			lines = append(lines, fmt.Sprintf("%s %d\n", gotest.ID(pkg.ImportPath, it.Name), p.owner[i][j]))
+		}
+	}
+	slices.Sort(lines)
+	hash := sha256.Sum256([]byte(fmt.Sprint(len(p.Loads)) + "\n" + strings.Join(lines, "")))
+	return hex.EncodeToString(hash[:8])
 }
 
 // Part returns the packages of part k, which is from 1, with those of their items that are in it. They share nothing that can be changed with the collection.

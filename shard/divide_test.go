@@ -128,6 +128,27 @@ func twice(p gotest.Package, it gotest.Item) int {
 }
 
 // TestBalance: with timings the longest part is next to the shortest possible.
+// TestDigest: it tells the plans apart that the parts of one run must not be of, and nothing else.
+func TestDigest(t *testing.T) {
+	packages, cost := suite(t, "hashicorp-serf")
+	plan := Divide(packages, 3, false, cost).Digest()
+	other := slices.Clone(packages)
+	slices.Reverse(other)
+	if got := Divide(other, 3, false, cost).Digest(); got != plan {
+		t.Error("it depends on the order of the packages")
+	}
+	for name, got := range map[string]*Plan{
+		"parts":    Divide(packages, 4, false, cost),
+		"whole":    Divide(packages, 3, true, cost),
+		"costs":    Divide(packages, 3, false, nil),
+		"packages": Divide(packages[1:], 3, false, cost),
+	} {
+		if got.Digest() == plan {
+			t.Errorf("it is the same with other %s", name)
+		}
+	}
+}
+
 func TestBalance(t *testing.T) {
 	for _, name := range suites {
 		packages, cost := suite(t, name)

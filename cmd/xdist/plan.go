@@ -77,17 +77,16 @@ func shardCost(c *cli.Context, toolchain gotest.Toolchain) (shard.Cost, error) {
 }
 
 // choose is a gotest.LoadConfig.Select. It may be called for several platforms at once.
-func (p *plan) choose(packages []gotest.Package) ([]gotest.Package, string, error) {
+func (p *plan) choose(packages []gotest.Package) (chosen []gotest.Package, how division, err error) {
 	if err := p.file.Resolve(packages); err != nil {
-		return nil, "", err
+		return nil, how, err
 	}
 	if p.dist == scheduler.DistLoadFile {
 		grouped(packages)
 	}
-	text := ""
 	if p.part.N > 0 {
 		divided := shard.Divide(packages, p.part.N, p.whole, p.cost)
-		text = planText(divided.Loads, p.part)
+		how.text, how.digest = planText(divided.Loads, p.part), divided.Digest()
 		packages = divided.Part(p.part.K)
 		for k, l := range divided.Loads {
 			if k != p.part.K-1 && l.Tests > 0 {
@@ -98,7 +97,13 @@ func (p *plan) choose(packages []gotest.Package) ([]gotest.Package, string, erro
 	if p.shuffle != nil {
 		shuffle(packages, *p.shuffle)
 	}
-	return packages, text, nil
+	return packages, how, nil
+}
+
+// division is what there is to say of how a suite was divided; the zero value is of one that was not.
+type division struct {
+	text   string // for people
+	digest string
 }
 
 // planText is what a job says of the parts, its own marked.

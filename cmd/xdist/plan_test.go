@@ -63,13 +63,14 @@ func TestShuffle(t *testing.T) {
 
 // TestLoadFile: the tests of one file are one group, and so in one shard.
 func TestLoadFile(t *testing.T) {
-	seen := make(map[string]int)
+	seen, digests := make(map[string]int), make(map[string]bool)
 	for k := 1; k <= 3; k++ {
 		p := &plan{file: &config.File{}, dist: scheduler.DistLoadFile, part: shard.Part{K: k, N: 3}}
-		packages, text, err := p.choose(collection())
-		if err != nil || text == "" {
-			t.Fatal(text, err)
+		packages, how, err := p.choose(collection())
+		if err != nil || how.text == "" {
+			t.Fatal(how, err)
 		}
+		digests[how.digest] = true
 		for _, pkg := range packages {
 			for _, it := range pkg.Items {
 				key := pkg.ImportPath + "/" + it.File
@@ -85,6 +86,9 @@ func TestLoadFile(t *testing.T) {
 		if !p.leftOut.Load() {
 			t.Error("the others have tests")
 		}
+	}
+	if len(digests) != 1 || digests[""] {
+		t.Errorf("the shards tell of their division %v", digests)
 	}
 	if len(seen) != 8 {
 		t.Errorf("%d files of 8", len(seen))

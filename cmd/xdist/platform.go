@@ -28,19 +28,23 @@ func (s sources) load(ctx context.Context, platform gotest.Platform, emit func(g
 	if s.mirror != nil {
 		platform.Trim = gotest.Trim{Root: s.mirror.Source.Root, Mirror: s.mirror.Dir(toolchain.GOOS)}
 	}
-	said := ""
+	var divided division
 	return gotest.Load(ctx, gotest.LoadConfig{
 		Select: func(packages []gotest.Package) (chosen []gotest.Package, err error) {
-			chosen, said, err = s.plan.choose(packages)
+			chosen, divided, err = s.plan.choose(packages)
 			return chosen, err
 		},
 		Narrow:  s.plan.part.N > 0,
 		Command: s.command, Platform: platform, Toolchain: toolchain, Store: s.run.store, Claim: s.run.claim, RunID: s.run.id, RunDir: s.run.dir,
 		Handoff: []string{s.run.executable, "handoff"},
 	}, func(e gotest.BuildEvent) {
-		emit(e)
-		if _, ok := e.(gotest.Listed); ok && said != "" {
-			emit(gotest.Stderr{Text: said})
+		listed, ok := e.(gotest.Listed)
+		if !ok || divided.text == "" {
+			emit(e)
+			return
 		}
+		listed.Shards = divided.digest
+		emit(listed)
+		emit(gotest.Stderr{Text: divided.text})
 	})
 }
