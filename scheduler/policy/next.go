@@ -51,7 +51,11 @@ func (p *Policy) choose(n *node) choice {
 	if !h.room(p.plain.class) {
 		return choice{}
 	}
-	c := p.pick(n, p.plain)
+	pick := p.pick
+	if p.sized && n.store != nil && n.store.link > 0 {
+		pick = p.near
+	}
+	c := pick(n, p.plain)
 	if c.s == nil && p.cfg.Mode == WorkSteal {
 		c.s = p.ownShare(n)
 	}
@@ -142,7 +146,7 @@ func (p *Policy) within(sh *shelf, last *strand, limit time.Duration) choice {
 			gain = p.expected(s, s.known[min(at, len(s.known)-1)])
 		}
 		if s == last {
-			gain *= 2 // its binary is there
+			gain *= 2 // its pages are in memory
 		}
 		if best.s == nil || gain > most {
 			best, most = choice{s, limit}, gain
@@ -163,6 +167,7 @@ func (p *Policy) give(n *node, s *strand, u Unit) {
 	h.alone = n.class.exclusive
 	p.take(n.class, 1)
 	p.tally(h)
+	p.bring(n, k)
 	if k.runOwed {
 		k.runOwed = false
 		p.pendingRuns--

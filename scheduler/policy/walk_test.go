@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -41,8 +42,9 @@ type walker struct {
 	bound    map[string]NodeID // where groups are
 	at       map[NodeID]Node
 	ids      []NodeID
-	next     int // names of nodes
-	packs    int // packages to come
+	next     int  // names of nodes
+	packs    int  // packages to come
+	shipped  bool // binaries have a size, and must be sent to the stores of some hosts
 	log      []string
 	touched  PackageID
 }
@@ -51,7 +53,7 @@ func newWalker(t testing.TB, seed uint64) *walker {
 	r := rand.New(rand.NewPCG(seed, 3))
 	mode := Mode(r.IntN(3))
 	return &walker{
-		TB: t, r: r, mode: mode, packs: 1 + r.IntN(12),
+		TB: t, r: r, mode: mode, packs: 1 + r.IntN(12), shipped: r.IntN(2) == 0,
 		Policy: New(Config{Mode: mode, MaxBytes: 1 + r.IntN(200)}),
 		packed: map[PackageID]Package{}, items: map[PackageID][]place{}, runs: map[PackageID]place{}, single: map[PackageID]bool{},
 		whole: map[PackageID]bool{}, doubts: map[PackageID]map[int]bool{}, held: map[NodeID]Unit{}, weights: map[NodeID]int{}, lonely: map[NodeID]bool{}, isolated: map[PackageID]bool{},
@@ -85,6 +87,9 @@ func (w *walker) addPackage() {
 	if w.r.IntN(5) > 0 {
 		in.Items = items(w.r.IntN(40))
 		in.ProcessCost = time.Duration(w.r.IntN(3)) * 10 * time.Millisecond
+	}
+	if w.shipped {
+		in.Size = int64(w.r.IntN(3)) << (10 + w.r.IntN(15))
 	}
 	places := make([]place, len(in.Items))
 	known := w.r.IntN(4)
@@ -138,6 +143,9 @@ func (w *walker) addNode() {
 	id := NodeID("gw" + strconv.Itoa(w.next))
 	w.next++
 	n := Node{Host: "h" + strconv.Itoa(w.r.IntN(3)), Speed: float64(w.r.IntN(4))}
+	if w.shipped && n.Host != "h0" {
+		n.Store = n.Host
+	}
 	for _, label := range []string{"gpu", "big"} {
 		if w.r.IntN(2) == 0 {
 			n.Labels = append(n.Labels, label)
@@ -381,6 +389,8 @@ func (w *walker) step() {
 		w.interfere(PackageID(w.packs + 1 + w.r.IntN(len(w.items))))
 	case x < 16 && w.r.IntN(100) == 0:
 		w.revoke()
+	case x < 19 && w.shipped:
+		w.ship()
 	case len(w.ids) > 0:
 		id := w.ids[w.r.IntN(len(w.ids))]
 		if _, busy := w.held[id]; busy {
@@ -389,6 +399,20 @@ func (w *walker) step() {
 			w.ask(id)
 		}
 	}
+}
+
+// ship tells of a link, or of a binary that is in a store, whether or not somebody is there.
+func (w *walker) ship() {
+	store := "h" + strconv.Itoa(1+w.r.IntN(2))
+	if len(w.items) == 0 || w.r.IntN(2) == 0 {
+		link := float64(w.r.IntN(3)) * math.Pow(10, float64(w.r.IntN(8)))
+		w.note("link to %s is %g", store, link)
+		w.SetLink(store, link)
+		return
+	}
+	id := PackageID(w.packs + 1 + w.r.IntN(len(w.items)))
+	w.note("%s holds %d", store, id)
+	w.Hold(store, id)
 }
 
 // interfere does what a caller does with one package.
