@@ -56,7 +56,7 @@
 //
 // A unit of known items is a part of an even share of what is left, what Expect announced included, at most Config.Target, and thus shrinks towards the end. Three things make it longer:
 // a hundredth of the run is fine enough to level out the end; a process with an expensive start must have something to do; and a strand that
-// fits in one and a half units runs whole. One whose binary has to be sent may be an even share, so that what was sent is used. Inside a strand the longest go first, so that the shortest are left for the end.
+// fits in one and a half units runs whole. A binary that has to be sent does not make it longer: it serves all nodes there. Inside a strand the longest go first, so that the shortest are left for the end.
 //
 // Where costs are not known a unit is a number of items. A package that was not seen gives a small sample; later units are sized by its mean, and so that long tests do not meet in one unit: all
 // of them long, they may last a tenth of what a node has to do. The items of a unit come from all over the package, for neighbours are often alike.
@@ -76,7 +76,7 @@
 // There is no clock: what is in flight counts for half of what it was expected to cost. A slow node that gets a long test because its
 // cost was underrated makes the run longer; with costs off by a factor of three that is 1.7 of the bound in the worst seen. That parallel tests overlap inside a unit is
 // not modelled: such units come out smaller than they could be. How far a binary has come is not known either: until it is there it counts as at the beginning of its way, and a node waits for it
-// with its unit. Strands with demands, and the shares of WorkSteal, go wherever they can run, however long their binaries take.
+// with its unit. Strands with demands, and everything with WorkSteal, go wherever they can run, however long their binaries take.
 // Two groups in one package that cannot be divided become one; when they were bound to two nodes before, later items run on one of them.
 // Resources are taken by whoever asks first, so that one that needs much of a resource may wait long for it. Items in doubt wait for all others of their package, those too that are
 // Unservable.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// visited is how many strands of each queue, and of those whose binary the store has, a node looks at that binaries have to be sent to.
-const visited = 16
+// glances is how many strands of each queue, and of those whose binary the store has, a node looks at that binaries have to be sent to.
+const glances = 16
 
 // view is how a node that binaries have to be sent to sees what is pending.
 type view struct {
@@ -72,7 +72,7 @@ func (p *Policy) view(n *node, sh *shelf) view {
 }
 
 // head is as much of a queue as is looked at: the first, and some of those that come next.
-func head(heap []*strand) []*strand { return heap[:min(visited, len(heap))] }
+func head(heap []*strand) []*strand { return heap[:min(glances, len(heap))] }
 
 // best is the offer with the highest gain, of equals the one with more of the other, and of these the first.
 func best(list []offer, gain func(offer) (gain, or time.Duration)) (out offer) {
@@ -134,7 +134,7 @@ func (v view) offers(list []offer, from []*strand) []offer {
 // owned are some of the strands on a shelf whose binaries the store has.
 func (st *store) owned(sh *shelf) []*strand {
 	var out []*strand
-	for i := 0; i < len(st.own) && len(out) < visited; {
+	for i := 0; i < len(st.own) && len(out) < glances; {
 		s := st.own[i]
 		if s.k.idle() && s.k.units == 0 {
 			last := len(st.own) - 1

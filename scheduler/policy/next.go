@@ -52,7 +52,7 @@ func (p *Policy) choose(n *node) choice {
 		return choice{}
 	}
 	pick := p.pick
-	if p.sized && n.store != nil && n.store.link > 0 {
+	if p.sized && n.store != nil && n.store.link > 0 && p.cfg.Mode != WorkSteal {
 		pick = p.near
 	}
 	c := pick(n, p.plain)
