@@ -306,11 +306,13 @@ func (c *controller) dispatch() {
 	}
 	idle := c.idle[:0]
 	for _, n := range c.idle {
-		if n.target.policy.Waiting() {
-			if u, ok := n.target.policy.Next(policy.NodeID(n.id)); ok {
+		if p := n.target.policy; p.Waiting() && (n.refused == 0 || n.refused != p.Stamp()) {
+			if u, ok := p.Next(policy.NodeID(n.id)); ok {
+				n.refused = 0
 				c.assign(n, u, nil)
 				continue
 			}
+			n.refused = p.Stamp()
 		}
 		idle = append(idle, n)
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // glances is how many strands of each queue, and of those whose binary the store has, a node looks at that binaries have to be sent to.
-const glances = 16
+const glances = 8
 
 // view is how a node that binaries have to be sent to sees what is pending.
 type view struct {

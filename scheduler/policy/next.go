@@ -22,6 +22,15 @@ func (p *Policy) Next(id NodeID) (Unit, bool) {
 	return u, true
 }
 
+// Stamp tells when to ask again for a node that Next has had nothing for: as long as the stamp is what it was then, and not 0, there is nothing for it, so that of many nodes that
+// wait not each has to be asked after each unit.
+func (p *Policy) Stamp() uint64 {
+	if !p.sized || p.units == 0 || len(p.bounden) > 0 || p.cfg.Mode == WorkSteal {
+		return 0
+	}
+	return uint64(p.changes)<<32 | uint64(p.round)
+}
+
 // choice is a strand for a node.
 type choice struct {
 	s     *strand

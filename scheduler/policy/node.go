@@ -169,6 +169,7 @@ func (p *Policy) finish(n *node, out Outcome, ran bool) {
 	p.free(n)
 	p.brought(n, k, ran)
 	p.ends++
+	p.round = 1 + p.ends/max(1, len(p.nodes)/resignShare)
 	if len(u.Items) == 0 && !ran {
 		k.runOwed = true
 		p.pendingRuns++

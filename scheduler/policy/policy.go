@@ -138,6 +138,7 @@ type Policy struct {
 	links   linkSpeeds // of the nodes
 	changes int        // so far, of what may make a store that has resigned want something after all
 	ends    int        // of units, so far
+	round   int        // grows when as many have ended as make a store that has resigned look again, by the nodes at that time
 
 	estimates
 }

@@ -42,9 +42,10 @@ type walker struct {
 	bound    map[string]NodeID // where groups are
 	at       map[NodeID]Node
 	ids      []NodeID
-	next     int  // names of nodes
-	packs    int  // packages to come
-	shipped  bool // binaries have a size, and must be sent to the stores of some hosts
+	next     int               // names of nodes
+	packs    int               // packages to come
+	shipped  bool              // binaries have a size, and must be sent to the stores of some hosts
+	refused  map[NodeID]uint64 // the stamp, of those for whom there was nothing
 	log      []string
 	touched  PackageID
 }
@@ -57,7 +58,7 @@ func newWalker(t testing.TB, seed uint64) *walker {
 		Policy: New(Config{Mode: mode, MaxBytes: 1 + r.IntN(200)}),
 		packed: map[PackageID]Package{}, items: map[PackageID][]place{}, runs: map[PackageID]place{}, single: map[PackageID]bool{},
 		whole: map[PackageID]bool{}, doubts: map[PackageID]map[int]bool{}, held: map[NodeID]Unit{}, weights: map[NodeID]int{}, lonely: map[NodeID]bool{}, isolated: map[PackageID]bool{},
-		bound: map[string]NodeID{}, at: map[NodeID]Node{},
+		bound: map[string]NodeID{}, at: map[NodeID]Node{}, refused: map[NodeID]uint64{},
 	}
 }
 
@@ -159,11 +160,17 @@ func (w *walker) addNode() {
 
 // ask asks for one idle node.
 func (w *walker) ask(id NodeID) bool {
+	stamp := w.Stamp()
 	u, ok := w.Next(id)
 	w.note("next %s: %v %v", id, u, ok)
 	if !ok {
+		w.refused[id] = w.Stamp()
 		return false
 	}
+	if stamp != 0 && stamp == w.refused[id] {
+		w.fail("node %s gets %v, and had got nothing at the same stamp", id, u)
+	}
+	delete(w.refused, id)
 	if w.single[u.Package] {
 		for other, v := range w.held {
 			if v.Package == u.Package {
