@@ -53,7 +53,7 @@ type HostRun struct {
 	Name     string
 	Gateways []string      // on it
 	Start    time.Duration // until the first of them took work
-	Link     float64       // bytes per second
+	Link     float64       // bytes of binaries per second that came there
 }
 
 // LessonKind says what a Lesson is about.

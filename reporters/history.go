@@ -223,6 +223,9 @@ func (h *History) ended(e scheduler.RunEnded) {
 			t.Expected = known.Cost
 		}
 	}
+	for i := range h.run.Hosts {
+		h.run.Hosts[i].Link = e.Summary.Links[h.run.Hosts[i].Name]
+	}
 	for i, shown := range h.shown {
 		h.run.Units[i].Platform = h.pkg(shown).Platform
 	}

@@ -62,7 +62,7 @@ func (s *story) end(durations ...scheduler.ItemSeconds) {
 	for i := range durations {
 		durations[i].Test, durations[i].Platform, durations[i].Gateway = durations[i].ID, historyPlatform, "gw1"
 	}
-	s.events = append(s.events, scheduler.RunEnded{Elapsed: time.Second, Summary: scheduler.Summary{Durations: durations, Stopped: "interrupted"}})
+	s.events = append(s.events, scheduler.RunEnded{Elapsed: time.Second, Summary: scheduler.Summary{Durations: durations, Stopped: "interrupted", Links: map[string]float64{"h": 1e6, "away": 1}}})
 }
 
 func TestHistoryLearnsARun(t *testing.T) {
@@ -115,6 +115,9 @@ func TestHistoryLearnsARun(t *testing.T) {
 	}
 	if _, ok := again.Test(historyPlatform, historyPackage, "TestCut"); ok {
 		t.Error("a test that did not end is known")
+	}
+	if h, away := again.Host("h"), again.Host("away"); h.Link != 1e6 || away.Link != 0 {
+		t.Errorf("host %+v, one that had no gateway %+v", h, away)
 	}
 	tree, _ := again.Tree(historyPlatform, historyPackage, "TestA")
 	if len(tree.Subtests) != 1 {

@@ -2,11 +2,14 @@ package rsync
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/xdist-go/xdist/gateway"
 )
@@ -21,12 +24,13 @@ type Blob struct {
 	Size   int64  `cbor:"3,keyasint"` // bytes
 }
 
-// blobArgs are the arguments of the handler: exactly one of the last three is set.
+// blobArgs are the arguments of the handler: exactly one of the last four is set.
 type blobArgs struct {
 	Version int    `cbor:"1,keyasint"`
 	Find    []Blob `cbor:"2,keyasint,omitempty"`
 	Put     *Blob  `cbor:"3,keyasint,omitempty"`
 	Clean   *int64 `cbor:"4,keyasint,omitempty"`
+	List    bool   `cbor:"5,keyasint,omitempty"`
 }
 
 // blobAnswer is the first item from the handler, and also the last when a blob was put.
@@ -34,6 +38,7 @@ type blobAnswer struct {
 	Paths   []string `cbor:"1,keyasint,omitempty"` // absolute; empty for what is not there
 	Offset  int64    `cbor:"2,keyasint,omitempty"` // of a blob of which a part is there
 	Cleaned Cleaned  `cbor:"3,keyasint"`
+	Digests []byte   `cbor:"4,keyasint,omitempty"` // one behind the other, 32 bytes each
 }
 
 // Cleaned is what CleanBlobs has removed.
@@ -54,6 +59,23 @@ func FindBlobs(ctx context.Context, gw *gateway.Gateway, blobs []Blob) ([]string
 		return nil, fmt.Errorf("look for files on gateway %s: %w", gw, err)
 	}
 	return a.Paths, nil
+}
+
+// ListBlobs asks the gateway's host, in one round trip, for the digests of the blobs it has: 64 hexadecimal digits in lower case each, in no order, of 8192 at
+// most, those used last. One that is cut short is among them, which PutBlob would find out. That they are listed is no use of them.
+func ListBlobs(ctx context.Context, gw *gateway.Gateway) ([]string, error) {
+	a, err := askBlobs(ctx, gw, blobArgs{Version: version, List: true})
+	if err == nil && (len(a.Digests)%sha256.Size != 0 || len(a.Digests) > maxListed*sha256.Size) {
+		err = errGarbled
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list files of gateway %s: %w", gw, err)
+	}
+	var out []string
+	for d := range slices.Chunk(a.Digests, sha256.Size) {
+		out = append(out, hex.EncodeToString(d))
+	}
+	return out, nil
 }
 
 // CleanBlobs removes the blobs that were used least recently from the gateway's host until they take at most maxBytes. Those used within the last
@@ -79,15 +101,16 @@ func askBlobs(ctx context.Context, gw *gateway.Gateway, args blobArgs) (a blobAn
 // PutBlob makes sure that the gateway's host has the executable at path, whose SHA-256 is digest, and returns its absolute path there. The name is that of
 // path. It is sent when it is not there, from where an earlier attempt was interrupted, and kept only if its content has that digest. It
 // stays until it is cleaned; who needs it for longer makes a hard link. The same blob may be put by many at once: one sends it.
-func PutBlob(ctx context.Context, gw *gateway.Gateway, path, digest string) (string, error) {
-	remote, err := putBlob(ctx, gw, path, digest)
+// When content has to be sent, sent, unless it is nil, is called with the size of each part, from PutBlob's goroutine, before that is compressed and leaves.
+func PutBlob(ctx context.Context, gw *gateway.Gateway, path, digest string, sent func(bytes int)) (string, error) {
+	remote, err := putBlob(ctx, gw, path, digest, sent)
 	if err != nil {
 		return "", fmt.Errorf("put %s on gateway %s: %w", path, gw, err)
 	}
 	return remote, nil
 }
 
-func putBlob(ctx context.Context, gw *gateway.Gateway, path, digest string) (string, error) {
+func putBlob(ctx context.Context, gw *gateway.Gateway, path, digest string, sent func(bytes int)) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -111,7 +134,7 @@ func putBlob(ctx context.Context, gw *gateway.Gateway, path, digest string) (str
 		return "", err
 	}
 	if len(a.Paths) == 0 {
-		err := sendBlob(ctx, ch, f, a.Offset, info.Size())
+		err := sendBlob(ctx, ch, &told{f, sent}, a.Offset, info.Size())
 		if err != nil && !errors.Is(err, gateway.ErrClosed) {
 			return "", err
 		}
@@ -125,7 +148,21 @@ func putBlob(ctx context.Context, gw *gateway.Gateway, path, digest string) (str
 	return a.Paths[0], nil
 }
 
-func sendBlob(ctx context.Context, ch *gateway.Channel, f *os.File, offset, size int64) error {
+// told tells how much is read of a file.
+type told struct {
+	io.ReaderAt
+	sent func(bytes int) // or nil
+}
+
+func (r *told) ReadAt(p []byte, off int64) (int, error) {
+	n, err := r.ReaderAt.ReadAt(p, off)
+	if r.sent != nil && n > 0 {
+		r.sent(n)
+	}
+	return n, err
+}
+
+func sendBlob(ctx context.Context, ch *gateway.Channel, f io.ReaderAt, offset, size int64) error {
 	if offset < 0 || offset > size {
 		return errGarbled
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,8 +36,12 @@ func TestBlob(t *testing.T) {
 	if paths, err := FindBlobs(t.Context(), gw, []Blob{blob, other}); err != nil || paths[0] != "" || paths[1] != "" {
 		t.Errorf("before: %q, %v", paths, err)
 	}
-	for range 2 {
-		p, err := PutBlob(t.Context(), gw, here.path("hello.test"), blob.Digest)
+	for _, want := range []int{len(content), 0} {
+		sent := 0
+		p, err := PutBlob(t.Context(), gw, here.path("hello.test"), blob.Digest, func(n int) { sent += n })
+		if sent != want {
+			t.Errorf("%d bytes were sent, want %d", sent, want)
+		}
 		if err != nil || !filepath.IsAbs(p) || filepath.Base(p) != "hello.test" || filepath.Base(filepath.Dir(p)) != blob.Digest {
 			t.Fatalf("%q, %v", p, err)
 		}
@@ -51,11 +56,17 @@ func TestBlob(t *testing.T) {
 			t.Errorf("after: %q, %v", paths, err)
 		}
 	}
+	if all, err := ListBlobs(t.Context(), gw); err != nil || !slices.Equal(all, []string{blob.Digest}) {
+		t.Errorf("all: %q, %v", all, err)
+	}
 	if done, err := CleanBlobs(t.Context(), gw, 1); err != nil || done.Blobs != 0 {
 		t.Errorf("what was just used: %+v, %v", done, err)
 	}
 	if done, err := CleanBlobs(t.Context(), gw, 0); err != nil || done.Blobs != 1 || done.Left != 0 {
 		t.Errorf("all: %+v, %v", done, err)
+	}
+	if all, err := ListBlobs(t.Context(), gw); err != nil || len(all) > 0 {
+		t.Errorf("none: %q, %v", all, err)
 	}
 	if paths, err := FindBlobs(t.Context(), gw, []Blob{blob}); err != nil || paths[0] != "" {
 		t.Errorf("at the end: %q, %v", paths, err)
@@ -68,7 +79,7 @@ func TestBlobRefused(t *testing.T) {
 	here.write("file", "content")
 	gw := openBlobHost(t, cache)
 	for _, digest := range []string{digestOf("other content"), "../../evil", strings.ToUpper(digestOf("content")), ""} {
-		if p, err := PutBlob(t.Context(), gw, here.path("file"), digest); err == nil {
+		if p, err := PutBlob(t.Context(), gw, here.path("file"), digest, nil); err == nil {
 			t.Errorf("%q: %q", digest, p)
 		}
 	}
@@ -81,7 +92,7 @@ func TestBlobRefused(t *testing.T) {
 	if strings.Contains(left, "evil") || strings.Contains(left, tempSuffix) {
 		t.Errorf("left:\n%s", left)
 	}
-	if p, err := PutBlob(t.Context(), gw, here.path("file"), digestOf("content")); err != nil {
+	if p, err := PutBlob(t.Context(), gw, here.path("file"), digestOf("content"), nil); err != nil {
 		t.Errorf("after all that: %q, %v", p, err)
 	}
 }
@@ -95,7 +106,7 @@ func TestBlobByMany(t *testing.T) {
 	for range 8 {
 		gw := openBlobHost(t, cache)
 		go func() {
-			p, err := PutBlob(t.Context(), gw, here.path("file"), digestOf(content))
+			p, err := PutBlob(t.Context(), gw, here.path("file"), digestOf(content), nil)
 			if err == nil {
 				if got, readErr := os.ReadFile(p); string(got) != content {
 					err = errors.Join(readErr, errors.New("another content"))
@@ -143,7 +154,7 @@ func TestBlobResumes(t *testing.T) {
 		info, err := os.Stat(part)
 		return err == nil && info.Size() == 4*pieceSize
 	})
-	p, err := PutBlob(t.Context(), gw, here.path("file"), blob.Digest)
+	p, err := PutBlob(t.Context(), gw, here.path("file"), blob.Digest, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

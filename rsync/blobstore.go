@@ -20,7 +20,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 )
 
-// KeepBlobs is the agent's side of [PutBlob], [FindBlobs] and [CleanBlobs], to be registered under [BlobHandler].
+// KeepBlobs is the agent's side of [PutBlob], [FindBlobs], [ListBlobs] and [CleanBlobs], to be registered under [BlobHandler].
 func KeepBlobs(ctx context.Context, ch *gateway.Channel, args gateway.Item) error {
 	var a blobArgs
 	if err := args.Decode(&a); err != nil {
@@ -43,6 +43,12 @@ func KeepBlobs(ctx context.Context, ch *gateway.Channel, args gateway.Item) erro
 			return fmt.Errorf("clean %s: %w", s.dir, err)
 		}
 		return ch.Send(ctx, blobAnswer{Cleaned: done})
+	case a.List:
+		digests, err := s.list()
+		if err != nil {
+			return fmt.Errorf("list %s: %w", s.dir, err)
+		}
+		return ch.Send(ctx, blobAnswer{Digests: digests})
 	}
 	paths := make([]string, len(a.Find))
 	for i, b := range a.Find {
@@ -241,6 +247,42 @@ func (s *blobs) install(temp string, b Blob) error {
 		return err
 	}
 	return s.root.Rename(temp, b.Digest+"/"+b.Name)
+}
+
+// maxListed is how many blobs ListBlobs tells of, at most: what many runs leave, in a quarter of a mebibyte.
+const maxListed = 8192
+
+// list is ListBlobs. A blob that is taken away meanwhile is not listed.
+func (s *blobs) list() ([]byte, error) {
+	d, err := s.root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	entries, err := d.ReadDir(-1)
+	if err != nil {
+		return nil, err
+	}
+	type kept struct {
+		digest []byte
+		used   time.Time
+	}
+	var list []kept
+	for _, e := range entries {
+		digest, err := hex.DecodeString(e.Name())
+		if err != nil || len(digest) != sha256.Size || strings.ToLower(e.Name()) != e.Name() {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.IsDir() {
+			list = append(list, kept{digest, info.ModTime()})
+		}
+	}
+	slices.SortFunc(list, func(a, b kept) int { return b.used.Compare(a.used) })
+	var out []byte
+	for _, k := range list[:min(maxListed, len(list))] {
+		out = append(out, k.digest...)
+	}
+	return out, nil
 }
 
 // blobFresh is for how long a blob stays after it was used.

@@ -17,7 +17,7 @@ import (
 const Handler = "rsync"
 
 // version of what the two sides say to each other. Both are built from the same source, or they do not talk.
-const version = 2
+const version = 3
 
 // openArgs are the arguments of the handler.
 type openArgs struct {

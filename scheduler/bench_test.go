@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"runtime"
@@ -13,11 +14,13 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/xspec"
 )
 
 // instantLink is a worker whose tests pass at once. Each unit is answered by one report with all events and one with the result.
 type instantLink struct {
+	host   string // with a store of its own, or ""
 	orders chan assignment
 	next   []report
 	done   *doneOrders
@@ -43,6 +46,7 @@ func (d *doneOrders) again() {
 }
 
 func (l *instantLink) send(_ context.Context, a assignment) error { l.orders <- a; return nil }
+func (l *instantLink) store() string                              { return l.host }
 func (l *instantLink) closeSend() error                           { close(l.orders); return nil }
 func (l *instantLink) exit()                                      {}
 
@@ -92,12 +96,19 @@ func (discard) Close() error       { return nil }
 // BenchmarkController runs suites on nodes in memory, of packages with 100 tests each, whose tests take no time. Its cpu-ns/test are of the controller and
 // of the nodes' side together. What the nodes' making of the events is of that, nodes-ns/test, is found by making them once more; controller-ns/test is the rest.
 func BenchmarkController(b *testing.B) {
-	for _, size := range []struct{ nodes, tests int }{{16, 20_000}, {1000, 20_000}, {1000, 200_000}} {
-		b.Run(fmt.Sprintf("nodes=%d/tests=%d", size.nodes, size.tests), func(b *testing.B) {
+	for _, size := range []struct {
+		nodes, tests int
+		far          bool
+	}{{16, 20_000, false}, {1000, 20_000, false}, {1000, 200_000, false}, {1000, 200_000, true}} {
+		name := fmt.Sprintf("nodes=%d/tests=%d", size.nodes, size.tests)
+		if size.far {
+			name = "far-" + name
+		}
+		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for range b.N {
 				begin := cpuTime(b)
-				done := runInstantly(b, size.nodes, size.tests)
+				done := runInstantly(b, size.nodes, size.tests, size.far)
 				ran := cpuTime(b)
 				done.again()
 				perTest := func(d time.Duration) float64 { return float64(d) / float64(size.tests) }
@@ -113,7 +124,8 @@ func BenchmarkController(b *testing.B) {
 	}
 }
 
-func runInstantly(b *testing.B, nodes, tests int) *doneOrders {
+// runInstantly runs tests on nodes. Far ones are on hosts of ten, to which binaries of 20 MB come in two seconds.
+func runInstantly(b *testing.B, nodes, tests int, far bool) *doneOrders {
 	const perPackage = 100
 	cmd, err := gotest.ParseCommand([]string{"./..."}, "")
 	if err != nil {
@@ -134,15 +146,30 @@ func runInstantly(b *testing.B, nodes, tests int) *doneOrders {
 		}
 		emit(listed)
 		for _, p := range listed.Packages {
-			emit(gotest.Ready{Package: p.ImportPath, Binary: "/b", Dir: "/"})
+			emit(gotest.Ready{Package: p.ImportPath, Binary: "/b", Dir: "/", Digest: sha256.Sum256([]byte(p.ImportPath))})
 		}
 		return nil
 	}
 	c := newController(Config{Group: gateway.NewGroup(gateway.Config{}), Specs: specs, Command: cmd, Source: source, RunID: "run",
 		Platform: gotest.Platform{GOOS: "linux", GOARCH: "amd64"}, Reporter: discard{}})
 	done := new(doneOrders)
-	c.connect = func(context.Context, *node) (link, gateway.Info, error) {
-		return &instantLink{orders: make(chan assignment, 2), done: done}, gateway.Info{Hostname: "here", GOOS: "linux", GOARCH: "amd64"}, nil
+	host := func(n *node) string { return "here" }
+	if far {
+		links := history.Run{ID: "before", Time: time.Now()}
+		host = func(n *node) string { return "host of " + n.id[:max(3, len(n.id)-1)] } // and of nine others
+		for i := range nodes {
+			links.Hosts = append(links.Hosts, history.HostRun{Name: host(&node{id: fmt.Sprintf("gw%d", i)}), Link: 10e6})
+		}
+		c.cfg.History = new(history.Book)
+		c.cfg.History.Learn(links)
+		c.sizeOf = func(gotest.Ready) int64 { return 20e6 }
+	}
+	c.connect = func(_ context.Context, n *node) (link, gateway.Info, error) {
+		l := &instantLink{orders: make(chan assignment, 2), done: done}
+		if far {
+			l.host = host(n)
+		}
+		return l, gateway.Info{Hostname: host(n), GOOS: "linux", GOARCH: "amd64"}, nil
 	}
 	s, err := c.run(b.Context())
 	if err != nil || s.Counts[Pass] != tests {

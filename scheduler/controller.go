@@ -45,7 +45,9 @@ type controller struct {
 	slots     slots
 	busy      map[string]*company // by host
 
-	hosts    *hosts // nil when all gateways share the controller's files
+	hosts    *hosts                   // nil when all gateways share the controller's files
+	stores   stores                   // of the hosts that do not
+	sizeOf   func(gotest.Ready) int64 // of a binary; nil is 0
 	connect  func(context.Context, *node) (link, gateway.Info, error)
 	inbox    chan any      // never closed
 	loopDone chan struct{} // closed by Run when nobody reads inbox any more
@@ -101,6 +103,7 @@ func newController(cfg Config) *controller {
 		ledger:   newLedger(),
 		nodes:    make(map[string]*node),
 		busy:     make(map[string]*company),
+		stores:   newStores(),
 		inbox:    make(chan any),
 		loopDone: make(chan struct{}),
 		start:    time.Now(),
@@ -142,6 +145,7 @@ func (c *controller) run(ctx context.Context) (Summary, error) {
 	}
 	if cfg.Mirror != nil {
 		c.hosts = newHosts(cfg.Mirror, specs, cfg.RunDir)
+		c.hosts.tell, c.sizeOf = c.post, binarySize
 	}
 	c.count = len(specs)
 	c.openDoors(doors)
@@ -248,6 +252,10 @@ func (c *controller) handle(m any) {
 		c.handleReport(m.node, m.report)
 	case builderLost:
 		c.handleBuilderLost(m)
+	case binaryFound:
+		c.handleFound(m)
+	case binariesListed:
+		c.handleListed(m)
 	case proxyFailed:
 		c.handleProxyFailed(m.err)
 	case arrival:
@@ -298,11 +306,13 @@ func (c *controller) dispatch() {
 	}
 	idle := c.idle[:0]
 	for _, n := range c.idle {
-		if n.target.policy.Waiting() {
-			if u, ok := n.target.policy.Next(policy.NodeID(n.id)); ok {
+		if p := n.target.policy; p.Waiting() && (n.refused == 0 || n.refused != p.Stamp()) {
+			if u, ok := p.Next(policy.NodeID(n.id)); ok {
+				n.refused = 0
 				c.assign(n, u, nil)
 				continue
 			}
+			n.refused = p.Stamp()
 		}
 		idle = append(idle, n)
 	}
@@ -401,6 +411,7 @@ func (c *controller) finish() (Summary, error) {
 		Stopped:     c.stopped,
 		Shards:      c.shards(),
 		Unbalanced:  c.ledger.check(c.pkgs),
+		Links:       c.stores.measured(),
 	}
 	for _, v := range c.verified {
 		s.Verified = append(s.Verified, *v)

@@ -167,6 +167,9 @@ type Summary struct {
 	Unbalanced  string         // what does not add up, or "": the accounting is broken
 	Verified    []Verification // what failed and ran again by Config.VerifyFailures
 	Durations   []ItemSeconds  // every item that ran, in the order of completion
+	// Links are how many bytes per second of binaries came to hosts, by their names, as far as enough was sent to tell. Binaries are compressed on
+	// the way: these are bytes of the files.
+	Links map[string]float64
 }
 
 // NotRunItem is an item without a verdict of its own.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
@@ -37,7 +38,8 @@ type hosts struct {
 	runDir string // private to the run, for what comes from hosts
 	built  *host  // binaries that have come to the controller from the host that has built them; only bring is used
 
-	sends sync.WaitGroup // syncs that go on
+	sends sync.WaitGroup // syncs that go on, and questions what a host has
+	tell  func(any)      // posts a binaryFound or binariesListed to the loop
 
 	mu      sync.Mutex // guards the fields below
 	byToken map[string]*host
@@ -52,9 +54,11 @@ type host struct {
 	mirror string             // directory, absolute
 	local  bool               // the controller's own; guarded by hosts.mu
 	used   bool               // it was given tests to run; guarded by hosts.mu
+	asked  bool               // which binaries it has; guarded by hosts.mu
 	doors  []*gateway.Gateway // those on it, which may have ended; guarded by hosts.mu
 	turn   chan struct{}      // capacity 1: held while the tree is sent
 	synced bool               // guarded by turn
+	sent   atomic.Int64       // bytes of binaries so far
 
 	mu       sync.Mutex // guards binaries
 	binaries map[string]*binary
@@ -82,7 +86,7 @@ type batch struct {
 const gather = 250 * time.Millisecond
 
 func newHosts(m *Mirror, specs []xspec.Spec, runDir string) *hosts {
-	h := &hosts{mirror: m, byToken: make(map[string]*host), runDir: runDir, built: &host{binaries: make(map[string]*binary)}}
+	h := &hosts{mirror: m, byToken: make(map[string]*host), runDir: runDir, built: &host{binaries: make(map[string]*binary)}, tell: func(any) {}}
 	var places []string
 	for _, s := range specs { // hosts of agents that come by themselves are not waited for
 		place := strings.Join([]string{s.SSH, s.Socket, s.Cmd, s.Via, s.InstallVia}, "\x00")
@@ -103,6 +107,7 @@ func (hs *hosts) join(ctx context.Context, gw *gateway.Gateway) (*host, error) {
 		return nil, fmt.Errorf("prepare the host of gateway %s: %w", gw.ID(), err)
 	}
 	h := hs.known(report.Token, dir, gw)
+	hs.list(ctx, gw, h)
 	select {
 	case h.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -263,11 +268,7 @@ func (hs *hosts) place(ctx context.Context, gw *gateway.Gateway, h *host, a assi
 		return nil, err
 	}
 	o.Binary, err = h.bring(ctx, a.digest, func() (string, error) {
-		there, err := rsync.PutBlob(ctx, gw, o.Binary, a.digest)
-		if err != nil {
-			return "", fmt.Errorf("send %s to gateway %s: %w", filepath.Base(o.Binary), gw.ID(), err)
-		}
-		return there, nil
+		return hs.put(ctx, gw, h, o.Binary, a.digest)
 	})
 	return &o, err
 }

@@ -146,6 +146,7 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	}
 	p.ready, p.key = &r, r.Digest.Hex()
 	p.target.policy.AddPackage(c.plan(p))
+	c.stores.ready(p)
 	c.dropMissing(p)
 }
 

@@ -29,6 +29,7 @@ type node struct {
 	info     gateway.Info       // when it is ready
 	builder  builder            // when it is ready: nil for one that cannot build
 	job      *job               // the unit it runs, or nil
+	refused  uint64             // its policy's stamp when there was nothing for it, or 0
 	probe    *probe             // what it runs to verify failures, or nil
 	finish   context.CancelFunc // ends the node's goroutine and so its gateway
 

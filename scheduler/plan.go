@@ -45,6 +45,9 @@ func (c *controller) plan(p *pkg) policy.Package {
 		ID: p.num, Items: items, Strands: strands, ProcessCost: known.ProcessCost,
 		Whole: grain != gotest.Split || known.Serial && p.holds(known.SerialUntil), Alone: grain == gotest.Alone, Serial: p.serial,
 	}
+	if c.sizeOf != nil {
+		out.Size = c.sizeOf(*p.ready)
+	}
 	for i := range out.Items {
 		out.Items[i].Cost = p.expected[i]
 	}

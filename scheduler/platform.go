@@ -289,6 +289,7 @@ func (c *controller) up(n *node, info gateway.Info, l link) {
 	c.emit(GatewayUp{Time: time.Now(), Gateway: n.id, Spec: n.spec.String(), Hostname: info.Hostname,
 		Platform: cmp.Or(n.target.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
 	c.offer(n.target.supply)
-	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Labels: n.spec.Labels, Speed: c.cfg.History.Host(info.Hostname).Speed})
+	known := c.cfg.History.Host(info.Hostname)
+	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Store: c.storeOf(n, l, known.Link), Labels: n.spec.Labels, Speed: known.Speed})
 	c.endStranded()
 }

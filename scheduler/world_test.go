@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -74,6 +75,9 @@ type world struct {
 	reach   func(xspec.Spec)              // is called before an agent answers
 	refuse  func(xspec.Spec) error        // why an agent does not answer; nil is for all that do
 	sources []gotest.Platform             // that were asked for
+	stores  func(xspec.Spec) string       // of gateways; nil is for all that share the controller's files
+	size    int64                         // of binaries
+	adjust  func(*controller)             // before the run, or nil
 }
 
 func newWorld(t *testing.T, gateways int, packages map[string][]string) *world {
@@ -101,6 +105,10 @@ func (w *world) run(ctx context.Context) (Summary, *record, error) {
 	w.cfg.Reporter = r
 	c := newController(w.cfg)
 	c.connect = w.connect
+	c.sizeOf = func(gotest.Ready) int64 { return w.size }
+	if w.adjust != nil {
+		w.adjust(c)
+	}
 	s, err := c.run(ctx)
 	return s, r, err
 }
@@ -130,7 +138,11 @@ func (w *world) source(ctx context.Context, p gotest.Platform, emit func(gotest.
 			}})
 			continue
 		}
-		emit(gotest.Ready{Package: p.ImportPath, Binary: p.ImportPath, Dir: p.Dir})
+		ready := gotest.Ready{Package: p.ImportPath, Binary: p.ImportPath, Dir: p.Dir}
+		if w.size > 0 {
+			ready.Digest = sha256.Sum256([]byte(p.ImportPath))
+		}
+		emit(ready)
 	}
 	return ctx.Err()
 }
@@ -145,6 +157,7 @@ type fakeLink struct {
 	once    sync.Once
 	err     error // after ended
 	goarch  string
+	place   string
 }
 
 func (w *world) connect(ctx context.Context, n *node) (link, gateway.Info, error) {
@@ -157,6 +170,9 @@ func (w *world) connect(ctx context.Context, n *node) (link, gateway.Info, error
 		info = w.info(n.spec)
 	}
 	l.goarch = info.GOARCH
+	if w.stores != nil {
+		l.place = w.stores(n.spec)
+	}
 	if w.reach != nil {
 		w.reach(n.spec)
 	}
@@ -170,6 +186,7 @@ func (w *world) connect(ctx context.Context, n *node) (link, gateway.Info, error
 }
 
 func (l *fakeLink) send(_ context.Context, a assignment) error { l.orders <- a; return nil }
+func (l *fakeLink) store() string                              { return l.place }
 func (l *fakeLink) closeSend() error                           { close(l.orders); return nil }
 func (l *fakeLink) exit()                                      { l.once.Do(func() { close(l.quit) }); <-l.ended }
 

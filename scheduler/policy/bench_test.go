@@ -11,18 +11,19 @@ import (
 )
 
 // BenchmarkPlan plays runs of up to a million tests on 1,000 nodes, in packages of 500, and reports what the Policy costs a test. The tests last from 1 ms to 1 s, and
-// a history knows them, knows nothing, or the nodes share them out and steal.
+// a history knows them, knows nothing, or the nodes share them out and steal; with "sent" and "slow" binaries of 20 MB have to be sent to every host.
 func BenchmarkPlan(b *testing.B) {
 	for _, how := range []struct {
 		name  string
 		mode  Mode
 		known bool
-	}{{"known", Load, true}, {"unknown", Load, false}, {"worksteal", WorkSteal, true}} {
+		link  float64 // to every host, bytes per second
+	}{{"known", Load, true, 0}, {"unknown", Load, false, 0}, {"worksteal", WorkSteal, true, 0}, {"sent", Load, true, 10e6}, {"slow", Load, true, 1e6}} {
 		for _, tests := range []int{1_000, 10_000, 100_000, 1_000_000} {
 			b.Run(fmt.Sprintf("%s/%d", how.name, tests), func(b *testing.B) {
 				s := many(tests, how.known)
 				for b.Loop() {
-					playQuickly(b, Config{Mode: how.mode}, s, 1000)
+					playQuickly(b, Config{Mode: how.mode}, s, 1000, how.link)
 				}
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/1000/float64(b.N*tests), "µs/test")
 			})
@@ -36,7 +37,7 @@ func BenchmarkShape(b *testing.B) {
 		b.Run(fmt.Sprintf("%dx%d", bb.packages, bb.items), func(b *testing.B) {
 			s := uniform(bb.packages, bb.items, time.Millisecond, 5*time.Millisecond)
 			for b.Loop() {
-				playQuickly(b, Config{}, s, 1000)
+				playQuickly(b, Config{}, s, 1000, 0)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/1000/float64(b.N*bb.packages*bb.items), "µs/test")
 		})
@@ -62,28 +63,41 @@ func many(n int, known bool) suite {
 }
 
 // playQuickly plays a suite with little besides the Policy: an idle node asks once after each event until there is nothing for it.
-func playQuickly(b *testing.B, cfg Config, s suite, nodes int) {
+func playQuickly(b *testing.B, cfg Config, s suite, nodes int, link float64) {
 	p := New(cfg)
 	sim := &simulation{suite: s, policy: p, speeds: map[NodeID]float64{}}
+	if link > 0 {
+		sim.ships = newShips(20e6)
+	}
 	for i := range nodes {
 		id := NodeID(strconv.Itoa(i))
-		p.AddNode(id, Node{Host: strconv.Itoa(i / 4)})
+		host := strconv.Itoa(i / 4)
+		in := Node{Host: host}
+		if link > 0 {
+			in.Store = host
+			p.SetLink(host, link)
+			sim.ships.link[host], sim.ships.host[id] = link, host
+		}
+		p.AddNode(id, in)
 		sim.speeds[id] = 1
 		sim.idle = append(sim.idle, id)
 	}
 	for i, pk := range s.packages {
-		p.AddPackage(Package{ID: PackageID(i), Items: pk.items})
+		p.AddPackage(Package{ID: PackageID(i), Items: pk.items, Size: 20e6})
 	}
 	p.NoMore()
 	for {
-		for _, id := range sim.idle {
+		idle := sim.idle
+		sim.idle = nil
+		for _, id := range idle {
 			if u, ok := p.Next(id); ok {
 				sim.start(id, u)
+			} else if link > 0 {
+				sim.idle = append(sim.idle, id)
 			} else {
 				break // the nodes are alike: there is nothing for the others either
 			}
 		}
-		sim.idle = sim.idle[:0]
 		if len(sim.events) == 0 {
 			break
 		}

@@ -52,7 +52,60 @@ func (p *Policy) inconsistent() string {
 	if !slices.Equal(got, want) {
 		return fmt.Sprintf("counts of pending, owed, running, units, blank, left, flight and loose are %v, want %v", got, want)
 	}
+	if err := p.misstored(); err != "" {
+		return err
+	}
 	return p.unruly()
+}
+
+// misstored says when what is counted of stores and links is not so.
+func (p *Policy) misstored() string {
+	nodes, flight, load := map[*store]int{}, map[*store]time.Duration{}, map[*store]time.Duration{}
+	var links linkSpeeds
+	for _, n := range p.nodes {
+		links[n.store.class()].nodes++
+		nodes[n.store]++
+		if n.unit != nil {
+			flight[n.store] += n.work
+			if n.store != nil && n.store.has[p.packages[n.unit.Package]] == nil && p.packages[n.unit.Package].Size > 0 {
+				return fmt.Sprintf("node %s runs package %d, whose binary is neither in its store nor on its way", n.id, n.unit.Package)
+			}
+		}
+	}
+	for id, k := range p.packages {
+		var left time.Duration
+		for _, s := range k.strands {
+			left += s.held
+		}
+		if left != k.holders.left {
+			return fmt.Sprintf("package %d counts %v for its holders, its strands %v", id, k.holders.left, left)
+		}
+		for _, st := range k.holders.stores {
+			load[st] += k.holders.part
+		}
+	}
+	for name, st := range p.stores {
+		var queue int64
+		for k, a := range st.has {
+			queue += a.bytes
+			if at := slices.Index(k.holders.stores, st); (at >= 0) != (st.nodes > 0) {
+				return fmt.Sprintf("store %s with %d nodes is a holder of package %d: %v", name, st.nodes, k.ID, at >= 0)
+			}
+			if a.bytes > 0 && (a.to.store != st || a.to.unit == nil || p.nodes[a.to.id] != a.to) {
+				return fmt.Sprintf("the binary of package %d is on its way to node %s", k.ID, a.to.id)
+			}
+		}
+		if st.nodes != nodes[st] || st.flight != flight[st] || st.load != load[st] || st.queue != queue {
+			return fmt.Sprintf("store %s counts %d nodes, %v in flight, a load of %v and a queue of %d, and has %d, %v, %v and %d",
+				name, st.nodes, st.flight, st.load, st.queue, nodes[st], flight[st], load[st], queue)
+		}
+	}
+	for i := range links {
+		if links[i].nodes != p.links[i].nodes {
+			return fmt.Sprintf("%d nodes have links of class %d, %d are counted", links[i].nodes, i, p.links[i].nodes)
+		}
+	}
+	return ""
 }
 
 // misfiled says when an item of the package is not in exactly the one place that its state says, or a strand not where Next looks for it.

@@ -3,7 +3,7 @@
 // A Package is a test binary that can run, with its items (top-level tests, fuzz targets, examples, parts of tests) and what each is
 // expected to cost. Its items are in strands: those of a strand demand the same and may share a process. A node is an agent
 // on a host that runs one test process at a time. A Unit is what one process runs: items of one strand. The caller
-// tells the Policy what happens (AddPackage, AddNode, Finish, Wake, Withdraw, RemoveNode) and asks, for each idle node and after each
+// tells the Policy what happens (AddPackage, AddNode, SetLink, Hold, Finish, Wake, Withdraw, RemoveNode) and asks, for each idle node and after each
 // change, what it shall run (Next). An Outcome says which items of a unit have a verdict and which must run again.
 //
 // Every item is in exactly one of four places: pending, in the unit of one node, done, or withdrawn (Drop, Withdraw, Revoke). Dormant items are not in the run
@@ -38,11 +38,25 @@
 // A node that is slower than others leaves an item to them that it would end after all else has ended. How sure of the end it must be depends on how far off
 // the known costs were so far; before anything was seen they are taken to be off by a factor of two. The fastest nodes take everything.
 //
+// # Binaries that have to be sent
+//
+// A binary is sent to a Store once and serves all nodes there; nodes without a Store have all of them. How long that takes follows from Package.Size, from SetLink and
+// from what is on its way to the same store. A store has what its nodes were given units of, and what Hold says. Where that is known, a node looks at a bounded number of strands that demand nothing: those
+// with the longest items, with the most work, and of those that its store has. What its binary takes to come counts against a strand, unless nobody has it: then it must be sent to somebody, the sooner
+// the better, while the link is idle. What comes in a sixteenth of what each node has to do makes no difference.
+//
+// A node leaves a strand to others, or runs nothing, when its store lacks the binary and
+//
+//   - the stores that have it, or get it, would be through with all that they have before it were there, or little later;
+//   - or nodes to which nothing has to be sent, or which have a link at least twice as good, would do all there is by then.
+//
+// While nothing is in flight it does so only if one of these is among the fastest, who take everything.
+//
 // # How large a unit is
 //
 // A unit of known items is a part of an even share of what is left, what Expect announced included, at most Config.Target, and thus shrinks towards the end. Three things make it longer:
 // a hundredth of the run is fine enough to level out the end; a process with an expensive start must have something to do; and a strand that
-// fits in one and a half units runs whole. Inside a strand the longest go first, so that the shortest are left for the end.
+// fits in one and a half units runs whole. A binary that has to be sent does not make it longer: it serves all nodes there. Inside a strand the longest go first, so that the shortest are left for the end.
 //
 // Where costs are not known a unit is a number of items. A package that was not seen gives a small sample; later units are sized by its mean, and so that long tests do not meet in one unit: all
 // of them long, they may last a tenth of what a node has to do. The items of a unit come from all over the package, for neighbours are often alike.
@@ -54,14 +68,16 @@
 // # Goroutines, cancellation, time
 //
 // None. A Policy belongs to one goroutine; the same calls in the same order give the same answers. Next costs some heap operations and a look at each
-// different demand there is, but not at each package or node: 1 to 3 µs a test in a run of a million tests on 1,000 nodes.
+// different demand there is, but not at each package or node: 1 to 3 µs a test in a run of a million tests on 1,000 nodes, and up to 9 µs with 100,000 tests whose binaries have to be sent to
+// 250 hosts. A caller with many idle nodes spares itself most questions by the Stamp.
 //
 // # Limits
 //
 // A unit that was given out cannot be taken back or made smaller, and no test runs twice to be done sooner: a long test that nothing foretold and that starts late ends late.
 // There is no clock: what is in flight counts for half of what it was expected to cost. A slow node that gets a long test because its
 // cost was underrated makes the run longer; with costs off by a factor of three that is 1.7 of the bound in the worst seen. That parallel tests overlap inside a unit is
-// not modelled: such units come out smaller than they could be. Which host holds a binary is not known beyond what a node ran last.
+// not modelled: such units come out smaller than they could be. How far a binary has come is not known either: until it is there it counts as at the beginning of its way, and a node waits for it
+// with its unit. Strands with demands, and everything with WorkSteal, go wherever they can run, however long their binaries take.
 // Two groups in one package that cannot be divided become one; when they were bound to two nodes before, later items run on one of them.
 // Resources are taken by whoever asks first, so that one that needs much of a resource may wait long for it. Items in doubt wait for all others of their package, those too that are
 // Unservable.

@@ -24,6 +24,8 @@ const (
 	priorDeviation = 0.65
 	priorItems     = 10
 	sureness       = 1.7
+	// doubtful is by how much what nobody knows may exceed what it is feared to last, where work is left to hosts that have its binary.
+	doubtful = 2
 	// paceDeviations is how many standard errors a host must be off to be believed to be slower or faster than AddNode was told.
 	paceDeviations = 3
 )
@@ -146,11 +148,11 @@ func (p *Policy) correct(h *host) {
 		return
 	}
 	for _, n := range h.members {
-		p.speeds.add(n, -1)
+		p.rate(n, -1)
 	}
 	h.pace.factor = factor
 	for _, n := range h.members {
-		p.speeds.add(n, 1)
+		p.rate(n, 1)
 	}
 }
 
@@ -320,6 +322,9 @@ func (p *Policy) settle(s *strand) {
 	}
 	p.blank += s.blank
 	p.left += s.left
+	held := p.scaled(k, s.cost) + time.Duration(s.unknown)*doubtful*p.tail(k)
+	k.holders.pend(held - s.held)
+	s.held = held
 	if s.group != nil {
 		s.group.left += s.left - before
 	}

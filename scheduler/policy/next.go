@@ -22,6 +22,15 @@ func (p *Policy) Next(id NodeID) (Unit, bool) {
 	return u, true
 }
 
+// Stamp tells when to ask again for a node that Next has had nothing for: as long as the stamp is what it was then, and not 0, there is nothing for it, so that of many nodes that
+// wait not each has to be asked after each unit.
+func (p *Policy) Stamp() uint64 {
+	if !p.sized || p.units == 0 || len(p.bounden) > 0 || p.cfg.Mode == WorkSteal {
+		return 0
+	}
+	return uint64(p.changes)<<32 | uint64(p.round)
+}
+
 // choice is a strand for a node.
 type choice struct {
 	s     *strand
@@ -51,7 +60,11 @@ func (p *Policy) choose(n *node) choice {
 	if !h.room(p.plain.class) {
 		return choice{}
 	}
-	c := p.pick(n, p.plain)
+	pick := p.pick
+	if p.sized && n.store != nil && n.store.link > 0 && p.cfg.Mode != WorkSteal {
+		pick = p.near
+	}
+	c := pick(n, p.plain)
 	if c.s == nil && p.cfg.Mode == WorkSteal {
 		c.s = p.ownShare(n)
 	}
@@ -142,7 +155,7 @@ func (p *Policy) within(sh *shelf, last *strand, limit time.Duration) choice {
 			gain = p.expected(s, s.known[min(at, len(s.known)-1)])
 		}
 		if s == last {
-			gain *= 2 // its binary is there
+			gain *= 2 // its pages are in memory
 		}
 		if best.s == nil || gain > most {
 			best, most = choice{s, limit}, gain
@@ -163,6 +176,7 @@ func (p *Policy) give(n *node, s *strand, u Unit) {
 	h.alone = n.class.exclusive
 	p.take(n.class, 1)
 	p.tally(h)
+	p.bring(n, k)
 	if k.runOwed {
 		k.runOwed = false
 		p.pendingRuns--

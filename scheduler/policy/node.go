@@ -9,6 +9,7 @@ import (
 type node struct {
 	id     NodeID
 	host   *host
+	store  *store // nil has all binaries
 	labels []string
 	given  float64 // its speed as AddNode was told
 
@@ -54,7 +55,11 @@ func (p *Policy) AddNode(id NodeID, in Node) {
 	}
 	h.members = append(h.members, n)
 	p.nodes[id] = n
-	p.speeds.add(n, 1)
+	if in.Store != "" {
+		n.store = p.store(in.Store)
+	}
+	p.rate(n, 1)
+	p.visit(n.store, 1)
 	p.tally(h)
 	p.sharing.join(n)
 }
@@ -73,7 +78,8 @@ func (p *Policy) RemoveNode(id NodeID, out *Outcome) (Unit, bool) {
 		p.finish(n, Outcome{Requeue: lost.Items}, false)
 	}
 	delete(p.nodes, id)
-	p.speeds.add(n, -1)
+	p.rate(n, -1)
+	p.visit(n.store, -1)
 	n.host.members = slices.DeleteFunc(n.host.members, func(other *node) bool { return other == n })
 	for len(n.groups) > 0 {
 		p.bind(n.groups[0], nil)
@@ -161,6 +167,9 @@ func (p *Policy) Finish(id NodeID, out Outcome) {
 func (p *Policy) finish(n *node, out Outcome, ran bool) {
 	u, k, s := n.unit, p.pkg(n.unit.Package), n.from
 	p.free(n)
+	p.brought(n, k, ran)
+	p.ends++
+	p.round = 1 + p.ends/max(1, len(p.nodes)/resignShare)
 	if len(u.Items) == 0 && !ran {
 		k.runOwed = true
 		p.pendingRuns++
@@ -177,6 +186,9 @@ func (p *Policy) finish(n *node, out Outcome, ran bool) {
 	}
 	if len(out.Requeue) > 0 {
 		s.giveBack(out)
+	}
+	if len(out.Requeue)+len(out.Doubt) > 0 {
+		p.changes++
 	}
 	k.doubted = append(k.doubted, out.Doubt...)
 	k.pending += len(out.Doubt)

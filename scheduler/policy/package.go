@@ -23,6 +23,7 @@ type pkg struct {
 	undivided bool  // one unit holds all of it: Whole, or LoadScope
 	last      bool  // nothing of it runs while there is anything else; from Isolate
 
+	holders holders // of its binary
 	learned
 }
 
@@ -57,6 +58,7 @@ func (p *Policy) AddPackage(in Package) {
 	k.runOwed = len(in.Items) == 0
 	k.expect()
 	p.packages[in.ID] = k
+	p.sized = p.sized || in.Size > 0
 	p.addStrands(k)
 	for i, it := range in.Items {
 		if it.Dormant {

@@ -41,6 +41,7 @@ func find(list *[]*shelf, c *class) *shelf {
 
 // placeAll places all strands of a package, after a change that concerns them all.
 func (p *Policy) placeAll(k *pkg) {
+	p.changes++
 	if len(k.doubted) > 0 && k.pending == len(k.doubted) && k.units == 0 {
 		p.releaseDoubts(k)
 	}

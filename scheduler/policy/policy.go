@@ -37,6 +37,7 @@ type Package struct {
 	Items       []Item        // in the binary's order; may be empty: the binary still runs once
 	Strands     []Demand      // what Item.Strand is an index of; empty is one strand that demands nothing
 	ProcessCost time.Duration // expected of a process beyond its items; 0 is not known
+	Size        int64         // bytes of the binary, which is sent to each Store once; 0 costs nothing
 
 	// Whole, Alone and Serial packages have one strand, whatever their items say; it demands what any of Strands does.
 	Whole  bool // never split (benchmarks, fuzzing, profiles, shuffle, failfast)
@@ -71,6 +72,7 @@ type Resource struct {
 // Node is where units run, one at a time.
 type Node struct {
 	Host   string   // nodes with the same Host share a machine
+	Store  string   // where the binaries that were sent there are kept; "" has all that there are. See SetLink and Hold
 	Labels []string // what Demand.Requires asks for
 	Speed  float64  // an item of cost c lasts c/Speed; 0 is 1. It is corrected by what is seen of the host
 }
@@ -111,6 +113,7 @@ type Policy struct {
 	packages map[PackageID]*pkg
 	nodes    map[NodeID]*node
 	hosts    map[string]*host
+	stores   map[string]*store
 	groups   map[string]*group
 	used     map[string]int // units of resources that are taken
 	arrivals int            // packages added so far
@@ -131,6 +134,12 @@ type Policy struct {
 	expectCost                  time.Duration
 	noMore                      bool
 
+	sized   bool       // some package has a Size
+	links   linkSpeeds // of the nodes
+	changes int        // so far, of what may make a store that has resigned want something after all
+	ends    int        // of units, so far
+	round   int        // grows when as many have ended as make a store that has resigned look again, by the nodes at that time
+
 	estimates
 }
 
@@ -147,6 +156,7 @@ func New(cfg Config) *Policy {
 		packages: map[PackageID]*pkg{},
 		nodes:    map[NodeID]*node{},
 		hosts:    map[string]*host{},
+		stores:   map[string]*store{},
 		groups:   map[string]*group{},
 		used:     map[string]int{},
 		plain:    &shelf{class: &class{weight: 1}},

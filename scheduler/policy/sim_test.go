@@ -11,6 +11,7 @@ import (
 type played struct {
 	makespan time.Duration
 	units    int
+	sent     int // binaries
 }
 
 const latency = time.Millisecond
@@ -64,6 +65,7 @@ type simulation struct {
 	idle   []NodeID
 	speeds map[NodeID]float64
 	count  int
+	ships  *ships // nil when all nodes have all binaries
 	played played
 }
 
@@ -102,13 +104,14 @@ func (sim *simulation) step() bool {
 func (sim *simulation) start(id NodeID, u Unit) {
 	p := sim.suite.packages[u.Package]
 	out := Outcome{Overhead: p.overhead}
-	took := p.overhead + latency
+	took := p.overhead + latency + sim.ships.arrives(sim.now, id, u.Package) - sim.now
 	for _, item := range u.Items {
 		d := time.Duration(float64(p.times[item]) / sim.speeds[id])
 		out.Done = append(out.Done, ItemTime{Item: item, Elapsed: d})
 		took += d
 	}
 	sim.played.units++
+	sim.played.sent = sim.ships.count()
 	sim.at(sim.now+took, func() {
 		sim.policy.Finish(id, out)
 		sim.idle = append(sim.idle, id)

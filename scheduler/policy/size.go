@@ -60,7 +60,8 @@ func (p *Policy) goal(n *node) time.Duration {
 	return max(fine, min(even, p.cfg.Target), 2*guessOverhead)
 }
 
-// unitGoal is goal for a unit of k, whose processes may cost more.
+// unitGoal is goal for a unit of k, whose processes may cost more. That its binary may have to be sent first makes no difference: that is paid once and serves all nodes of
+// the host, which would have nothing of a unit that is worth it. Weighed as the cost of a process it made runs up to four times as long.
 func (p *Policy) unitGoal(n *node, k *pkg) time.Duration {
 	goal := p.goal(n)
 	if o := p.overhead(k); o > max(cheapProcess, goal/overheadShare) {

@@ -33,6 +33,7 @@ type strand struct {
 
 	left  time.Duration // its part of estimates.left
 	blank int           // its part of estimates.blank
+	held  time.Duration // its part of holders.left
 }
 
 // count adds a pending item to the books, or takes it off them when sign is -1.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -41,8 +42,10 @@ type walker struct {
 	bound    map[string]NodeID // where groups are
 	at       map[NodeID]Node
 	ids      []NodeID
-	next     int // names of nodes
-	packs    int // packages to come
+	next     int               // names of nodes
+	packs    int               // packages to come
+	shipped  bool              // binaries have a size, and must be sent to the stores of some hosts
+	refused  map[NodeID]uint64 // the stamp, of those for whom there was nothing
 	log      []string
 	touched  PackageID
 }
@@ -51,11 +54,11 @@ func newWalker(t testing.TB, seed uint64) *walker {
 	r := rand.New(rand.NewPCG(seed, 3))
 	mode := Mode(r.IntN(3))
 	return &walker{
-		TB: t, r: r, mode: mode, packs: 1 + r.IntN(12),
+		TB: t, r: r, mode: mode, packs: 1 + r.IntN(12), shipped: r.IntN(2) == 0,
 		Policy: New(Config{Mode: mode, MaxBytes: 1 + r.IntN(200)}),
 		packed: map[PackageID]Package{}, items: map[PackageID][]place{}, runs: map[PackageID]place{}, single: map[PackageID]bool{},
 		whole: map[PackageID]bool{}, doubts: map[PackageID]map[int]bool{}, held: map[NodeID]Unit{}, weights: map[NodeID]int{}, lonely: map[NodeID]bool{}, isolated: map[PackageID]bool{},
-		bound: map[string]NodeID{}, at: map[NodeID]Node{},
+		bound: map[string]NodeID{}, at: map[NodeID]Node{}, refused: map[NodeID]uint64{},
 	}
 }
 
@@ -85,6 +88,9 @@ func (w *walker) addPackage() {
 	if w.r.IntN(5) > 0 {
 		in.Items = items(w.r.IntN(40))
 		in.ProcessCost = time.Duration(w.r.IntN(3)) * 10 * time.Millisecond
+	}
+	if w.shipped {
+		in.Size = int64(w.r.IntN(3)) << (10 + w.r.IntN(15))
 	}
 	places := make([]place, len(in.Items))
 	known := w.r.IntN(4)
@@ -138,6 +144,9 @@ func (w *walker) addNode() {
 	id := NodeID("gw" + strconv.Itoa(w.next))
 	w.next++
 	n := Node{Host: "h" + strconv.Itoa(w.r.IntN(3)), Speed: float64(w.r.IntN(4))}
+	if w.shipped && n.Host != "h0" {
+		n.Store = n.Host
+	}
 	for _, label := range []string{"gpu", "big"} {
 		if w.r.IntN(2) == 0 {
 			n.Labels = append(n.Labels, label)
@@ -151,11 +160,17 @@ func (w *walker) addNode() {
 
 // ask asks for one idle node.
 func (w *walker) ask(id NodeID) bool {
+	stamp := w.Stamp()
 	u, ok := w.Next(id)
 	w.note("next %s: %v %v", id, u, ok)
 	if !ok {
+		w.refused[id] = w.Stamp()
 		return false
 	}
+	if stamp != 0 && stamp == w.refused[id] {
+		w.fail("node %s gets %v, and had got nothing at the same stamp", id, u)
+	}
+	delete(w.refused, id)
 	if w.single[u.Package] {
 		for other, v := range w.held {
 			if v.Package == u.Package {
@@ -381,6 +396,8 @@ func (w *walker) step() {
 		w.interfere(PackageID(w.packs + 1 + w.r.IntN(len(w.items))))
 	case x < 16 && w.r.IntN(100) == 0:
 		w.revoke()
+	case x < 19 && w.shipped:
+		w.ship()
 	case len(w.ids) > 0:
 		id := w.ids[w.r.IntN(len(w.ids))]
 		if _, busy := w.held[id]; busy {
@@ -389,6 +406,20 @@ func (w *walker) step() {
 			w.ask(id)
 		}
 	}
+}
+
+// ship tells of a link, or of a binary that is in a store, whether or not somebody is there.
+func (w *walker) ship() {
+	store := "h" + strconv.Itoa(1+w.r.IntN(2))
+	if len(w.items) == 0 || w.r.IntN(2) == 0 {
+		link := float64(w.r.IntN(3)) * math.Pow(10, float64(w.r.IntN(8)))
+		w.note("link to %s is %g", store, link)
+		w.SetLink(store, link)
+		return
+	}
+	id := PackageID(w.packs + 1 + w.r.IntN(len(w.items)))
+	w.note("%s holds %d", store, id)
+	w.Hold(store, id)
 }
 
 // interfere does what a caller does with one package.
