@@ -163,11 +163,13 @@ func (p *pkg) context(u policy.Unit) []string {
 	if u.Whole && !p.partial {
 		return nil
 	}
-	own, with := make(map[int]bool), make(map[int]bool)
+	if len(p.doubts) == 0 {
+		return p.named(u.Items)
+	}
+	with := make(map[int]bool)
 	failed := make(map[*job]bool)
 	all, lasted := false, time.Duration(0)
 	for _, i := range u.Items {
-		own[i] = true
 		d := p.doubts[i]
 		if d == nil || p.attempts[i] != d.next || failed[d.job] {
 			continue
@@ -185,18 +187,20 @@ func (p *pkg) context(u policy.Unit) []string {
 		}
 	}
 	maps.DeleteFunc(with, func(i int, _ bool) bool { return p.verdicts[i] == Crash })
-	maps.Copy(with, own)
-	if names := p.named(with); (all || lasted <= repeatTime) && fits(names) {
+	for _, i := range u.Items {
+		with[i] = true
+	}
+	if names := p.named(slices.Sorted(maps.Keys(with))); (all || lasted <= repeatTime) && fits(names) {
 		return names
 	}
-	return p.named(own)
+	return p.named(u.Items)
 }
 
-// named are the names of the items in a set, in the order of the binary.
-func (p *pkg) named(set map[int]bool) []string {
-	names := make([]string, 0, len(set))
-	for _, i := range slices.Sorted(maps.Keys(set)) {
-		names = append(names, p.names[i])
+// named are the names of items.
+func (p *pkg) named(items []int) []string {
+	names := make([]string, len(items))
+	for n, i := range items {
+		names[n] = p.names[i]
 	}
 	return names
 }
