@@ -220,18 +220,6 @@ func fits(names []string) bool {
 // maxContext bounds the names of a process that runs more than its unit, as policy.Config.MaxBytes bounds those of a unit.
 const maxContext = 24 << 10
 
-// contradict is called when a test that has passed fails in the context of others. It counts: `go test` runs it so.
-func (c *controller) contradict(n *node, i int) {
-	p := n.job.pkg
-	if v := p.verdicts[i]; v != Pass && v != Skip {
-		return
-	}
-	c.ledger.worsen(p, i, Fail)
-	c.fail(p)
-	p.failed = true
-	c.packageOutput(p, fmt.Sprintf("xdist: %s failed when it ran with all tests of its package, as go test runs it, and did not with some of them\n", p.names[i]))
-}
-
 // acquittals names the tests of p that passed when nothing ran beside them.
 func (p *pkg) acquittals() []string {
 	var names []string
