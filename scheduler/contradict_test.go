@@ -4,8 +4,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -79,6 +81,32 @@ func TestContradictionInACrowd(t *testing.T) {
 		}
 		if flaky := w.starts("a::TestFlaky_0"); w.shied != 1 || flaky != 3 {
 			t.Errorf("%d failures in a crowd and %d runs of the test in doubt, want 1 and 3", w.shied, flaky)
+		}
+	}
+}
+
+// What demands more than the tests in doubt do is not run among them: it would fail for what it does not have.
+func TestContextWithoutDemands(t *testing.T) {
+	for name, d := range map[string]*gotest.Directives{
+		"resource": {Resources: []gotest.Resource{{Name: "db", Units: 1, Limit: 1}}},
+		"group":    {Group: "g"},
+		"timeout":  {Timeout: time.Hour},
+	} {
+		w := newWorld(t, 4, map[string][]string{"a": append(mixed(50, "Pass", "Shy"), "TestFirst_100")})
+		w.directives = map[string]*gotest.Directives{"TestFirst_100": d}
+		w.meet = newMeeting(true)
+		s, r, err := w.run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.check(s, r)
+		want := map[Verdict]int{Pass: 101}
+		if name == "timeout" { // demands nothing
+			want = map[Verdict]int{Pass: 100, Fail: 1}
+		}
+		w.wantCounts(s, want)
+		if w.shied == 0 {
+			t.Fatalf("%s: no test was in doubt: nothing was tested", name)
 		}
 	}
 }
