@@ -44,7 +44,7 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 	}
 	var out policy.Outcome
 	begun := len(j.items) > 0
-	progress := false
+	progress := j.rejected
 	for _, i := range j.unit.Items {
 		progress = progress || p.verdicts[i] != ""
 	}
@@ -320,6 +320,9 @@ func (c *controller) replace(n *node) error {
 // removeFromPolicy ends what n ran and takes n from its target's policy.
 func (c *controller) removeFromPolicy(n *node, end gatewayEnd, err error) {
 	j, id, books := n.job, policy.NodeID(n.id), n.target.policy
+	if j != nil {
+		c.bookDeferred(n)
+	}
 	how := "its gateway ended: "
 	if err != nil {
 		how += err.Error()

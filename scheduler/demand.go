@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,15 @@ func demandOf(d *gotest.Directives) policy.Demand {
 		out.Resources = append(out.Resources, policy.Resource{Name: r.Name, Units: r.Units, Limit: r.Limit})
 	}
 	return out
+}
+
+// suits reports whether item i can run where a unit of some items does and when: it demands nothing, or what one of them does.
+func (p *pkg) suits(items []int, i int) bool {
+	if p.serial {
+		return true // what one of its tests demands, all do
+	}
+	d := demandOf(p.items[i].Directives)
+	return reflect.DeepEqual(d, policy.Demand{}) || slices.ContainsFunc(items, func(k int) bool { return reflect.DeepEqual(d, demandOf(p.items[k].Directives)) })
 }
 
 // refuse books as not run what requires labels that no gateway of the target has, when all that were asked for are there. For agents that may still

@@ -158,7 +158,7 @@ func (c *controller) settleDoubt(p *pkg, i int, d *doubt) {
 }
 
 // context is what the process of u is asked to run, nil for all: the items of u, and where they are in doubt those that they failed among, or all when
-// the package is quick. What has ended its process is left out: it would again.
+// the package is quick, but for what demands more than the unit has. What has ended its process is left out: it would again.
 func (p *pkg) context(u policy.Unit) []string {
 	if u.Whole && !p.partial {
 		return nil
@@ -168,7 +168,7 @@ func (p *pkg) context(u policy.Unit) []string {
 	}
 	with := make(map[int]bool)
 	failed := make(map[*job]bool)
-	all, lasted := false, time.Duration(0)
+	all, quick, lasted := false, false, time.Duration(0)
 	for _, i := range u.Items {
 		d := p.doubts[i]
 		if d == nil || p.attempts[i] != d.next || failed[d.job] {
@@ -176,13 +176,14 @@ func (p *pkg) context(u policy.Unit) []string {
 		}
 		failed[d.job] = true
 		lasted += d.lasted
-		all = all || d.job.unit.Whole || d.job.entire || p.quick()
+		all = all || d.job.unit.Whole || d.job.entire
+		quick = quick || p.quick()
 		for _, k := range d.job.unit.Items {
 			with[k] = true
 		}
 	}
-	if all {
-		for i := range p.names {
+	for i := range p.names {
+		if all || quick && p.suits(u.Items, i) {
 			with[i] = true
 		}
 	}
@@ -190,7 +191,7 @@ func (p *pkg) context(u policy.Unit) []string {
 	for _, i := range u.Items {
 		with[i] = true
 	}
-	if names := p.named(slices.Sorted(maps.Keys(with))); (all || lasted <= repeatTime) && fits(names) {
+	if names := p.named(slices.Sorted(maps.Keys(with))); (all || quick || lasted <= repeatTime) && fits(names) {
 		return names
 	}
 	return p.named(u.Items)
@@ -219,18 +220,6 @@ func fits(names []string) bool {
 
 // maxContext bounds the names of a process that runs more than its unit, as policy.Config.MaxBytes bounds those of a unit.
 const maxContext = 24 << 10
-
-// contradict is called when a test that has passed fails in the context of others. It counts: `go test` runs it so.
-func (c *controller) contradict(n *node, i int) {
-	p := n.job.pkg
-	if v := p.verdicts[i]; v != Pass && v != Skip {
-		return
-	}
-	c.ledger.worsen(p, i, Fail)
-	c.fail(p)
-	p.failed = true
-	c.packageOutput(p, fmt.Sprintf("xdist: %s failed when it ran with all tests of its package, as go test runs it, and did not with some of them\n", p.names[i]))
-}
 
 // acquittals names the tests of p that passed when nothing ran beside them.
 func (p *pkg) acquittals() []string {

@@ -131,33 +131,6 @@ func TestFailuresWithoutContext(t *testing.T) {
 	}
 }
 
-// What fails in the context of its package fails, though it passed in a part of it: a green run would be a lie.
-func TestContradictionIsAFailure(t *testing.T) {
-	w := newWorld(t, 4, map[string][]string{"a": append(mixed(50, "Pass", "Shy"), "TestFirst_100")})
-	w.meet = newMeeting(true)
-	s, r, err := w.run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.shied == 0 {
-		t.Fatal("no test met another process: nothing was tested")
-	}
-	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 100, Fail: 1})
-	if s.Failed != 1 {
-		t.Errorf("%d packages failed", s.Failed)
-	}
-	text := ""
-	for _, e := range r.events {
-		if e, ok := e.(Test); ok && e.Test == "" {
-			text += e.Output
-		}
-	}
-	if !strings.Contains(text, "TestFirst_100 failed when it ran with all tests of its package") {
-		t.Errorf("the package says %q", text)
-	}
-}
-
 // What fails for the company of the tests of its own process does so again in the same company, which counts: passing alone would be a lie.
 func TestFailuresInCompany(t *testing.T) {
 	w := newWorld(t, 4, map[string][]string{"a": append(mixed(20, "Tree"), "TestSpoiler_20", "TestSpoiled_21")})

@@ -49,6 +49,9 @@ type job struct {
 	wide     bool             // its process runs more of the package than the unit, to see the unit's items among the others
 	entire   bool             // its process runs all of the package
 
+	provisional bool // what it shows is not booked before its end
+	rejected    bool // nothing that it shows counts
+
 	reopened  bool            // an item of it runs again
 	overdue   time.Duration   // the limit that its culprit had, or 0
 	limits    map[string]bool // tests that have one of losePatience
@@ -78,6 +81,7 @@ type itemRun struct {
 	skipped  bool
 	held     bool // nothing more is shown until it has ended: it will fail, and that may not count
 	doubted  bool // it has failed, and that does not count
+	deferred bool // it has ended well, and that is not booked yet
 	again    bool // it has failed, and will run again by Config.Reruns
 	matched  bool // it has printed a line that Reruns.Errors matches
 	open     bool // it has begun a round and not ended it

@@ -75,6 +75,7 @@ func (c *controller) ask(j *job) (names []string, part *unit.Part) {
 	names = p.context(u)
 	j.wide = len(names) > len(u.Items)
 	j.entire = names == nil || len(names) == len(p.names)
+	j.provisional = j.wide && j.entire && !p.isolated
 	return names, nil
 }
 
@@ -173,7 +174,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 		c.itemEvent(n, name, it, e)
 	}
 	ended := !it.open && (!known || it.rounds >= c.rounds(j.pkg, i))
-	if !it.doubted && (ended || it.streamed && !it.held) {
+	if !it.doubted && !it.deferred && (ended || it.streamed && !it.held) {
 		c.flush(n, it)
 	}
 }
@@ -184,7 +185,7 @@ func (c *controller) handleOther(n *node, i int, e test2json.Event) {
 	case !n.job.wide:
 		c.overreach(n.job.pkg)
 	case n.job.entire && e.Action == test2json.ActionFail && e.Test == n.job.pkg.names[i]:
-		c.contradict(n, i)
+		c.contradict(n, i, Fail, "failed")
 	}
 }
 
@@ -230,6 +231,9 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 		return
 	case had == "" && v == Fail && c.mayRerun(n, i, it):
 		c.setBack(n, i, it, Fail)
+		return
+	case had == "" && v != Fail && n.job.provisional:
+		it.deferred = true
 		return
 	case had == "":
 		c.ledger.settle(p, i, v, it.elapsed, n.id, "")
@@ -312,11 +316,13 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 	c.doubtCulprit(n, r)
 	c.setBackCulprit(n, r.Culprit, howItEnded(r))
 	end := jobEnd{died: r.Failed && r.Verdict == "", failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished}
+	c.contradictCulprit(n, r)
+	c.bookDeferred(n)
 	if c.replay == nil && r.Failed && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && !j.alone {
 		// It got nowhere while another process of its package ran: the price of splitting, not a verdict.
 		c.serialize(p, end.how)
 		end.retry = true
-	} else if _, ours := j.items[r.Culprit]; j.wide && end.died && !ours {
+	} else if _, ours := j.items[r.Culprit]; j.rejected || j.wide && end.died && !ours {
 		end.retry = true // the test that it died of is not one of those that it was to show
 	} else {
 		if j.division != nil {

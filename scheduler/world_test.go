@@ -38,8 +38,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestOnce…                       ends its agent the first time that it runs, and passes then
 //	TestShy…                        fails beside another process of its package, and TestShyExit… ends its process then
 //	TestAfter…                      passes in the process in which all tests of its package run
-//	TestFirst…                      passes unless all tests of its package run in its process
+//	TestFirst…                      passes unless all tests of its package run in its process, and TestFirstExit… ends it then
 //	TestCrowded…                    fails while another process runs, of whatever package
+//	TestSqueezed…                   does so where all tests of its package run in its process
 //	TestSpoiled…                    fails in a process that runs a TestSpoiler…, which passes
 //	TestLong…                       passes with a subtest before it ends, and TestLongFail… fails with one that passes
 //	TestLittle…                     fails on s390x

@@ -261,14 +261,14 @@ func (w *world) moody(kind string, names []string, crowd, all bool) string {
 		fails = crowd
 	case "After":
 		fails = !all
-	case "First":
+	case "First", "FirstExit":
 		fails = all
-	case "Crowded":
+	case "Crowded", "Squeezed":
 		processes := 0
 		for _, n := range w.running {
 			processes += n
 		}
-		fails = processes > 1
+		fails = processes > 1 && (all || kind == "Crowded")
 	case "Spoiled":
 		fails = slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "TestSpoiler_") })
 	case "Spoiler":
@@ -279,7 +279,7 @@ func (w *world) moody(kind string, names []string, crowd, all bool) string {
 	switch {
 	case !fails:
 		return "Pass"
-	case kind == "ShyExit":
+	case kind == "ShyExit", kind == "FirstExit":
 		kind = "Exit"
 	default:
 		kind = "Fail"
