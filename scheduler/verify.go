@@ -9,7 +9,6 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
-	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
 // When all else has ended, what failed can run again to find out whether xdist is to blame: each test alone, and its whole package in one process, as
@@ -122,8 +121,14 @@ func (c *controller) probe(n *node, q *probe) {
 	q.found = make(map[string]Verdict)
 	n.probe = q
 	p := q.pkg
-	u := policy.Unit{Package: p.num, Items: q.items, Whole: q.whole}
-	o := c.order(n, p, p.context(u), nil)
+	names := p.named(q.items)
+	if q.whole {
+		names = p.names
+	}
+	if q.whole && !p.partial {
+		names = nil
+	}
+	o := c.order(n, p, names, nil)
 	n.assignments <- assignment{Run: o, digest: p.ready.Digest.Hex(), host: p.ready.Host} // has room: it was idle
 	c.emit(UnitStarted{Time: time.Now(), Gateway: n.id, Package: p.shown, Items: len(q.items)})
 }

@@ -13,12 +13,18 @@ import (
 
 // What failed runs again alone and with its whole package. The verdicts stay, and only what splitting caused is a lesson.
 func TestVerifyFailures(t *testing.T) {
+	t.Run("all", func(t *testing.T) { verifyFailures(t, false) })
+	t.Run("a part of the suite", func(t *testing.T) { verifyFailures(t, true) })
+}
+
+func verifyFailures(t *testing.T, partial bool) {
 	w := newWorld(t, 4, map[string][]string{
 		"a": append(many("Pass", 300), "TestAfter_300", "TestFail_301"),
 		"b": {"TestFirst_0", "TestPass_1"},
 		"c": names("Exit", "Pass"),
 	})
 	w.cfg.VerifyFailures = 10
+	w.partial = partial
 	s, r, err := w.run(t.Context())
 	if err != nil {
 		t.Fatal(err)

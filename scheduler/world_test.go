@@ -50,6 +50,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	t        *testing.T
 	packages map[string][]string
+	partial  bool            // binaries have tests that are none of the run's
 	broken   map[string]bool // do not build
 	initFail map[string]bool // exit before the first test
 	port     map[string]bool // fail before the first test while another process of the package runs
@@ -120,7 +121,7 @@ func (w *world) source(ctx context.Context, p gotest.Platform, emit func(gotest.
 	w.mu.Unlock()
 	var listed gotest.Listed
 	for path, names := range w.packages {
-		p := gotest.Package{ImportPath: path, Dir: "/" + path}
+		p := gotest.Package{ImportPath: path, Dir: "/" + path, Partial: w.partial}
 		for _, n := range names {
 			p.Items = append(p.Items, gotest.Item{Name: n, Directives: w.directives[n]})
 		}
