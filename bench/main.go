@@ -132,6 +132,9 @@ func (b *bench) measureAll(ctx context.Context, chosen []part) (missed int, err 
 			fmt.Fprintf(b.out, "\nskipped: %s, because %v\n", p.name, err)
 			continue
 		case err != nil:
+			if t != nil {
+				t.print(b.out) // what there was time for
+			}
 			return missed, fmt.Errorf("%s: %w", p.name, err)
 		}
 		t.print(b.out)
