@@ -38,7 +38,7 @@ type hosts struct {
 	runDir string // private to the run, for what comes from hosts
 	built  *host  // binaries that have come to the controller from the host that has built them; only bring is used
 
-	sends sync.WaitGroup // syncs that go on, and questions what a host has
+	sends sync.WaitGroup // syncs that go on
 	tell  func(any)      // posts a binaryFound or binariesListed to the loop
 
 	mu      sync.Mutex // guards the fields below
@@ -54,7 +54,6 @@ type host struct {
 	mirror string             // directory, absolute
 	local  bool               // the controller's own; guarded by hosts.mu
 	used   bool               // it was given tests to run; guarded by hosts.mu
-	asked  bool               // which binaries it has; guarded by hosts.mu
 	doors  []*gateway.Gateway // those on it, which may have ended; guarded by hosts.mu
 	turn   chan struct{}      // capacity 1: held while the tree is sent
 	synced bool               // guarded by turn
@@ -107,7 +106,6 @@ func (hs *hosts) join(ctx context.Context, gw *gateway.Gateway) (*host, error) {
 		return nil, fmt.Errorf("prepare the host of gateway %s: %w", gw.ID(), err)
 	}
 	h := hs.known(report.Token, dir, gw)
-	hs.list(ctx, gw, h)
 	select {
 	case h.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -117,7 +115,10 @@ func (hs *hosts) join(ctx context.Context, gw *gateway.Gateway) (*host, error) {
 	if h.synced {
 		return h, nil
 	}
-	if err := hs.send(ctx, gw, dir); err != nil {
+	listed := hs.list(ctx, gw, h)
+	err = hs.send(ctx, gw, dir)
+	<-listed
+	if err != nil {
 		return nil, fmt.Errorf("sync %s to gateway %s: %w", hs.mirror.Source.Root, gw.ID(), err)
 	}
 	h.synced = true

@@ -14,7 +14,8 @@ import (
 )
 
 // A host that does not share the controller's files keeps the binaries that it was sent, over many runs. The policies are told what is there, as soon as a host
-// or the sending of a binary tells, and how fast its link is: from the history at first, then as binaries that are sent show. No test waits for any of that.
+// or the sending of a binary tells, and how fast its link is: from the history at first, then as binaries that are sent show. A host is asked while its tree is
+// synced, so that the answer is there when its first test is given out.
 
 // stores are the hosts that binaries are sent to. The loop owns them.
 type stores struct {
@@ -180,25 +181,21 @@ func binarySize(r gotest.Ready) int64 {
 	return info.Size()
 }
 
-// list asks a host, once, which binaries it has, and does not wait for the answer. Without one nothing is known, which costs time and no test.
-func (hs *hosts) list(ctx context.Context, gw *gateway.Gateway, h *host) {
-	hs.mu.Lock()
-	first := !h.asked && !h.local
-	h.asked = h.asked || first
-	hs.mu.Unlock()
-	if !first {
-		return
+// list asks a host which binaries it has, beside the sync of its tree, which takes no less than the answer. It closes what it returns when the loop was told. Without
+// an answer nothing is known, which costs time and no test.
+func (hs *hosts) list(ctx context.Context, gw *gateway.Gateway, h *host) <-chan struct{} {
+	listed := make(chan struct{})
+	if hs.shared(h) {
+		close(listed)
+		return listed
 	}
-	hs.sends.Go(func() {
-		digests, err := rsync.ListBlobs(ctx, gw)
-		if err == nil {
+	go func() {
+		defer close(listed)
+		if digests, err := rsync.ListBlobs(ctx, gw); err == nil {
 			hs.tell(binariesListed{h.token, digests})
-			return
 		}
-		hs.mu.Lock()
-		h.asked = false // the next gateway may do better
-		hs.mu.Unlock()
-	})
+	}()
+	return listed
 }
 
 // put sends a binary to a host, unless it is there, and tells the loop. What other goroutines send to the same host meanwhile counts as well: they share the link.
