@@ -222,7 +222,7 @@ func testRemoteExit(t *testing.T, tr transport) {
 		}
 	}
 	wantEnd(t, waiting)
-	if d := time.Since(start); d > 5*time.Second {
+	if d := time.Since(start); d > prompt {
 		t.Errorf("took %v", d)
 	}
 	<-gw.Done()

@@ -24,6 +24,9 @@ const (
 	serverRole     = "server"
 )
 
+// prompt bounds what must not wait for the lease of 15 s to run out. It says nothing of speed: a busy machine may take its time.
+const prompt = 10 * time.Second
+
 // cacheHome is a home or cache directory for tests that do not care whether the agent is uploaded.
 var cacheHome string
 

@@ -81,16 +81,16 @@ func alive(pid int) bool {
 }
 
 // awaitGone waits for the process to end, for no longer than d.
-func awaitGone(t *testing.T, pid int, d time.Duration) {
+func awaitGone(t *testing.T, pid int) {
 	t.Helper()
-	deadline := time.NewTimer(d)
+	deadline := time.NewTimer(prompt)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for alive(pid) {
 		select {
 		case <-deadline.C:
-			t.Errorf("process %d is still there after %v", pid, d)
+			t.Errorf("process %d is still there after %v", pid, prompt)
 			return
 		case <-tick.C:
 		}

@@ -160,11 +160,11 @@ func sshEnds(t *testing.T, s *sshd.Server) {
 		if !errors.As(err, &lost) || lost.Status != c.status {
 			t.Errorf("got %v, want a LostError with %s", err, c.status)
 		}
-		if d := time.Since(start); d > time.Second {
+		if d := time.Since(start); d > prompt {
 			t.Errorf("woke after %v", d)
 		}
 		<-gw.Done()
-		awaitGone(t, sleeper, time.Second)
+		awaitGone(t, sleeper)
 	}
 }
 
@@ -178,11 +178,11 @@ func sshLeavesNothing(t *testing.T, s *sshd.Server) {
 		if err := g.Terminate(t.Context(), time.Second); err != nil {
 			t.Error(err)
 		}
-		if d := time.Since(start); d > 3*time.Second {
+		if d := time.Since(start); d > prompt {
 			t.Errorf("%s: Terminate took %v", handler, d)
 		}
-		awaitGone(t, pid, time.Second)
-		awaitGone(t, gw.Info().Pid, time.Second)
+		awaitGone(t, pid)
+		awaitGone(t, gw.Info().Pid)
 	}
 }
 
@@ -206,10 +206,10 @@ func sshCut(t *testing.T, s *sshd.Server) {
 	if !errors.As(err, &lost) {
 		t.Errorf("got %v, want a LostError", err)
 	}
-	if d := time.Since(start); d > time.Second {
+	if d := time.Since(start); d > prompt {
 		t.Errorf("woke after %v", d)
 	}
-	awaitGone(t, gw.Info().Pid, 2*time.Second) // by end of file
+	awaitGone(t, gw.Info().Pid) // by end of file
 }
 
 func sshSettings(t *testing.T, s *sshd.Server) {

@@ -29,11 +29,7 @@ func testTerminateWithinItsTimeout(t *testing.T, tr transport) {
 			if err := g.Terminate(t.Context(), time.Second); err != nil {
 				t.Error(err)
 			}
-			limit := 2 * time.Second
-			if tr.name == "ssh" {
-				limit += time.Second // that the host is given to end what it was told to kill
-			}
-			if d := time.Since(start); d > limit {
+			if d := time.Since(start); d > prompt {
 				t.Errorf("took %v", d)
 			}
 			if alive(gw.Info().Pid) || g.Len() != 0 {
@@ -54,7 +50,7 @@ func testTerminateEndsWithItsContext(t *testing.T, tr transport) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	start := time.Now()
-	if err := g.Terminate(ctx, time.Hour); err != nil || time.Since(start) > 5*time.Second {
+	if err := g.Terminate(ctx, time.Hour); err != nil || time.Since(start) > prompt {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
 }
@@ -63,13 +59,14 @@ func TestExitKillsTheDeaf(t *testing.T) { overTransports(t, testExitKillsTheDeaf
 
 func testExitKillsTheDeaf(t *testing.T, tr transport) {
 	cfg := config()
-	cfg.Grace = 200 * time.Millisecond
+	cfg.Grace = time.Second
 	gw := tr.openIn(t, newGroup(t, cfg))
 	receive[int](t, remoteExec(t, gw, "deaf", nil))
-	start := time.Now()
 	gw.Exit()
-	if d := time.Since(start); d > 100*time.Millisecond {
-		t.Errorf("Exit blocked for %v", d)
+	select {
+	case <-gw.Done():
+		t.Error("Exit blocked until the agent was dead")
+	default:
 	}
 	<-gw.Done()
 	if alive(gw.Info().Pid) {
@@ -96,12 +93,12 @@ func testKilledAgent(t *testing.T, tr transport) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if d := time.Since(start); d > time.Second {
+	if d := time.Since(start); d > prompt {
 		t.Errorf("took %v", d)
 	}
 	<-gw.Done()
 	if sessionsAreFollowed {
-		awaitGone(t, grandchild, 2*time.Second)
+		awaitGone(t, grandchild)
 	} else {
 		syscall.Kill(-grandchild, syscall.SIGKILL)
 	}
@@ -165,7 +162,7 @@ func testControllerKilled(t *testing.T, specs []string) {
 	cmd.Process.Kill()
 	cmd.Wait()
 	for _, pid := range pids {
-		awaitGone(t, pid, 5*time.Second)
+		awaitGone(t, pid)
 	}
 }
 
@@ -178,7 +175,7 @@ func testLeftBehindProcessEndsWithItsAgent(t *testing.T, tr transport) {
 	pid := receive[int](t, remoteExec(t, gw, "sleeper", nil))
 	gw.Exit()
 	<-gw.Done()
-	awaitGone(t, pid, 2*time.Second)
+	awaitGone(t, pid)
 }
 
 func TestNiceIsAdded(t *testing.T) { overTransports(t, testNiceIsAdded) } // conformance 30

@@ -101,6 +101,7 @@ func (c *comparison) pkg(name string, want, got *Package) {
 
 // crashedPackage compares the tests that had ended when the process did, and looks for the one to blame.
 func (c *comparison) crashedPackage(name string, want, got *Package) {
+	got = got.retold(want)
 	for _, test := range slices.Sorted(maps.Keys(want.Tests)) {
 		if t := want.Tests[test]; len(t.Outcomes) > 0 && !t.blamed() {
 			c.test(name, test, want, got)

@@ -67,6 +67,13 @@ func TestCompare(t *testing.T) {
 	crash := stream(start, testOf("TestA", "pass", ""), ev("run", "TestB", ""), ev("output", "TestB", panicking), dies)
 	blamed := stream(start, testOf("TestA", "pass", ""), ev("run", "TestB", ""), ev("output", "TestB", "--- FAIL: TestB (0.00s)\n"+panicking), ev("fail", "TestB", "0"), dies)
 	twoRunning := stream(start, ev("run", "TestA", ""), ev("run", "TestB", ""), dies)
+	// Two parallel tests of which one panics: the runtime's text is taken for the output of either.
+	parallel := func(told string, failed string) string {
+		begin := stream(start, ev("run", "TestA", ""), ev("pause", "TestA", ""), ev("run", "TestB", ""), ev("pause", "TestB", ""), ev("cont", "TestA", ""), ev("cont", "TestB", ""))
+		ends := map[string]string{"TestA": ev("pass", "TestA", "0"), "TestB": ev(failed, "TestB", "0")}
+		return begin + ev("output", told, panicking[2:]) + ends["TestA"] + ends["TestB"] + dies
+	}
+	alone := strings.NewReplacer(ev("pause", "TestA", ""), "", ev("cont", "TestA", ""), "")
 	broken := `{"ImportPath":"example.com/p","Action":"build-output","Output":"# example.com/p\n"}` + "\n" +
 		`{"ImportPath":"example.com/p","Action":"build-output","Output":"p.go:1: bad\n"}` + "\n" + `{"ImportPath":"example.com/p","Action":"build-fail"}` + "\n"
 	brokenEnd := start + ev("output", "", "FAIL\texample.com/p [build failed]\n") + `{"Action":"fail","Package":"example.com/p","FailedBuild":"example.com/p"}` + "\n"
@@ -118,6 +125,10 @@ func TestCompare(t *testing.T) {
 		{"a blamed test that passed", blamed, strings.Replace(blamed, ev("fail", "TestB", "0"), ev("pass", "TestB", "0"), 1), Split, []string{"TestB outcome of the test that ended the process"}},
 		{"two suspects, one failed", twoRunning, strings.Replace(twoRunning, dies, ev("fail", "TestB", "0")+ev("pass", "TestA", "0")+dies, 1), Split, nil},
 		{"two suspects, none failed", twoRunning, strings.Replace(twoRunning, dies, ev("pass", "TestB", "0")+ev("pass", "TestA", "0")+dies, 1), Split, []string{"TestA or TestB outcome of the test that ended the process"}},
+		{"a parallel crash told by its neighbour", parallel("TestB", "fail"), parallel("TestA", "fail"), Split, nil},
+		{"a parallel crash told by its neighbour there", parallel("TestA", "fail"), parallel("TestB", "fail"), Split, nil},
+		{"a parallel crash told by its neighbour, passed over", parallel("TestA", "fail"), parallel("TestB", "pass"), Split, []string{"TestB outcome", "TestB actions"}},
+		{"a crash told by a test that is not parallel", alone.Replace(parallel("TestB", "fail")), alone.Replace(parallel("TestA", "fail")), Split, []string{"TestA output", "TestB output of the test that ended the process"}},
 		{"no rule for a package that failed properly", stream(start, testOf("TestA", "fail", ""), failing), stream(start, testOf("TestA", "fail", ""), testOf("TestB", "pass", ""), failing), Verdicts, []string{"TestB outcome"}},
 
 		{"a build failure", broken + brokenEnd, broken + brokenEnd, Whole, nil},

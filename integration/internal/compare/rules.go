@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -89,6 +90,38 @@ func (t *Test) blamed() bool {
 		return false
 	}
 	return strings.HasPrefix(t.Output, "panic: ") || strings.Contains(t.Output, "\npanic: ")
+}
+
+// lastWords is the test whose output has the end of the process, and that output without and from there.
+func (p *Package) lastWords() (test, before, words string) {
+	for _, name := range slices.Sorted(maps.Keys(p.Tests)) {
+		output := p.Tests[name].Output
+		if i := strings.Index("\n"+output, "\npanic: "); i >= 0 {
+			return name, output[:i], output[i:]
+		}
+	}
+	return "", "", ""
+}
+
+// retold is p with the end of the process in the output of the test that has it in want, when both tests are parallel: it
+// is printed by the runtime, and counts as the output of whichever of them said the last word before.
+func (p *Package) retold(want *Package) *Package {
+	to, _, _ := want.lastWords()
+	from, before, words := p.lastWords()
+	parallel := func(name string) bool {
+		t := p.Tests[name]
+		return t != nil && slices.Contains(t.Actions, "pause")
+	}
+	if from == to || !parallel(from) || !parallel(to) {
+		return p
+	}
+	c := *p
+	c.Tests = maps.Clone(p.Tests)
+	teller, listener := *p.Tests[from], *p.Tests[to]
+	teller.Output = before
+	listener.Output += words
+	c.Tests[from], c.Tests[to] = &teller, &listener
+	return &c
 }
 
 // extends reports whether got is want with something added at the end, which is what a test that took its process along
