@@ -15,8 +15,9 @@ import (
 
 // `go test` runs a package in one process. A test that fails while two processes of its package ran may have failed for that reason: both
 // wanted one port, one file, one address. Or it needs what the tests before it have done. Such a failure does not count yet. Its test runs
-// again when all others of the package have ended, with nothing of the package beside it, and what it says then is its verdict. Only where its host has more
-// gateways than processors it gets another chance, with nothing at all beside it.
+// again when all others of the package have begun, beside them, where that takes little: most have met something that is gone by then. What fails there, too, runs
+// again when all others of the package have ended, with nothing of the package beside it, and where its host has more gateways than processors with nothing at all beside it. What it
+// says then is its verdict.
 //
 // What failed among other tests of its process runs again among the same: passing alone would say nothing about how it does in the one process of `go test`.
 
@@ -26,6 +27,10 @@ const (
 	contextTime = time.Second
 	// repeatTime bounds what processes with a test in doubt may have taken in sum for their other tests to run again with it.
 	repeatTime = 10 * time.Second
+	// besideTime bounds what may be spent on tests in doubt that run again beside others, and besideTries how often they do. A test that fails
+	// for a reason of its own makes the run so much longer.
+	besideTime  = 10 * time.Second
+	besideTries = 2
 )
 
 // doubt is a failure that does not count yet.
@@ -36,12 +41,16 @@ type doubt struct {
 	elapsed time.Duration
 	job     *job          // in which it failed first
 	lasted  time.Duration // that, until then
+	among   []int         // the items that had begun in it
+	tries   int           // how often it has failed so
 	next    int           // the attempt that is to show whether it fails again
+	beside  bool          // that one is made beside other processes of the package
+	last    bool          // that one is made with nothing else on its host
 }
 
 // doubtful reports whether a failure of item i might be the price of splitting: another process of its package ran, or the tests before it
 // did not run in its own, which is worth a look where it costs little. Or it might be that of a crowd, also of a package that runs whole, unless the user asked
-// for that. The second failure counts, but for one in a crowd, and so does one whose output is too long to be held back.
+// for that. The failure counts of an attempt that had nothing beside it, and so does one whose output is too long to be held back.
 func (c *controller) doubtful(n *node, i int, it *itemRun) bool {
 	j := n.job
 	p := j.pkg
@@ -49,7 +58,8 @@ func (c *controller) doubtful(n *node, i int, it *itemRun) bool {
 	case c.replay != nil, j.stopped, p.setbacks[i] != nil, it.bytes > heldBytes:
 		return false
 	case p.doubts[i] != nil:
-		return j.crowded && !p.isolated
+		d := p.doubts[i]
+		return d.beside && !j.alone || j.crowded && !d.last
 	case j.unit.Whole:
 		return j.crowded && c.cfg.Dist == DistLoad && c.cfg.Command.Grain() == gotest.Split && fits(p.names)
 	}
@@ -60,12 +70,15 @@ func (c *controller) doubtful(n *node, i int, it *itemRun) bool {
 func (c *controller) doubt(n *node, i int, it *itemRun, v Verdict, events []test2json.Event) {
 	j := n.job
 	p := j.pkg
-	d := &doubt{verdict: v, gateway: n.id, elapsed: it.elapsed, job: j, lasted: time.Since(j.started), next: p.attempts[i] + 1}
-	before := p.doubts[i]
-	if before != nil {
-		d.job, d.lasted = before.job, before.lasted
+	d := &doubt{verdict: v, gateway: n.id, elapsed: it.elapsed, job: j, lasted: time.Since(j.started), tries: 1, next: p.attempts[i] + 1}
+	if before := p.doubts[i]; before != nil {
+		d.job, d.lasted, d.among, d.tries = before.job, before.lasted, before.among, before.tries+1
+	} else {
+		d.among = j.begun()
 	}
-	if j.crowded && (j.alone || before != nil) {
+	direct := p.quick() || p.disturbed || c.cfg.MaxFail > 0
+	d.beside = !direct && !j.alone && d.tries <= besideTries && time.Duration(d.tries)*d.lasted <= besideTime
+	if d.last = j.crowded && !d.beside && (j.alone || d.tries > 1 || !direct); d.last {
 		c.isolate(p)
 	}
 	j.reopened = j.reopened || j.unit.Whole
@@ -82,8 +95,19 @@ func (c *controller) doubt(n *node, i int, it *itemRun, v Verdict, events []test
 	it.doubted = true
 }
 
-// What a test may take that an earlier run has seen, in its first attempt, before it is doubted that it will end: tests of a package that take each other's ports
-// also hang, and -timeout is far away. The second attempt has nothing of its package beside it and as much time as go test would give it.
+// begun are the items of the unit that have begun.
+func (j *job) begun() []int {
+	var items []int
+	for _, i := range j.unit.Items {
+		if j.items[j.pkg.names[i]] != nil {
+			items = append(items, i)
+		}
+	}
+	return items
+}
+
+// What a test may take that an earlier run has seen, beside other processes of its package, before it is doubted that it will end: tests of a package that take each other's ports
+// also hang, and -timeout is far away. The attempt that has nothing of its package beside it has as much time as go test would give it.
 const (
 	patience    = 10 // times what it is known to take
 	minPatience = 5 * time.Second
@@ -97,7 +121,7 @@ func (c *controller) losePatience(j *job, o *order) {
 	}
 	for _, name := range o.Names {
 		i, ok := p.index[name]
-		if !ok || p.expected[i] == 0 || j.division == nil && p.attempts[i] > 1 {
+		if !ok || p.expected[i] == 0 || j.division == nil && p.attempts[i] > 1 && !p.retries(i) {
 			continue
 		}
 		limit := max(minPatience, patience*p.expected[i])
@@ -124,9 +148,9 @@ func (c *controller) doubtCulprit(n *node, r unit.Result) {
 	c.doubt(n, i, it, Crash, append(it.events, crashEvents(n, it, r.Culprit, howItEnded(r))...))
 }
 
-// forgive takes back the failure of a process that failed for nothing but tests in doubt and tests that run again.
+// forgive takes back the failure of a process that failed for nothing but tests in doubt, tests that run again, and tests whose verdict is not its own to give.
 func (j *job) forgive(r unit.Result) unit.Result {
-	failed, aside := false, false
+	failed, aside := false, j.excused
 	for _, it := range j.items {
 		failed = failed || it.failed && !it.aside()
 		aside = aside || it.aside()
@@ -147,6 +171,12 @@ func saysRace(e test2json.Event) bool {
 	return strings.Contains(e.Output, "race detected outside of test execution")
 }
 
+// retries reports whether the present attempt of item i is one after a failure, beside other processes.
+func (p *pkg) retries(i int) bool {
+	d := p.doubts[i]
+	return d != nil && d.beside && d.next == p.attempts[i]
+}
+
 // settleDoubt gives an item that will not run again the verdict that was in doubt, and shows it.
 func (c *controller) settleDoubt(p *pkg, i int, d *doubt) {
 	for _, e := range d.events {
@@ -157,7 +187,7 @@ func (c *controller) settleDoubt(p *pkg, i int, d *doubt) {
 	c.fail(p)
 }
 
-// context is what the process of u is asked to run, nil for all: the items of u, and where they are in doubt those that they failed among, or all when
+// context is what the process of u is asked to run, nil for all: the items of u, and where they are in doubt those that had begun in the process that they failed in, or all when
 // the package is quick, but for what demands more than the unit has. What has ended its process is left out: it would again.
 func (p *pkg) context(u policy.Unit) []string {
 	if u.Whole && !p.partial {
@@ -167,20 +197,23 @@ func (p *pkg) context(u policy.Unit) []string {
 		return p.named(u.Items)
 	}
 	with := make(map[int]bool)
-	failed := make(map[*job]bool)
-	all, quick, lasted := false, false, time.Duration(0)
+	failed := make(map[*job]time.Duration)
+	all, quick := false, false
 	for _, i := range u.Items {
 		d := p.doubts[i]
-		if d == nil || p.attempts[i] != d.next || failed[d.job] {
+		if d == nil || p.attempts[i] != d.next {
 			continue
 		}
-		failed[d.job] = true
-		lasted += d.lasted
+		failed[d.job] = max(failed[d.job], d.lasted)
 		all = all || d.job.unit.Whole || d.job.entire
 		quick = quick || p.quick()
-		for _, k := range d.job.unit.Items {
+		for _, k := range d.among {
 			with[k] = true
 		}
+	}
+	lasted := time.Duration(0)
+	for _, d := range failed {
+		lasted += d
 	}
 	for i := range p.names {
 		if all || quick && p.suits(u.Items, i) {
@@ -253,10 +286,13 @@ func (c *controller) warnOfAcquittals(p *pkg) {
 
 // putAside sends an item in doubt back. With --maxfail the user waits for nothing but that verdict, so it is the next of its package to run.
 func (c *controller) putAside(p *pkg, out *policy.Outcome, i int) {
-	if c.cfg.MaxFail == 0 {
+	switch d := p.doubts[i]; {
+	case c.cfg.MaxFail > 0:
+		p.target.policy.Serialize(p.num)
+		out.Requeue = append(out.Requeue, i)
+	case d != nil && d.beside && d.next > p.attempts[i]:
+		out.Retry = append(out.Retry, i)
+	default:
 		out.Doubt = append(out.Doubt, i)
-		return
 	}
-	p.target.policy.Serialize(p.num)
-	out.Requeue = append(out.Requeue, i)
 }

@@ -148,6 +148,97 @@ func TestFailuresInCompany(t *testing.T) {
 	}
 }
 
+// What has failed in a package that takes long runs again with those that had begun before it, while the others of the package run. That one of those fails now says
+// nothing about it, nor about the package.
+func TestRetriesBesideTheOthers(t *testing.T) {
+	tests := []string{"TestTree_0", "TestTree_1", "TestFickle_2", "TestFlaky_3", "TestPass_4", "TestPass_5"}
+	w := newWorld(t, 2, map[string][]string{"a": tests})
+	w.directives = inTwoGroups(tests)
+	done := make(chan struct{})
+	w.holds["TestPass_5"] = done // runs until the other has passed
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, r, err := w.runWith(ctx, func(e Event) {
+		if e, ok := e.(Test); ok && e.Test == "TestFlaky_3" && e.Action == "pass" {
+			close(done)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Interrupted {
+		t.Error("the second attempt waited for the other process of its package")
+		close(done)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Pass: 6})
+	if s.Failed != 0 {
+		t.Errorf("%d packages failed", s.Failed)
+	}
+	for test, want := range map[string]int{"TestFickle_2": 2, "TestFlaky_3": 2, "TestPass_4": 1} {
+		if n := w.starts("a::" + test); n != want {
+			t.Errorf("%s ran %d times, want %d", test, n, want)
+		}
+	}
+}
+
+// inTwoGroups has all tests but the last run in one process.
+func inTwoGroups(tests []string) map[string]*gotest.Directives {
+	groups := map[string]*gotest.Directives{tests[len(tests)-1]: {Group: "h"}}
+	for _, test := range tests[:len(tests)-1] {
+		groups[test] = &gotest.Directives{Group: "g"}
+	}
+	return groups
+}
+
+// Attempts beside the others come to an end: what fails in them, too, runs with nothing of its package beside it.
+func TestRetriesEnd(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		spent    time.Duration // by its process, until it fails
+		attempts int
+	}{
+		{"short", 0, 1 + besideTries + 1},
+		{"so long that it is retried once", besideTime * 3 / 4, 1 + 1 + 1},
+		{"long", besideTime * 2, 1 + 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tests := []string{"TestTree_0", "TestTree_1", "TestFail_2", "TestPass_3"}
+			w := newWorld(t, 2, map[string][]string{"a": tests})
+			w.directives = inTwoGroups(tests)
+			last := make(chan struct{})
+			w.holds["TestPass_3"] = last // is there until all that may be beside it has been tried
+			var c *controller
+			w.adjust = func(made *controller) { c = made }
+			end := sync.OnceFunc(func() { close(last) })
+			s, r, err := w.runWith(t.Context(), func(e Event) {
+				switch e := e.(type) {
+				case Progress:
+					if e.Test == "TestFail_2" && e.Action == "run" {
+						for _, n := range c.nodes {
+							if n.id == e.Gateway {
+								n.job.started = n.job.started.Add(-tt.spent)
+							}
+						}
+					}
+				case UnitEnded:
+					if w.starts("a::TestFail_2") == tt.attempts-1 {
+						end()
+					}
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.check(s, r)
+			w.wantCounts(s, map[Verdict]int{Pass: 3, Fail: 1})
+			if n := w.starts("a::TestFail_2"); n != tt.attempts {
+				t.Errorf("it ran %d times, want %d", n, tt.attempts)
+			}
+		})
+	}
+}
+
 // What fails on a host with more processes than processors runs once more with nothing beside it, when all else has ended.
 func TestFailuresInACrowd(t *testing.T) {
 	for _, tt := range []struct {

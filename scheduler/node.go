@@ -51,6 +51,7 @@ type job struct {
 
 	provisional bool // what it shows is not booked before its end
 	rejected    bool // nothing that it shows counts
+	excused     bool // a test failed that is none of the unit's, and ran for the others' sake
 
 	reopened  bool            // an item of it runs again
 	overdue   time.Duration   // the limit that its culprit had, or 0

@@ -184,7 +184,9 @@ func (c *controller) handleOther(n *node, i int, e test2json.Event) {
 	switch {
 	case !n.job.wide:
 		c.overreach(n.job.pkg)
-	case n.job.entire && e.Action == test2json.ActionFail && e.Test == n.job.pkg.names[i]:
+	case !n.job.entire:
+		n.job.excused = n.job.excused || e.Action == test2json.ActionFail
+	case e.Action == test2json.ActionFail && e.Test == n.job.pkg.names[i]:
 		c.contradict(n, i, Fail, "failed")
 	}
 }

@@ -338,23 +338,6 @@ type failingReporter struct{ err error }
 func (r failingReporter) Handle(Event) error { return r.err }
 func (r failingReporter) Close() error       { return nil }
 
-// runWith is run with a look at each event, from the controller's loop.
-func (w *world) runWith(ctx context.Context, look func(Event)) (Summary, *record, error) {
-	r := new(record)
-	w.cfg.Reporter = watcher{r, look}
-	c := newController(w.cfg)
-	c.connect = w.connect
-	s, err := c.run(ctx)
-	return s, r, err
-}
-
-type watcher struct {
-	*record
-	look func(Event)
-}
-
-func (w watcher) Handle(e Event) error { w.look(e); return w.record.Handle(e) }
-
 // A TestMain that sets -test.run makes every process run everything. Each test is booked by the process that was given it, once.
 func TestProcessesThatRunMoreThanTheyWereAsked(t *testing.T) {
 	w := newWorld(t, 2, map[string][]string{"a": many("Pass", 200)})

@@ -47,6 +47,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestStuck…                      ends only by a limit, when it has one, and passes without
 //	TestTree…                       has subtests, see tree
 //	TestFlaky…                      fails the first time that it runs, TestFlakyExit… ends its process and TestFlakyKill… its agent then
+//	TestFickle…                     passes the first time that it runs, and fails then
 type world struct {
 	t        *testing.T
 	packages map[string][]string
@@ -103,8 +104,13 @@ func (r *record) Handle(e Event) error { r.events = append(r.events, e); return 
 func (r *record) Close() error         { return nil }
 
 func (w *world) run(ctx context.Context) (Summary, *record, error) {
+	return w.runWith(ctx, func(Event) {})
+}
+
+// runWith is run with a look at each event, from the controller's loop.
+func (w *world) runWith(ctx context.Context, look func(Event)) (Summary, *record, error) {
 	r := new(record)
-	w.cfg.Reporter = r
+	w.cfg.Reporter = watcher{r, look}
 	c := newController(w.cfg)
 	c.connect = w.connect
 	c.sizeOf = func(gotest.Ready) int64 { return w.size }
@@ -114,6 +120,13 @@ func (w *world) run(ctx context.Context) (Summary, *record, error) {
 	s, err := c.run(ctx)
 	return s, r, err
 }
+
+type watcher struct {
+	*record
+	look func(Event)
+}
+
+func (w watcher) Handle(e Event) error { w.look(e); return w.record.Handle(e) }
 
 func (w *world) source(ctx context.Context, p gotest.Platform, emit func(gotest.BuildEvent)) error {
 	w.mu.Lock()

@@ -110,14 +110,18 @@ func (p *Policy) misstored() string {
 
 // misfiled says when an item of the package is not in exactly the one place that its state says, or a strand not where Next looks for it.
 func (p *Policy) misfiled(k *pkg, held []int) string {
+	pending := 0
 	places := make([]int, len(k.state)) // bit 0: pending, bit 4: in flight; counted, so that twice shows
-	for _, i := range k.doubted {
+	for _, i := range slices.Concat(append(k.retries, k.doubted)...) {
 		places[i]++
+		pending++
+	}
+	if pending != k.parked {
+		return fmt.Sprintf("counts %d items put aside and has %d", k.parked, pending)
 	}
 	for _, i := range held {
 		places[i] += 16
 	}
-	pending := len(k.doubted)
 	for _, s := range k.strands {
 		dealt := 0
 		for _, n := range p.nodes {

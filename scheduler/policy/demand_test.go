@@ -124,6 +124,37 @@ func TestDemands(t *testing.T) {
 			s.passes("gw0")
 			s.wants("gw1", "1:1")
 		}},
+		{"a retry waits until all else was given out, and doubt until all has ended", Config{}, func(s *story) {
+			s.add("gw0@h", "gw1@h", "gw2@h")
+			s.AddPackage(Package{ID: 1, Items: costs(9*sec, 8*sec, 7*sec, 6*sec)})
+			s.wants("gw0", "1:0")
+			s.wants("gw1", "1:1")
+			s.wants("gw2", "1:2")
+			s.Finish("gw0", Outcome{Retry: []int{0}})
+			s.Finish("gw1", Outcome{Doubt: []int{1}})
+			s.wants("gw0", "1:3")
+			s.wants("gw1", "1:0") // beside two others
+			s.passes("gw0")
+			s.passes("gw1")
+			s.wants("gw0", "")
+			s.passes("gw2")
+			s.wants("gw0", "1:1")
+		}},
+		{"Isolate to be last: only what is in doubt has its host for itself", Config{}, func(s *story) {
+			s.add("gw0@h", "gw1@h")
+			s.AddPackage(Package{ID: 1, Items: costs(9*sec, 8*sec, 7*sec, 6*sec)})
+			s.wants("gw0", "1:0")
+			s.wants("gw1", "1:1")
+			s.Isolate(1, true)
+			s.Finish("gw1", Outcome{Doubt: []int{1}})
+			s.wants("gw1", "1:2")
+			s.passes("gw0")
+			s.wants("gw0", "1:3")
+			s.passes("gw1")
+			s.wants("gw1", "")
+			s.passes("gw0")
+			s.wants("gw0", "1:1")
+		}},
 		{"Isolate: nothing beside it on its host, and a host drains for it unless it is to be last", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
 			s.AddPackage(Package{ID: 1, Items: items(2)})

@@ -26,8 +26,12 @@ const (
 	divideShare = 4
 	// divideLeast: what lasts less than this is never worth the processes.
 	divideLeast = 100 * time.Millisecond
-	// ownShare: what a test does besides its subtests is done again for each part, and must be below this part of the limit.
+	// ownShare: what a test does besides its subtests is done again for each part, and must be below this part of what a part lasts.
 	ownShare = 4
+	// ownNoise: what a test does besides its subtests is told by the difference of two estimates. Below this part of the test it may be nothing.
+	ownNoise = 32
+	// shorterShare: the longest part must be shorter than the test by this part of it.
+	shorterShare = 4
 )
 
 // DivideLimit is how long a test may last before it is worth dividing, when all tests last total. Zero is not known.
@@ -42,7 +46,7 @@ func DivideLimit(total time.Duration, nodes int) time.Duration {
 }
 
 // Divide returns the parts of a test of which none should last longer than limit, or nil when it is not worth dividing: it is short, its subtests are not
-// known, or one of them is most of it. Together the parts run every subtest, known or not, exactly once, and what the test does besides its
+// known, or one of them is most of it. What the test does besides its subtests makes the parts longer than limit where it would be most of them. Together the parts run every subtest, known or not, exactly once, and what the test does besides its
 // subtests once in each process. Short subtests stay together in the rest, the part with Skip, as long as it is below limit. A subtest that is divided
 // itself has a rest of its own. Each part with Names has one name, so that those of one Path can be put together in any way.
 func Divide(t Tree, limit time.Duration) []Part {
@@ -56,7 +60,10 @@ func divide(parents []string, t Tree, limit time.Duration) []Part {
 	}
 	total := max(t.Cost, known)
 	own := total - known
-	if limit <= 0 || total <= limit || own > limit/ownShare {
+	if limit > 0 && own > total/ownNoise {
+		limit = max(limit, own*ownShare)
+	}
+	if limit <= 0 || total <= limit {
 		return nil
 	}
 	path := append(slices.Clone(parents), t.Name)
@@ -76,11 +83,11 @@ func divide(parents []string, t Tree, limit time.Duration) []Part {
 			deeper = []Part{{Path: path, Names: []string{sub.Name}, Cost: sub.Cost}}
 		}
 		for _, part := range deeper {
-			longest = max(longest, part.Cost)
+			longest = max(longest, own+part.Cost)
 		}
 		parts = append(parts, deeper...)
 	}
-	if longest > total-total/ownShare {
+	if longest > total-total/shorterShare {
 		return nil
 	}
 	return append(parts, rest)

@@ -21,7 +21,18 @@ func TestDivide(t *testing.T) {
 		{"no limit is known", leaf("T", 2*sec, leaf("a", sec), leaf("b", sec)), 0, nil},
 		{"no subtests are known", leaf("T", 9*sec), sec, nil},
 		{"one subtest is most of it", leaf("T", 10*sec, leaf("a", 9*sec), leaf("b", sec)), sec, nil},
-		{"what it does itself would be done again by each part", leaf("T", 10*sec, leaf("a", 4*sec), leaf("b", 4*sec)), 4 * sec, nil},
+		{"what it does itself is most of it", leaf("T", 10*sec, leaf("a", 2*sec), leaf("b", 2*sec)), sec, nil},
+		{"what it does itself is done again by each part, which makes them longer", leaf("T", 10*sec, leaf("a", 3*sec), leaf("b", 3*sec), leaf("c", 3*sec)), sec, []Part{
+			{Path: []string{"T"}, Names: []string{"c"}, Cost: 3 * sec},
+			{Path: []string{"T"}, Names: []string{"b"}, Cost: 3 * sec},
+			{Path: []string{"T"}, Skip: []string{"c", "b"}, Cost: 4 * sec},
+		}},
+		{"a difference that may be nothing makes them no longer", leaf("T", 33*sec, leaf("a", 16*sec), leaf("b", 15*sec), leaf("c", sec)), sec, []Part{
+			{Path: []string{"T"}, Names: []string{"a"}, Cost: 16 * sec},
+			{Path: []string{"T"}, Names: []string{"b"}, Cost: 15 * sec},
+			{Path: []string{"T"}, Names: []string{"c"}, Cost: sec},
+			{Path: []string{"T"}, Skip: []string{"a", "b", "c"}, Cost: sec},
+		}},
 		{"short subtests stay in the rest while it is short", leaf("T", 10*sec, leaf("a", sec), leaf("b", 4*sec), leaf("c", 3*sec), leaf("d", 2*sec), leaf("e", 0)), 3 * sec, []Part{
 			{Path: []string{"T"}, Names: []string{"b"}, Cost: 4 * sec},
 			{Path: []string{"T"}, Names: []string{"c"}, Cost: 3 * sec},

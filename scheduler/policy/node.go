@@ -144,8 +144,8 @@ func (p *Policy) unreserve(s *strand) {
 
 // Finish ends the unit of a node. What is in out.Requeue is given out again before anything else, not mixed with other items. A unit that comes
 // back without one item done comes back in two halves, so that an item that takes the others along is alone
-// after a few attempts; packages that may not be split come back as they were. What is in out.Doubt waits until all else of the package has
-// ended and is then given out, each strand as one unit, while no other unit of the package is in flight.
+// after a few attempts; packages that may not be split come back as they were. What is in out.Retry waits until all else of the package was given out. What is in
+// out.Doubt waits until that has ended, too, and is then given out, each strand as one unit, while no other unit of the package is in flight.
 func (p *Policy) Finish(id NodeID, out Outcome) {
 	n := p.node(id)
 	if n.unit == nil {
@@ -155,7 +155,7 @@ func (p *Policy) Finish(id NodeID, out Outcome) {
 	for _, d := range out.Done {
 		items = append(items, d.Item)
 	}
-	items = append(append(items, out.Requeue...), out.Doubt...)
+	items = slices.Concat(items, out.Requeue, out.Retry, out.Doubt)
 	slices.Sort(items)
 	if !slices.Equal(items, n.unit.Items) {
 		bug("outcome of node %q has items %v, its unit of package %d has %v", id, items, n.unit.Package, n.unit.Items)
@@ -181,18 +181,11 @@ func (p *Policy) finish(n *node, out Outcome, ran bool) {
 		k.state[i] = waiting
 		p.count(s, i, 1)
 	}
-	for _, i := range out.Doubt {
-		k.state[i] = waiting
-	}
 	if len(out.Requeue) > 0 {
 		s.giveBack(out)
-	}
-	if len(out.Requeue)+len(out.Doubt) > 0 {
 		p.changes++
 	}
-	k.doubted = append(k.doubted, out.Doubt...)
-	k.pending += len(out.Doubt)
-	p.pending += len(out.Doubt)
+	p.putAside(k, out)
 	if ran {
 		p.learn(n, k, out)
 	}

@@ -14,14 +14,17 @@ type pkg struct {
 	strands []*strand
 	state   []state // of each item
 
-	doubted   []int // pending, and wait until they are all that is left
-	pending   int   // items, those in doubt included
-	runOwed   bool  // it has no items and its binary has not run
-	started   bool  // a unit of it was given out
-	units     int   // in flight
-	exclusive bool  // at most one unit in flight
-	undivided bool  // one unit holds all of it: Whole, or LoadScope
-	last      bool  // nothing of it runs while there is anything else; from Isolate
+	retries   [][]int // pending, and wait until nothing else is pending but what is in doubt; a batch for each unit that they come from
+	doubted   []int   // pending, and wait until they are all that is left
+	parked    int     // how many are in these two
+	pending   int     // items, those included
+	runOwed   bool    // it has no items and its binary has not run
+	started   bool    // a unit of it was given out
+	units     int     // in flight
+	exclusive bool    // at most one unit in flight
+	undivided bool    // one unit holds all of it: Whole, or LoadScope
+	secludes  bool    // what is in doubt will be isolated when it is released, to be last; from Isolate
+	last      bool    // nothing of it runs while there is anything else
 
 	holders holders // of its binary
 	learned
@@ -132,17 +135,27 @@ func (p *Policy) serialize(k *pkg) {
 	p.placeAll(k)
 }
 
-// Isolate makes the package run one unit at a time from now on, with nothing else on its host, whatever its items demand. With last it waits until there is nothing
-// else that the node could run, so that no host drains for it. A unit that is in flight already goes on.
+// Isolate makes the package run one unit at a time from now on, with nothing else on its host, whatever its items demand. A unit that is in flight already goes on. With last only
+// what is in doubt runs so, and waits until there is nothing else that the node could run, so that no host drains for it; a package that runs one unit at a time already is
+// isolated as a whole.
 func (p *Policy) Isolate(id PackageID, last bool) {
 	k := p.pkg(id)
+	if last && !k.exclusive {
+		k.secludes = true
+		return
+	}
 	p.serialize(k)
+	k.seclude(last)
+	p.placeAll(k)
+}
+
+// seclude has its units run with nothing else on their host, and with last after all else.
+func (k *pkg) seclude(last bool) {
 	k.last = last
 	for _, s := range k.strands {
 		s.demand.Exclusive = true
 		s.class = nil
 	}
-	p.placeAll(k)
 }
 
 // Wake makes a dormant item pending, also after NoMore and whatever became of the rest of its package.
@@ -199,15 +212,14 @@ func (p *Policy) Drop(id PackageID) []int {
 // sweep forgets items that were pending.
 func (p *Policy) sweep(k *pkg, items []int) {
 	for _, i := range items {
-		if !slices.Contains(k.doubted, i) {
-			p.count(k.strand(i), i, -1)
+		if k.parks(i) {
+			p.park(k, -1)
 		} else {
-			k.pending--
-			p.pending--
+			p.count(k.strand(i), i, -1)
 		}
 	}
 	isGone := func(i int) bool { return k.state[i] == gone }
-	k.doubted = slices.DeleteFunc(k.doubted, isGone)
+	k.unpark(isGone)
 	for _, s := range k.strands {
 		p.sharing.filter(s, isGone)
 		s.sweep(isGone)
@@ -253,7 +265,9 @@ func (k *pkg) idle() bool { return k.pending == 0 && !k.runOwed }
 
 // empty reports whether nothing of the strand is pending. A run that is owed is the first strand's.
 func (k *pkg) empty(s *strand) bool {
-	return !(k.runOwed && s == k.strands[0]) && s.pending == 0 && !slices.ContainsFunc(k.doubted, func(i int) bool { return k.strand(i) == s })
+	ours := func(i int) bool { return k.strand(i) == s }
+	return !(k.runOwed && s == k.strands[0]) && s.pending == 0 && !slices.ContainsFunc(k.doubted, ours) &&
+		!slices.ContainsFunc(k.retries, func(batch []int) bool { return slices.ContainsFunc(batch, ours) })
 }
 
 // pendingOf is what is pending of one strand.

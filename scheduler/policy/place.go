@@ -42,9 +42,7 @@ func find(list *[]*shelf, c *class) *shelf {
 // placeAll places all strands of a package, after a change that concerns them all.
 func (p *Policy) placeAll(k *pkg) {
 	p.changes++
-	if len(k.doubted) > 0 && k.pending == len(k.doubted) && k.units == 0 {
-		p.releaseDoubts(k)
-	}
+	p.release(k)
 	for _, s := range k.strands {
 		p.settle(s) // so that all of a group are placed by the work of all of it
 	}
@@ -55,7 +53,7 @@ func (p *Policy) placeAll(k *pkg) {
 
 // place brings the shelves up to date after a unit of the strand was given out or has ended.
 func (p *Policy) place(s *strand) {
-	if k := s.k; k.exclusive || len(k.doubted) > 0 {
+	if k := s.k; k.exclusive || k.parked > 0 {
 		p.placeAll(k)
 	} else {
 		p.placeStrand(s)

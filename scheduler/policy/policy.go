@@ -88,7 +88,8 @@ type Unit struct {
 type Outcome struct {
 	Done     []ItemTime    // items that have a verdict
 	Requeue  []int         // items that go back to pending
-	Doubt    []int         // items that go back too, to run when nothing else of the package is left; the three together are the unit's items
+	Retry    []int         // items that go back too, to run together when nothing else of the package is pending but what is in doubt
+	Doubt    []int         // items that go back too, to run when nothing else of the package is left; the four together are the unit's items
 	Overhead time.Duration // wall time of the process beyond its items: init, TestMain, start
 }
 

@@ -118,28 +118,6 @@ func (s *strand) giveBack(out Outcome) {
 	s.back = append(s.back, items[:half:half], items[half:])
 }
 
-// releaseDoubts makes the items in doubt the next units, one of each strand that they are of, and the package one that has no two units at once.
-func (p *Policy) releaseDoubts(k *pkg) {
-	doubted := k.doubted
-	slices.Sort(doubted)
-	k.doubted = nil
-	k.exclusive = true
-	k.pending -= len(doubted)
-	p.pending -= len(doubted)
-	for _, s := range k.strands {
-		var batch []int
-		for _, i := range doubted {
-			if k.strand(i) == s {
-				batch = append(batch, i)
-				p.count(s, i, 1)
-			}
-		}
-		if len(batch) > 0 {
-			s.back = append(s.back, batch)
-		}
-	}
-}
-
 // takeFresh takes the first n items of unknown cost.
 func (s *strand) takeFresh(n int) []int {
 	out := slices.Clone(s.fresh[:n])

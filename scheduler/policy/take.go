@@ -20,7 +20,7 @@ func (p *Policy) Take(id NodeID, in PackageID, items []int) (Unit, bool) {
 	}
 	s := k.strand(items[0])
 	for _, i := range items {
-		if k.state[i] != waiting || slices.Contains(k.doubted, i) {
+		if k.state[i] != waiting || k.parks(i) {
 			return Unit{}, false
 		}
 		if k.strand(i) != s {

@@ -96,8 +96,8 @@ func (w *walker) servableLeft() bool {
 			owed--
 		}
 		w.requires(out)
-		for i := range w.doubts[out.Package] { // they wait for what is unservable of their own package
-			if w.items[out.Package][i] == pendingPlace && !slices.Contains(out.Items, i) {
+		for i, at := range w.items[out.Package] { // what was put aside waits for what is unservable of its own package
+			if aside := w.doubts[out.Package][i] || w.retries[out.Package][i] > w.released[out.Package]; aside && at == pendingPlace && !slices.Contains(out.Items, i) {
 				pending--
 			}
 		}

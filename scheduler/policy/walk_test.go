@@ -35,11 +35,15 @@ type walker struct {
 	single   map[PackageID]bool  // at most one unit may start
 	whole    map[PackageID]bool
 	doubts   map[PackageID]map[int]bool // items that wait for all else of their package
+	retries  map[PackageID]map[int]int  // items that wait for all else of their package to be given out, and the batch that they are of
+	batches  int                        // of those, so far
+	released map[PackageID]int          // the last of those whose time has come
 	held     map[NodeID]Unit
 	weights  map[NodeID]int  // that they occupy
 	lonely   map[NodeID]bool // whether what they got may have nothing beside it
 	isolated map[PackageID]bool
-	bound    map[string]NodeID // where groups are
+	secludes map[PackageID]bool // what is in doubt will be isolated
+	bound    map[string]NodeID  // where groups are
 	at       map[NodeID]Node
 	ids      []NodeID
 	next     int               // names of nodes
@@ -57,7 +61,7 @@ func newWalker(t testing.TB, seed uint64) *walker {
 		TB: t, r: r, mode: mode, packs: 1 + r.IntN(12), shipped: r.IntN(2) == 0,
 		Policy: New(Config{Mode: mode, MaxBytes: 1 + r.IntN(200)}),
 		packed: map[PackageID]Package{}, items: map[PackageID][]place{}, runs: map[PackageID]place{}, single: map[PackageID]bool{},
-		whole: map[PackageID]bool{}, doubts: map[PackageID]map[int]bool{}, held: map[NodeID]Unit{}, weights: map[NodeID]int{}, lonely: map[NodeID]bool{}, isolated: map[PackageID]bool{},
+		whole: map[PackageID]bool{}, doubts: map[PackageID]map[int]bool{}, retries: map[PackageID]map[int]int{}, released: map[PackageID]int{}, held: map[NodeID]Unit{}, weights: map[NodeID]int{}, lonely: map[NodeID]bool{}, isolated: map[PackageID]bool{}, secludes: map[PackageID]bool{},
 		bound: map[string]NodeID{}, at: map[NodeID]Node{}, refused: map[NodeID]uint64{},
 	}
 }
@@ -178,21 +182,39 @@ func (w *walker) ask(id NodeID) bool {
 			}
 		}
 	}
-	if w.whole[u.Package] && w.doubts[u.Package] == nil && !slices.Contains(w.items[u.Package], donePlace) && !slices.Contains(w.items[u.Package], withdrawnPlace) && !slices.ContainsFunc(w.packed[u.Package].Items, func(it Item) bool { return it.Dormant }) && !u.Whole {
+	if w.whole[u.Package] && w.doubts[u.Package] == nil && w.retries[u.Package] == nil && !slices.Contains(w.items[u.Package], donePlace) && !slices.Contains(w.items[u.Package], withdrawnPlace) && !slices.ContainsFunc(w.packed[u.Package].Items, func(it Item) bool { return it.Dormant }) && !u.Whole {
 		w.fail("package %d is to be whole, and %v is not", u.Package, u.Items)
 	}
 	if u.Whole != (len(u.Items) == len(w.items[u.Package])) || !slices.IsSorted(u.Items) {
 		w.fail("unit %v of a package with %d items", u, len(w.items[u.Package]))
 	}
 	w.touched = u.Package
-	w.meets(id, u)
+	w.settleRetries(u)
 	w.settleDoubts(u)
+	w.meets(id, u)
 	w.move(u.Package, u.Items, pendingPlace, heldPlace)
 	if len(u.Items) == 0 {
 		w.moveRun(u.Package, pendingPlace, heldPlace)
 	}
 	w.held[id] = u
+	w.release(u.Package)
 	return true
+}
+
+// settleRetries checks that items to retry come when nothing else of their package is pending, and not mixed with others.
+func (w *walker) settleRetries(u Unit) {
+	retries := w.retries[u.Package]
+	if !slices.ContainsFunc(u.Items, func(i int) bool { return retries[i] > 0 }) {
+		return
+	}
+	for _, i := range u.Items {
+		if batch := retries[i]; batch != retries[u.Items[0]] || batch > w.released[u.Package] {
+			w.fail("unit %v of package %d has items to retry before their time, or of several units: %v, released up to %d", u, u.Package, retries, w.released[u.Package])
+		}
+	}
+	for _, i := range u.Items {
+		delete(retries, i)
+	}
 }
 
 // settleDoubts checks that items in doubt come when nothing else of their package is left.
@@ -204,8 +226,24 @@ func (w *walker) settleDoubts(u Unit) {
 	if i := w.elseLeft(u.Package); i >= 0 {
 		w.fail("unit %v of package %d has items in doubt while item %d is in place %d", u, u.Package, i, w.items[u.Package][i])
 	}
-	clear(doubts)
-	w.single[u.Package] = true
+	w.noLongerInDoubt(u.Package)
+}
+
+// noLongerInDoubt notes that what was in doubt is the next of its package.
+func (w *walker) noLongerInDoubt(id PackageID) {
+	clear(w.doubts[id])
+	w.single[id] = true
+	w.isolated[id] = w.isolated[id] || w.secludes[id]
+}
+
+// release notes that what is to be tried again may be: nothing of its package is pending but that and what is in doubt.
+func (w *walker) release(id PackageID) {
+	for i, at := range w.items[id] {
+		if batch := w.retries[id][i]; at == pendingPlace && !w.doubts[id][i] && (batch == 0 || batch <= w.released[id]) {
+			return
+		}
+	}
+	w.released[id] = w.batches
 }
 
 // inDoubt reports whether an item of the package is pending and in doubt.
@@ -256,8 +294,10 @@ func (w *walker) outcome(u Unit) Outcome {
 	for i, j := range w.r.Perm(len(u.Items)) {
 		if i < done {
 			out.Done = append(out.Done, ItemTime{u.Items[j], time.Duration(w.r.ExpFloat64() * float64(30*time.Millisecond))})
-		} else if w.r.IntN(3) == 0 {
+		} else if x := w.r.IntN(6); x < 2 {
 			out.Doubt = append(out.Doubt, u.Items[j])
+		} else if x == 2 {
+			out.Retry = append(out.Retry, u.Items[j])
 		} else {
 			out.Requeue = append(out.Requeue, u.Items[j])
 		}
@@ -281,6 +321,14 @@ func (w *walker) end(id NodeID, out *Outcome) {
 		w.move(u.Package, []int{d.Item}, heldPlace, donePlace)
 	}
 	w.move(u.Package, out.Requeue, heldPlace, pendingPlace)
+	w.move(u.Package, out.Retry, heldPlace, pendingPlace)
+	w.batches++
+	for _, i := range out.Retry {
+		if w.retries[u.Package] == nil {
+			w.retries[u.Package] = map[int]int{}
+		}
+		w.retries[u.Package][i] = w.batches
+	}
 	w.move(u.Package, out.Doubt, heldPlace, pendingPlace)
 	for _, i := range out.Doubt {
 		if w.doubts[u.Package] == nil {
@@ -295,9 +343,10 @@ func (w *walker) end(id NodeID, out *Outcome) {
 
 func (w *walker) finish(id NodeID) {
 	out := w.outcome(w.held[id])
-	w.note("finish %s: %d done, %v requeued, %v in doubt", id, len(out.Done), out.Requeue, out.Doubt)
+	w.note("finish %s: %d done, %v requeued, %v to retry, %v in doubt", id, len(out.Done), out.Requeue, out.Retry, out.Doubt)
 	w.end(id, &out)
 	w.Finish(id, out)
+	w.release(w.touched)
 }
 
 func (w *walker) removeNode(i int) {
@@ -355,8 +404,7 @@ func (w *walker) wake(id PackageID) {
 	if i := slices.Index(w.items[id], dormantPlace); i >= 0 {
 		w.note("wake %d of %d", i, id)
 		if w.inDoubt(id) && w.elseLeft(id) < 0 { // they are not in doubt any more, but the next of their package
-			clear(w.doubts[id])
-			w.single[id] = true
+			w.noLongerInDoubt(id)
 		}
 		w.Wake(id, i)
 		w.items[id][i] = pendingPlace
@@ -385,6 +433,7 @@ func (w *walker) revoke() {
 
 // step does one random thing.
 func (w *walker) step() {
+	defer func() { w.release(w.touched) }()
 	switch x := w.r.IntN(100); {
 	case x < 6 && w.packs > 0:
 		w.addPackage()
@@ -427,8 +476,11 @@ func (w *walker) interfere(id PackageID) {
 	w.touched = id
 	switch w.r.IntN(9) {
 	case 8:
-		w.isolated[id], w.single[id] = true, true
 		last := w.r.IntN(2) == 0
+		w.secludes[id] = true
+		if !last || w.single[id] || w.inDoubt(id) && w.elseLeft(id) < 0 {
+			w.isolated[id], w.single[id] = true, true
+		}
 		w.note("isolate %d, last: %t", id, last)
 		w.Isolate(id, last)
 	case 0:
