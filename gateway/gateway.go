@@ -38,7 +38,7 @@ type Gateway struct {
 const (
 	// statusWait is how long the end of a connection waits for the exit status that explains it. Blocked
 	// calls are to wake within a second.
-	statusWait = 500 * time.Millisecond
+	statusWait = 900 * time.Millisecond
 	// drainWait is how long an agent's last words may take from its end to the end of its connection.
 	drainWait = time.Second
 	// abandonedWait is how long an agent that has lost its connection gets to end what it started.

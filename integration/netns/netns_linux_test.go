@@ -193,7 +193,8 @@ func TestView(t *testing.T) {
 func TestServerKilled(t *testing.T) {
 	w := open(t)
 	h := addHost(t, w, "h1", HostOptions{})
-	if _, err := login(t, w, h, "setsid sleep 1000 >/dev/null 2>&1 </dev/null &"); err != nil {
+	const untilItRuns = "while ! grep -qs sleep /proc/$!/cmdline; do :; done"
+	if _, err := login(t, w, h, "setsid sleep 1000 >/dev/null 2>&1 </dev/null & "+untilItRuns); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.KillServer(t.Context()); err != nil {
