@@ -335,7 +335,7 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 		}
 		j.dropClosing(r)
 		c.showOutput(n)
-		if r.Profile = j.profile; j.rerunsOnly() {
+		if r.Profile = j.profile; j.asideOnly() {
 			r.Profile = nil
 		}
 		p.results = append(p.results, r)
