@@ -111,6 +111,29 @@ func (c *Command) Conditions() string {
 	return strings.Join(flags, " ")
 }
 
+// RunFlags are the flags that change what a test does, how often it runs and what is counted of it, in a fixed order: "-race -short -count=2 -covermode=atomic". Reports of
+// runs that differ in them are no reports of one run. Flags that choose tests are not among them.
+func (c *Command) RunFlags() string {
+	flags := strings.Fields(c.Conditions())
+	for _, f := range c.BuildFlags {
+		if strings.HasPrefix(f, "-tags=") {
+			flags = append(flags, f)
+		}
+	}
+	if c.Count > 1 {
+		flags = append(flags, fmt.Sprintf("-count=%d", c.Count))
+	}
+	for _, arg := range c.TestArgs {
+		if cpus, ok := strings.CutPrefix(arg, "-test.cpu="); ok {
+			flags = append(flags, "-cpu="+cpus)
+		}
+	}
+	if c.Cover {
+		flags = append(flags, "-covermode="+c.CoverMode)
+	}
+	return strings.Join(flags, " ")
+}
+
 // CheckPackages returns the *UsageError with which `go test` rejects the flags for n packages, or nil.
 func (c *Command) CheckPackages(n int) error {
 	switch {

@@ -311,6 +311,22 @@ func TestParseCommandHelp(t *testing.T) {
 	}
 }
 
+func TestRunFlags(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                                     "",
+		"-run X -skip Y -v -timeout 3s -p 2 .": "",
+		"-covermode=atomic -tags a,b -cpu 1,2 -count=2 -short -race . -args -custom": "-race -short -tags=a,b -count=2 -cpu=1,2 -covermode=atomic",
+		"-coverprofile x": "-covermode=set",
+	} {
+		c, err := ParseCommand(strings.Fields(line), "")
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+		} else if got := c.RunFlags(); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
+
 func TestGrain(t *testing.T) {
 	for line, want := range map[string]Grain{
 		"":                          Split,

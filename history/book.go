@@ -34,6 +34,7 @@ type Known struct {
 	LastSeen    time.Time
 	Indivisible bool   // its subtests must stay together
 	Until       string // the binary that this holds for, by its digest; "" is any
+	Failed      bool   // or crashed, when it was last seen
 	Flaky       bool   // recent runs of the same binary disagree, or one run has seen it fail and pass
 }
 
@@ -41,6 +42,7 @@ type Known struct {
 type Tree struct {
 	Name     string // what its path adds to that of its parent: "TestX", "a", and "a/b" when there is no "a"
 	Cost     time.Duration
+	Skipped  bool // when it was last seen
 	Subtests []Tree
 }
 

@@ -276,8 +276,11 @@ func TestTree(t *testing.T) {
 	check("after a failure")
 	partial := aRun(4, took("TestA", 100), took("TestA/x", 60))
 	partial.Partial = true
+	partial.Tests[1].Verdict = Skip
 	b.Learn(partial)
-	check("after a run of some")
+	want.Subtests[0].Skipped = true
+	check("after a run of some, with one that was skipped")
+	want.Subtests[0].Skipped = false
 	b.Learn(aRun(5, took("TestA", 100), took("TestA/x", 60), took("TestA/x/1", 40), took("TestA/y/z", 20)))
 	want.Subtests = []Tree{want.Subtests[0], want.Subtests[2]}
 	check("after one has gone")

@@ -95,22 +95,27 @@ func (r *testRecord) durations() []time.Duration {
 // known is the estimate; ok is false when there is no duration to make one of.
 func (r *testRecord) known() (k Known, ok bool) {
 	durations := r.durations()
-	k = Known{Runs: r.Runs, LastSeen: time.Unix(r.lastSeen(), 0), Indivisible: r.Indivisible, Until: r.Until, Flaky: r.flaky()}
+	k = Known{Runs: r.Runs, LastSeen: time.Unix(r.lastSeen(), 0), Indivisible: r.Indivisible, Until: r.Until, Failed: r.failed(), Flaky: r.flaky()}
 	k.Cost, k.Spread = recentMedian(durations)
 	return k, len(durations) > 0
 }
 
+func (r *testRecord) skipped() bool { return len(r.Recent) > 0 && r.Recent[0].Verdict == sawSkip }
+
+func (r *testRecord) failed() bool { return len(r.Recent) > 0 && r.Recent[0].failed() }
+
+func (o observation) failed() bool { return o.Verdict == sawFail || o.Verdict == sawCrash }
+
 // flaky reports whether the same code has come to different verdicts.
 func (r *testRecord) flaky() bool {
-	failed := func(o observation) bool { return o.Verdict == sawFail || o.Verdict == sawCrash }
 	for _, o := range r.Recent {
 		if o.Verdict == sawFlaky {
 			return true
 		}
 		differs := func(p observation) bool {
-			return p.Key == o.Key && p.Verdict != sawSkip && failed(p) != failed(o)
+			return p.Key == o.Key && p.Verdict != sawSkip && p.failed() != o.failed()
 		}
-		if o.Key != 0 && failed(o) && slices.ContainsFunc(r.Recent, differs) {
+		if o.Key != 0 && o.failed() && slices.ContainsFunc(r.Recent, differs) {
 			return true
 		}
 	}
@@ -121,7 +126,7 @@ func (r *testRecord) flaky() bool {
 func (r *testRecord) failures() int {
 	n := 0
 	for _, o := range r.Recent {
-		if o.Verdict == sawFail || o.Verdict == sawCrash || o.Verdict == sawFlaky {
+		if o.failed() || o.Verdict == sawFlaky {
 			n++
 		}
 	}
@@ -190,7 +195,7 @@ func (p *packageRecord) tree(test string) (Tree, bool) {
 	if !ok {
 		return Tree{}, false
 	}
-	root := Tree{Name: test, Cost: known.Cost}
+	root := Tree{Name: test, Cost: known.Cost, Skipped: r.skipped()}
 	path := []string{test} // of the nodes that are open, from the root on
 	open := []*Tree{&root}
 	for _, sub := range p.below(test) {
@@ -203,7 +208,7 @@ func (p *packageRecord) tree(test string) (Tree, bool) {
 			path, open = path[:len(path)-1], open[:len(open)-1]
 		}
 		parent := open[len(open)-1]
-		parent.Subtests = append(parent.Subtests, Tree{Name: sub[len(path[len(path)-1])+1:], Cost: k.Cost})
+		parent.Subtests = append(parent.Subtests, Tree{Name: sub[len(path[len(path)-1])+1:], Cost: k.Cost, Skipped: s.skipped()})
 		path, open = append(path, sub), append(open, &parent.Subtests[len(parent.Subtests)-1])
 	}
 	return root, true

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -38,6 +39,7 @@ type account struct {
 	kind Kind
 	n    int   // shards that there should be; 0 is no sharded run
 	plan *File // the first that says how the suite was divided
+	flag *File // the first of a shard
 	left map[*File]bool
 	gaps []string
 }
@@ -95,6 +97,12 @@ func (a *account) file(f *File, owner map[int]*File) {
 	case a.plan.Shard.Plan != f.Shard.Plan:
 		a.gap("%s and %s divide the suite differently, so that a test may be in neither: give all shards the same sources, packages, flags and --timings", a.plan.Name, f.Name)
 	}
+	if a.flag == nil {
+		a.flag = f
+	}
+	if had := a.flag.Shard.Flags; had != f.Shard.Flags {
+		a.gap("%s was run with %s and %s with %s, so that they are no parts of one run", a.flag.Name, orNone(had), f.Name, orNone(f.Shard.Flags))
+	}
 	if f.Shard.behind {
 		a.gap("%s goes on behind the end of shard %s", f.Name, f.Shard.Part)
 	}
@@ -103,11 +111,14 @@ func (a *account) file(f *File, owner map[int]*File) {
 	}
 }
 
+func orNone(flags string) string { return cmp.Or(flags, "no such flags") }
+
 // Shard is what a report says of the shard that it is of.
 type Shard struct {
 	Part   shard.Part
 	Items  int    // that it has to account for
 	Plan   string // how the suite was divided, "" when the file does not say
+	Flags  string // gotest.Command.RunFlags of its run
 	NotRun int    // of those, the ones that the file has nothing of
 
 	behind bool // the file goes on after it has said so
@@ -118,7 +129,7 @@ func newShard(t reporters.Trailer) (*Shard, error) {
 	if err == nil && (t.NotRun < 0 || t.Items < t.NotRun) {
 		err = fmt.Errorf("shard %s: %d of %d items were not run", t.Shard, t.NotRun, t.Items)
 	}
-	return &Shard{Part: part, Items: t.Items, Plan: t.Plan, NotRun: t.NotRun}, err
+	return &Shard{Part: part, Items: t.Items, Plan: t.Plan, Flags: t.Flags, NotRun: t.NotRun}, err
 }
 
 // items is how many top-level tests the file has something of.

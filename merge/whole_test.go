@@ -25,6 +25,11 @@ func planned(text, plan string) string {
 	return strings.Replace(text, `"Items":`, `"Plan":"`+plan+`","Items":`, 1)
 }
 
+// flagged is a file whose end says what flags its run had.
+func flagged(text, flags string) string {
+	return strings.Replace(text, `"Items":`, `"Flags":"`+flags+`","Items":`, 1)
+}
+
 func junit(shard, items, cases string) string {
 	return `<testsuites><properties><property name="shard" value="` + shard + `"/><property name="shard.items" value="` + items + `"/></properties><testsuite name="p">` + cases + `</testsuite></testsuites>`
 }
@@ -54,11 +59,16 @@ func TestWhole(t *testing.T) {
 		"divided otherwise":     {[]string{one, two, three, end("2/2", "0")}, []string{"d is of shard 2/2, and others are of 3 shards"}, "abcd"},
 		"by other plans":        {[]string{planned(one, "x"), planned(two, "y"), three}, []string{"a and b divide the suite differently, so that a test may be in neither: give all shards the same sources, packages, flags and --timings"}, "abc"},
 		"by one plan":           {[]string{planned(one, "x"), planned(two, "x"), three}, nil, "abc"},
-		"a test is missing":     {[]string{aTest + end("1/1", "2")}, []string{"a has 1 of the 2 tests that shard 1/1 has run"}, "a"},
-		"goes on":               {[]string{aTest + end("1/1", "1") + noEnd}, []string{"a goes on behind the end of shard 1/1"}, "a"},
-		"two ends":              {[]string{one + two, three}, []string{"a goes on behind the end of shard 1/3", missing + "2/3"}, "ab"},
-		"not run":               {[]string{aTest + strings.Replace(end("1/1", "3"), "}", `,"NotRun":2}`, 1)}, nil, "a"},
-		"subtests are none":     {[]string{strings.ReplaceAll(aTest, "TestA", "TestA/x") + end("1/1", "1")}, []string{"a has 0 of the 1 tests that shard 1/1 has run"}, "a"},
+		"with other flags":      {[]string{flagged(one, "-race -short"), two, flagged(three, "-race -short")}, []string{"a was run with -race -short and b with no such flags, so that they are no parts of one run"}, "abc"},
+		"with the same flags":   {[]string{flagged(one, "-race"), flagged(two, "-race"), flagged(three, "-race")}, nil, "abc"},
+		"JUnit with other flags": {[]string{
+			junit("1/2", "0", ""), strings.Replace(junit("2/2", "0", ""), "<property ", `<property name="shard.flags" value="-short"/><property `, 1),
+		}, []string{"a was run with no such flags and b with -short, so that they are no parts of one run"}, "ab"},
+		"a test is missing": {[]string{aTest + end("1/1", "2")}, []string{"a has 1 of the 2 tests that shard 1/1 has run"}, "a"},
+		"goes on":           {[]string{aTest + end("1/1", "1") + noEnd}, []string{"a goes on behind the end of shard 1/1"}, "a"},
+		"two ends":          {[]string{one + two, three}, []string{"a goes on behind the end of shard 1/3", missing + "2/3"}, "ab"},
+		"not run":           {[]string{aTest + strings.Replace(end("1/1", "3"), "}", `,"NotRun":2}`, 1)}, nil, "a"},
+		"subtests are none": {[]string{strings.ReplaceAll(aTest, "TestA", "TestA/x") + end("1/1", "1")}, []string{"a has 0 of the 1 tests that shard 1/1 has run"}, "a"},
 
 		"JUnit":                {[]string{junit("1/2", "1", `<testcase name="TestA"/>`), junit("2/2", "0", "")}, nil, "ab"},
 		"JUnit missing":        {[]string{junit("1/2", "1", `<testcase name="TestA"/>`)}, []string{"no file with JUnit is of shard 2/2"}, "a"},

@@ -93,7 +93,7 @@ func (j *JUnit) document() xmlSuites {
 	j.settle()
 	doc := xmlSuites{Name: xmlLegal(j.cfg.Name), Time: xmlSeconds(j.elapsed.Seconds())}
 	if j.shard != "" && j.ended {
-		doc.Properties = Trailer{Shard: j.shard, Items: j.summary.Collected, Plan: j.summary.Shards}.properties()
+		doc.Properties = Trailer{Shard: j.shard, Items: j.summary.Collected, Plan: j.summary.Shards, Flags: j.summary.Flags}.properties()
 	}
 	for _, name := range slices.Sorted(maps.Keys(j.suites)) {
 		x := j.xmlSuite(j.suites[name])

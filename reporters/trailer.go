@@ -22,6 +22,7 @@ type Trailer struct {
 	Shard  string // "1/3"
 	Items  int    // that the shard has to account for
 	Plan   string `json:",omitempty"` // how the suite was divided: the same in all shards of a run
+	Flags  string `json:",omitempty"` // gotest.Command.RunFlags: the same in all shards of a run
 	NotRun int    `json:",omitempty"` // of those, the ones that the report has nothing of
 }
 
@@ -30,6 +31,7 @@ const (
 	propertyShard = "shard"
 	propertyItems = "shard.items"
 	propertyPlan  = "shard.plan"
+	propertyFlags = "shard.flags"
 )
 
 // whole reports whether a run came to its end, so that its report may have a Trailer.
@@ -56,7 +58,7 @@ func (t *trailing) end(e scheduler.RunEnded) ([]byte, error) {
 	if t.shard == "" || !whole(e) {
 		return nil, nil
 	}
-	line := Trailer{Time: e.Time, Action: ActionShard, Shard: t.shard, Items: e.Summary.Collected, Plan: e.Summary.Shards}
+	line := Trailer{Time: e.Time, Action: ActionShard, Shard: t.shard, Items: e.Summary.Collected, Plan: e.Summary.Shards, Flags: e.Summary.Flags}
 	for _, it := range e.Summary.NotRun {
 		if !t.seen[it.ID] {
 			line.NotRun++
@@ -68,7 +70,11 @@ func (t *trailing) end(e scheduler.RunEnded) ([]byte, error) {
 
 // properties are a Trailer as a JUnit report has it, where items that did not run are testcases too.
 func (t Trailer) properties() *xmlProperties {
-	return &xmlProperties{[]xmlProperty{{propertyShard, t.Shard}, {propertyItems, strconv.Itoa(t.Items)}, {propertyPlan, t.Plan}}}
+	list := []xmlProperty{{propertyShard, t.Shard}, {propertyItems, strconv.Itoa(t.Items)}, {propertyPlan, t.Plan}}
+	if t.Flags != "" {
+		list = append(list, xmlProperty{propertyFlags, t.Flags})
+	}
+	return &xmlProperties{list}
 }
 
 // Trailer returns what the report says of its shard. ok is false when it says nothing.
@@ -82,6 +88,8 @@ func (r *JUnitReport) Trailer() (t Trailer, ok bool) {
 			t.Shard = p.Value
 		case propertyPlan:
 			t.Plan = p.Value
+		case propertyFlags:
+			t.Flags = p.Value
 		case propertyItems:
 			n, err := strconv.Atoi(p.Value)
 			ok = err == nil

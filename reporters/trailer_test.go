@@ -52,6 +52,7 @@ func TestTrailer(t *testing.T) {
 	}{
 		{"passed", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52}}, head + `"Items":52}` + "\n"},
 		{"divided", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52, Shards: "linux/amd64=1f"}}, head + `"Items":52,"Plan":"linux/amd64=1f"}` + "\n"},
+		{"with flags", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52, Shards: "x", Flags: "-race"}}, head + `"Items":52,"Plan":"x","Flags":"-race"}` + "\n"},
 		{"failed", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52, Failed: 1, Stopped: "x"}}, head + `"Items":52}` + "\n"},
 		{"nothing to do", nil, scheduler.RunEnded{}, head + `"Items":0}` + "\n"},
 		{"one that did not run and has no event", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 2, NotRun: notRun}}, head + `"Items":2,"NotRun":1}` + "\n"},
@@ -79,7 +80,7 @@ func TestTrailer(t *testing.T) {
 			t.Fatal(err)
 		}
 		trailer, ok := report.Trailer()
-		if ok != (tt.want != "") || ok && (trailer.Shard != "2/3" || trailer.Items != tt.end.Summary.Collected || trailer.Plan != tt.end.Summary.Shards) {
+		if ok != (tt.want != "") || ok && (trailer.Shard != "2/3" || trailer.Items != tt.end.Summary.Collected || trailer.Plan != tt.end.Summary.Shards || trailer.Flags != tt.end.Summary.Flags) {
 			t.Errorf("%s: JUnit has %+v, %v", tt.name, trailer, ok)
 		}
 	}

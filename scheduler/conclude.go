@@ -170,7 +170,7 @@ func (c *controller) showCrash(n *node, i int, it *itemRun, how string) {
 func crashEvents(n *node, it *itemRun, name, how string) []test2json.Event {
 	elapsed := 0.0
 	if it != nil {
-		elapsed = it.elapsed.Seconds()
+		elapsed = (it.elapsed + it.watch.soFar(time.Now())).Round(10 * time.Millisecond).Seconds() // as package testing rounds it
 	}
 	text := fmt.Sprintf("xdist: %s crashed while running on %s: %s\n", name, n.id, how)
 	if d := n.job.overdue; d > 0 {

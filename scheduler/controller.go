@@ -410,6 +410,7 @@ func (c *controller) finish() (Summary, error) {
 		Interrupted: c.interrupted,
 		Stopped:     c.stopped,
 		Shards:      c.shards(),
+		Flags:       c.cfg.Command.RunFlags(),
 		Unbalanced:  c.ledger.check(c.pkgs),
 		Links:       c.stores.measured(),
 	}

@@ -29,9 +29,12 @@ type division struct {
 	left    int      // parts without a share
 	bytes   int      // of events in shares
 	parents map[string]bool
-	undone  string // why the test runs whole after all, or ""
-	unlucky bool   // it does for its agent, which says nothing about the test
-	gateway string // of the part that came last
+	known   map[string]bool   // its tests that earlier runs have seen, and whether they were skipped
+	odd     map[string]string // those of them that ended otherwise in parts, and how; "" is not at all
+	needs   bool              // one of odd ended otherwise again when the test ran whole
+	undone  string            // why the test runs whole after all, or ""
+	unlucky bool              // it does for its agent, which says nothing about the test
+	gateway string            // of the part that came last
 }
 
 // share is what parts of one unit have shown.
@@ -51,7 +54,8 @@ func (c *controller) divisible() bool {
 	return c.cfg.Dist == DistLoad && cmd.Grain() == gotest.Split && cmd.Count*cmd.CPUs == 1 && !strings.Contains(cmd.Run+cmd.Skip, "/")
 }
 
-// divide divides those tests of p that an earlier run has seen to last longer than its target's limit.
+// divide divides those tests of p that an earlier run has seen to last longer than its target's limit. One that failed then runs whole: if it fails again that is what
+// counts, and it may be its subtests' running together that it fails for.
 func (c *controller) divide(p *pkg) {
 	if limit := p.target.limit; limit > 0 && c.divisible() {
 		for i := range p.names {
@@ -66,7 +70,7 @@ func (c *controller) divide(p *pkg) {
 func (c *controller) divisionOf(p *pkg, i int, limit time.Duration) *division {
 	book, platform := c.cfg.History, p.target.supply.name
 	known, ok := book.Test(platform, p.path, p.names[i])
-	if !ok || known.Cost <= limit || known.Indivisible && p.holds(known.Until) {
+	if !ok || known.Cost <= limit || known.Failed || known.Indivisible && p.holds(known.Until) {
 		return nil
 	}
 	tree, ok := book.Tree(platform, p.path, p.names[i])
@@ -77,7 +81,8 @@ func (c *controller) divisionOf(p *pkg, i int, limit time.Duration) *division {
 	if len(parts) < 2 {
 		return nil
 	}
-	d := &division{test: i, first: len(p.attempts), parts: parts, shares: make([]*share, len(parts)), left: len(parts), parents: make(map[string]bool)}
+	d := &division{test: i, first: len(p.attempts), parts: parts, shares: make([]*share, len(parts)), left: len(parts), parents: make(map[string]bool), known: make(map[string]bool)}
+	d.expect(tree.Name, tree)
 	for _, part := range parts {
 		for k := range part.Path {
 			d.parents[strings.Join(part.Path[:k+1], "/")] = true
@@ -86,13 +91,38 @@ func (c *controller) divisionOf(p *pkg, i int, limit time.Duration) *division {
 	return d
 }
 
-// planned is a tree as policy has it.
+// expect notes what earlier runs have seen of a test and of those below it.
+func (d *division) expect(path string, t history.Tree) {
+	d.known[path] = t.Skipped
+	for _, s := range t.Subtests {
+		d.expect(path+"/"+s.Name, s)
+	}
+}
+
+// planned is a tree as policy has it: -test.run and -test.skip go from slash to slash, so that a subtest with one in its name is
+// below a test that there is not.
 func planned(t history.Tree) policy.Tree {
 	tree := policy.Tree{Name: t.Name, Cost: t.Cost}
 	for _, s := range t.Subtests {
-		tree.Subtests = append(tree.Subtests, planned(s))
+		graft(&tree, strings.Split(s.Name, "/"), planned(s))
 	}
 	return tree
+}
+
+// graft puts a test into its place below parent. Those that begin with the same element come one after the other.
+func graft(parent *policy.Tree, path []string, t policy.Tree) {
+	if len(path) == 1 {
+		t.Name = path[0]
+		parent.Subtests = append(parent.Subtests, t)
+		return
+	}
+	last := len(parent.Subtests) - 1
+	if last < 0 || parent.Subtests[last].Name != path[0] {
+		parent.Subtests = append(parent.Subtests, policy.Tree{Name: path[0]})
+		last++
+	}
+	parent.Subtests[last].Cost += t.Cost
+	graft(&parent.Subtests[last], path[1:], t)
 }
 
 // division returns the division that item i of the package is a part of, nil for a test.
@@ -200,6 +230,10 @@ func (c *controller) share(n *node, it *itemRun, idle bool) {
 		c.undo(p, d, "one part passed and another was skipped")
 		return
 	}
+	if d.odd = d.surprises(); len(d.odd) > 0 {
+		c.undo(p, d, oddity(d.odd))
+		return
+	}
 	c.settleDivision(p, d)
 }
 
@@ -218,6 +252,47 @@ func (d *division) agreed() bool {
 		}
 	}
 	return true
+}
+
+// surprises are the tests that did not end in any part though an earlier run has seen them, or were skipped and were not then, or the other way
+// round, each with how it ended, "" when it did not. Changed sources may be why, or tests that need what is in another part: the whole test will tell.
+func (d *division) surprises() map[string]string {
+	ended := make(map[string]string)
+	for _, s := range d.distinct() {
+		for _, e := range s.events {
+			if e.Terminal() {
+				ended[e.Test] = e.Action
+			}
+		}
+	}
+	odd := make(map[string]string)
+	for test, skipped := range d.known {
+		if action := ended[test]; action == "" || (action == test2json.ActionSkip) != skipped {
+			odd[test] = action
+		}
+	}
+	return odd
+}
+
+// oddity names the first of the odd tests.
+func oddity(odd map[string]string) string {
+	test := slices.Min(slices.Collect(maps.Keys(odd)))
+	switch odd[test] {
+	case "":
+		return test + " did not run"
+	case test2json.ActionSkip:
+		return test + " was skipped"
+	}
+	return test + " was not skipped"
+}
+
+// followWhole takes an event of a test that runs whole: it may tell that what was odd in its parts came of running apart.
+func (p *pkg) followWhole(e test2json.Event) {
+	for _, d := range p.divisions {
+		if action, ok := d.odd[e.Test]; ok && e.Terminal() && e.Action != action {
+			d.needs = true
+		}
+	}
 }
 
 // settleDivision gives a test whose parts have passed its verdict, and shows them as one.
@@ -364,12 +439,20 @@ func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
 	return out
 }
 
-// learnDivision passes on that a test which failed in parts passed as a whole: it is not to be divided again.
+// learnDivision passes on that a test which failed in parts, or did less in them, passed as a whole: it is not to be divided again.
 func (c *controller) learnDivision(p *pkg, i int, v Verdict) {
 	for _, d := range p.divisions {
-		if d.test == i && d.undone != "" && !d.unlucky && (v == Pass || v == Skip) {
-			c.emit(Learned{history.Lesson{Platform: p.target.supply.name, Package: p.path, Test: p.names[i], Kind: history.Indivisible, Until: p.key}})
-			c.emit(Warning{fmt.Sprintf("%s failed when its subtests ran apart (%s) and passed as a whole; it will not be divided again", p.id(i), d.undone)})
+		if d.test != i || d.undone == "" || d.unlucky || v != Pass && v != Skip {
+			continue
 		}
+		if len(d.odd) > 0 && !d.needs {
+			continue // its subtests are not what they were
+		}
+		what := fmt.Sprintf("failed when its subtests ran apart (%s) and passed as a whole", d.undone)
+		if d.needs {
+			what = fmt.Sprintf("did not do the same when its subtests ran apart (%s) as it did as a whole", d.undone)
+		}
+		c.emit(Learned{history.Lesson{Platform: p.target.supply.name, Package: p.path, Test: p.names[i], Kind: history.Indivisible, Until: p.key}})
+		c.emit(Warning{fmt.Sprintf("%s %s; it will not be divided again", p.id(i), what)})
 	}
 }

@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
 // The subtests of a TestTree…: those that the history knows, each a second, and one that is new.
@@ -28,6 +31,10 @@ const newSubtest = "s6"
 //	TestTreeLost_…  loses the connection to its agent the first time that it runs
 //	TestTreeNeed_…  fails when not all of its subtests ran in its process
 //	TestTreeRest_…  skips itself where its subtests do not run one by one
+//	TestTreeShy_…   skips itself when not all of its subtests ran in its process
+//	TestTreeLeaf_…  skips s3 when not all of its subtests ran in its process
+//	TestTreeMade_…  has s3 only when s2 ran in its process
+//	TestTreeLess_…  has no s3 any more
 func (l *fakeLink) tree(o *order, name, kind string, first bool) string {
 	ran := 0
 	for _, sub := range append(slices.Clone(knownSubtests), newSubtest) {
@@ -35,6 +42,9 @@ func (l *fakeLink) tree(o *order, name, kind string, first bool) string {
 			continue
 		}
 		ran++
+		if sub == "s3" && (kind == "TreeLess" || kind == "TreeMade" && ran < 4) {
+			continue
+		}
 		l.w.mu.Lock()
 		l.w.runs[o.Package+"::"+name+"/"+sub]++
 		times := l.w.runs[o.Package+"::"+name+"/"+sub]
@@ -51,12 +61,15 @@ func (l *fakeLink) tree(o *order, name, kind string, first bool) string {
 		if kind == "TreeFail" && sub == "s3" {
 			action = "fail"
 		}
+		if kind == "TreeLeaf" && sub == "s3" && ran < 4 {
+			action = "skip"
+		}
 		l.post(report{Events: []test2json.Event{{Action: action, Package: o.Package, Test: name + "/" + sub, Elapsed: &elapsed}}})
 	}
 	switch {
 	case kind == "TreeFail" && (o.Part == nil || slices.Contains(o.Part.Only, "s3")), kind == "TreeNeed" && ran <= len(knownSubtests):
 		return "Fail"
-	case kind == "TreeSkip", kind == "TreeRest" && (o.Part == nil || o.Part.Only == nil):
+	case kind == "TreeSkip", kind == "TreeShy" && ran <= len(knownSubtests), kind == "TreeRest" && (o.Part == nil || o.Part.Only == nil):
 		return "Skip"
 	case kind == "TreeLost" && first:
 		l.err = errSilent
@@ -73,9 +86,12 @@ func (w *world) teach() {
 			t := history.TestRun{Platform: "linux/amd64", Package: path, Test: name, Elapsed: time.Millisecond, Verdict: history.Pass}
 			if strings.HasPrefix(name, "TestTree") {
 				t.Elapsed = time.Duration(len(knownSubtests)) * time.Second
+				if strings.HasPrefix(name, "TestTreeSkip") {
+					t.Verdict = history.Skip
+				}
 				for _, sub := range knownSubtests {
 					s := t
-					s.Test, s.Elapsed = name+"/"+sub, time.Second
+					s.Test, s.Elapsed, s.Verdict = name+"/"+sub, time.Second, history.Pass
 					run.Tests = append(run.Tests, s)
 				}
 			}
@@ -108,6 +124,10 @@ func TestDivision(t *testing.T) {
 		{"TreeSkip", Skip, 0, false},
 		{"TreeNeed", Pass, 1, true},
 		{"TreeRest", Skip, 1, true},
+		{"TreeShy", Pass, 1, true},
+		{"TreeLeaf", Pass, 1, true},
+		{"TreeMade", Pass, 1, true},
+		{"TreeLess", Pass, 1, false},
 	} {
 		t.Run(tt.kind, func(t *testing.T) {
 			w := newWorld(t, 4, map[string][]string{"a": names(tt.kind, "Pass", "Fail", "Pass")})
@@ -161,7 +181,11 @@ func checkDivided(t *testing.T, r *record, id string) {
 			ended[ev.Test]++
 		}
 	}
-	if len(begun) != len(knownSubtests)+2 {
+	want := len(knownSubtests) + 2
+	if strings.HasPrefix(id, "a::TestTreeLess") {
+		want--
+	}
+	if len(begun) != want {
 		t.Errorf("%d tests began: %v", len(begun), begun)
 	}
 	for test, n := range begun {
@@ -236,6 +260,11 @@ func TestNoDivision(t *testing.T) {
 				{Platform: "linux/amd64", Package: "a", Test: w.packages["a"][0], Kind: history.Indivisible},
 			}})
 		},
+		func(w *world) {
+			w.cfg.History.Learn(history.Run{ID: "later", Time: time.Now().Add(time.Minute), Tests: []history.TestRun{
+				{Platform: "linux/amd64", Package: "a", Test: w.packages["a"][0], Elapsed: 6 * time.Second, Verdict: history.Fail},
+			}})
+		},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			w := newWorld(t, 4, map[string][]string{"a": names("Tree", "Pass", "Pass")})
@@ -248,5 +277,24 @@ func TestNoDivision(t *testing.T) {
 				t.Errorf("%s ran in %d processes", id, w.runs[id])
 			}
 		})
+	}
+}
+
+// Subtests with slashes in their names are divided from slash to slash, as -test.run is.
+func TestPlanned(t *testing.T) {
+	leaf := func(name string) history.Tree { return history.Tree{Name: name, Cost: time.Second} }
+	got := planned(history.Tree{Name: "TestA", Cost: 9 * time.Second, Subtests: []history.Tree{
+		leaf("/x"), {Name: "a", Cost: 3 * time.Second, Subtests: []history.Tree{leaf("b/c")}}, leaf("d/e"), leaf("d/f/g"), leaf("d/f/h"), leaf("i/"),
+	}})
+	one := func(name string, subs ...policy.Tree) policy.Tree {
+		return policy.Tree{Name: name, Cost: max(1, time.Duration(len(subs))) * time.Second, Subtests: subs}
+	}
+	group := one("d", one("e"), one("f", one("g"), one("h")))
+	group.Cost = 3 * time.Second
+	want := policy.Tree{Name: "TestA", Cost: 9 * time.Second, Subtests: []policy.Tree{
+		one("", one("x")), {Name: "a", Cost: 3 * time.Second, Subtests: []policy.Tree{one("b", one("c"))}}, group, one("i", one("")),
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

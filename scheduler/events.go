@@ -164,6 +164,7 @@ type Summary struct {
 	Stopped     string         // why the run ended early (--maxfail …), or ""
 	Coverage    string         // total coverage line, or ""
 	Shards      string         // gotest.Listed.Shards, of all platforms
+	Flags       string         // gotest.Command.RunFlags
 	Unbalanced  string         // what does not add up, or "": the accounting is broken
 	Verified    []Verification // what failed and ran again by Config.VerifyFailures
 	Durations   []ItemSeconds  // every item that ran, in the order of completion

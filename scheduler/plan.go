@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -75,7 +76,7 @@ func (c *controller) plan(p *pkg) policy.Package {
 			if part.Names != nil {
 				strands[path] = strand
 			}
-			out.Items = append(out.Items, policy.Item{Name: path + "/" + strings.Join(part.Names, "|"), Cost: max(part.Cost, 1), Strand: strand})
+			out.Items = append(out.Items, policy.Item{Name: path + "/" + regexp.QuoteMeta(strings.Join(part.Names, "|")), Cost: max(part.Cost, 1), Strand: strand})
 		}
 	}
 	return out

@@ -146,13 +146,13 @@ func (p *pkg) failuresOf(i int) int {
 	return 0
 }
 
-// rerunsOnly reports whether every item of the job runs again: its coverage is of no last attempt then.
-func (j *job) rerunsOnly() bool {
+// asideOnly reports whether every item of the job runs again, as it failed and that is in doubt or not the last attempt: its coverage is of nothing that counts.
+func (j *job) asideOnly() bool {
 	if j.division != nil {
 		return false
 	}
 	for _, i := range j.unit.Items {
-		if it := j.items[j.pkg.names[i]]; it == nil || !it.again {
+		if it := j.items[j.pkg.names[i]]; it == nil || !it.aside() {
 			return false
 		}
 	}

@@ -193,3 +193,29 @@ func TestTestTimeouts(t *testing.T) {
 		}
 	}
 }
+
+// The coverage of a process counts when one item of it has a verdict there; tests that it runs for company are counted elsewhere.
+func TestAsideOnly(t *testing.T) {
+	ended, again, doubted := &itemRun{rounds: 1}, &itemRun{rounds: 1, again: true}, &itemRun{rounds: 1, doubted: true}
+	for i, tt := range []struct {
+		items []*itemRun
+		want  bool
+	}{
+		{[]*itemRun{again, doubted}, true},
+		{[]*itemRun{doubted}, true},
+		{[]*itemRun{doubted, ended}, false},
+		{[]*itemRun{doubted, nil}, false},
+		{nil, false},
+	} {
+		j := &job{pkg: &pkg{names: []string{"TestA", "TestB"}}, items: map[string]*itemRun{"TestCompany": ended}}
+		for k, it := range tt.items {
+			j.unit.Items = append(j.unit.Items, k)
+			if it != nil {
+				j.items[j.pkg.names[k]] = it
+			}
+		}
+		if got := j.asideOnly(); got != tt.want {
+			t.Errorf("%d: %v, want %v", i, got, tt.want)
+		}
+	}
+}

@@ -164,6 +164,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	it.events = append(it.events, e)
 	it.bytes += len(e.Output)
 	c.cfg.Reruns.note(it, e)
+	j.pkg.followWhole(e)
 	if it.bytes > heldBytes {
 		it.streamed, it.held = true, false
 	}
@@ -334,7 +335,7 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 		}
 		j.dropClosing(r)
 		c.showOutput(n)
-		if r.Profile = j.profile; j.rerunsOnly() {
+		if r.Profile = j.profile; j.asideOnly() {
 			r.Profile = nil
 		}
 		p.results = append(p.results, r)

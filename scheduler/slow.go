@@ -36,6 +36,14 @@ func (s *stopwatch) observe(action string) {
 	}
 }
 
+// soFar is for how long the item's last round has been running, 0 when it has ended.
+func (s *stopwatch) soFar(now time.Time) time.Duration {
+	if s.began.IsZero() {
+		return 0
+	}
+	return s.spent + now.Sub(s.began)
+}
+
 // watchSlow returns a ticker for tellSlow, or nil when nobody wants to know: benchmarks and fuzzing take as long as their flags say.
 func (c *controller) watchSlow() *time.Ticker {
 	if c.cfg.Slow <= 0 || c.cfg.Command.Grain() == gotest.Alone {
@@ -56,7 +64,7 @@ func (c *controller) tellSlow() {
 			if _, known := n.job.pkg.index[name]; !known || w.began.IsZero() {
 				continue
 			}
-			if running := w.spent + now.Sub(w.began); running >= max(c.cfg.Slow, 2*w.told) {
+			if running := w.soFar(now); running >= max(c.cfg.Slow, 2*w.told) {
 				w.told = running
 				c.emit(SlowTest{Time: now, Gateway: n.id, Package: n.job.pkg.shown, Test: name, Running: running})
 			}

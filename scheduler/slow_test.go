@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
 )
 
 // A test that runs for long is announced after Slow, twice that, four times that; one that has ended or waits for others is not.
@@ -41,11 +43,25 @@ func TestStopwatchIgnoresWaiting(t *testing.T) {
 			s.observe(action)
 			time.Sleep(time.Minute) // virtual
 		}
-		if got := s.spent + time.Since(s.began); got != 2*time.Minute {
+		if got := s.soFar(time.Now()); got != 2*time.Minute {
 			t.Errorf("ran for %v", got)
 		}
-		if s.observe("pass"); !s.began.IsZero() {
+		if s.observe("pass"); s.soFar(time.Now()) != 0 {
 			t.Error("runs on when it has ended")
+		}
+	})
+}
+
+// A test that could not say so itself lasted until its process ended.
+func TestCrashLasted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &node{id: "gw", job: &job{pkg: &pkg{shown: "a"}}}
+		it := &itemRun{elapsed: time.Second}
+		it.follow(test2json.Event{Action: test2json.ActionRun})
+		time.Sleep(2504 * time.Millisecond) // virtual
+		events := crashEvents(n, it, "TestA", "exit status 3")
+		if last := events[len(events)-1]; last.Elapsed == nil || *last.Elapsed != 3.5 {
+			t.Errorf("it ended with %+v", last)
 		}
 	})
 }

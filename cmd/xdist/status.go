@@ -35,7 +35,7 @@ var statuses = []struct {
 	{statusNothing, "there was no test to run"},
 	{statusInternal, "xdist failed: no gateway, no go command, a report that could not be written"},
 	{statusUnbalanced, "the account of the run does not add up; please report it"},
-	{statusIncomplete, "xdist merge: the report of a shard is missing, cut off, there twice or of another division"},
+	{statusIncomplete, "xdist merge: the report of a shard is missing, cut off, there twice or of another division or run"},
 	{statusInterrupted, "interrupted by a signal"},
 }
 

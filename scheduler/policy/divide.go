@@ -2,7 +2,9 @@ package policy
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,6 +34,10 @@ const (
 	ownNoise = 32
 	// shorterShare: the longest part must be shorter than the test by this part of it.
 	shorterShare = 4
+	// wallNoise: subtests that last longer than their test by this part of them were not counted in it, as package testing has it for parallel ones.
+	wallNoise = 8
+	// skipBytes bounds the patterns of a rest: below the 32 KiB command line of Windows and the 128 KiB argument of Linux.
+	skipBytes = 24 << 10
 )
 
 // DivideLimit is how long a test may last before it is worth dividing, when all tests last total. Zero is not known.
@@ -48,7 +54,7 @@ func DivideLimit(total time.Duration, nodes int) time.Duration {
 // Divide returns the parts of a test of which none should last longer than limit, or nil when it is not worth dividing: it is short, its subtests are not
 // known, or one of them is most of it. What the test does besides its subtests makes the parts longer than limit where it would be most of them. Together the parts run every subtest, known or not, exactly once, and what the test does besides its
 // subtests once in each process. Short subtests stay together in the rest, the part with Skip, as long as it is below limit. A subtest that is divided
-// itself has a rest of its own. Each part with Names has one name, so that those of one Path can be put together in any way.
+// itself has a rest of its own, and those of more names than a command line holds stay in it too. Each part with Names has one name, so that those of one Path can be put together in any way.
 func Divide(t Tree, limit time.Duration) []Part {
 	return divide(nil, t, limit)
 }
@@ -59,11 +65,11 @@ func divide(parents []string, t Tree, limit time.Duration) []Part {
 		known += max(0, sub.Cost)
 	}
 	total := max(t.Cost, known)
-	own := total - known
+	own, lasts := total-known, t.lasts(total)
 	if limit > 0 && own > total/ownNoise {
 		limit = max(limit, own*ownShare)
 	}
-	if limit <= 0 || total <= limit {
+	if limit <= 0 || lasts <= limit {
 		return nil
 	}
 	path := append(slices.Clone(parents), t.Name)
@@ -74,9 +80,16 @@ func divide(parents []string, t Tree, limit time.Duration) []Part {
 		rest.Cost += max(0, subs[0].Cost)
 		subs = subs[1:]
 	}
-	longest := rest.Cost
+	var longest time.Duration
 	var parts []Part
-	for _, sub := range slices.Backward(subs) {
+	bytes := 2 * len(regexp.QuoteMeta(strings.Join(path, "/")))
+	for i, sub := range slices.Backward(subs) {
+		if bytes += len(regexp.QuoteMeta(sub.Name)) + 1; bytes > skipBytes {
+			for _, short := range subs[:i+1] {
+				rest.Cost += short.Cost
+			}
+			break
+		}
 		rest.Skip = append(rest.Skip, sub.Name)
 		deeper := divide(path, sub, limit)
 		if deeper == nil {
@@ -87,8 +100,21 @@ func divide(parents []string, t Tree, limit time.Duration) []Part {
 		}
 		parts = append(parts, deeper...)
 	}
-	if longest > total-total/shorterShare {
+	if max(longest, rest.Cost) > lasts-lasts/shorterShare {
 		return nil
 	}
 	return append(parts, rest)
+}
+
+// lasts is how long the test lasts when it and its subtests cost total. Where subtests ran at once that is longer than the test.
+func (t Tree) lasts(total time.Duration) time.Duration {
+	for _, sub := range t.Subtests {
+		if t.Cost < sub.Cost-sub.Cost/wallNoise {
+			return total
+		}
+	}
+	if t.Cost <= 0 {
+		return total
+	}
+	return t.Cost
 }

@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"fmt"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +45,13 @@ func TestDivide(t *testing.T) {
 			{Path: []string{"T"}, Names: []string{"b"}, Cost: 4 * sec},
 			{Path: []string{"T"}, Skip: []string{"b"}, Cost: 4 * sec},
 		}},
+		{"subtests that ran at once would last no less apart", leaf("T", 4*sec, leaf("a", 4*sec), leaf("b", 4*sec), leaf("c", 4100*time.Millisecond)), sec, nil},
+		{"subtests of which some ran at once", leaf("T", 6*sec, leaf("a", 3*sec), leaf("b", 3*sec), leaf("c", 3*sec), leaf("d", 3*sec)), 3 * sec, []Part{
+			{Path: []string{"T"}, Names: []string{"d"}, Cost: 3 * sec},
+			{Path: []string{"T"}, Names: []string{"c"}, Cost: 3 * sec},
+			{Path: []string{"T"}, Names: []string{"b"}, Cost: 3 * sec},
+			{Path: []string{"T"}, Skip: []string{"d", "c", "b"}, Cost: 3 * sec},
+		}},
 		{"a subtest is divided itself", leaf("T", 8*sec, leaf("a", 6*sec, leaf("x", 3*sec), leaf("y", 3*sec)), leaf("b", 2*sec)), 3 * sec, []Part{
 			{Path: []string{"T", "a"}, Names: []string{"y"}, Cost: 3 * sec},
 			{Path: []string{"T", "a"}, Skip: []string{"y"}, Cost: 3 * sec},
@@ -53,6 +63,26 @@ func TestDivide(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// The names that a rest leaves out must fit on a command line, quoted: the shortest of too many stay in it.
+func TestDivideIntoCommandLines(t *testing.T) {
+	tree := Tree{Name: "T"}
+	for i := range 1000 {
+		tree.Subtests = append(tree.Subtests, Tree{Name: fmt.Sprintf("%s %d", strings.Repeat("(", 40), i), Cost: sec})
+	}
+	parts := Divide(tree, sec)
+	rest := parts[len(parts)-1]
+	n := len(rest.Skip)
+	for _, name := range rest.Skip {
+		n += len(regexp.QuoteMeta(name))
+	}
+	if n > 24<<10 || n < 20<<10 {
+		t.Errorf("the rest leaves %d names of %d bytes out", len(rest.Skip), n)
+	}
+	if left := len(tree.Subtests) - len(rest.Skip); rest.Cost != time.Duration(left)*sec || len(parts) != len(rest.Skip)+1 {
+		t.Errorf("%d parts, and the rest with %d subtests lasts %v", len(parts), left, rest.Cost)
 	}
 }
 
