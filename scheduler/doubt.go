@@ -50,12 +50,13 @@ type doubt struct {
 
 // doubtful reports whether a failure of item i might be the price of splitting: another process of its package ran, or the tests before it
 // did not run in its own, which is worth a look where it costs little. Or it might be that of a crowd, also of a package that runs whole, unless the user asked
-// for that. The failure counts of an attempt that had nothing beside it, and so does one whose output is too long to be held back.
+// for that. The failure counts of an attempt that had nothing beside it, and so does one whose output is too long to be held back, and a data race: another attempt that does not show
+// it proves nothing.
 func (c *controller) doubtful(n *node, i int, it *itemRun) bool {
 	j := n.job
 	p := j.pkg
 	switch {
-	case c.replay != nil, j.stopped, p.setbacks[i] != nil, it.bytes > heldBytes:
+	case c.replay != nil, j.stopped, p.setbacks[i] != nil, it.bytes > heldBytes, it.raced:
 		return false
 	case p.doubts[i] != nil:
 		d := p.doubts[i]
@@ -164,6 +165,12 @@ func (j *job) forgive(r unit.Result) unit.Result {
 	r.Failed, r.Verdict = false, "PASS"
 	j.output = slices.DeleteFunc(j.output, func(e test2json.Event) bool { return strings.HasPrefix(e.Output, "exit status ") })
 	return r
+}
+
+// showsRace finds the lines by which package testing, the race detector and the runtime tell of a data race in a test.
+func showsRace(e test2json.Event) bool {
+	return e.Action == test2json.ActionOutput && (strings.Contains(e.Output, "race detected during execution of test") ||
+		strings.Contains(e.Output, "WARNING: DATA RACE") || strings.Contains(e.Output, "fatal error: concurrent map "))
 }
 
 // saysRace finds the line by which package testing fails a process for a race that belongs to no test.

@@ -92,6 +92,21 @@ func TestFailureShownLive(t *testing.T) {
 	}
 }
 
+// A data race that was seen once is one, whatever the next attempt shows.
+func TestRacesAreNotDoubted(t *testing.T) {
+	w := newWorld(t, 4, map[string][]string{"a": mixed(20, "Pass", "Racy", "RacyMap")})
+	w.meet = newMeeting(false)
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Pass: 20, Fail: 20, Crash: 20})
+	if s.Failed != 1 || hasWarning(r, "passed when run again") {
+		t.Errorf("%d packages failed, or a race was acquitted", s.Failed)
+	}
+}
+
 // What -count repeats is shown again in full: of two rounds nobody could say which one has been shown.
 func TestRemnantOfRounds(t *testing.T) {
 	sub := []test2json.Event{{Action: "run", Test: "TestA"}, {Action: "run", Test: "TestA/s"}, {Action: "pass", Test: "TestA/s"}}
@@ -245,7 +260,7 @@ func TestFailuresInACrowd(t *testing.T) {
 		name     string
 		packages map[string][]string
 		test     string
-		failures int // in the crowd, which then ends
+		failures int // in the crowd, which then ends; one more where a unit of its package is still in flight
 	}{
 		{"a package that is split", map[string][]string{"a": append(mixed(60, "Tree"), "TestCrowded_60"), "b": names("Pass")}, "TestCrowded_60", 2},
 		{"a package that runs whole", map[string][]string{"a": names("Crowded"), "b": names("Pass")}, "TestCrowded_0", 1},
@@ -284,7 +299,7 @@ func TestFailuresInACrowd(t *testing.T) {
 				want = map[Verdict]int{Pass: items - 1, Fail: 1}
 			}
 			w.wantCounts(s, want)
-			if w.shied != tt.failures || !hasWarning(r, "passed when run again") {
+			if w.shied != tt.failures && w.shied != tt.failures+1 || !hasWarning(r, "passed when run again") {
 				t.Errorf("%d failures in a crowd, want %d, or no warning of them", w.shied, tt.failures)
 			}
 		})

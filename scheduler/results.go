@@ -164,6 +164,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	it.events = append(it.events, e)
 	it.bytes += len(e.Output)
 	c.cfg.Reruns.note(it, e)
+	it.raced = it.raced || showsRace(e)
 	if it.bytes > heldBytes {
 		it.streamed, it.held = true, false
 	}
