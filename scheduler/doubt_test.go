@@ -11,6 +11,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -194,6 +195,60 @@ func TestRetriesBesideTheOthers(t *testing.T) {
 		if n := w.starts("a::" + test); n != want {
 			t.Errorf("%s ran %d times, want %d", test, n, want)
 		}
+	}
+}
+
+// An attempt that says nothing, because its company ended its process, or its agent was lost, is made again in that company: passing alone would be a lie.
+func TestRetriesThatAreCutOff(t *testing.T) {
+	for _, tests := range [][]string{
+		{"TestTree_0", "TestTree_1", "TestSpoiler_2", "TestSecondExit_3", "TestSpoiled_4", "TestPass_5"},
+		{"TestTree_0", "TestTree_1", "TestSpoiler_2", "TestForlorn_3", "TestPass_4"},
+	} {
+		victim := tests[len(tests)-2]
+		w := newWorld(t, 2, map[string][]string{"a": tests})
+		w.directives = inTwoGroups(tests)
+		last := make(chan struct{})
+		w.holds[tests[len(tests)-1]] = last // is there until the first attempt after the failure has ended
+		end := sync.OnceFunc(func() { close(last) })
+		s, r, err := w.runWith(t.Context(), func(e Event) {
+			if _, ok := e.(UnitEnded); ok && w.starts("a::TestSpoiler_2") >= 2 {
+				end()
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.check(s, r)
+		w.wantCounts(s, map[Verdict]int{Pass: len(tests) - 1, Fail: 1})
+		if n := w.starts("a::" + victim); n < 2 || s.Failed != 1 {
+			t.Errorf("%s ran %d times, %d packages failed", victim, n, s.Failed)
+		}
+	}
+}
+
+// What hangs beside the others hangs there again: each such attempt has its limit, also among other tests.
+func TestPatienceOfRetries(t *testing.T) {
+	tests := []string{"TestTree_0", "TestTree_1", "TestStuck_2", "TestPass_3"}
+	w := newWorld(t, 2, map[string][]string{"a": tests})
+	w.cfg.History = new(history.Book)
+	w.cfg.History.Learn(history.Run{ID: "before", Time: time.Now(), Tests: []history.TestRun{
+		{Platform: "linux/amd64", Package: "a", Test: "TestStuck_2", Elapsed: time.Millisecond, Verdict: history.Pass}}})
+	w.directives = inTwoGroups(tests)
+	last := make(chan struct{})
+	w.holds["TestPass_3"] = last
+	end := sync.OnceFunc(func() { close(last) })
+	s, r, err := w.runWith(t.Context(), func(e Event) {
+		if _, ok := e.(UnitEnded); ok && w.starts("a::TestStuck_2") >= 2 {
+			end()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[Verdict]int{Pass: 4})
+	if n := w.starts("a::TestStuck_2"); n < 3 {
+		t.Errorf("it ran %d times: nothing was tested, or it had no limit beside the others", n)
 	}
 }
 

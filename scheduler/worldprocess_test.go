@@ -145,6 +145,7 @@ func (p *fakeProcess) start(name string) (kind string, first bool) {
 	w.runs[id]++
 	w.pauses[name] = max(w.pauses[name], p.o.Delay)
 	first = w.runs[id] == 1
+	second := w.runs[id] == 2
 	hold := w.holds[name]
 	crowd := w.running[p.o.Package] > 1
 	w.mu.Unlock()
@@ -164,6 +165,17 @@ func (p *fakeProcess) start(name string) (kind string, first bool) {
 	}
 	if strings.HasPrefix(kind, "Racy") && !first {
 		kind = "Pass"
+	}
+	if odd, ok := strings.CutPrefix(kind, "Second"); ok {
+		if kind = "Pass"; second {
+			kind = odd
+		}
+	}
+	if kind == "Forlorn" {
+		kind = w.moody("Spoiled", p.names, crowd, false)
+		if second {
+			kind = "Loser"
+		}
 	}
 	if kind == "Fickle" {
 		kind = map[bool]string{true: "Pass", false: "Fail"}[first]
