@@ -170,6 +170,7 @@ func TestRetriesBesideTheOthers(t *testing.T) {
 	tests := []string{"TestTree_0", "TestTree_1", "TestFickle_2", "TestFlaky_3", "TestPass_4", "TestPass_5"}
 	w := newWorld(t, 2, map[string][]string{"a": tests})
 	w.directives = inTwoGroups(tests)
+	w.meet = newMeeting(false)
 	done := make(chan struct{})
 	w.holds["TestPass_5"] = done // runs until the other has passed
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -207,6 +208,7 @@ func TestRetriesThatAreCutOff(t *testing.T) {
 		victim := tests[len(tests)-2]
 		w := newWorld(t, 2, map[string][]string{"a": tests})
 		w.directives = inTwoGroups(tests)
+		w.meet = newMeeting(false)
 		last := make(chan struct{})
 		w.holds[tests[len(tests)-1]] = last // is there until the first attempt after the failure has ended
 		end := sync.OnceFunc(func() { close(last) })
@@ -234,6 +236,7 @@ func TestPatienceOfRetries(t *testing.T) {
 	w.cfg.History.Learn(history.Run{ID: "before", Time: time.Now(), Tests: []history.TestRun{
 		{Platform: "linux/amd64", Package: "a", Test: "TestStuck_2", Elapsed: time.Millisecond, Verdict: history.Pass}}})
 	w.directives = inTwoGroups(tests)
+	w.meet = newMeeting(false)
 	last := make(chan struct{})
 	w.holds["TestPass_3"] = last
 	end := sync.OnceFunc(func() { close(last) })
@@ -276,6 +279,7 @@ func TestRetriesEnd(t *testing.T) {
 			tests := []string{"TestTree_0", "TestTree_1", "TestFail_2", "TestPass_3"}
 			w := newWorld(t, 2, map[string][]string{"a": tests})
 			w.directives = inTwoGroups(tests)
+			w.meet = newMeeting(false)
 			last := make(chan struct{})
 			w.holds["TestPass_3"] = last // is there until all that may be beside it has been tried
 			var c *controller
