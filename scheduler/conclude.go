@@ -54,7 +54,7 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 		switch {
 		case p.verdicts[i] != "", it != nil && it.aside():
 		case end.retry:
-			out.Requeue = append(out.Requeue, i) // it has shown nothing
+			p.sendBack(&out, i) // it has shown nothing
 			continue
 		case end.died && (name == end.culprit) && !j.stopped:
 			c.crash(n, i, it, end.how)
@@ -70,6 +70,9 @@ func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
 			c.cutShort(n, i, it, c.stopped)
 		case end.died && (begun || end.lost):
 			p.keepRemnant(name, it)
+			if end.unknown { // a process that died of one of the items would do so again and again
+				p.repeat(i)
+			}
 			out.Requeue = append(out.Requeue, i)
 			continue
 		case end.failed:
@@ -332,6 +335,9 @@ func (c *controller) removeFromPolicy(n *node, end gatewayEnd, err error) {
 		books.RemoveNode(id, nil)
 	case end == endUnfit, len(j.items) == 0 && c.mayRetry(j): // nothing is said about the unit
 		c.putBack(n)
+		for _, i := range j.unit.Items {
+			j.pkg.repeat(i)
+		}
 		c.release(n, func() { books.RemoveNode(id, nil) })
 	case fateUnknown(err) && c.mayRetry(j):
 		c.putBack(n)
@@ -364,7 +370,7 @@ func fateUnknown(err error) bool {
 // somebody has to be blamed.
 func (c *controller) mayRetry(j *job) bool {
 	for _, i := range j.unit.Items {
-		if j.pkg.attempts[i]-j.pkg.failuresOf(i) > 1 {
+		if j.pkg.attempts[i]-j.pkg.failuresOf(i)-j.pkg.triesOf(i) > 1 {
 			return false
 		}
 	}

@@ -50,12 +50,13 @@ type doubt struct {
 
 // doubtful reports whether a failure of item i might be the price of splitting: another process of its package ran, or the tests before it
 // did not run in its own, which is worth a look where it costs little. Or it might be that of a crowd, also of a package that runs whole, unless the user asked
-// for that. The failure counts of an attempt that had nothing beside it, and so does one whose output is too long to be held back.
+// for that. The failure counts of an attempt that had nothing beside it, and so does one whose output is too long to be held back, and a data race: another attempt that does not show
+// it proves nothing.
 func (c *controller) doubtful(n *node, i int, it *itemRun) bool {
 	j := n.job
 	p := j.pkg
 	switch {
-	case c.replay != nil, j.stopped, p.setbacks[i] != nil, it.bytes > heldBytes:
+	case c.replay != nil, j.stopped, p.setbacks[i] != nil, it.bytes > heldBytes, it.raced:
 		return false
 	case p.doubts[i] != nil:
 		d := p.doubts[i]
@@ -116,12 +117,12 @@ const (
 // losePatience gives tests of an order for j a limit of their own, where the user has not set a shorter one.
 func (c *controller) losePatience(j *job, o *order) {
 	p := j.pkg
-	if j.unit.Whole || j.wide || c.replay != nil || c.cfg.Command.Grain() != gotest.Split {
+	if j.unit.Whole || j.wide && !p.retriesAny(j.unit.Items) || c.replay != nil || c.cfg.Command.Grain() != gotest.Split {
 		return
 	}
 	for _, name := range o.Names {
 		i, ok := p.index[name]
-		if !ok || p.expected[i] == 0 || j.division == nil && p.attempts[i] > 1 && !p.retries(i) {
+		if !ok || p.expected[i] == 0 || !j.wide && j.division == nil && p.attempts[i] > 1 && !p.retries(i) {
 			continue
 		}
 		limit := max(minPatience, patience*p.expected[i])
@@ -166,6 +167,12 @@ func (j *job) forgive(r unit.Result) unit.Result {
 	return r
 }
 
+// showsRace finds the lines by which package testing, the race detector and the runtime tell of a data race in a test.
+func showsRace(e test2json.Event) bool {
+	return e.Action == test2json.ActionOutput && (strings.Contains(e.Output, "race detected during execution of test") ||
+		strings.Contains(e.Output, "WARNING: DATA RACE") || strings.Contains(e.Output, "fatal error: concurrent map "))
+}
+
 // saysRace finds the line by which package testing fails a process for a race that belongs to no test.
 func saysRace(e test2json.Event) bool {
 	return strings.Contains(e.Output, "race detected outside of test execution")
@@ -176,6 +183,9 @@ func (p *pkg) retries(i int) bool {
 	d := p.doubts[i]
 	return d != nil && d.beside && d.next == p.attempts[i]
 }
+
+// retriesAny is retries for one of the items.
+func (p *pkg) retriesAny(items []int) bool { return slices.ContainsFunc(items, p.retries) }
 
 // settleDoubt gives an item that will not run again the verdict that was in doubt, and shows it.
 func (c *controller) settleDoubt(p *pkg, i int, d *doubt) {
@@ -295,4 +305,30 @@ func (c *controller) putAside(p *pkg, out *policy.Outcome, i int) {
 	default:
 		out.Doubt = append(out.Doubt, i)
 	}
+}
+
+// repeat has the present attempt at item i, which has come to nothing, made again in the same company if it was to show whether a failure happens again.
+func (p *pkg) repeat(i int) {
+	if d := p.doubts[i]; d != nil && d.next == p.attempts[i] {
+		d.next++
+	}
+}
+
+// sendBack gives back item i of a process that ended for its company, or before any test. If that was beside others of the package the attempt is made again when nothing is; if not, without the company.
+func (p *pkg) sendBack(out *policy.Outcome, i int) {
+	if !p.retries(i) {
+		out.Requeue = append(out.Requeue, i)
+		return
+	}
+	p.repeat(i)
+	p.doubts[i].beside = false
+	out.Doubt = append(out.Doubt, i)
+}
+
+// triesOf is how many attempts at item i have failed and are in doubt.
+func (p *pkg) triesOf(i int) int {
+	if d := p.doubts[i]; d != nil {
+		return d.tries
+	}
+	return 0
 }

@@ -85,6 +85,7 @@ type itemRun struct {
 	deferred bool // it has ended well, and that is not booked yet
 	again    bool // it has failed, and will run again by Config.Reruns
 	matched  bool // it has printed a line that Reruns.Errors matches
+	raced    bool // it has printed that its process has a data race
 	open     bool // it has begun a round and not ended it
 	parked   bool // it waits for other parallel tests
 	elapsed  time.Duration

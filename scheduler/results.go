@@ -165,6 +165,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	it.bytes += len(e.Output)
 	c.cfg.Reruns.note(it, e)
 	j.pkg.followWhole(e)
+	it.raced = it.raced || showsRace(e)
 	if it.bytes > heldBytes {
 		it.streamed, it.held = true, false
 	}

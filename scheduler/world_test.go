@@ -47,6 +47,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestStuck…                      ends only by a limit, when it has one, and passes without
 //	TestTree…                       has subtests, see tree
 //	TestFlaky…                      fails the first time that it runs, TestFlakyExit… ends its process and TestFlakyKill… its agent then
+//	TestRacy…                       fails the first time that it runs, and says that the race detector has seen something
+//	TestRacyMap…                    ends its process then, as the runtime does that sees concurrent writes to a map
+//	TestSecondExit…                 ends its process the second time that it runs, and passes else
+//	TestForlorn…                    loses the connection to its agent the second time, and is a TestSpoiled… else
 //	TestFickle…                     passes the first time that it runs, and fails then
 type world struct {
 	t        *testing.T

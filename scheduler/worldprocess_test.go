@@ -93,6 +93,11 @@ func (p *fakeProcess) print(text string) {
 	p.l.post(report{Events: []test2json.Event{{Action: "output", Package: p.o.Package, Output: text}}})
 }
 
+// say prints something in a test.
+func (p *fakeProcess) say(test, text string) {
+	p.l.post(report{Events: []test2json.Event{{Action: "output", Package: p.o.Package, Test: test, Output: text}}})
+}
+
 // fail makes the process one that ends with an exit status after all of its tests.
 func (p *fakeProcess) fail(code int) {
 	p.result.Failed, p.result.ExitCode, p.result.Verdict = true, code, "FAIL"
@@ -140,6 +145,7 @@ func (p *fakeProcess) start(name string) (kind string, first bool) {
 	w.runs[id]++
 	w.pauses[name] = max(w.pauses[name], p.o.Delay)
 	first = w.runs[id] == 1
+	second := w.runs[id] == 2
 	hold := w.holds[name]
 	crowd := w.running[p.o.Package] > 1
 	w.mu.Unlock()
@@ -155,6 +161,20 @@ func (p *fakeProcess) start(name string) (kind string, first bool) {
 	if flaky, ok := strings.CutPrefix(kind, "Flaky"); ok {
 		if kind = "Pass"; first {
 			kind = cmp.Or(flaky, "Fail")
+		}
+	}
+	if strings.HasPrefix(kind, "Racy") && !first {
+		kind = "Pass"
+	}
+	if odd, ok := strings.CutPrefix(kind, "Second"); ok {
+		if kind = "Pass"; second {
+			kind = odd
+		}
+	}
+	if kind == "Forlorn" {
+		kind = w.moody("Spoiled", p.names, crowd, false)
+		if second {
+			kind = "Loser"
 		}
 	}
 	if kind == "Fickle" {
@@ -173,6 +193,9 @@ func (p *fakeProcess) misbehave(name, kind string, first bool) after {
 		}
 		p.die(name, -1, "killed")
 		p.result.TestTimeout = limit
+	case "RacyMap":
+		p.say(name, "fatal error: concurrent map writes\n")
+		p.die(name, 2, "")
 	case "Exit":
 		p.die(name, 3, "")
 	case "Signal":
@@ -222,6 +245,9 @@ func (p *fakeProcess) verdict(name, kind string) string {
 		}
 	case "Stuck", "Lost", "Once":
 		kind = "Pass"
+	case "Racy":
+		p.say(name, "    testing.go:1712: race detected during execution of test\n")
+		kind = "Fail"
 	}
 	if kind == "Fail" {
 		p.fail(1)
