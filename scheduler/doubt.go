@@ -19,13 +19,13 @@ import (
 // again when all others of the package have ended, with nothing of the package beside it, and where its host has more gateways than processors with nothing at all beside it. What it
 // says then is its verdict.
 //
-// What failed among other tests of its process runs again among the same: passing alone would say nothing about how it does in the one process of `go test`.
+// What failed among other tests of its process passes only among the same: passing alone would say nothing about how it does in the one process of `go test`.
 
 const (
 	// contextTime is how long the tests of a package may have taken in sum for a test in doubt to run again among all of them, in their order:
 	// tests that need those before them are then seen to pass, at a small price.
 	contextTime = time.Second
-	// repeatTime bounds what processes with a test in doubt may have taken in sum for their other tests to run again with it.
+	// repeatTime is how long processes with a test in doubt may have taken in sum for their other tests to run again with it, whether or not it fails without.
 	repeatTime = 10 * time.Second
 	// besideTime bounds what may be spent on tests in doubt that run again beside others, and besideTries how often they do. A test that fails
 	// for a reason of its own makes the run so much longer.
@@ -46,6 +46,7 @@ type doubt struct {
 	next    int           // the attempt that is to show whether it fails again
 	beside  bool          // that one is made beside other processes of the package
 	last    bool          // that one is made with nothing else on its host
+	owed    bool          // that one is made among the tests that it failed among, however long they take
 }
 
 // doubtful reports whether a failure of item i might be the price of splitting: another process of its package ran, or the tests before it
@@ -73,7 +74,7 @@ func (c *controller) doubt(n *node, i int, it *itemRun, v Verdict, events []test
 	p := j.pkg
 	d := &doubt{verdict: v, gateway: n.id, elapsed: it.elapsed, job: j, lasted: time.Since(j.started), tries: 1, next: p.attempts[i] + 1}
 	if before := p.doubts[i]; before != nil {
-		d.job, d.lasted, d.among, d.tries = before.job, before.lasted, before.among, before.tries+1
+		d.job, d.lasted, d.among, d.tries, d.owed = before.job, before.lasted, before.among, before.tries+1, before.owed
 	} else {
 		d.among = j.begun()
 	}
@@ -198,17 +199,18 @@ func (c *controller) settleDoubt(p *pkg, i int, d *doubt) {
 }
 
 // context is what the process of u is asked to run, nil for all: the items of u, and where they are in doubt those that had begun in the process that they failed in, or all when
-// the package is quick, but for what demands more than the unit has. What has ended its process is left out: it would again.
-func (p *pkg) context(u policy.Unit) []string {
+// the package is quick, but for what demands more than the unit has. What has ended its process is left out: it would again. Where the others take long, the first attempt is bare,
+// without them: a test that fails by itself needs no more to be seen.
+func (p *pkg) context(u policy.Unit) (names []string, bare bool) {
 	if u.Whole && !p.partial {
-		return nil
+		return nil, false
 	}
 	if len(p.doubts) == 0 {
-		return p.named(u.Items)
+		return p.named(u.Items), false
 	}
 	with := make(map[int]bool)
 	failed := make(map[*job]time.Duration)
-	all, quick := false, false
+	all, quick, owed := false, false, false
 	for _, i := range u.Items {
 		d := p.doubts[i]
 		if d == nil || p.attempts[i] != d.next {
@@ -216,6 +218,7 @@ func (p *pkg) context(u policy.Unit) []string {
 		}
 		failed[d.job] = max(failed[d.job], d.lasted)
 		all = all || d.job.unit.Whole || d.job.entire
+		owed = owed || d.owed
 		quick = quick || p.quick()
 		for _, k := range d.among {
 			with[k] = true
@@ -234,10 +237,23 @@ func (p *pkg) context(u policy.Unit) []string {
 	for _, i := range u.Items {
 		with[i] = true
 	}
-	if names := p.named(slices.Sorted(maps.Keys(with))); (all || quick || lasted <= repeatTime) && fits(names) {
-		return names
+	names = p.named(slices.Sorted(maps.Keys(with)))
+	bare = !all && !quick && !owed && lasted > repeatTime
+	if bare || !fits(names) {
+		names = p.named(u.Items)
 	}
-	return p.named(u.Items)
+	return names, bare
+}
+
+// unproven reports whether item i has passed where the tests were left out that it had failed among, and puts it aside to run among them.
+func (p *pkg) unproven(j *job, i int, it *itemRun) bool {
+	d := p.doubts[i]
+	if d == nil || !j.bare || d.next != p.attempts[i] || len(d.among) <= 1 {
+		return false
+	}
+	d.next, d.owed, d.beside = p.attempts[i]+1, true, false
+	it.doubted = true
+	return true
 }
 
 // named are the names of items.

@@ -65,7 +65,7 @@ func TestFailuresOfTheirOwn(t *testing.T) {
 
 // A subtest that was shown live as the failure of its test was put aside is not heard of again.
 func TestFailureShownLive(t *testing.T) {
-	w := newWorld(t, 4, map[string][]string{"a": mixed(50, "Pass", "LongFail")})
+	w := newWorld(t, 4, map[string][]string{"a": mixed(50, "Tree", "LongFail")})
 	w.cfg.Live = true
 	s, r, err := w.run(t.Context())
 	if err != nil {
@@ -73,11 +73,13 @@ func TestFailureShownLive(t *testing.T) {
 	}
 	w.check(s, r)
 	w.wantCounts(s, map[Verdict]int{Pass: 50, Fail: 50})
-	shown := map[string]int{}
+	shown, said := map[string]int{}, map[string]int{}
 	again := false
 	for _, e := range r.events {
 		if ev, ok := e.(Test); ok && ev.Test != "" && ev.Action != "output" {
 			shown[ev.Test+" "+ev.Action]++
+		} else if ok && ev.Output == "--- Fail\n" {
+			said[ev.Test]++
 		}
 	}
 	for what, n := range shown {
@@ -85,8 +87,11 @@ func TestFailureShownLive(t *testing.T) {
 			t.Errorf("%s was shown %d times", what, n)
 		}
 	}
-	for _, n := range w.runs {
-		again = again || n > 1
+	for id, n := range w.runs {
+		again = again || n > 2
+		if test := strings.TrimPrefix(id, "a::"); said[test] > 2 {
+			t.Errorf("%s ran %d times and said %d times that it failed", test, n, said[test])
+		}
 	}
 	if !again {
 		t.Fatal("no test ran again: nothing was tested")
@@ -268,15 +273,22 @@ func inTwoGroups(tests []string) map[string]*gotest.Directives {
 func TestRetriesEnd(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
+		test     string
 		spent    time.Duration // by its process, until it fails
 		attempts int
+		want     map[Verdict]int
 	}{
-		{"short", 0, 1 + besideTries + 1},
-		{"so long that it is retried once", besideTime * 3 / 4, 1 + 1 + 1},
-		{"long", besideTime * 2, 1 + 1},
+		{"short", "TestFail_2", 0, 1 + besideTries + 1, map[Verdict]int{Pass: 3, Fail: 1}},
+		{"so long that it is retried once", "TestFail_2", besideTime * 3 / 4, 1 + 1 + 1, map[Verdict]int{Pass: 3, Fail: 1}},
+		{"long", "TestFail_2", besideTime * 2, 1 + 1, map[Verdict]int{Pass: 3, Fail: 1}},
+		{"long, and passes", "TestFlaky_2", repeatTime * 2, 1 + 2, map[Verdict]int{Pass: 4}},
+		{"long, and passes without those before it", "TestSpoiled_2", repeatTime * 2, 1 + 2, map[Verdict]int{Pass: 3, Fail: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tests := []string{"TestTree_0", "TestTree_1", "TestFail_2", "TestPass_3"}
+			tests := []string{"TestTree_0", "TestTree_1", tt.test, "TestPass_3"}
+			if tt.test == "TestSpoiled_2" {
+				tests[1] = "TestSpoiler_1"
+			}
 			w := newWorld(t, 2, map[string][]string{"a": tests})
 			w.directives = inTwoGroups(tests)
 			w.meet = newMeeting(false)
@@ -288,7 +300,7 @@ func TestRetriesEnd(t *testing.T) {
 			s, r, err := w.runWith(t.Context(), func(e Event) {
 				switch e := e.(type) {
 				case Progress:
-					if e.Test == "TestFail_2" && e.Action == "run" {
+					if e.Test == tt.test && e.Action == "run" {
 						for _, n := range c.nodes {
 							if n.id == e.Gateway {
 								n.job.started = n.job.started.Add(-tt.spent)
@@ -296,7 +308,7 @@ func TestRetriesEnd(t *testing.T) {
 						}
 					}
 				case UnitEnded:
-					if w.starts("a::TestFail_2") == tt.attempts-1 {
+					if n := w.starts("a::" + tt.test); n == tt.attempts-1 || n == 1 && tt.spent > besideTime {
 						end()
 					}
 				}
@@ -305,8 +317,8 @@ func TestRetriesEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.check(s, r)
-			w.wantCounts(s, map[Verdict]int{Pass: 3, Fail: 1})
-			if n := w.starts("a::TestFail_2"); n != tt.attempts {
+			w.wantCounts(s, tt.want)
+			if n := w.starts("a::" + tt.test); n != tt.attempts {
 				t.Errorf("it ran %d times, want %d", n, tt.attempts)
 			}
 		})

@@ -48,6 +48,7 @@ type job struct {
 	division *division        // whose parts the unit is, or nil
 	wide     bool             // its process runs more of the package than the unit, to see the unit's items among the others
 	entire   bool             // its process runs all of the package
+	bare     bool             // its process lacks the tests that items of it have failed among
 
 	provisional bool // what it shows is not booked before its end
 	rejected    bool // nothing that it shows counts

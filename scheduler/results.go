@@ -72,7 +72,7 @@ func (c *controller) ask(j *job) (names []string, part *unit.Part) {
 			return []string{p.names[j.division.test]}, j.division.partOf(u.Items)
 		}
 	}
-	names = p.context(u)
+	names, j.bare = p.context(u)
 	j.wide = len(names) > len(u.Items)
 	j.entire = names == nil || len(names) == len(p.names)
 	j.provisional = j.wide && j.entire && !p.isolated
@@ -158,7 +158,8 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	it := j.items[name]
 	if it == nil {
 		// Benchmarks have no end, and a fuzz target's news are wanted as they come.
-		it = &itemRun{streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: j.pkg.remnants[name], events: make([]test2json.Event, 0, leastEvents)}
+		live := c.cfg.Live && (!known || j.pkg.doubts[i] == nil) // what a test in doubt prints is told twice at most
+		it = &itemRun{streamed: live || c.cfg.Command.Grain() == gotest.Alone, before: j.pkg.remnants[name], events: make([]test2json.Event, 0, leastEvents)}
 		j.items[name] = it
 	}
 	it.events = append(it.events, e)
@@ -235,6 +236,8 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 		return
 	case had == "" && v == Fail && c.mayRerun(n, i, it):
 		c.setBack(n, i, it, Fail)
+		return
+	case had == "" && v != Fail && p.unproven(n.job, i, it):
 		return
 	case had == "" && v != Fail && n.job.provisional:
 		it.deferred = true

@@ -49,8 +49,8 @@ func (p *Policy) release(k *pkg) {
 		return
 	}
 	if len(k.retries) > 0 {
-		for _, batch := range k.retries {
-			p.unparkBatch(k, batch)
+		for _, items := range k.retries {
+			p.unparkBatch(k, items)
 		}
 		k.retries = nil
 		return
@@ -66,25 +66,25 @@ func (p *Policy) release(k *pkg) {
 	slices.Sort(doubted)
 	k.doubted = nil
 	for _, s := range k.strands {
-		var batch []int
+		var items []int
 		for _, i := range doubted {
 			if k.strand(i) == s {
-				batch = append(batch, i)
+				items = append(items, i)
 			}
 		}
-		p.unparkBatch(k, batch)
+		p.unparkBatch(k, items)
 	}
 }
 
-// unparkBatch gives items of one strand back to it.
-func (p *Policy) unparkBatch(k *pkg, batch []int) {
-	if len(batch) == 0 {
+// unparkBatch gives items of one strand back to it, to run together: their processes may have to run the same tests around them.
+func (p *Policy) unparkBatch(k *pkg, items []int) {
+	if len(items) == 0 {
 		return
 	}
-	s := k.strand(batch[0])
-	p.park(k, -len(batch))
-	for _, i := range batch {
+	s := k.strand(items[0])
+	p.park(k, -len(items))
+	for _, i := range items {
 		p.count(s, i, 1)
 	}
-	s.back = append(s.back, batch)
+	s.back = append(s.back, batch{items, true})
 }

@@ -135,7 +135,11 @@ func (p *Policy) misfiled(k *pkg, held []int) string {
 			}
 		}
 		n := len(s.known) + len(s.fresh) + dealt
-		for _, list := range append([][]int{s.known, s.fresh}, s.back...) {
+		lists := [][]int{s.known, s.fresh}
+		for _, b := range s.back {
+			lists = append(lists, b.items)
+		}
+		for _, list := range lists {
 			for _, i := range list {
 				places[i]++
 				if k.strand(i) != s {
@@ -144,7 +148,7 @@ func (p *Policy) misfiled(k *pkg, held []int) string {
 			}
 		}
 		for _, b := range s.back {
-			n += len(b)
+			n += len(b.items)
 		}
 		if s.dealt != dealt || s.pending != n {
 			return fmt.Sprintf("counts %d pending and %d dealt out, has %d and %d", s.pending, s.dealt, n, dealt)

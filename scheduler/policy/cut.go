@@ -14,15 +14,15 @@ func (p *Policy) cut(n *node, c choice) Unit {
 	switch {
 	case len(s.back) > 0:
 		b := &s.back[0]
-		size := len(*b)
-		if !k.exclusive {
-			size = p.portion(k, *b, goal)
+		size := len(b.items)
+		if !k.exclusive && !b.together {
+			size = p.portion(k, b.items, goal)
 		}
 		if size < len(k.Items) {
-			size = p.fit(k, (*b)[:size])
+			size = p.fit(k, b.items[:size])
 		}
-		u.Items, *b = (*b)[:size:size], (*b)[size:]
-		if len(*b) == 0 {
+		u.Items, b.items = b.items[:size:size], b.items[size:]
+		if len(b.items) == 0 {
 			s.back = s.back[1:]
 		}
 	case len(n.share.pieces) > 0 && n.share.pieces[0].s == s:

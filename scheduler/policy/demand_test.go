@@ -140,6 +140,14 @@ func TestDemands(t *testing.T) {
 			s.passes("gw2")
 			s.wants("gw0", "1:1")
 		}},
+		{"a retry is not made smaller", Config{}, func(s *story) {
+			s.add("gw0@h", "gw1@h")
+			s.AddPackage(Package{ID: 1, Items: costs(9*sec, 8*sec, sec)})
+			s.Take("gw0", 1, []int{0, 1})
+			s.wants("gw1", "1:2")
+			s.Finish("gw0", Outcome{Retry: []int{0, 1}})
+			s.wants("gw0", "1:0 1")
+		}},
 		{"Isolate to be last: only what is in doubt has its host for itself", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
 			s.AddPackage(Package{ID: 1, Items: costs(9*sec, 8*sec, 7*sec, 6*sec)})

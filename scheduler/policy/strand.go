@@ -16,7 +16,7 @@ type strand struct {
 
 	known []int   // items whose cost is known, the longest first; empty with WorkSteal
 	fresh []int   // items whose cost is not known, spread; all items with WorkSteal, ascending
-	back  [][]int // batches that came back from a unit, each ascending
+	back  []batch // that came back from units
 	dealt int     // items in the shares of nodes
 
 	loose   time.Duration // WorkSteal: what fresh costs
@@ -34,6 +34,12 @@ type strand struct {
 	left  time.Duration // its part of estimates.left
 	blank int           // its part of estimates.blank
 	held  time.Duration // its part of holders.left
+}
+
+// batch is what came back from a unit.
+type batch struct {
+	items    []int // ascending
+	together bool  // it is not made smaller
 }
 
 // count adds a pending item to the books, or takes it off them when sign is -1.
@@ -96,9 +102,9 @@ func (s *strand) sweep(isGone func(int) bool) {
 	s.known = slices.DeleteFunc(s.known, isGone)
 	s.fresh = slices.DeleteFunc(s.fresh, isGone)
 	for i := range s.back {
-		s.back[i] = slices.DeleteFunc(s.back[i], isGone)
+		s.back[i].items = slices.DeleteFunc(s.back[i].items, isGone)
 	}
-	s.back = slices.DeleteFunc(s.back, func(b []int) bool { return len(b) == 0 })
+	s.back = slices.DeleteFunc(s.back, func(b batch) bool { return len(b.items) == 0 })
 	s.loose = 0
 	for _, i := range s.fresh {
 		s.loose += s.k.weigh(i)
@@ -112,10 +118,10 @@ func (s *strand) giveBack(out Outcome) {
 	slices.Sort(items)
 	half := len(items) / 2
 	if len(out.Done) > 0 || half == 0 || s.k.undivided {
-		s.back = append(s.back, items)
+		s.back = append(s.back, batch{items: items})
 		return
 	}
-	s.back = append(s.back, items[:half:half], items[half:])
+	s.back = append(s.back, batch{items: items[:half:half]}, batch{items: items[half:]})
 }
 
 // takeFresh takes the first n items of unknown cost.
