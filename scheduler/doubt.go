@@ -43,10 +43,11 @@ type doubt struct {
 	lasted  time.Duration // that, until then
 	among   []int         // the items that had begun in it
 	tries   int           // how often it has failed so
-	next    int           // the attempt that is to show whether it fails again
-	beside  bool          // that one is made beside other processes of the package
-	last    bool          // that one is made with nothing else on its host
-	owed    bool          // that one is made among the tests that it failed among, however long they take
+
+	next   int  // the attempt that is to show whether it fails again
+	beside bool // that one is made beside other processes of the package
+	last   bool // that one is made with nothing else on its host
+	owed   bool // that one is made among the tests that it failed among, however long they take
 }
 
 // doubtful reports whether a failure of item i might be the price of splitting: another process of its package ran, or the tests before it
@@ -78,11 +79,7 @@ func (c *controller) doubt(n *node, i int, it *itemRun, v Verdict, events []test
 	} else {
 		d.among = j.begun()
 	}
-	direct := p.quick() || p.disturbed || c.cfg.MaxFail > 0
-	d.beside = !direct && !j.alone && d.tries <= besideTries && time.Duration(d.tries)*d.lasted <= besideTime
-	if d.last = j.crowded && !d.beside && (j.alone || d.tries > 1 || !direct); d.last {
-		c.isolate(p)
-	}
+	c.chooseNext(d, j)
 	j.reopened = j.reopened || j.unit.Whole
 	for _, e := range events {
 		if !it.before.has(e) {
@@ -95,6 +92,18 @@ func (c *controller) doubt(n *node, i int, it *itemRun, v Verdict, events []test
 	p.doubts[i] = d
 	p.keepRemnant(p.names[i], it)
 	it.doubted = true
+}
+
+// chooseNext says what the next attempt at an item in doubt has beside it, after one in j: the rest of its package while that is cheap; then, where j was in a crowd, nothing at all; else
+// nothing of its package. A quick package shows what it does by itself before its host is cleared for it.
+func (c *controller) chooseNext(d *doubt, j *job) {
+	p := j.pkg
+	byItself := p.quick() || p.disturbed || c.cfg.MaxFail > 0
+	d.beside = !byItself && !j.alone && d.tries <= besideTries && time.Duration(d.tries)*d.lasted <= besideTime
+	d.last = !d.beside && j.crowded && (!byItself || j.alone || d.tries > 1)
+	if d.last {
+		c.isolate(p)
+	}
 }
 
 // begun are the items of the unit that have begun.
