@@ -52,13 +52,12 @@ type doubt struct {
 
 // doubtful reports whether a failure of item i might be the price of splitting: another process of its package ran, or the tests before it
 // did not run in its own, which is worth a look where it costs little. Or it might be that of a crowd, also of a package that runs whole, unless the user asked
-// for that. The failure counts of an attempt that had nothing beside it, and so does one whose output is too long to be held back, and a data race: another attempt that does not show
-// it proves nothing.
+// for that. The failure counts of an attempt that had nothing beside it, and so does a data race: another attempt that does not show it proves nothing.
 func (c *controller) doubtful(n *node, i int, it *itemRun) bool {
 	j := n.job
 	p := j.pkg
 	switch {
-	case c.replay != nil, j.stopped, p.setbacks[i] != nil, it.bytes > heldBytes, it.raced:
+	case c.replay != nil, j.stopped, p.setbacks[i] != nil, it.raced:
 		return false
 	case p.doubts[i] != nil:
 		d := p.doubts[i]

@@ -281,6 +281,8 @@ func TestRetriesEnd(t *testing.T) {
 		{"short", "TestFail_2", 0, 1 + besideTries + 1, map[Verdict]int{Pass: 3, Fail: 1}},
 		{"so long that it is retried once", "TestFail_2", besideTime * 3 / 4, 1 + 1 + 1, map[Verdict]int{Pass: 3, Fail: 1}},
 		{"long", "TestFail_2", besideTime * 2, 1 + 1, map[Verdict]int{Pass: 3, Fail: 1}},
+		{"more than is held back", "TestLoudFail_2", 0, 1 + besideTries + 1, map[Verdict]int{Pass: 3, Fail: 1}},
+		{"more than is held back, and passes", "TestLoudFlaky_2", 0, 1 + 1, map[Verdict]int{Pass: 4}},
 		{"long, and passes", "TestFlaky_2", repeatTime * 2, 1 + 2, map[Verdict]int{Pass: 4}},
 		{"long, and passes without those before it", "TestSpoiled_2", repeatTime * 2, 1 + 2, map[Verdict]int{Pass: 3, Fail: 1}},
 	} {

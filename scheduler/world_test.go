@@ -51,6 +51,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestRacyMap…                    ends its process then, as the runtime does that sees concurrent writes to a map
 //	TestSecondExit…                 ends its process the second time that it runs, and passes else
 //	TestForlorn…                    loses the connection to its agent the second time, and is a TestSpoiled… else
+//	TestLoud…                       does what the rest of its name says after it has printed more than is held back
 //	TestFickle…                     passes the first time that it runs, and fails then
 type world struct {
 	t        *testing.T
