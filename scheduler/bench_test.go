@@ -28,8 +28,9 @@ type instantLink struct {
 
 // doneOrders are what the nodes of a run were given.
 type doneOrders struct {
-	mu  sync.Mutex // guards all
-	all []*order
+	tests []string   // of each package
+	mu    sync.Mutex // guards all
+	all   []*order
 }
 
 func (d *doneOrders) add(o *order) {
@@ -41,7 +42,7 @@ func (d *doneOrders) add(o *order) {
 // again makes all answers once more, as the nodes have done in the run.
 func (d *doneOrders) again() {
 	for _, o := range d.all {
-		runtime.KeepAlive(answers(o))
+		runtime.KeepAlive(d.answers(o))
 	}
 }
 
@@ -66,17 +67,22 @@ func (l *instantLink) receive(ctx context.Context) (report, error) {
 			return report{}, nil
 		}
 		l.done.add(a.Run)
-		l.next = answers(a.Run)
+		l.next = l.done.answers(a.Run)
 	}
 	r := l.next[0]
 	l.next = l.next[1:]
 	return r, nil
 }
 
-func answers(o *order) []report {
+// answers are what a process says that is asked for tests by name, or without names for all of its package.
+func (d *doneOrders) answers(o *order) []report {
+	names := o.Names
+	if names == nil {
+		names = d.tests
+	}
 	var events []test2json.Event
 	now, elapsed := time.Now(), 0.0
-	for _, name := range o.Names {
+	for _, name := range names {
 		events = append(events,
 			test2json.Event{Time: now, Action: "run", Package: o.Package, Test: name},
 			test2json.Event{Time: now, Action: "output", Package: o.Package, Test: name, Output: "=== RUN   " + name + "\n"},
@@ -152,7 +158,10 @@ func runInstantly(b *testing.B, nodes, tests int, far bool) *doneOrders {
 	}
 	c := newController(Config{Group: gateway.NewGroup(gateway.Config{}), Specs: specs, Command: cmd, Source: source, RunID: "run",
 		Platform: gotest.Platform{GOOS: "linux", GOARCH: "amd64"}, Reporter: discard{}})
-	done := new(doneOrders)
+	done := &doneOrders{tests: make([]string, perPackage)}
+	for i, it := range items {
+		done.tests[i] = it.Name
+	}
 	host := func(n *node) string { return "here" }
 	if far {
 		links := history.Run{ID: "before", Time: time.Now()}

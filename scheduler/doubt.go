@@ -288,7 +288,7 @@ func fits(names []string) bool {
 // maxContext bounds the names of a process that runs more than its unit, as policy.Config.MaxBytes bounds those of a unit.
 const maxContext = 24 << 10
 
-// acquittals names the tests of p that passed when nothing ran beside them.
+// acquittals names the tests of p that have failed in doubt and passed then.
 func (p *pkg) acquittals() []string {
 	var names []string
 	for i := range p.doubts {
@@ -338,7 +338,8 @@ func (p *pkg) repeat(i int) {
 	}
 }
 
-// sendBack gives back item i of a process that ended for its company, or before any test. If that was beside others of the package the attempt is made again when nothing is; if not, without the company.
+// sendBack gives back item i of a process that ended for its company, or before any test. If that was beside others of the package the attempt is made again when nothing is;
+// if not, without the company.
 func (p *pkg) sendBack(out *policy.Outcome, i int) {
 	if !p.retries(i) {
 		out.Requeue = append(out.Requeue, i)

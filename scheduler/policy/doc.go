@@ -80,5 +80,5 @@
 // with its unit. Strands with demands, and everything with WorkSteal, go wherever they can run, however long their binaries take.
 // Two groups in one package that cannot be divided become one; when they were bound to two nodes before, later items run on one of them.
 // Resources are taken by whoever asks first, so that one that needs much of a resource may wait long for it. Items in doubt wait for all others of their package, those too that are
-// Unservable.
+// Unservable, and so do retries.
 package policy
