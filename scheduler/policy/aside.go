@@ -6,7 +6,7 @@ import "slices"
 
 // putAside stores what of a unit is to run again later.
 func (p *Policy) putAside(k *pkg, out Outcome) {
-	aside := slices.Concat(out.Retry, out.Doubt)
+	aside := slices.Concat(out.Retry, out.Park)
 	if len(aside) == 0 {
 		return
 	}
@@ -16,7 +16,7 @@ func (p *Policy) putAside(k *pkg, out Outcome) {
 	if len(out.Retry) > 0 {
 		k.retries = append(k.retries, slices.Sorted(slices.Values(out.Retry)))
 	}
-	k.doubted = append(k.doubted, out.Doubt...)
+	k.waits = append(k.waits, out.Park...)
 	p.park(k, len(aside))
 	p.changes++
 }
@@ -30,22 +30,23 @@ func (p *Policy) park(k *pkg, n int) {
 
 // parks reports whether a pending item is put aside.
 func (k *pkg) parks(item int) bool {
-	return slices.Contains(k.doubted, item) || slices.ContainsFunc(k.retries, func(batch []int) bool { return slices.Contains(batch, item) })
+	return slices.Contains(k.waits, item) || slices.ContainsFunc(k.retries, func(batch []int) bool { return slices.Contains(batch, item) })
 }
 
 // unpark forgets items that are gone.
 func (k *pkg) unpark(isGone func(int) bool) {
-	k.doubted = slices.DeleteFunc(k.doubted, isGone)
+	k.waits = slices.DeleteFunc(k.waits, isGone)
 	for i := range k.retries {
 		k.retries[i] = slices.DeleteFunc(k.retries[i], isGone)
 	}
 	k.retries = slices.DeleteFunc(k.retries, func(batch []int) bool { return len(batch) == 0 })
 }
 
-// release makes what was put aside the next units of its package, when its time has come: the retries as they came; what is in doubt one unit of each strand, and the package
-// one that has no two units at once.
+// release makes what was put aside the next units of its package, when its time has come: the
+// retries as they came; what waits for the end of the others one unit of each strand, or the run of
+// the whole binary that is due, and the package one that has no two units at once.
 func (p *Policy) release(k *pkg) {
-	if k.parked == 0 || k.pending > k.parked {
+	if k.parked == 0 && !k.owes || k.pending > k.parked {
 		return
 	}
 	if len(k.retries) > 0 {
@@ -55,25 +56,73 @@ func (p *Policy) release(k *pkg) {
 		k.retries = nil
 		return
 	}
-	if k.units > 0 {
+	if k.units > 0 || k.runOwed {
 		return
 	}
 	k.exclusive = true
 	if k.secludes {
 		k.seclude(true)
 	}
-	doubted := k.doubted
-	slices.Sort(doubted)
-	k.doubted = nil
+	if k.owes = k.owes && k.parked == 0; k.owes {
+		k.owes, k.runOwed = false, true
+		p.pendingRuns++
+		return
+	}
+	waits := k.waits
+	slices.Sort(waits)
+	k.waits = nil
 	for _, s := range k.strands {
 		var items []int
-		for _, i := range doubted {
+		for _, i := range waits {
 			if k.strand(i) == s {
 				items = append(items, i)
 			}
 		}
 		p.unparkBatch(k, items)
 	}
+}
+
+// Park has everything that is pending of the package wait until nothing of it is in flight, to run
+// then as Outcome.Park does.
+func (p *Policy) Park(id PackageID) {
+	k := p.pkg(id)
+	if k.undivided {
+		return
+	}
+	var items []int
+	for _, s := range k.strands {
+		for _, i := range k.pendingOf(s) {
+			if !k.parks(i) {
+				items = append(items, i)
+				p.count(s, i, -1)
+			}
+		}
+	}
+	gone := make(map[int]bool, len(items))
+	for _, i := range items {
+		gone[i] = true
+	}
+	for _, s := range k.strands {
+		p.sharing.filter(s, func(i int) bool { return gone[i] })
+		s.sweep(func(i int) bool { return gone[i] })
+	}
+	k.waits = append(k.waits, items...)
+	p.park(k, len(items))
+	p.placeAll(k)
+}
+
+// Owe has the whole binary of the package run once more when nothing of it is pending or in flight.
+// Where items wait for that, their unit is that run.
+func (p *Policy) Owe(id PackageID) {
+	k := p.pkg(id)
+	k.owes = true
+	p.placeAll(k)
+}
+
+// Left is how many items of the package are pending and do not wait for the others to end.
+func (p *Policy) Left(id PackageID) int {
+	k := p.pkg(id)
+	return k.pending - k.parked
 }
 
 // unparkBatch gives items of one strand back to it, to run together: their processes may have to run the same tests around them.

@@ -112,7 +112,7 @@ func (p *Policy) misstored() string {
 func (p *Policy) misfiled(k *pkg, held []int) string {
 	pending := 0
 	places := make([]int, len(k.state)) // bit 0: pending, bit 4: in flight; counted, so that twice shows
-	for _, i := range slices.Concat(append(k.retries, k.doubted)...) {
+	for _, i := range slices.Concat(append(k.retries, k.waits)...) {
 		places[i]++
 		pending++
 	}

@@ -43,7 +43,7 @@ func (p *Policy) cut(n *node, c choice) Unit {
 		u.Items = s.takeKnown(at, size)
 	}
 	slices.Sort(u.Items)
-	u.Whole = len(u.Items) == len(k.Items)
+	u.Whole = len(u.Items) == len(k.Items) || len(u.Items) == 0
 	return u
 }
 

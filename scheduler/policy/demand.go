@@ -177,7 +177,15 @@ func (h *host) room(c *class) bool {
 	if c.exclusive {
 		return h.units == 0
 	}
-	return !h.alone && h.load+h.weight(c) <= h.nodes
+	return !h.alone && h.load+h.weight(c) <= h.capacity()
+}
+
+// capacity is how many nodes of h may have a unit at once.
+func (h *host) capacity() int {
+	if h.most > 0 {
+		return min(h.most, h.nodes)
+	}
+	return h.nodes
 }
 
 // weight is how many nodes of h a unit of c occupies.
@@ -185,7 +193,7 @@ func (h *host) weight(c *class) int {
 	if c.exclusive {
 		return h.nodes
 	}
-	return min(c.weight, h.nodes)
+	return min(c.weight, h.capacity())
 }
 
 // Unservable returns what is pending and demands labels that no present node has, or that the node of its group does not have, in order of

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -195,7 +196,7 @@ func (v *speeds) faster(n *node) float64 {
 // learn takes note of what a unit took on n.
 func (p *Policy) learn(n *node, k *pkg, out Outcome) {
 	speed := n.speed()
-	for _, d := range out.Done {
+	for _, d := range slices.Concat(out.Done, out.Ran) {
 		work := time.Duration(float64(max(0, d.Elapsed)) * speed)
 		p.done += work
 		if c := k.Items[d.Item].Cost; c > 0 {

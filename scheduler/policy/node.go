@@ -28,6 +28,7 @@ type node struct {
 type host struct {
 	name    string
 	nodes   int
+	most    int // how many of them may have a unit at once; 0 is all
 	members []*node
 	units   int  // in flight
 	load    int  // nodes that these occupy
@@ -45,7 +46,7 @@ func (p *Policy) AddNode(id NodeID, in Node) {
 	}
 	h := p.hosts[in.Host]
 	if h == nil {
-		h = &host{name: in.Host, pace: pace{factor: 1}}
+		h = &host{name: in.Host, most: p.cfg.PerHost, pace: pace{factor: 1}}
 		p.hosts[in.Host] = h
 	}
 	h.nodes++
@@ -145,7 +146,7 @@ func (p *Policy) unreserve(s *strand) {
 // Finish ends the unit of a node. What is in out.Requeue is given out again before anything else, not mixed with other items. A unit that comes
 // back without one item done comes back in two halves, so that an item that takes the others along is alone
 // after a few attempts; packages that may not be split come back as they were. What is in out.Retry waits until all else of the package was given out. What is in
-// out.Doubt waits until that has ended, too, and is then given out, each strand as one unit, while no other unit of the package is in flight.
+// out.Park waits until that has ended, too, and is then given out, each strand as one unit, while no other unit of the package is in flight.
 func (p *Policy) Finish(id NodeID, out Outcome) {
 	n := p.node(id)
 	if n.unit == nil {
@@ -155,7 +156,7 @@ func (p *Policy) Finish(id NodeID, out Outcome) {
 	for _, d := range out.Done {
 		items = append(items, d.Item)
 	}
-	items = slices.Concat(items, out.Requeue, out.Retry, out.Doubt)
+	items = slices.Concat(items, out.Requeue, out.Retry, out.Park)
 	slices.Sort(items)
 	if !slices.Equal(items, n.unit.Items) {
 		bug("outcome of node %q has items %v, its unit of package %d has %v", id, items, n.unit.Package, n.unit.Items)

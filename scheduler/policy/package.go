@@ -15,7 +15,8 @@ type pkg struct {
 	state   []state // of each item
 
 	retries   [][]int // pending, and wait until nothing else is pending but what is in doubt; a batch for each unit that they come from
-	doubted   []int   // pending, and wait until they are all that is left
+	waits     []int   // pending, and wait until they are all that is left
+	owes      bool    // a run of the whole binary is due then
 	parked    int     // how many are in these two
 	pending   int     // items, those included
 	runOwed   bool    // it has no items and its binary has not run
@@ -203,8 +204,8 @@ func (p *Policy) Drop(id PackageID) []int {
 	}
 	if k.runOwed {
 		p.pendingRuns--
-		k.runOwed = false
 	}
+	k.runOwed, k.owes = false, false
 	p.sweep(k, out)
 	return out
 }
@@ -266,7 +267,7 @@ func (k *pkg) idle() bool { return k.pending == 0 && !k.runOwed }
 // empty reports whether nothing of the strand is pending. A run that is owed is the first strand's.
 func (k *pkg) empty(s *strand) bool {
 	ours := func(i int) bool { return k.strand(i) == s }
-	return !(k.runOwed && s == k.strands[0]) && s.pending == 0 && !slices.ContainsFunc(k.doubted, ours) &&
+	return !(k.runOwed && s == k.strands[0]) && s.pending == 0 && !slices.ContainsFunc(k.waits, ours) &&
 		!slices.ContainsFunc(k.retries, func(batch []int) bool { return slices.ContainsFunc(batch, ours) })
 }
 

@@ -53,7 +53,7 @@ func (p *Policy) placeAll(k *pkg) {
 
 // place brings the shelves up to date after a unit of the strand was given out or has ended.
 func (p *Policy) place(s *strand) {
-	if k := s.k; k.exclusive || k.parked > 0 {
+	if k := s.k; k.exclusive || k.parked > 0 || k.owes {
 		p.placeAll(k)
 	} else {
 		p.placeStrand(s)

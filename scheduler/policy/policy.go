@@ -20,6 +20,8 @@ type Config struct {
 	// MaxBytes bounds the sum of len(name)+1 over the items of a unit that is not the whole package; 0 is 24 KiB, which stays
 	// below the 32 KiB command line of Windows and the 128 KiB argument of Linux. A single longer name is a unit of its own.
 	MaxBytes int
+	// PerHost is how many units a host may have at once, however many nodes it has; 0 is any number.
+	PerHost int
 	// Target is how long a unit should run once durations are known; 0 is 500 ms. Units are shorter at the end of a
 	// run, and longer where a process costs much or the run is so long that it makes no difference.
 	Target time.Duration
@@ -88,8 +90,9 @@ type Unit struct {
 type Outcome struct {
 	Done     []ItemTime    // items that have a verdict
 	Requeue  []int         // items that go back to pending
-	Retry    []int         // items that go back too, to run together when nothing else of the package is pending but what is in doubt
-	Doubt    []int         // items that go back too, to run when nothing else of the package is left; the four together are the unit's items
+	Retry    []int         // items that go back too, to run together when nothing else of the package is pending but what is parked
+	Park     []int         // items that go back too, to run when nothing else of the package is left; the four together are the unit's items
+	Ran      []ItemTime    // of items that go back: what they took, where that says what they cost
 	Overhead time.Duration // wall time of the process beyond its items: init, TestMain, start
 }
 

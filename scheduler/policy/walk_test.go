@@ -295,7 +295,7 @@ func (w *walker) outcome(u Unit) Outcome {
 		if i < done {
 			out.Done = append(out.Done, ItemTime{u.Items[j], time.Duration(w.r.ExpFloat64() * float64(30*time.Millisecond))})
 		} else if x := w.r.IntN(6); x < 2 {
-			out.Doubt = append(out.Doubt, u.Items[j])
+			out.Park = append(out.Park, u.Items[j])
 		} else if x == 2 {
 			out.Retry = append(out.Retry, u.Items[j])
 		} else {
@@ -329,8 +329,8 @@ func (w *walker) end(id NodeID, out *Outcome) {
 		}
 		w.retries[u.Package][i] = w.batches
 	}
-	w.move(u.Package, out.Doubt, heldPlace, pendingPlace)
-	for _, i := range out.Doubt {
+	w.move(u.Package, out.Park, heldPlace, pendingPlace)
+	for _, i := range out.Park {
 		if w.doubts[u.Package] == nil {
 			w.doubts[u.Package] = map[int]bool{}
 		}
@@ -343,7 +343,7 @@ func (w *walker) end(id NodeID, out *Outcome) {
 
 func (w *walker) finish(id NodeID) {
 	out := w.outcome(w.held[id])
-	w.note("finish %s: %d done, %v requeued, %v to retry, %v in doubt", id, len(out.Done), out.Requeue, out.Retry, out.Doubt)
+	w.note("finish %s: %d done, %v requeued, %v to retry, %v in doubt", id, len(out.Done), out.Requeue, out.Retry, out.Park)
 	w.end(id, &out)
 	w.Finish(id, out)
 	w.release(w.touched)
