@@ -1,0 +1,202 @@
+package attempt
+
+import (
+	"slices"
+	"time"
+)
+
+// Rule is a row of the table.
+type Rule struct {
+	Says string
+	when func(*Case, Seen, Facts) bool
+	then func(*Case, Seen, Facts) Decision
+}
+
+// Rules returns the table, in its order.
+func Rules() []Rule { return slices.Clone(rules) }
+
+// rules is the table. The first row that fits an attempt decides.
+var rules = []Rule{
+	{
+		"a data race counts at once",
+		ends(Raced), verdict(Fail),
+	},
+	{
+		"the tenth attempt counts as it is",
+		func(c *Case, _ Seen, _ Facts) bool { return c.made == most-1 },
+		func(c *Case, s Seen, _ Facts) Decision { return Decision{Verdict: asItIs(s.End)} },
+	},
+	{
+		"a failure that changed files of its package counts at once: the next attempt would find them",
+		func(_ *Case, s Seen, _ Facts) bool { return s.End == Failed && s.Said.Changed && !s.Said.Contends },
+		verdict(Fail),
+	},
+	{
+		"who was running when an agent was lost runs alone; it counts if that agent is lost, too",
+		func(c *Case, s Seen, _ Facts) bool { return s.End == Lost && c.lost > 0 && s.Before == Bare },
+		verdict(Fail),
+	},
+	{
+		"what a lost agent left open runs again",
+		ends(Lost),
+		func(_ *Case, s Seen, _ Facts) Decision { return next(s.Around, Bare) },
+	},
+	{
+		"what another test cut off beside the rest of its package runs again when that has ended",
+		func(_ *Case, s Seen, _ Facts) bool { return s.End == CutOff && s.Around == Package && s.Before > Bare },
+		func(_ *Case, s Seen, _ Facts) Decision { return next(Host, s.Before) },
+	},
+	{
+		"what another test cut off runs again",
+		ends(CutOff),
+		func(_ *Case, s Seen, _ Facts) Decision { return next(s.Around, Bare) },
+	},
+	{
+		"a quick package that was split runs whole, and that counts",
+		func(_ *Case, s Seen, f Facts) bool { return f.Quick && s.Before != Whole },
+		func(*Case, Seen, Facts) Decision { return next(Host, Whole) },
+	},
+	{
+		"what the whole package does not run is not run",
+		func(_ *Case, s Seen, _ Facts) bool { return s.End == Absent && s.Before == Whole },
+		verdict(NotRun),
+	},
+	{
+		"what its process does not run is tried in the whole",
+		ends(Absent),
+		func(_ *Case, s Seen, _ Facts) Decision { return next(max(s.Around, Host), Whole) },
+	},
+	{
+		"a process that fails for no test has its package run whole, which counts",
+		func(_ *Case, s Seen, _ Facts) bool { return s.End == Tainted && s.Before != Whole },
+		func(*Case, Seen, Facts) Decision { return next(Host, Whole) },
+	},
+	{
+		"a skip counts with nothing beside it, when it comes again, or where earlier runs know it",
+		func(c *Case, s Seen, f Facts) bool {
+			return s.End == Skipped && (s.Met == Nothing && s.Before == Whole || c.skipped || f.Skips)
+		},
+		verdict(Skip),
+	},
+	{
+		"any other skip is tried again with nothing beside it",
+		ends(Skipped),
+		func(*Case, Seen, Facts) Decision { return next(Nothing, Bare) },
+	},
+	{
+		"a pass of what was red in the whole counts in the whole",
+		func(_ *Case, s Seen, f Facts) bool { return s.End == Passed && f.Red && s.Before != Whole },
+		func(*Case, Seen, Facts) Decision { return next(Host, Whole) },
+	},
+	{
+		"a pass of what skipped in the whole counts in the whole, with nothing beside it",
+		func(c *Case, s Seen, _ Facts) bool {
+			return s.End == Passed && c.skippedIn == Whole && s.Before != Whole
+		},
+		func(*Case, Seen, Facts) Decision { return next(Nothing, Whole) },
+	},
+	{
+		"a pass counts among the tests that it had failed among",
+		func(c *Case, s Seen, _ Facts) bool {
+			return s.End == Passed && s.Before == Bare && c.first.Begun > 1
+		},
+		func(c *Case, s Seen, _ Facts) Decision {
+			c.owed = true
+			return next(max(s.Around, Host), Begun)
+		},
+	},
+	{
+		"a pass counts",
+		func(_ *Case, s Seen, _ Facts) bool { return s.End == Passed || s.End == Tainted },
+		verdict(Pass),
+	},
+	{
+		"a failure with the text that the last run confirmed counts at once",
+		func(_ *Case, s Seen, f Facts) bool { return told(s, f.Print) },
+		verdict(Fail),
+	},
+	{
+		"in a package that was split before without harm one confirmation with the same text is enough",
+		func(c *Case, s Seen, f Facts) bool { return f.Proven && c.failed > 0 && told(s, c.last) },
+		verdict(Fail),
+	},
+	{
+		"a failure that may need tests of other processes is tried in the whole, if there is time",
+		func(_ *Case, s Seen, f Facts) bool { return s.Before != Whole && f.Spare },
+		func(_ *Case, s Seen, _ Facts) Decision { return next(max(s.Around, Host), Whole) },
+	},
+	{
+		"a failure with nothing of its package beside it, and no crowd, counts",
+		func(_ *Case, s Seen, _ Facts) bool { return apart(s) },
+		verdict(Fail),
+	},
+	{
+		"a failure beside others of its package is tried again there, where that is cheap",
+		func(c *Case, s Seen, f Facts) bool {
+			tries := c.failed + 1
+			cheap := tries <= besideTries && time.Duration(tries)*c.lasted(s) <= besideTime
+			return s.Around == Package && s.Met == Package && cheap && !f.Brief && !f.Hurry
+		},
+		func(_ *Case, _ Seen, _ Facts) Decision { return next(Package, Begun) },
+	},
+	{
+		"a failure on a host with more processes than processors is tried with nothing beside it",
+		func(_ *Case, s Seen, _ Facts) bool { return s.Over && s.Met != Package },
+		func(c *Case, s Seen, _ Facts) Decision { return next(Nothing, c.among(s)) },
+	},
+	{
+		"any other failure is tried with nothing of its package beside it",
+		func(*Case, Seen, Facts) bool { return true },
+		func(c *Case, s Seen, _ Facts) Decision { return next(Host, c.among(s)) },
+	},
+}
+
+func ends(end End) func(*Case, Seen, Facts) bool {
+	return func(_ *Case, s Seen, _ Facts) bool { return s.End == end }
+}
+
+func verdict(v Verdict) func(*Case, Seen, Facts) Decision {
+	return func(*Case, Seen, Facts) Decision { return Decision{Verdict: v} }
+}
+
+func next(around Around, before Before) Decision { return Decision{Next: Attempt{around, before}} }
+
+// asItIs is the verdict of an attempt of which nothing is doubted.
+func asItIs(end End) Verdict {
+	switch end {
+	case Passed, Tainted:
+		return Pass
+	case Skipped:
+		return Skip
+	case Absent:
+		return NotRun
+	}
+	return Fail
+}
+
+// apart reports whether an attempt had nothing beside it that could have made it fail.
+func apart(s Seen) bool { return s.Met != Package && (!s.Over || s.Met == Nothing) }
+
+// told reports whether an attempt failed with a text that proves something, and it is this one.
+func told(s Seen, print uint64) bool {
+	return print != 0 && s.Said.Print == print && !s.Said.Contends
+}
+
+// lasted is how long the first failure took, which may be this one.
+func (c *Case) lasted(s Seen) time.Duration {
+	if c.failed == 0 {
+		return s.Lasted
+	}
+	return c.first.Lasted
+}
+
+// among is which tests the process of an attempt after a failure runs.
+func (c *Case) among(s Seen) Before {
+	switch {
+	case s.Before == Whole:
+		return Whole
+	case c.lasted(s) > bareTime && !c.owed:
+		return Bare
+	}
+	return Begun
+}

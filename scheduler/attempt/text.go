@@ -1,0 +1,31 @@
+package attempt
+
+import (
+	"hash/fnv"
+	"regexp"
+	"strings"
+)
+
+// changing matches what differs between two tellings of one failure: numbers, addresses, durations,
+// names made of random letters and digits.
+var changing = regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9a-fA-F]*[0-9][0-9a-fA-F]*([.:][0-9]+)*(ns|µs|ms|s|m|h)?`)
+
+// Fingerprint returns a number for the text of a failure that does not depend on the numbers,
+// addresses and times in it. It is 0 for no text, and for no other.
+func Fingerprint(text string) uint64 {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return 0
+	}
+	h := fnv.New64a()
+	h.Write([]byte(changing.ReplaceAllString(text, "#"))) // never fails
+	return h.Sum64() | 1
+}
+
+// contention is how errors say that somebody else has what is wanted, or that there was too little
+// time or room: words of operating systems, of Go's packages and of tests that wait.
+var contention = regexp.MustCompile(`(?i)\b(in use|busy|refused|reset|deadline|time(d)? ?out|timeout|no space|too many open|locked|lock held|already exists|unavailable|try again|took too long|not ready|broken pipe)`)
+
+// Contends reports whether the text of a failure speaks of something that another process may have
+// had, so that a second failure with the same text proves nothing beside the same others.
+func Contends(text string) bool { return contention.MatchString(text) }
