@@ -35,6 +35,9 @@ type Known struct {
 	Indivisible bool   // its subtests must stay together
 	Until       string // the binary that this holds for, by its digest; "" is any
 	Failed      bool   // or crashed, when it was last seen
+	Skipped     bool   // when it was last seen
+	Print       uint64 // fingerprint of the failure that was last seen; 0 is none
+	Red         bool   // it failed in a process of the whole package when it was last seen in one, and not apart
 	Flaky       bool   // recent runs of the same binary disagree, or one run has seen it fail and pass
 }
 
@@ -51,6 +54,7 @@ type PackageKnown struct {
 	ProcessCost time.Duration // of a process beyond its tests; 0 is not known
 	MeanCost    time.Duration // of its top-level tests; 0 is not known
 	Tests       int           // top-level tests that MeanCost is of
+	Splits      int           // runs in a row that have split it without a further attempt that changed a verdict
 	Serial      bool          // it must stay in one process
 	SerialUntil string        // the binary that this holds for, by its digest; "" is any
 }
@@ -126,7 +130,7 @@ func (b *Book) Package(platform, pkg string) PackageKnown {
 	if p == nil {
 		return PackageKnown{}
 	}
-	k := PackageKnown{Serial: p.Serial, SerialUntil: p.SerialUntil}
+	k := PackageKnown{Splits: p.Splits, Serial: p.Serial, SerialUntil: p.SerialUntil}
 	k.ProcessCost, _ = recentMedian(durationsOf(p.Process))
 	var sum time.Duration
 	for path, r := range p.Tests {

@@ -28,7 +28,7 @@ const (
 	// forgetAfter is how long something is kept that is not seen any more.
 	forgetAfter = 180 * 24 * time.Hour
 	// fileFormat is in the file's name, so that versions that write differently do not meet.
-	fileFormat = 1
+	fileFormat = 2
 )
 
 // The buckets of a file: values by "package\x00platform", by host, by run (see runs.go).

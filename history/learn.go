@@ -92,10 +92,26 @@ func (p *packageRecord) learnPackage(run PackageRun, now time.Time) {
 }
 
 func (p *packageRecord) learnLesson(l Lesson) {
-	if l.Kind == Serial {
+	switch l.Kind {
+	case Serial:
 		p.Serial, p.SerialUntil = true, l.Until
-	} else if r := p.test(l.Test); l.Kind == Indivisible && r != nil {
+		return
+	case Split:
+		p.Splits++
+		return
+	case Changed:
+		p.Splits = 0
+		return
+	}
+	r := p.test(l.Test)
+	switch {
+	case r == nil:
+	case l.Kind == Indivisible:
 		r.Indivisible, r.Until = true, l.Until
+	case l.Kind == Failed:
+		r.Print = l.Print
+	case l.Kind == Red:
+		r.Red = !l.Undone
 	}
 }
 

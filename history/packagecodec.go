@@ -11,11 +11,13 @@ import (
 //
 //	last seen
 //	serial (0 or 1), the key that it holds until
+//	runs in a row that have split it without harm
 //	costs of a process: count, microseconds…
 //	moments: count, (Unix seconds, key)…                 what the observations of a run have in common
 //	tests: count, in order of their paths:
 //	  bytes that the path has in common with the one before, the rest of it
 //	  runs, missed, indivisible (0 or 1), the key that it holds until
+//	  fingerprint of its last failure, red in the whole (0 or 1)
 //	  observations: count, (index of the moment, microseconds, verdict)…
 
 // moment is a run as its observations know it.
@@ -30,6 +32,7 @@ var errMalformed = errors.New("it is malformed")
 func (p *packageRecord) append(text []byte) []byte {
 	text = binary.AppendVarint(text, p.LastSeen)
 	text = appendText(appendBool(text, p.Serial), p.SerialUntil)
+	text = binary.AppendUvarint(text, uint64(p.Splits))
 	text = binary.AppendUvarint(text, uint64(len(p.Process)))
 	for _, m := range p.Process {
 		text = binary.AppendVarint(text, m)
@@ -67,6 +70,7 @@ func (p *packageRecord) append(text []byte) []byte {
 func (r *testRecord) append(text []byte, index map[moment]uint64) []byte {
 	text = binary.AppendUvarint(binary.AppendUvarint(text, uint64(r.Runs)), uint64(r.Missed))
 	text = appendText(appendBool(text, r.Indivisible), r.Until)
+	text = appendBool(binary.AppendUvarint(text, r.Print), r.Red)
 	text = binary.AppendUvarint(text, uint64(len(r.Recent)))
 	for _, o := range r.Recent {
 		text = binary.AppendUvarint(text, index[moment{o.At, o.Key}])
@@ -92,6 +96,7 @@ func (p *packageRecord) read(text []byte) error {
 	in := reader{rest: text}
 	p.LastSeen = in.int()
 	p.Serial, p.SerialUntil = in.bool(), in.text()
+	p.Splits = int(in.uint())
 	for range in.count() {
 		p.Process = append(p.Process, in.int())
 	}
@@ -126,6 +131,7 @@ func (p *packageRecord) read(text []byte) error {
 func (r *testRecord) read(in *reader, moments []moment) {
 	r.Runs, r.Missed = int(in.uint()), int(in.uint())
 	r.Indivisible, r.Until = in.bool(), in.text()
+	r.Print, r.Red = in.uint(), in.bool()
 	n := in.count()
 	if n > keptObservations {
 		in.bad = true

@@ -37,6 +37,8 @@ type testRecord struct {
 	Missed      int // runs of its parent without it, in a row
 	Indivisible bool
 	Until       string
+	Print       uint64
+	Red         bool
 }
 
 // packageRecord is all that is kept of a package on one platform.
@@ -45,6 +47,7 @@ type packageRecord struct {
 	Process     []int64 // microseconds, newest first
 	Serial      bool
 	SerialUntil string
+	Splits      int
 	LastSeen    int64
 
 	sorted []string // paths of Tests; nil is not made
@@ -95,7 +98,10 @@ func (r *testRecord) durations() []time.Duration {
 // known is the estimate; ok is false when there is no duration to make one of.
 func (r *testRecord) known() (k Known, ok bool) {
 	durations := r.durations()
-	k = Known{Runs: r.Runs, LastSeen: time.Unix(r.lastSeen(), 0), Indivisible: r.Indivisible, Until: r.Until, Failed: r.failed(), Flaky: r.flaky()}
+	k = Known{Runs: r.Runs, LastSeen: time.Unix(r.lastSeen(), 0), Indivisible: r.Indivisible, Until: r.Until, Failed: r.failed(), Flaky: r.flaky(), Skipped: r.skipped(), Red: r.Red}
+	if k.Failed {
+		k.Print = r.Print
+	}
 	k.Cost, k.Spread = recentMedian(durations)
 	return k, len(durations) > 0
 }

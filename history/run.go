@@ -63,14 +63,20 @@ type LessonKind string
 const (
 	Serial      LessonKind = "serial"      // processes of the package disturb each other, or tests of it fail when it is split
 	Indivisible LessonKind = "indivisible" // the subtests of a test need each other, or what is around them
+	Split       LessonKind = "split"       // the package was split, and no further attempt has changed a verdict
+	Changed     LessonKind = "changed"     // it was, and one has
+	Failed      LessonKind = "failed"      // a test has failed with a text whose fingerprint is Print
+	Red         LessonKind = "red"         // a test fails in a process of the whole package, and not apart; with Undone it does not any more
 )
 
 // Lesson is what a run found out about splitting.
 type Lesson struct {
 	Platform, Package string
-	Test              string // of Indivisible
+	Test              string // of Indivisible, Failed and Red
 	Kind              LessonKind
 	Until             string // digest of the package's binary: the lesson holds for this one; "" holds for good
+	Print             uint64
+	Undone            bool
 }
 
 // UnitRun is what one process ran, in its order.

@@ -45,11 +45,8 @@ func (c *controller) close(p *pkg) {
 	}
 	seconds := elapsed.Round(time.Millisecond).Seconds()
 	c.emit(c.packageEvent(p, test2json.Event{Time: time.Now(), Action: action, Package: p.shown, Elapsed: &seconds}))
-	c.warnOfAcquittals(p)
-	p.results, p.seenOutput, p.doubts, p.setbacks = nil, nil, nil, nil
-	if c.cfg.VerifyFailures == 0 {
-		p.ready = nil
-	}
+	c.tell(p)
+	p.results, p.seenOutput, p.trials, p.setbacks, p.ready = nil, nil, nil, nil, nil
 }
 
 // ranWhole reports whether one process ran all of the package: it has printed its closing lines itself.

@@ -10,98 +10,308 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
 
 // jobEnd is how a job came to its end, from the process' result or from the loss of its agent.
 type jobEnd struct {
-	died    bool // in the middle: some item may have been running
-	lost    bool // with its agent: nothing is said about what had not begun
+	kind    endKind
 	failed  bool
 	how     string // "exit status 2", "signal: killed"
 	culprit string // the item that the process died of, or ""
 	cutOff  string // the item in whose middle the process exited 0, or ""
-	retry   bool   // nothing of it counts: all items go back to pending
-	unknown bool   // nobody knows what has become of the process: no item is to blame, and what has no verdict goes back to pending
+	text    string // of the panic or fatal error that it died of, or ""
+	changed bool   // it has failed, and changed files of its package that are still there
+	hung    bool   // until -timeout
 }
 
-// conclude gives each item of n's job that has no verdict one, or sends it back to pending:
+type endKind int
+
+const (
+	endInOrder endKind = iota // with a word on all that it ran
+	endDied                   // in the middle: some item may have been running
+	endLost                   // with its agent: nothing is said about what had not begun
+	endUnsaid                 // nothing of it counts: all items go back to pending
+)
+
+// notRun is why an item that the process has not run has not.
+func (e jobEnd) notRun() string {
+	if e.failed {
+		return "the process ended before it: " + e.how
+	}
+	return "its process exited 0 without running it"
+}
+
+// conclude gives each item of n's job that has no verdict one, puts it on trial, or sends it back to
+// pending:
 //
-//   - the culprit of a process that died is a crash;
-//   - what had not ended or not begun when a process died in the middle runs again elsewhere. One item gets a
-//     verdict each time that happens, so it comes to an end;
-//   - what had no verdict when its host fell silent or the connection broke runs again elsewhere, once. The second time somebody is to blame;
-//   - what had not begun when the process ended in order, or before any test, is not run: `go test` says nothing about it
-//     either, and the package's verdict says the rest.
-func (c *controller) conclude(n *node, end jobEnd) policy.Outcome {
+//   - what has ended, and the culprit of a process that died, is for its case to decide;
+//   - what had not ended or not begun when a process died in the middle runs again elsewhere. One
+//     item gets a verdict or goes on trial each time that happens, so it comes to an end;
+//   - what had not begun when the process ended in order is tried in the whole, and not run if it
+//     does not come there: `go test` says nothing about it either.
+func (c *controller) conclude(n *node, end jobEnd, r *unit.Result) policy.Outcome {
 	j, p := n.job, n.job.pkg
-	if j.division != nil {
-		return c.concludeParts(n, end)
-	}
-	if j.recorded != nil {
-		return c.concludeReplayed(n, end)
-	}
 	var out policy.Outcome
+	switch {
+	case r == nil && len(j.items) == 0 && len(j.unit.Items) > 1:
+		end.kind = endUnsaid
+	case r != nil && c.collided(n, end):
+		c.serialize(p, end.how)
+		end.kind = endUnsaid
+	}
+	tainted := r != nil && c.taints(j, *r)
 	begun := len(j.items) > 0
-	progress := j.rejected
 	for _, i := range j.unit.Items {
-		progress = progress || p.verdicts[i] != ""
-	}
-	for _, i := range j.unit.Items {
-		name := p.names[i]
-		it := j.items[name]
-		switch {
-		case p.verdicts[i] != "", it != nil && it.aside():
-		case end.retry:
-			p.sendBack(&out, i) // it has shown nothing
-			continue
-		case end.died && (name == end.culprit) && !j.stopped:
-			c.crash(n, i, it, end.how)
-			progress = true
-		case name == end.cutOff:
-			c.passCutOff(n, i, it)
-		case it != nil && it.rounds > 0 && !it.open && (!end.died || it.failed):
-			c.book(n, i, it) // fewer rounds than asked for, as after -failfast
-			if !it.doubted {
-				c.flush(n, it)
-			}
-		case j.stopped:
-			c.cutShort(n, i, it, c.stopped)
-		case end.died && (begun || end.lost):
-			p.keepRemnant(name, it)
-			if end.unknown { // a process that died of one of the items would do so again and again
-				p.repeat(i)
-			}
-			out.Requeue = append(out.Requeue, i)
-			continue
-		case end.failed:
-			c.cutShort(n, i, it, "the process ended before it: "+end.how)
-		default:
-			c.cutShort(n, i, it, "its process exited 0 without running it")
-		}
-		elapsed := time.Duration(0)
-		if it != nil {
-			elapsed = it.elapsed
-		}
-		if it != nil && it.aside() {
-			progress = true
-			c.putAside(p, &out, i)
-			continue
-		}
-		out.Done = append(out.Done, policy.ItemTime{Item: i, Elapsed: elapsed})
-	}
-	if len(out.Requeue) > 0 && !progress && !end.retry && !end.unknown {
-		c.blameFirst(n, &out, end)
+		c.concludeItem(n, i, end, tainted, begun, &out)
 	}
 	c.flushStrangers(n)
+	if r != nil && end.kind != endUnsaid {
+		c.judge(n, end, *r, tainted)
+	}
 	return out
+}
+
+// concludeItem says what becomes of an item of n's job.
+func (c *controller) concludeItem(n *node, i int, end jobEnd, tainted, begun bool, out *policy.Outcome) {
+	j, p := n.job, n.job.pkg
+	name := p.names[i]
+	it := j.items[name]
+	how := c.howEnded(j, i, it, end, tainted, begun)
+	switch {
+	case p.verdicts[i] != "":
+	case it != nil && it.fate == fateAgain:
+		c.sendBack(p, out, i, it)
+		return
+	case j.stopped:
+		c.concludeStopped(n, i, it)
+	case end.kind == endUnsaid, how == attempt.CutOff && p.trials[i] == nil:
+		p.keepRemnant(name, it)
+		out.Requeue = append(out.Requeue, i)
+		return
+	case !c.triable(j) || p.setbacks[i] != nil:
+		if c.concludePlainly(n, i, it, end, how); it != nil && it.fate == fateAgain {
+			c.sendBack(p, out, i, it)
+			return
+		}
+	case name == end.cutOff && j.made == attempt.Whole:
+		c.passCutOff(n, i, it)
+	default:
+		if c.try(n, i, it, end, how) || it != nil && it.fate == fateAgain {
+			c.sendBack(p, out, i, it)
+			return
+		}
+	}
+	done := policy.ItemTime{Item: i}
+	if it != nil {
+		done.Elapsed = it.elapsed
+	}
+	out.Done = append(out.Done, done)
+}
+
+// howEnded is how an attempt at an item ended, as the rules have it.
+func (c *controller) howEnded(j *job, i int, it *itemRun, end jobEnd, tainted, begun bool) attempt.End {
+	died := end.kind == endDied || end.kind == endLost
+	switch {
+	case end.kind == endLost && (j.pkg.names[i] == end.culprit || len(j.unit.Items) == 1):
+		return attempt.Lost
+	case end.kind == endDied && j.pkg.names[i] == end.culprit:
+		if it != nil && it.raced || end.hung && j.limits == nil {
+			return attempt.Raced // it has had all of go test's time
+		}
+		return attempt.Failed
+	case j.pkg.names[i] == end.cutOff:
+		return attempt.Passed
+	case it != nil && it.rounds > 0 && !it.open() && (!died || it.failed() || it.fate == fateHeld && it.ended()):
+		if how := it.end(); how != attempt.Passed || !tainted {
+			return how
+		}
+		return attempt.Tainted
+	case died && (begun || end.kind == endLost):
+		return attempt.CutOff
+	}
+	return attempt.Absent
+}
+
+// concludeStopped settles an item of a job that was told to end.
+func (c *controller) concludeStopped(n *node, i int, it *itemRun) {
+	p := n.job.pkg
+	switch {
+	case it != nil && it.ended():
+		it.fate = fateShown
+		c.settleItem(n, i, it, it.verdict)
+		c.flush(n, it)
+	case p.trials[i] != nil && p.trials[i].said.verdict != "":
+		c.settleSaid(p, i, p.trials[i].said)
+	default:
+		c.cutShort(n, i, it, c.stopped)
+	}
+}
+
+// concludePlainly settles an item whose attempt nobody doubts.
+func (c *controller) concludePlainly(n *node, i int, it *itemRun, end jobEnd, how attempt.End) {
+	p := n.job.pkg
+	if it != nil {
+		it.fate = fateShown
+	}
+	switch {
+	case p.names[i] == end.cutOff:
+		c.passCutOff(n, i, it)
+	case it != nil && it.rounds > 0 && !it.open():
+		c.book(n, i, it)
+		c.flush(n, it)
+	case how == attempt.Absent:
+		c.cutShort(n, i, it, end.notRun())
+	case it != nil && (c.cfg.Reruns.Crashes || n.job.overdue > 0) && c.matchesRerun(it, end) && c.mayRerun(n, i, it):
+		c.setBack(n, i, it, Crash)
+		c.showCrash(n, i, it, end)
+	default:
+		c.crash(n, i, it, end)
+	}
+}
+
+// collided reports whether a process got nowhere while another one of its package ran: the price of
+// splitting, and not a verdict.
+func (c *controller) collided(n *node, end jobEnd) bool {
+	j := n.job
+	return c.replay == nil && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && j.met == attempt.Package && !j.first
+}
+
+// taints reports whether a process of a part of its package failed, and none of its tests did.
+func (c *controller) taints(j *job, r unit.Result) bool {
+	if !r.Failed || !c.triable(j) || j.made == attempt.Whole || r.Culprit != "" || r.Err != "" || slices.ContainsFunc(j.output, saysRace) {
+		return false
+	}
+	for _, it := range j.items {
+		if it.failed() || it.open() {
+			return false
+		}
+	}
+	return !j.excused && len(j.items) > 0
+}
+
+// judge takes what the process of a unit says of its package.
+func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
+	j, p := n.job, n.job.pkg
+	whole := j.made == attempt.Whole
+	again := whole && c.judgeOthers(n, end)
+	aside := j.asideOnly()
+	switch {
+	case again:
+		c.isolate(p)
+		p.owed = true
+		return
+	case tainted:
+		p.owed, p.tainted = true, true
+		return
+	case len(j.items) == 0 && len(j.unit.Items) > 0 && !whole && c.triable(j):
+		return // its items are tried in the whole
+	}
+	r = j.forgive(r)
+	withheld := j.withheld()
+	switch {
+	case whole && !withheld:
+		p.owed = false
+		if c.triable(j) { // it is the package
+			p.needsWhole = p.needsWhole || p.tainted && !r.Failed
+			p.results = nil
+		}
+	case j.first:
+		j.dropClosing(r)
+	}
+	c.showOutput(n)
+	if r.Profile = j.profile; aside {
+		r.Profile = nil
+	}
+	p.takeResult(r)
+	p.whole = whole && !withheld && j.unit.Whole && !p.partial // asked for by their names, a process leaves the closing lines to others
+	if !r.Failed && !whole && j.failedTests() {
+		p.owed = true // a TestMain that thinks nothing of failures has to do so as go test runs it
+	}
+}
+
+// withheld reports whether an item of the job goes on.
+func (j *job) withheld() bool {
+	for _, it := range j.items {
+		if it.aside() {
+			return true
+		}
+	}
+	return false
+}
+
+// failedTests reports whether a failure of the job's items counts.
+func (j *job) failedTests() bool {
+	for name, it := range j.items {
+		if i, ok := j.pkg.index[name]; ok && it.failed() && j.pkg.verdicts[i] == Fail {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeOthers takes what a process of the whole shows of items that have their verdicts. The whole
+// has the word, as go test does. It reports whether it has to run once more.
+func (c *controller) judgeOthers(n *node, end jobEnd) (again bool) {
+	j, p := n.job, n.job.pkg
+	if !c.triable(j) {
+		return false
+	}
+	for i, it := range j.others {
+		had := p.verdicts[i]
+		died := p.names[i] == end.culprit && end.kind == endDied
+		if had != Pass && had != Skip || !died && !it.ended() {
+			continue
+		}
+		how := it.end()
+		if died {
+			how = attempt.Failed
+		}
+		var fresh attempt.Case
+		d := fresh.Add(p.seen(j, i, it, how, false), c.facts(j, i, it))
+		switch {
+		case d.Verdict == attempt.Open && how == attempt.Failed:
+			again = true
+		case d.Verdict == attempt.Fail:
+			c.contradict(n, i, it, end, died)
+		case d.Verdict == attempt.Skip && had == Pass, d.Verdict == attempt.Pass && had == Skip:
+			c.ledger.replace(p, i, it.verdict)
+			c.showOther(n, i, it.events)
+		}
+	}
+	return again
+}
+
+// contradict has an item fail that fails in the whole, and passed in a part of it.
+func (c *controller) contradict(n *node, i int, it *itemRun, end jobEnd, died bool) {
+	p, v, how := n.job.pkg, Fail, "failed"
+	events := it.events
+	if died {
+		v, how = Crash, fmt.Sprintf("crashed (%s)", end.how)
+		events = append(events, crashEvents(n, it, p.names[i], end)...)
+	}
+	c.ledger.replace(p, i, v)
+	c.fail(p)
+	p.failed = true
+	p.red(i, true)
+	c.packageOutput(p, fmt.Sprintf("xdist: %s %s when it ran with all tests of its package, as go test runs it, and did not with some of them\n", p.names[i], how))
+	c.showOther(n, i, events)
+}
+
+// showOther shows what the whole says of an item that was shown before, as an attempt of its own.
+func (c *controller) showOther(n *node, i int, events []test2json.Event) {
+	n.job.pkg.attempts[i]++
+	for _, e := range events {
+		c.emitFrom(n, e)
+	}
 }
 
 // keepRemnant remembers what an attempt has shown that will be made again. After several rounds it is shown from its
 // beginning: there is no telling what of the next attempt is said again and what is new.
 func (p *pkg) keepRemnant(name string, it *itemRun) {
-	if it == nil || len(it.shown) == 0 || it.rounds > 1 || it.rounds == 1 && it.open {
+	if it == nil || len(it.shown) == 0 || it.rounds > 1 || it.rounds == 1 && it.open() {
 		return
 	}
 	if p.remnants == nil {
@@ -131,15 +341,6 @@ func (c *controller) passCutOff(n *node, i int, it *itemRun) {
 	c.emit(Warning{fmt.Sprintf("%s: its process exited 0 before it said how the test ended, as when a test closes its standard output; go test calls that a pass", p.id(i))})
 }
 
-// blameFirst makes the first of the items that would go back a crash: something has to have a verdict, or a test that kills
-// every process that it is near to would run for ever.
-func (c *controller) blameFirst(n *node, out *policy.Outcome, end jobEnd) {
-	i := out.Requeue[0]
-	out.Requeue = out.Requeue[1:]
-	c.crash(n, i, n.job.items[n.job.pkg.names[i]], end.how)
-	out.Done = append(out.Done, policy.ItemTime{Item: i})
-}
-
 // flushOpen passes on what an item printed that will not end.
 func (c *controller) flushOpen(n *node, it *itemRun) {
 	if it != nil {
@@ -148,34 +349,34 @@ func (c *controller) flushOpen(n *node, it *itemRun) {
 }
 
 // crash settles an item that was running when its process or agent died, and shows it.
-func (c *controller) crash(n *node, i int, it *itemRun, how string) {
+func (c *controller) crash(n *node, i int, it *itemRun, end jobEnd) {
 	c.ledger.settle(n.job.pkg, i, Crash, time.Since(n.job.started), n.id, "")
-	n.job.pkg.noteContext(n.job, i)
 	c.fail(n.job.pkg)
-	c.showCrash(n, i, it, how)
+	n.job.pkg.failed = true
+	c.showCrash(n, i, it, end)
 }
 
 // showCrash passes on what an item printed, a line that says what happened to its process or agent, and a fail event.
-func (c *controller) showCrash(n *node, i int, it *itemRun, how string) {
+func (c *controller) showCrash(n *node, i int, it *itemRun, end jobEnd) {
 	p := n.job.pkg
 	name := p.names[i]
 	now := time.Now()
-	if it == nil || !it.open && it.rounds == 0 {
+	if it == nil || !it.open() && it.rounds == 0 {
 		c.emitFrom(n, test2json.Event{Time: now, Action: test2json.ActionRun, Package: p.shown, Test: name})
 	}
 	c.flushOpen(n, it)
-	for _, e := range crashEvents(n, it, name, how) {
+	for _, e := range crashEvents(n, it, name, end) {
 		c.emitFrom(n, e)
 	}
 }
 
 // crashEvents say how an item ended that could not say it itself.
-func crashEvents(n *node, it *itemRun, name, how string) []test2json.Event {
+func crashEvents(n *node, it *itemRun, name string, end jobEnd) []test2json.Event {
 	elapsed := 0.0
 	if it != nil {
 		elapsed = (it.elapsed + it.watch.soFar(time.Now())).Round(10 * time.Millisecond).Seconds() // as package testing rounds it
 	}
-	text := fmt.Sprintf("xdist: %s crashed while running on %s: %s\n", name, n.id, how)
+	text := fmt.Sprintf("xdist: %s crashed while running on %s: %s\n", name, n.id, end.how)
 	if d := n.job.overdue; d > 0 {
 		text = fmt.Sprintf("xdist: %s timed out after %v (--test-timeout)\n", name, d)
 	}
@@ -323,54 +524,44 @@ func (c *controller) replace(n *node) error {
 // removeFromPolicy ends what n ran and takes n from its target's policy.
 func (c *controller) removeFromPolicy(n *node, end gatewayEnd, err error) {
 	j, id, books := n.job, policy.NodeID(n.id), n.target.policy
-	if j != nil {
-		c.bookDeferred(n)
-	}
-	how := "its gateway ended: "
-	if err != nil {
-		how += err.Error()
-	}
-	switch {
-	case j == nil:
+	if j == nil {
 		books.RemoveNode(id, nil)
-	case end == endUnfit, len(j.items) == 0 && c.mayRetry(j): // nothing is said about the unit
-		c.putBack(n)
-		for _, i := range j.unit.Items {
-			j.pkg.repeat(i)
-		}
-		c.release(n, func() { books.RemoveNode(id, nil) })
-	case fateUnknown(err) && c.mayRetry(j):
-		c.putBack(n)
-		outcome := c.conclude(n, jobEnd{died: true, lost: true, how: how, unknown: true})
-		c.release(n, func() { books.RemoveNode(id, &outcome) })
-	default:
-		culprit := ""
-		if it := j.items[j.latest]; it != nil && it.open && !it.parked {
-			culprit = j.latest
-		}
-		again := c.setBackLost(n, culprit, how)
-		c.showOutput(n)
-		if !again && j.division == nil { // the whole of a divided test will tell
-			j.pkg.failed = true
-			j.pkg.results = append(j.pkg.results, unit.Result{Failed: true, ExitCode: -1, Err: how})
-		}
-		outcome := c.conclude(n, jobEnd{died: true, lost: true, failed: true, how: how, culprit: culprit})
-		c.release(n, func() { books.RemoveNode(id, &outcome) })
+		return
 	}
+	how := jobEnd{kind: endLost, failed: true, how: "its gateway ended: "}
+	if err != nil {
+		how.how += err.Error()
+	}
+	if it := j.items[j.latest]; it != nil && it.phase == phaseRunning {
+		how.culprit = j.latest
+	}
+	if end == endUnfit || c.replay != nil && (fateUnknown(err) || len(j.items) == 0) && c.mayRetry(j) {
+		how.kind = endUnsaid // nothing is said about the unit
+		c.putBack(n)
+	}
+	if j.pkg.lost++; how.kind == endUnsaid && len(j.unit.Items) == 0 || len(j.unit.Items) == 0 && j.pkg.lost == 1 {
+		c.release(n, func() { books.RemoveNode(id, nil) })
+		return
+	}
+	outcome := j.errand.end(c, n, how, nil)
+	if len(j.unit.Items) == 0 {
+		j.pkg.takeResult(unit.Result{Failed: true, ExitCode: -1, Err: how.how})
+	}
+	c.release(n, func() { books.RemoveNode(id, &outcome) })
 }
 
-// fateUnknown reports whether a gateway was lost in a way that says nothing about its agent: its host has fallen silent, or the connection broke. That
-// is rarely a test's doing.
+// fateUnknown reports whether a gateway was lost in a way that says nothing about its agent: its
+// host has fallen silent, or the connection broke. That is rarely a test's doing.
 func fateUnknown(err error) bool {
 	lost, ok := errors.AsType[*gateway.LostError](err)
 	return ok && lost.Status == ""
 }
 
-// mayRetry reports whether a unit whose agent died before any of its tests began may run once more. The second time
-// somebody has to be blamed.
+// mayRetry reports whether a unit of a replay whose agent was lost may run once more. The second
+// time somebody has to be blamed.
 func (c *controller) mayRetry(j *job) bool {
 	for _, i := range j.unit.Items {
-		if j.pkg.attempts[i]-j.pkg.failuresOf(i)-j.pkg.triesOf(i) > 1 {
+		if j.pkg.attempts[i] > 1 {
 			return false
 		}
 	}

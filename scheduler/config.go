@@ -53,7 +53,6 @@ type Config struct {
 	TestTimeout      time.Duration    // how long one top-level test may run; 0 is no limit. See unit.Unit
 	Slow             time.Duration    // a test that runs for longer is announced by an event, and again when it has run for twice as long, and so on; 0 is never
 	MaxFailWait      bool             // MaxFail lets units that run end, and does not end them at once
-	VerifyFailures   int              // when all has ended, run what failed again alone and with its whole package, unless more tests than this have failed; 0 is never, negative always
 	LongTest         time.Duration    // a test that is known to last longer is divided into its subtests; 0 is what the plan says, negative none
 	MinNodes         int              // gateways that must be there before the first test runs; 0 is any
 	NodesWait        time.Duration    // how long the run waits for them, or with a listener for any when none is left; 0 is 2 min

@@ -43,7 +43,7 @@ type controller struct {
 	lack      error            // what the run waits for, or nil
 	late      <-chan time.Time // set while it waits
 	slots     slots
-	busy      map[string]*company // by host
+	busy      map[string]*crowd // by host
 
 	hosts    *hosts                   // nil when all gateways share the controller's files
 	stores   stores                   // of the hosts that do not
@@ -63,8 +63,7 @@ type controller struct {
 	ending      bool   // what ran when it stopped was told to end
 	interrupted bool
 	failures    int
-	verified    []*Verification // failures that run again, or did
-	failed      int             // packages
+	failed      int // packages
 	buildFailed int
 	fatal       error // ends the run: it is xdist's failure and not the suite's
 	reportErr   error // the first one of the reporter, or of -coverprofile
@@ -102,7 +101,7 @@ func newController(cfg Config) *controller {
 		cfg:      cfg.withDefaults(),
 		ledger:   newLedger(),
 		nodes:    make(map[string]*node),
-		busy:     make(map[string]*company),
+		busy:     make(map[string]*crowd),
 		stores:   newStores(),
 		inbox:    make(chan any),
 		loopDone: make(chan struct{}),
@@ -154,7 +153,6 @@ func (c *controller) run(ctx context.Context) (Summary, error) {
 		c.openAll(specs)
 	}
 	c.loop(ctx)
-	c.verify(ctx)
 	return c.finish()
 }
 
@@ -309,7 +307,7 @@ func (c *controller) dispatch() {
 		if p := n.target.policy; p.Waiting() && (n.refused == 0 || n.refused != p.Stamp()) {
 			if u, ok := p.Next(policy.NodeID(n.id)); ok {
 				n.refused = 0
-				c.assign(n, u, nil)
+				c.assign(n, u, ordinary{})
 				continue
 			}
 			n.refused = p.Stamp()
@@ -363,15 +361,15 @@ func (c *controller) abandon(reason string) {
 	}
 }
 
-// settleRest books every item of p that has no verdict as not run, which is no pass for the package. A failure in doubt is one now.
+// settleRest books every item of p that has no verdict as not run, which is no pass for the package unless the run was stopped. What a test on trial has said counts now.
 func (c *controller) settleRest(p *pkg, reason string) {
 	for i, v := range p.verdicts {
-		if d := p.doubts[i]; v != "" || c.settleSetback(p, i) {
+		if v != "" || c.settleSetback(p, i) {
 			continue
-		} else if d != nil {
-			c.settleDoubt(p, i, d)
+		} else if t := p.trials[i]; t != nil && t.said.verdict != "" {
+			c.settleSaid(p, i, t.said)
 		} else {
-			p.failed = true
+			p.failed = p.failed || c.stopped == ""
 			c.ledger.settle(p, i, NotRun, 0, "", reason)
 		}
 	}
@@ -413,9 +411,6 @@ func (c *controller) finish() (Summary, error) {
 		Flags:       c.cfg.Command.RunFlags(),
 		Unbalanced:  c.ledger.check(c.pkgs),
 		Links:       c.stores.measured(),
-	}
-	for _, v := range c.verified {
-		s.Verified = append(s.Verified, *v)
 	}
 	if termErr != nil {
 		c.emit(Warning{"end the gateways: " + termErr.Error()})

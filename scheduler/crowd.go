@@ -1,34 +1,42 @@
 package scheduler
 
+import "github.com/xdist-go/xdist/scheduler/attempt"
+
 // `go test` runs as many packages at once as there are processors. Where more gateways than that share a host, tests wait longer for the processor, and
 // those of one package meet more of other packages' ports, files and addresses. What fails there beside anything else may have failed for it.
 
-// company counts the processes of one host.
-type company struct {
+// crowd counts the processes of one host.
+type crowd struct {
 	now, most int
 }
 
-// enterHost counts a new job of n's on its host, and notes which jobs there are in a crowd by now.
+// enterHost counts a new job of n's on its host, and notes for all there what is beside them.
 func (c *controller) enterHost(n *node) {
 	host, room := n.info.Hostname, n.info.CPUs
 	h := c.busy[host]
 	if h == nil {
-		h = new(company)
+		h = new(crowd)
 		c.busy[host] = h
 	}
 	h.now++
-	record := h.now > h.most
 	h.most = max(h.most, h.now)
-	if room == 0 || h.most <= room || h.now == 1 {
+	j := n.job
+	j.met = attempt.Nothing
+	for _, other := range j.pkg.jobs {
+		other.met, j.met = attempt.Package, attempt.Package
+	}
+	if h.now == 1 {
 		return
 	}
-	n.job.crowded = true
-	if h.now > 2 && !record {
+	j.met = min(j.met, attempt.Host)
+	j.over = room > 0 && h.most > room
+	if h.now > 2 && !(room > 0 && h.now == h.most && h.now > room) {
 		return // the others know
 	}
 	for _, other := range c.nodes {
-		if other.job != nil && other.info.Hostname == host {
-			other.job.crowded = true
+		if o := other.job; o != nil && other.info.Hostname == host {
+			o.met = min(o.met, attempt.Host)
+			o.over = o.over || j.over
 		}
 	}
 }

@@ -73,8 +73,8 @@ func (c *controller) refuse(t *target) {
 				c.undo(p, d, "no gateway has its labels")
 				continue
 			}
-			if d := p.doubts[i]; d != nil {
-				c.settleDoubt(p, i, d)
+			if t := p.trials[i]; t != nil {
+				c.settleSaid(p, i, t.said)
 				continue
 			}
 			p.failed = true

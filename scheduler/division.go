@@ -148,7 +148,7 @@ func (d *division) partOf(items []int) *unit.Part {
 // handlePartEvent takes an event of a process that runs parts of a test. It is shown when all parts have passed.
 func (c *controller) handlePartEvent(n *node, e test2json.Event) {
 	j := n.job
-	p, d := j.pkg, j.division
+	p, d := j.pkg, j.division()
 	name := topLevel(e.Test)
 	if name != p.names[d.test] {
 		if _, known := p.index[name]; known {
@@ -162,14 +162,14 @@ func (c *controller) handlePartEvent(n *node, e test2json.Event) {
 	}
 	it := j.items[name]
 	if it == nil {
-		it = new(itemRun)
+		it = &itemRun{want: p.copies[d.test]}
 		j.items[name] = it
 	}
 	if e.Test == name {
 		it.follow(e)
 	}
 	if e.Action == test2json.ActionFail {
-		it.failed = true
+		it.verdict = Fail
 	}
 	if d.undone != "" {
 		return
@@ -185,18 +185,18 @@ func (c *controller) handlePartEvent(n *node, e test2json.Event) {
 // judgeParts takes the end of a process that ran parts of a test. A failure that is the test's own does not fail the package: the test will run whole.
 func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 	j := n.job
-	p, d := j.pkg, j.division
+	p, d := j.pkg, j.division()
 	it := j.items[p.names[d.test]]
 	switch {
 	case j.stopped:
-	case it != nil && it.rounds == p.copies[d.test] && !it.open && !it.failed && (!r.Failed || r.Verdict != ""):
+	case it != nil && it.rounds == p.copies[d.test] && !it.open() && !it.failed() && (!r.Failed || r.Verdict != ""):
 		if d.undone == "" {
 			c.share(n, it, r.NoTests)
 		}
 	default:
 		c.undo(p, d, howItEnded(r))
 	}
-	explained := r.Verdict == "FAIL" && r.ExitCode == 1 && it != nil && it.failed || r.Verdict == "" && it != nil && it.open
+	explained := r.Verdict == "FAIL" && r.ExitCode == 1 && it != nil && it.failed() || r.Verdict == "" && it != nil && it.open()
 	if !j.stopped && r.Failed && explained && !slices.ContainsFunc(j.output, saysRace) {
 		r.Failed, r.Verdict = false, "PASS"
 		j.output = slices.DeleteFunc(j.output, func(e test2json.Event) bool { return strings.HasPrefix(e.Output, "exit status ") })
@@ -207,9 +207,9 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 // share keeps what n's unit has shown of the test in its parts. With the last share the test has its verdict. idle says that none of its subtests
 // ran, of which its process has warned.
 func (c *controller) share(n *node, it *itemRun, idle bool) {
-	p, d := n.job.pkg, n.job.division
+	p, d := n.job.pkg, n.job.division()
 	s := &share{elapsed: it.elapsed, action: test2json.ActionPass}
-	if it.skipped {
+	if it.verdict == Skip {
 		s.action = test2json.ActionSkip
 	}
 	for _, e := range it.events {
@@ -419,13 +419,13 @@ func (c *controller) undo(p *pkg, d *division, why string) {
 
 // concludeParts says what becomes of the parts of n's job.
 func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
-	j, d := n.job, n.job.division
+	j, d := n.job, n.job.division()
 	var out policy.Outcome
-	if d.undone == "" && !j.stopped && (end.retry || end.unknown) {
+	if d.undone == "" && !j.stopped && (end.kind == endUnsaid || end.kind == endLost && j.pkg.lost <= 1) {
 		out.Requeue = j.unit.Items
 		return out
 	}
-	if end.lost && !j.stopped {
+	if end.kind == endLost && !j.stopped {
 		d.unlucky = d.undone == ""
 		c.undo(j.pkg, d, end.how)
 	}

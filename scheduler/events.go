@@ -99,6 +99,16 @@ type Progress struct {
 	Test    string
 }
 
+// Suspected says that an attempt at a test has failed and that there will be another one, because of
+// the rule that Why says.
+type Suspected struct {
+	Time    time.Time
+	Gateway string
+	Package string
+	Test    string
+	Why     string
+}
+
 // SlowTest says that a test has been running for longer than Config.Slow, and comes again each time that it has taken twice as long.
 type SlowTest struct {
 	Time    time.Time
@@ -134,6 +144,7 @@ func (UnitStarted) event() {}
 func (UnitEnded) event()   {}
 func (Test) event()        {}
 func (Progress) event()    {}
+func (Suspected) event()   {}
 func (SlowTest) event()    {}
 func (Stderr) event()      {}
 func (Warning) event()     {}
@@ -157,17 +168,16 @@ const (
 type Summary struct {
 	Collected   int
 	Counts      map[Verdict]int
-	NotRun      []NotRunItem   // every item without a run, with its reason
-	Failed      int            // packages that failed, build failures excluded
-	BuildFailed int            // packages that did not build, vet failures and setup failures included
-	Interrupted bool           // by a signal
-	Stopped     string         // why the run ended early (--maxfail …), or ""
-	Coverage    string         // total coverage line, or ""
-	Shards      string         // gotest.Listed.Shards, of all platforms
-	Flags       string         // gotest.Command.RunFlags
-	Unbalanced  string         // what does not add up, or "": the accounting is broken
-	Verified    []Verification // what failed and ran again by Config.VerifyFailures
-	Durations   []ItemSeconds  // every item that ran, in the order of completion
+	NotRun      []NotRunItem  // every item without a run, with its reason
+	Failed      int           // packages that failed, build failures excluded
+	BuildFailed int           // packages that did not build, vet failures and setup failures included
+	Interrupted bool          // by a signal
+	Stopped     string        // why the run ended early (--maxfail …), or ""
+	Coverage    string        // total coverage line, or ""
+	Shards      string        // gotest.Listed.Shards, of all platforms
+	Flags       string        // gotest.Command.RunFlags
+	Unbalanced  string        // what does not add up, or "": the accounting is broken
+	Durations   []ItemSeconds // every item that ran, in the order of completion
 	// Links are how many bytes per second of binaries came to hosts, by their names, as far as enough was sent to tell. Binaries are compressed on
 	// the way: these are bytes of the files.
 	Links map[string]float64

@@ -98,6 +98,7 @@ func (p *pkg) setItems(have []gotest.Item) {
 	p.expected = make([]time.Duration, len(items))
 	p.verdicts = make([]Verdict, len(items))
 	p.attempts = make([]int, len(items))
+	p.took = make([]time.Duration, len(items))
 	p.open = len(items)
 }
 

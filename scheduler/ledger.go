@@ -40,7 +40,6 @@ func (l *ledger) settle(p *pkg, i int, v Verdict, elapsed time.Duration, gateway
 	}
 	p.verdicts[i] = v
 	p.open--
-	p.spent += elapsed
 	l.counts[v]++
 	if v == NotRun {
 		l.notRun = append(l.notRun, NotRunItem{ID: id, Reason: reason})
@@ -49,8 +48,8 @@ func (l *ledger) settle(p *pkg, i int, v Verdict, elapsed time.Duration, gateway
 	l.durations = append(l.durations, ItemSeconds{ID: id, Test: gotest.ID(p.path, p.names[i]), Platform: p.target.supply.name, Gateway: gateway, Elapsed: elapsed, Expected: p.expected[i], Verdict: v, Failures: p.failuresOf(i)})
 }
 
-// worsen replaces the verdict of an item that has run.
-func (l *ledger) worsen(p *pkg, i int, v Verdict) {
+// replace changes the verdict of an item that has run.
+func (l *ledger) replace(p *pkg, i int, v Verdict) {
 	l.counts[p.verdicts[i]]--
 	l.counts[v]++
 	p.verdicts[i] = v

@@ -7,11 +7,12 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
-	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -30,7 +31,6 @@ type node struct {
 	builder  builder            // when it is ready: nil for one that cannot build
 	job      *job               // the unit it runs, or nil
 	refused  uint64             // its policy's stamp when there was nothing for it, or 0
-	probe    *probe             // what it runs to verify failures, or nil
 	finish   context.CancelFunc // ends the node's goroutine and so its gateway
 
 	assignments chan assignment // holds an order and a stop at most; closed by the loop: the worker is to end
@@ -38,31 +38,31 @@ type node struct {
 
 // job is a unit that a node runs.
 type job struct {
-	pkg      *pkg
-	unit     policy.Unit
-	started  time.Time
-	alone    bool             // no other unit of its package ran at any time while it did
-	crowded  bool             // something ran beside it on a host with more gateways than processors
-	stopped  bool             // it was told to end
-	recorded *history.UnitRun // what is replayed, or nil
-	division *division        // whose parts the unit is, or nil
-	wide     bool             // its process runs more of the package than the unit, to see the unit's items among the others
-	entire   bool             // its process runs all of the package
-	bare     bool             // its process lacks the tests that items of it have failed among
+	pkg     *pkg
+	unit    policy.Unit
+	errand  errand
+	started time.Time
+	around  attempt.Around // what was to run beside it
+	made    attempt.Before // what its process runs
+	first   bool           // of its package, as the plan has it: what it prints is shown as it comes
 
-	provisional bool // what it shows is not booked before its end
-	rejected    bool // nothing that it shows counts
-	excused     bool // a test failed that is none of the unit's, and ran for the others' sake
-
-	reopened  bool            // an item of it runs again
-	overdue   time.Duration   // the limit that its culprit had, or 0
-	limits    map[string]bool // tests that have one of losePatience
-	impatient bool            // that was what ended it
-
+	company
 	items   map[string]*itemRun // by top-level test, items that have begun
+	others  map[int]*itemRun    // items of the package that are not the unit's, in a process of the whole
 	latest  string              // the item that began last and is not parked
-	output  []test2json.Event   // package-level output of a unit that is not the whole package
+	output  []test2json.Event   // package-level output that is not shown
 	profile []byte              // cover profile, in so far as it has come
+
+	limits  map[string]bool // tests that have one of losePatience
+	overdue time.Duration   // the limit that its culprit had, or 0
+	stopped bool            // it was told to end
+	excused bool            // a test failed that is none of the unit's, and ran for the others' sake
+}
+
+// company is what ran beside a job.
+type company struct {
+	met  attempt.Around // the most at any time
+	over bool           // more than its host has processors
 }
 
 // has reports whether item i of the package is in the unit.
@@ -71,47 +71,155 @@ func (j *job) has(i int) bool {
 	return ok
 }
 
+// confirms reports whether the job is there to show tests that are on trial.
+func (j *job) confirms() bool { return j.made != attempt.Unit && !j.first }
+
+// division is what the job's unit are parts of, nil for tests.
+func (j *job) division() *division {
+	if d, ok := j.errand.(parts); ok {
+		return d.division
+	}
+	return nil
+}
+
+// begun are the items of the unit that have begun.
+func (j *job) begun() []int {
+	var items []int
+	for _, i := range j.unit.Items {
+		if j.items[j.pkg.names[i]] != nil {
+			items = append(items, i)
+		}
+	}
+	return items
+}
+
+// fate is what becomes of what an item says in a job.
+type fate int
+
+const (
+	fateShown fate = iota // it is shown: at once, or when the item has ended
+	fateHeld              // nothing more is shown before the process has ended, which decides
+	fateAside             // the item is on trial, and its attempt is over
+	fateAgain             // it has failed, and will run again by Config.Reruns
+)
+
+// phase is where an item is in a process.
+type phase int
+
+const (
+	phaseIdle    phase = iota // between rounds, or all have ended
+	phaseRunning              // in a round
+	phaseParked               // in one, waiting for other parallel tests
+)
+
+// signs are lines that an item has printed.
+type signs struct {
+	raced   bool // its process has a data race
+	matched bool // one that Reruns.Errors matches
+}
+
 // itemRun is what has come of one item in a job.
 type itemRun struct {
 	events   []test2json.Event // held until the item has ended, so that a run that dies with its process leaves no trace
 	bytes    int
-	streamed bool              // events are not held: they were too many, or are wanted live
+	streamed bool // events are not held: they were too many, or are wanted live
+	fate     fate
 	before   remnant           // what an earlier attempt has shown
 	shown    []test2json.Event // by this one, without output
-	rounds   int               // terminal events so far: -count times -cpu makes several
-	failed   bool
-	skipped  bool
-	held     bool // nothing more is shown until it has ended: it will fail, and that may not count
-	doubted  bool // it has failed, and that does not count
-	deferred bool // it has ended well, and that is not booked yet
-	again    bool // it has failed, and will run again by Config.Reruns
-	matched  bool // it has printed a line that Reruns.Errors matches
-	raced    bool // it has printed that its process has a data race
-	open     bool // it has begun a round and not ended it
-	parked   bool // it waits for other parallel tests
-	elapsed  time.Duration
-	watch    stopwatch
+	want     int               // rounds: -count times -cpu
+	rounds   int               // terminal events so far
+	verdict  Verdict           // of these rounds
+	phase    phase
+	signs
+	elapsed time.Duration
+	watch   stopwatch
 }
 
-// follow takes a run, pause, cont or terminal event of the item itself.
+func (it *itemRun) open() bool   { return it.phase != phaseIdle }
+func (it *itemRun) failed() bool { return it.verdict == Fail }
+func (it *itemRun) ended() bool  { return it.rounds >= it.want && !it.open() }
+
+// follow takes a run, pause, cont or terminal event of the item itself. When a TestMain runs its
+// tests once more, or a test passes on what another process says of it, the last time counts, as
+// for readers of go test -json.
 func (it *itemRun) follow(e test2json.Event) {
 	it.watch.observe(e.Action)
 	switch e.Action {
 	case test2json.ActionRun:
-		it.open, it.parked = true, false
+		it.phase = phaseRunning
+		if it.rounds >= it.want {
+			it.rounds, it.verdict = 0, ""
+		}
 	case test2json.ActionPause:
-		it.parked = true
+		it.phase = phaseParked
 	case test2json.ActionCont:
-		it.parked = false
+		it.phase = phaseRunning
 	case test2json.ActionPass, test2json.ActionFail, test2json.ActionSkip:
-		it.open = false
+		it.phase = phaseIdle
+		if it.rounds >= it.want {
+			it.rounds, it.verdict = 0, ""
+		}
 		it.rounds++
-		it.failed = it.failed || e.Action == test2json.ActionFail
-		it.skipped = e.Action == test2json.ActionSkip && (it.rounds == 1 || it.skipped)
+		it.verdict = worse(it.verdict, Verdict(e.Action))
 		if e.Elapsed != nil {
 			it.elapsed += time.Duration(*e.Elapsed * float64(time.Second))
 		}
 	}
+}
+
+// worse is what two rounds come to: a skip only when both are.
+func worse(a, b Verdict) Verdict {
+	switch {
+	case a == "" || b == Fail || a == b:
+		return b
+	case a == Fail:
+		return a
+	}
+	return Pass
+}
+
+// end is how an item that has ended did so.
+func (it *itemRun) end() attempt.End {
+	switch {
+	case it.failed():
+		return it.failing()
+	case it.verdict == Skip:
+		return attempt.Skipped
+	}
+	return attempt.Passed
+}
+
+// failing is how an item will end of which a part has failed.
+func (it *itemRun) failing() attempt.End {
+	if it.raced {
+		return attempt.Raced
+	}
+	return attempt.Failed
+}
+
+// lasted is how long the item's process ran until it ended, or has run.
+func (it *itemRun) lasted(j *job) time.Duration {
+	if it == nil {
+		return time.Since(j.started)
+	}
+	return max(it.elapsed, it.watch.soFar(time.Now()))
+}
+
+// textBytes bounds how much of a failure's text is compared.
+const textBytes = 64 << 10
+
+// text is what the item has printed, as far as it is held.
+func (it *itemRun) text() string {
+	if it == nil {
+		return ""
+	}
+	var b strings.Builder
+	for _, e := range it.events {
+		if e.Action == test2json.ActionOutput && b.Len() < textBytes {
+			b.WriteString(e.Output)
+		}
+	}
+	return b.String()
 }
 
 // remnant is what an attempt at an item that came to no verdict has shown of it. In the next attempt the same tests do not begin

@@ -9,6 +9,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
@@ -41,17 +42,28 @@ type pkg struct {
 	units      int    // units given out so far
 	disturbed  bool   // its units disturb each other: one at a time from now on
 	unruly     bool   // its processes run what they were not asked for
+	stage      stage
+	strands    int             // policy.Package.Strands
+	proven     bool            // earlier runs have split it without harm
+	owed       bool            // its whole has to run once more before it can be closed
+	wholes     int             // such runs so far
+	tainted    bool            // a process of a part of it failed for no test
+	needsWhole bool            // the whole did otherwise than its parts
+	lost       int             // units that ended with their agents
+	prints     map[int]uint64  // fingerprints of failures that count, by item
+	reds       map[int]bool    // items that failed in the whole and not apart, and that did not any more
+	ran        int             // items that have run
+	took       []time.Duration // by item: its first attempt
 	start      time.Time
 	failed     bool
 	counted    bool               // as a failure, for --maxfail
 	whole      bool               // its last unit was all of it
 	remnants   map[string]remnant // by item
 	divisions  []*division
-	doubts     map[int]*doubt             // failures that were put aside, by item
+	trials     map[int]*trial             // by item
 	isolated   bool                       // what is left of it has its host for itself
 	setbacks   map[int]*setback           // failures that are followed by another attempt, by item
-	unsplit    map[int]bool               // items that failed in a process that ran all of the package
-	spent      time.Duration              // by its items that have a verdict
+	spent      time.Duration              // by the items that have run
 	results    []unit.Result              // of its units, in the order in which they ended
 	seenOutput map[[sha256.Size]byte]bool // package-level output of its units: what each process repeats is shown once
 }
@@ -81,6 +93,33 @@ func (p *pkg) leaveBuild(next pkgState) {
 
 // holds reports whether what an earlier run found out of a binary is true of this one.
 func (p *pkg) holds(until string) bool { return until == "" || until == p.key }
+
+// note keeps what an item took when it ran first.
+func (p *pkg) note(i int, it *itemRun) {
+	if p.took[i] == 0 {
+		p.took[i] = max(it.elapsed, 1)
+		p.ran++
+		p.spent += it.elapsed
+	}
+}
+
+// noteFailure keeps what a failure that counts has said.
+func (p *pkg) noteFailure(i int, text string, j *job) {
+	if p.prints == nil {
+		p.prints = make(map[int]uint64)
+	}
+	if p.prints[i] = attempt.Fingerprint(text); attempt.Contends(text) {
+		p.prints[i] = 0
+	}
+}
+
+// red keeps whether an item that passes apart fails in the whole.
+func (p *pkg) red(i int, red bool) {
+	if p.reds == nil {
+		p.reds = make(map[int]bool)
+	}
+	p.reds[i] = red
+}
 
 // firstSeen reports whether no unit of the package has printed this package-level output before.
 func (p *pkg) firstSeen(events []test2json.Event) bool {

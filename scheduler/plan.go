@@ -12,6 +12,9 @@ import (
 // What earlier runs taught goes into the plan at two moments: when a platform's packages are listed, the sum of their tests says how long a
 // test may be before it is worth dividing, and when a package can run, the policy gets what each of its tests is expected to cost.
 
+// provenRuns is how many runs in a row must have split a package without harm for one confirmation to be enough.
+const provenRuns = 3
+
 // expectAll takes the expected durations of a target's tests from the history and finds out from what on a test is worth dividing.
 func (c *controller) expectAll(t *target) {
 	var total time.Duration
@@ -39,12 +42,19 @@ func (c *controller) setExpected(p *pkg) {
 
 // plan is the package as the policy is to know it: its tests, and behind them the parts of those that are divided.
 func (c *controller) plan(p *pkg) policy.Package {
-	grain := c.cfg.Command.Grain()
+	cmd := c.cfg.Command
+	grain := cmd.Grain()
 	known := c.cfg.History.Package(p.target.supply.name, p.path)
 	items, strands := demands(p.items)
+	p.strands, p.proven = len(strands), known.Splits >= provenRuns
+	alone := grain == gotest.Alone || cmd.BuildP == 1
+	lone := len(c.cfg.Specs) == 1 && c.listening == 0 // nobody to share with
 	out := policy.Package{
 		ID: p.num, Items: items, Strands: strands, ProcessCost: known.ProcessCost,
-		Whole: grain != gotest.Split || known.Serial && p.holds(known.SerialUntil), Alone: grain == gotest.Alone, Serial: p.serial,
+		Whole: grain != gotest.Split || known.Serial && p.holds(known.SerialUntil) || p.brief() || lone, Alone: alone, Serial: p.serial,
+	}
+	if p.stage = c.firstStage(p, out.Whole || alone); p.stage == stageProbing && !p.mayRunWhole() {
+		p.stage = stageSplit
 	}
 	if c.sizeOf != nil {
 		out.Size = c.sizeOf(*p.ready)

@@ -157,7 +157,7 @@ func (c *controller) targetFor(s *supply, n *node) *target {
 	case DistWorkSteal:
 		mode = policy.WorkSteal
 	}
-	t := &target{supply: s, suffix: s.suffix, policy: policy.New(policy.Config{Mode: mode}), pkgs: make(map[string]*pkg)}
+	t := &target{supply: s, suffix: s.suffix, policy: policy.New(policy.Config{Mode: mode, PerHost: c.cfg.Command.BuildP}), pkgs: make(map[string]*pkg)}
 	if c.cfg.Dist == DistEach {
 		t.suffix = " [" + strings.TrimSpace(n.id+" "+strings.Trim(s.suffix, " []")) + "]"
 	}

@@ -185,7 +185,7 @@ func (c *controller) replayNext(n *node) bool {
 				if taken, ok = p.target.policy.Take(policy.NodeID(n.id), p.num, items); ok {
 					taken.Whole = p.entire && len(items) == len(p.names) && c.replay.left[p.path] == 1 && p.units == 0 && !isPart(u)
 					c.replay.pop(n.id)
-					c.assign(n, taken, &u)
+					c.assign(n, taken, recorded{u})
 					return true
 				}
 				if len(p.jobs) > 0 {
@@ -254,8 +254,11 @@ func (c *controller) endReplay(t *target) {
 
 // putBack returns the unit of a node that is lost to the queue.
 func (c *controller) putBack(n *node) {
-	if n.job != nil && n.job.recorded != nil {
-		c.replay.putBack(n.id, *n.job.recorded)
+	if n.job == nil {
+		return
+	}
+	if u, ok := n.job.errand.(recorded); ok {
+		c.replay.putBack(n.id, u.UnitRun)
 	}
 }
 
@@ -287,14 +290,14 @@ func (c *controller) settleReplayed(n *node, i int, it *itemRun, end jobEnd, aga
 	p, name := n.job.pkg, n.job.pkg.names[i]
 	had := p.verdicts[i]
 	switch {
-	case end.died && name == end.culprit && !n.job.stopped && had == "":
-		c.crash(n, i, it, end.how)
-	case end.died && name == end.culprit && !n.job.stopped && had != Fail && had != Crash:
+	case end.kind >= endDied && end.kind <= endLost && name == end.culprit && !n.job.stopped && had == "":
+		c.crash(n, i, it, end)
+	case end.kind >= endDied && end.kind <= endLost && name == end.culprit && !n.job.stopped && had != Fail && had != Crash:
 		c.worsenReplayed(n, i, it, Crash)
 	case had != "":
 	case name == end.cutOff:
 		c.passCutOff(n, i, it)
-	case it != nil && it.rounds > 0 && !it.open && (!end.died || it.failed):
+	case it != nil && it.rounds > 0 && !it.open() && (end.kind == endInOrder || it.failed()):
 		c.book(n, i, it)
 		c.flush(n, it)
 	case again:
@@ -310,7 +313,7 @@ func (c *controller) settleReplayed(n *node, i int, it *itemRun, end jobEnd, aga
 // worsenReplayed takes a failure of an item that an earlier unit has passed. Its events have been shown as they were then, so that its output is the package's now.
 func (c *controller) worsenReplayed(n *node, i int, it *itemRun, v Verdict) {
 	p := n.job.pkg
-	c.ledger.worsen(p, i, v)
+	c.ledger.replace(p, i, v)
 	c.fail(p)
 	p.failed = true
 	c.packageOutput(p, fmt.Sprintf("xdist: %s failed in a later unit of the replay:\n", p.names[i]))

@@ -35,7 +35,7 @@ type setback struct {
 }
 
 // aside reports whether the item has come to an end in this job that is no verdict.
-func (it *itemRun) aside() bool { return it.doubted || it.again }
+func (it *itemRun) aside() bool { return it.fate == fateAside || it.fate == fateAgain }
 
 // note looks for what makes a failure one that runs again.
 func (r Reruns) note(it *itemRun, e test2json.Event) {
@@ -77,34 +77,16 @@ func (c *controller) setBack(n *node, i int, it *itemRun, v Verdict) {
 	}
 	s.failures++
 	s.verdict, s.gateway, s.elapsed, s.ended = v, n.id, it.elapsed, time.Now()
-	it.again, n.job.reopened = true, true
+	it.fate = fateAgain
 	delete(p.remnants, p.names[i]) // the next attempt is shown from its beginning
 }
 
-// setBackCulprit makes the item that a process died of one that runs again, where that is asked for, and shows how it ended.
-func (c *controller) setBackCulprit(n *node, culprit, how string) {
-	if n.job.division != nil {
-		return
-	}
-	i, ok := n.job.pkg.index[culprit]
-	it := n.job.items[culprit]
-	if !ok || it == nil || it.aside() || it.failed || n.job.pkg.verdicts[i] != "" || !c.cfg.Reruns.Crashes && n.job.overdue == 0 {
-		return
-	}
+// matchesRerun reports whether the way in which an item's process ended is one that is followed up.
+func (c *controller) matchesRerun(it *itemRun, end jobEnd) bool {
 	if r := c.cfg.Reruns; r.Errors != nil {
-		it.matched = it.matched || r.Errors.MatchString(how)
+		it.matched = it.matched || r.Errors.MatchString(end.how)
 	}
-	if c.mayRerun(n, i, it) {
-		c.setBack(n, i, it, Crash)
-		c.showCrash(n, i, it, how)
-	}
-}
-
-// setBackLost is setBackCulprit for an item that ended its agent. It reports whether it runs again.
-func (c *controller) setBackLost(n *node, culprit, how string) bool {
-	c.setBackCulprit(n, culprit, how)
-	it := n.job.items[culprit]
-	return it != nil && it.again
+	return true
 }
 
 // settleSetback gives an item that will not run again the verdict of its last attempt, which is shown already.
@@ -148,9 +130,6 @@ func (p *pkg) failuresOf(i int) int {
 
 // asideOnly reports whether every item of the job runs again, as it failed and that is in doubt or not the last attempt: its coverage is of nothing that counts.
 func (j *job) asideOnly() bool {
-	if j.division != nil {
-		return false
-	}
 	for _, i := range j.unit.Items {
 		if it := j.items[j.pkg.names[i]]; it == nil || !it.aside() {
 			return false
@@ -161,7 +140,7 @@ func (j *job) asideOnly() bool {
 
 // dropClosing takes from the output of a process that was to be the whole of its package what the package ends with: there is more to come.
 func (j *job) dropClosing(r unit.Result) {
-	if !j.unit.Whole || !j.reopened {
+	if !j.first || !j.withheld() {
 		return
 	}
 	j.output = slices.DeleteFunc(j.output, func(e test2json.Event) bool {

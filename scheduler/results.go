@@ -10,7 +10,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
-	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -22,23 +22,22 @@ const heldBytes = 1 << 20
 // leastEvents is how many events a test has that says nothing: it begins, its two lines, and it ends.
 const leastEvents = 4
 
-// assign gives n a unit, which may be a recorded one.
-func (c *controller) assign(n *node, u policy.Unit, recorded *history.UnitRun) {
+// assign gives n a unit for an errand.
+func (c *controller) assign(n *node, u policy.Unit, e errand) {
 	p := c.pkgs[u.Package]
-	u.Whole = u.Whole && len(p.setbacks)+len(p.doubts) == 0 // its first process was to be the whole of it
-	j := &job{pkg: p, unit: u, recorded: recorded, started: time.Now(), alone: len(p.jobs) == 0, items: make(map[string]*itemRun)}
+	j := &job{
+		pkg: p, unit: u, errand: e, started: time.Now(), items: make(map[string]*itemRun),
+		first: u.Whole && len(u.Items) == len(p.names) && len(p.setbacks)+len(p.trials) == 0 && p.units == 0,
+	}
 	n.job = j
 	c.enterHost(n)
-	for _, other := range p.jobs {
-		other.alone = false
-	}
 	p.jobs = append(p.jobs, j)
 	p.units++
 	for _, i := range u.Items {
 		p.attempts[i]++
 	}
 	c.startPackage(p)
-	names, part := c.ask(j)
+	names, part := e.ask(j)
 	o := c.order(n, p, names, part)
 	o.Delay = c.rerunDelay(p, u)
 	c.losePatience(j, o)
@@ -59,24 +58,6 @@ func (c *controller) order(n *node, p *pkg, names []string, part *unit.Part) *or
 	n.localize(o, c.hosts != nil)
 	o.TestTimeouts = p.timeouts(o.Names)
 	return o
-}
-
-// ask is what the process of a new job is asked for.
-func (c *controller) ask(j *job) (names []string, part *unit.Part) {
-	p, u := j.pkg, j.unit
-	if j.recorded != nil {
-		return p.replayed(u, *j.recorded)
-	}
-	if len(u.Items) > 0 {
-		if j.division = p.division(u.Items[0]); j.division != nil {
-			return []string{p.names[j.division.test]}, j.division.partOf(u.Items)
-		}
-	}
-	names, j.bare = p.context(u)
-	j.wide = len(names) > len(u.Items)
-	j.entire = names == nil || len(names) == len(p.names)
-	j.provisional = j.wide && j.entire && !p.isolated
-	return names, nil
 }
 
 // tests name what the process of j runs that was asked for names and part. In what they name "/..." is all but skip.
@@ -134,18 +115,29 @@ func (c *controller) handleReport(n *node, r report) {
 func (c *controller) handleEvent(n *node, e test2json.Event) {
 	j := n.job
 	e.Package = j.pkg.shown
-	if e.Test == "" {
-		if j.unit.Whole && !j.reopened {
-			c.emitFrom(n, e)
-		} else {
-			j.output = append(j.output, e)
+	switch {
+	case e.Test != "":
+		j.errand.event(c, n, e)
+	case j.first && !j.withholds():
+		c.emitFrom(n, e)
+	default:
+		j.output = append(j.output, e)
+	}
+}
+
+// withholds reports whether what an item of the job has said may not count.
+func (j *job) withholds() bool {
+	for _, it := range j.items {
+		if it.fate != fateShown {
+			return true
 		}
-		return
 	}
-	if j.division != nil {
-		c.handlePartEvent(n, e)
-		return
-	}
+	return false
+}
+
+// handleTestEvent takes an event of a test in a process that runs items as they are.
+func (c *controller) handleTestEvent(n *node, e test2json.Event) {
+	j := n.job
 	name := topLevel(e.Test)
 	i, known := j.pkg.index[name]
 	if known && !j.has(i) {
@@ -157,40 +149,78 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 	}
 	it := j.items[name]
 	if it == nil {
-		// Benchmarks have no end, and a fuzz target's news are wanted as they come.
-		live := c.cfg.Live && (!known || j.pkg.doubts[i] == nil) // what a test in doubt prints is told twice at most
-		it = &itemRun{streamed: live || c.cfg.Command.Grain() == gotest.Alone, before: j.pkg.remnants[name], events: make([]test2json.Event, 0, leastEvents)}
+		it = c.begin1(j, name, i, known)
 		j.items[name] = it
 	}
-	it.events = append(it.events, e)
-	it.bytes += len(e.Output)
+	it.take(e)
 	c.cfg.Reruns.note(it, e)
 	j.pkg.followWhole(e)
-	it.raced = it.raced || showsRace(e)
 	if it.bytes > heldBytes {
-		it.streamed, it.held = true, false
+		it.streamed = true
+		if j.pkg.stage == stageProbing {
+			c.split(j.pkg) // too much to hold
+		}
 	}
-	if e.Action == test2json.ActionFail && known && c.doubtful(n, i, it) {
-		it.held = true
+	if e.Action == test2json.ActionFail && known && it.fate == fateShown && !c.certain(n, i, it, it.failing()) {
+		it.fate = fateHeld
 	}
 	if e.Test == name {
-		c.itemEvent(n, name, it, e)
+		it.follow(e)
+		if e.Action == test2json.ActionRun || e.Action == test2json.ActionCont {
+			j.latest = name
+		}
+		if known && it.ended() && it.fate == fateShown {
+			c.itemEnded(n, i, it)
+		}
 	}
-	ended := !it.open && (!known || it.rounds >= c.rounds(j.pkg, i))
-	if !it.doubted && !it.deferred && (ended || it.streamed && !it.held) {
+	if it.fate == fateShown && (it.streamed || !it.open() && (!known || it.ended())) {
 		c.flush(n, it)
 	}
 }
 
+// begin1 is the record of an item that has begun.
+func (c *controller) begin1(j *job, name string, i int, known bool) *itemRun {
+	p := j.pkg
+	// Benchmarks have no end, and a fuzz target's news are wanted as they come.
+	it := &itemRun{streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: p.remnants[name], want: 1, events: make([]test2json.Event, 0, leastEvents)}
+	if !known {
+		return it
+	}
+	it.want = c.rounds(p, i)
+	if c.triable(j) && p.setbacks[i] == nil && (p.trials[i] != nil || p.stage == stageProbing) {
+		it.fate = fateHeld
+	}
+	return it
+}
+
+// take keeps an event.
+func (it *itemRun) take(e test2json.Event) {
+	it.events = append(it.events, e)
+	it.bytes += len(e.Output)
+	it.raced = it.raced || showsRace(e)
+}
+
 // handleOther takes an event of an item that is not in n's unit.
 func (c *controller) handleOther(n *node, i int, e test2json.Event) {
-	switch {
-	case !n.job.wide:
-		c.overreach(n.job.pkg)
-	case !n.job.entire:
-		n.job.excused = n.job.excused || e.Action == test2json.ActionFail
-	case e.Action == test2json.ActionFail && e.Test == n.job.pkg.names[i]:
-		c.contradict(n, i, Fail, "failed")
+	j := n.job
+	switch j.made {
+	case attempt.Unit, attempt.Bare:
+		c.overreach(j.pkg)
+	case attempt.Begun:
+		j.excused = j.excused || e.Action == test2json.ActionFail
+	case attempt.Whole:
+		it := j.others[i]
+		if it == nil {
+			it = &itemRun{want: c.rounds(j.pkg, i)}
+			if j.others == nil {
+				j.others = make(map[int]*itemRun)
+			}
+			j.others[i] = it
+		}
+		it.take(e)
+		if e.Test == j.pkg.names[i] {
+			it.follow(e)
+		}
 	}
 }
 
@@ -204,58 +234,62 @@ func (c *controller) overreach(p *pkg) {
 	c.emit(Warning{fmt.Sprintf("%s: its processes run tests that they were not asked for, as when TestMain sets -test.run; --dist loadscope runs it in one", p.shown)})
 }
 
-// itemEvent follows an item through its rounds.
-func (c *controller) itemEvent(n *node, name string, it *itemRun, e test2json.Event) {
-	it.follow(e)
-	if e.Action == test2json.ActionRun || e.Action == test2json.ActionCont {
-		n.job.latest = name
-	}
-	if i, ok := n.job.pkg.index[name]; ok && e.Terminal() && it.rounds >= c.rounds(n.job.pkg, i) {
+// itemEnded books an item by its own events, whose process goes on, or leaves it to the end of that.
+func (c *controller) itemEnded(n *node, i int, it *itemRun) {
+	p := n.job.pkg
+	switch had := p.verdicts[i]; {
+	case had != "":
+		c.revise(n, i, it, had)
+	case c.certain(n, i, it, it.end()):
 		c.book(n, i, it)
+	default:
+		it.fate = fateHeld
 	}
 }
 
-// book settles an item by its own events. The verdict counts before the event that shows it. A round more than was
-// asked for, of a TestMain that runs its tests twice, can make the verdict worse and not better.
+// book settles an item by its own events, or has it run again by Config.Reruns. The verdict counts
+// before the event that shows it.
 func (c *controller) book(n *node, i int, it *itemRun) {
 	p := n.job.pkg
-	v := Pass
+	v := it.verdict
 	switch {
-	case it.again:
-		return
-	case it.failed:
-		v = Fail
-	case p.setbacks[i] != nil:
-		v = Flaky
-	case it.skipped:
-		v = Skip
-	}
-	switch had := p.verdicts[i]; {
-	case had == "" && v == Fail && c.doubtful(n, i, it):
-		c.doubt(n, i, it, Fail, it.events)
-		return
-	case had == "" && v == Fail && c.mayRerun(n, i, it):
+	case v == Fail && c.mayRerun(n, i, it):
 		c.setBack(n, i, it, Fail)
 		return
-	case had == "" && v != Fail && p.unproven(n.job, i, it):
-		return
-	case had == "" && v != Fail && n.job.provisional:
-		it.deferred = true
-		return
-	case had == "":
-		c.ledger.settle(p, i, v, it.elapsed, n.id, "")
-		c.learnDivision(p, i, v)
-	case v == Fail && had != Fail && had != Crash && c.replay != nil:
-		c.worsenReplayed(n, i, it, Fail)
-		return
-	case v == Fail && had != Fail && had != Crash:
-		c.ledger.worsen(p, i, Fail)
-	default:
-		return
+	case v != Fail && p.setbacks[i] != nil:
+		v = Flaky
 	}
+	c.settleItem(n, i, it, v)
+}
+
+// settleItem gives an item the verdict that its attempt in n's job came to.
+func (c *controller) settleItem(n *node, i int, it *itemRun, v Verdict) {
+	p := n.job.pkg
+	c.ledger.settle(p, i, v, it.elapsed, n.id, "")
+	p.note(i, it)
+	c.learnDivision(p, i, v)
 	if v == Fail {
-		p.noteContext(n.job, i)
+		p.noteFailure(i, it.text(), n.job)
 		c.fail(p)
+	}
+}
+
+// revise takes another end of an item that has its verdict: of a later unit of a replay, or of a
+// process that says twice how the item ended. The last one of a process counts.
+func (c *controller) revise(n *node, i int, it *itemRun, had Verdict) {
+	p, v := n.job.pkg, it.verdict
+	switch {
+	case c.replay != nil && v == Fail && had != Fail && had != Crash:
+		c.worsenReplayed(n, i, it, Fail)
+	case c.replay != nil || v == had || had == Crash || had == Flaky || had == NotRun:
+	case v == Fail:
+		c.ledger.replace(p, i, v)
+		c.fail(p)
+	default:
+		if had == Fail {
+			c.failures--
+		}
+		c.ledger.replace(p, i, v)
 	}
 }
 
@@ -308,7 +342,7 @@ func (c *controller) eventFrom(n *node, e test2json.Event) Test {
 	if i, ok := n.job.pkg.index[topLevel(e.Test)]; ok {
 		t.Attempt = n.job.pkg.attempts[i]
 		it := n.job.items[topLevel(e.Test)]
-		t.Again = it != nil && it.again && e.Action == test2json.ActionFail
+		t.Again = it != nil && it.fate == fateAgain && e.Action == test2json.ActionFail
 	}
 	return t
 }
@@ -316,39 +350,19 @@ func (c *controller) eventFrom(n *node, e test2json.Event) Test {
 // handleResult ends a unit: every item of it has a verdict now or goes back to pending.
 func (c *controller) handleResult(n *node, r unit.Result) {
 	j, p := n.job, n.job.pkg
-	if j.overdue = r.TestTimeout; j.overdue > 0 && j.limits[r.Culprit] && !j.stopped {
-		j.overdue, j.impatient = 0, true
+	impatient := r.TestTimeout > 0 && j.limits[r.Culprit] && !j.stopped
+	if j.overdue = r.TestTimeout; impatient {
+		j.overdue = 0
 		r.Signal, r.TimedOut, r.Incomplete, r.Err = "", false, false, "" // our doing, and no news
 	}
-	c.doubtCulprit(n, r)
-	c.setBackCulprit(n, r.Culprit, howItEnded(r))
-	end := jobEnd{died: r.Failed && r.Verdict == "", failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished}
-	c.contradictCulprit(n, r)
-	c.bookDeferred(n)
-	if c.replay == nil && r.Failed && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && !j.alone {
-		// It got nowhere while another process of its package ran: the price of splitting, not a verdict.
-		c.serialize(p, end.how)
-		end.retry = true
-	} else if _, ours := j.items[r.Culprit]; j.rejected || j.wide && end.died && !ours {
-		end.retry = true // the test that it died of is not one of those that it was to show
-	} else {
-		if j.division != nil {
-			r = c.judgeParts(n, r)
-		} else {
-			r = j.forgive(r)
-		}
-		j.dropClosing(r)
-		c.showOutput(n)
-		if r.Profile = j.profile; j.asideOnly() {
-			r.Profile = nil
-		}
-		p.results = append(p.results, r)
-		p.failed = p.failed || r.Failed
-		p.whole = j.unit.Whole && !p.partial // asked for by their names, a process leaves the closing lines to others
+	end := jobEnd{failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished, changed: len(r.Changed) > 0, hung: r.TimedOut}
+	if r.Failed && r.Verdict == "" {
+		end.kind = endDied
 	}
-	outcome := c.conclude(n, end)
-	outcome.Overhead = r.Wall
-	for _, d := range outcome.Done {
+	wall := r.Wall
+	outcome := j.errand.end(c, n, end, &r)
+	outcome.Overhead = wall
+	for _, d := range slices.Concat(outcome.Done, outcome.Ran) {
 		outcome.Overhead -= d.Elapsed
 	}
 	outcome.Overhead = max(outcome.Overhead, 0)
@@ -357,10 +371,11 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 
 // showOutput passes the held package-level output of n's unit on, unless another unit has shown the same.
 func (c *controller) showOutput(n *node) {
-	if j := n.job; (!j.unit.Whole || j.reopened) && len(j.output) > 0 && j.pkg.firstSeen(j.output) {
+	if j := n.job; len(j.output) > 0 && (j.first || j.pkg.firstSeen(j.output)) {
 		for _, e := range j.output {
 			c.emitFrom(n, e)
 		}
+		j.output = nil
 	}
 }
 
@@ -400,6 +415,7 @@ func (c *controller) release(n *node, inBooks func()) {
 	p.jobs = slices.DeleteFunc(p.jobs, func(other *job) bool { return other == j })
 	c.emit(UnitEnded{Time: time.Now(), Gateway: n.id, Package: p.shown})
 	inBooks()
+	c.observe(p)
 	if p.failed && c.cfg.Command.FailFast {
 		c.stop("-failfast")
 	}
@@ -409,8 +425,20 @@ func (c *controller) release(n *node, inBooks func()) {
 			c.settleRest(p, c.stopped)
 		}
 	}
-	if p.settled() {
+	if p.settled() && !c.owes(p) {
 		c.close(p)
 	}
 	c.checkMaxFail()
+}
+
+// owes reports whether the whole of a package that is at its end has to run once more: a process
+// that fails for no test has to do so as go test runs it, and one whose test failed must not be green.
+func (c *controller) owes(p *pkg) bool {
+	if c.stopped != "" || !p.owed || p.wholes >= mostWholes {
+		return false
+	}
+	p.owed = false
+	p.wholes++
+	p.target.policy.Owe(p.num)
+	return true
 }

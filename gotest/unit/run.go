@@ -95,6 +95,9 @@ func (r *run) run(ctx context.Context) Result {
 	}
 	r.out.join()
 	res := r.result(state, err)
+	if res.Failed && res.Started && !res.Interrupted {
+		res.Changed = changedFiles(r.u.Dir, start)
+	}
 	res.Wall = time.Since(start)
 	return res
 }

@@ -104,6 +104,10 @@ type Result struct {
 	// process that never came to its other tests; a test that closes its standard output looks the same.
 	Unfinished string
 
+	// Changed names files below the package's directory, relative to it, that were made or changed
+	// while a process ran that failed, and are still there. It names a few of many.
+	Changed []string
+
 	Wall    time.Duration // from before the start to the end of the output
 	Profile []byte        // text cover profile, or nil
 

@@ -61,12 +61,11 @@ type Seen struct {
 
 // Facts are of the test, its package and the run, at the time of an attempt's end.
 type Facts struct {
-	Undivided bool // the plan's unit is the whole package: Unit is Whole
-	Quick     bool // as far as is known all of the package takes no time worth mentioning, and it was split
-	Spare     bool // there is time for a run of the whole package
-	Brief     bool // the rest of the package will have ended sooner than another attempt
-	Hurry     bool // the user waits for the verdict, or two processes of the package cannot run at once
-	Proven    bool // earlier runs have split the package, and no confirmation has changed a verdict
+	Quick  bool // as far as is known all of the package takes no time worth mentioning, and it was split
+	Spare  bool // there is time for a run of the whole package
+	Brief  bool // the rest of the package will have ended sooner than another attempt
+	Hurry  bool // the user waits for the verdict, or two processes of the package cannot run at once
+	Proven bool // earlier runs have split the package, and no confirmation has changed a verdict
 
 	// What earlier runs of the test know of it.
 	Print uint64 // of the failure that the last run confirmed, or 0
@@ -119,9 +118,6 @@ func (c *Case) Begun() int { return c.first.Begun }
 
 // Add takes what became of an attempt and decides.
 func (c *Case) Add(s Seen, f Facts) Decision {
-	if f.Undivided && s.Before == Unit {
-		s.Before = Whole
-	}
 	for i := range rules {
 		if r := &rules[i]; r.when(c, s, f) {
 			d := r.then(c, s, f)

@@ -19,6 +19,7 @@ type step struct {
 
 var (
 	over  = func(s *Seen) { s.Over = true }
+	whole = func(s *Seen) { s.Before = Whole }
 	long  = func(s *Seen) { s.Lasted = 20 * sec }
 	says1 = func(s *Seen) { s.Said.Print = 1 }
 	again = func(a Around, b Before) Decision { return Decision{Next: Attempt{a, b}} }
@@ -76,9 +77,9 @@ var stories = []struct {
 		{Package, Skipped, nil, again(Nothing, Bare)}, {Nothing, Skipped, nil, is(Skip)},
 	}},
 	{"it skips as ever", Facts{Skips: true}, []step{{Package, Skipped, nil, is(Skip)}}},
-	{"it skips in a package by itself", Facts{Undivided: true}, []step{{Nothing, Skipped, nil, is(Skip)}}},
-	{"it skips in the whole, and not alone", Facts{Undivided: true}, []step{
-		{Host, Skipped, nil, again(Nothing, Bare)}, {Nothing, Passed, nil, again(Nothing, Whole)},
+	{"it skips in a package by itself", Facts{}, []step{{Nothing, Skipped, whole, is(Skip)}}},
+	{"it skips in the whole, and not alone", Facts{}, []step{
+		{Host, Skipped, whole, again(Nothing, Bare)}, {Nothing, Passed, nil, again(Nothing, Whole)},
 		{Nothing, Skipped, nil, is(Skip)},
 	}},
 	{"an order-dependent test passes apart", Facts{Red: true}, []step{
@@ -99,9 +100,9 @@ var stories = []struct {
 	{"one confirmation is enough in a package that was split before", Facts{Proven: true}, []step{
 		{Package, Failed, says1, again(Package, Begun)}, {Package, Failed, says1, is(Fail)},
 	}},
-	{"a whole package fails", Facts{Undivided: true, Spare: true}, []step{{Host, Failed, nil, is(Fail)}}},
-	{"a whole package fails in a crowd", Facts{Undivided: true, Spare: true}, []step{
-		{Host, Failed, over, again(Nothing, Whole)}, {Nothing, Failed, nil, is(Fail)},
+	{"a whole package fails", Facts{Spare: true}, []step{{Host, Failed, whole, is(Fail)}}},
+	{"a whole package fails in a crowd", Facts{Spare: true}, []step{
+		{Host, Failed, func(s *Seen) { whole(s); over(s) }, again(Nothing, Whole)}, {Nothing, Failed, nil, is(Fail)},
 	}},
 	{"it needs a test that ran elsewhere, and there is time", Facts{Spare: true}, []step{
 		{Package, Failed, nil, again(Host, Whole)}, {Host, Passed, nil, is(Pass)},
@@ -182,12 +183,9 @@ func TestEveryRowCounts(t *testing.T) {
 // than the failure before it did.
 func TestEverySequence(t *testing.T) {
 	most, played := 0, 0
-	for k := range 1 << 7 { // every combination of facts
+	for k := range 1 << 6 { // every combination of facts
 		bit := func(n int) bool { return k>>n&1 > 0 }
-		f := Facts{Undivided: bit(0), Quick: bit(1), Spare: bit(2), Brief: bit(3), Hurry: bit(4), Proven: bit(5), Skips: bit(6), Red: bit(6)}
-		if f.Undivided && f.Quick {
-			continue // a package that was not split
-		}
+		f := Facts{Quick: bit(1), Spare: bit(2), Brief: bit(3), Hurry: bit(4), Proven: bit(5), Skips: bit(0), Red: bit(0)}
 		for _, lasted := range []time.Duration{sec, 20 * sec} {
 			var trail []string
 			var walk func(c Case, made Attempt, n, luck int)
@@ -220,7 +218,7 @@ func TestEverySequence(t *testing.T) {
 								more++
 							}
 							d := after.Add(s, f)
-							whole := made.Before == Whole || f.Undivided && made.Before == Unit
+							whole := made.Before == Whole
 							switch {
 							case d.Verdict == Open:
 								trail = append(trail, fmt.Sprintf("%+v: %s", s, d.Why))
@@ -241,6 +239,9 @@ func TestEverySequence(t *testing.T) {
 				}
 			}
 			walk(Case{}, Attempt{}, 1, 0)
+			if !f.Quick { // the plan's own unit is the whole package
+				walk(Case{}, Attempt{Before: Whole}, 1, 0)
+			}
 		}
 	}
 	t.Logf("%d attempts at most, %d ends played", most, played)

@@ -1,0 +1,51 @@
+package unit
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+// What a process makes or changes in its package's directory is found, and nothing of other packages.
+func TestChangedFiles(t *testing.T) {
+	dir := t.TempDir()
+	write := func(names ...string) {
+		for _, name := range names {
+			path := filepath.Join(dir, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(name), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write("old.txt", "a_test.go", "sub/p.go", "testdata/mod/x.go")
+	past := time.Now().Add(-time.Hour)
+	if got := changedFiles(dir, past); len(got) != 3 {
+		t.Errorf("since an hour ago: %v", got)
+	}
+	since := time.Now().Add(time.Second)
+	if got := changedFiles(dir, since); len(got) != 0 {
+		t.Errorf("nothing changed: %v", got)
+	}
+	later := since.Add(time.Second)
+	write("testdata/a.golden", "sub/other.out", ".git/index", "testdata/mod/y.go")
+	for _, name := range []string{"testdata/a.golden", "sub/other.out", ".git/index", "testdata/mod/y.go"} {
+		if err := os.Chtimes(filepath.Join(dir, name), later, later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := changedFiles(dir, past.Add(59*time.Minute))
+	slices.Sort(got)
+	for _, name := range got {
+		if name == "sub/other.out" || name == ".git/index" {
+			t.Errorf("%s is another package's", name)
+		}
+	}
+	if !slices.Contains(got, filepath.Join("testdata", "a.golden")) || !slices.Contains(got, filepath.Join("testdata", "mod", "y.go")) {
+		t.Errorf("got %v", got)
+	}
+}

@@ -1,0 +1,97 @@
+package scheduler
+
+import (
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/attempt"
+	"github.com/xdist-go/xdist/scheduler/policy"
+)
+
+// errand is what a job is for.
+type errand interface {
+	// ask says what the process of the job is asked for: tests by name, nil for all, or a part of one.
+	ask(j *job) (names []string, part *unit.Part)
+	// event takes an event of a test.
+	event(c *controller, n *node, e test2json.Event)
+	// end takes the end of the process, with nil that of the agent, and returns what becomes of the items.
+	end(c *controller, n *node, end jobEnd, r *unit.Result) policy.Outcome
+}
+
+// ordinary is the errand of a unit of the plan, or tests on trial.
+type ordinary struct{}
+
+func (ordinary) ask(j *job) (names []string, part *unit.Part) {
+	names, j.made = j.pkg.context(j.unit)
+	for _, i := range j.unit.Items {
+		if t := j.pkg.trials[i]; t != nil && t.number == j.pkg.attempts[i] {
+			j.around = max(j.around, t.next.Around)
+		}
+	}
+	return names, nil
+}
+
+func (ordinary) event(c *controller, n *node, e test2json.Event) { c.handleTestEvent(n, e) }
+
+func (ordinary) end(c *controller, n *node, end jobEnd, r *unit.Result) policy.Outcome {
+	return c.conclude(n, end, r)
+}
+
+// parts are parts of a test that is divided.
+type parts struct{ *division }
+
+func (d parts) ask(j *job) (names []string, part *unit.Part) {
+	return []string{j.pkg.names[d.test]}, d.partOf(j.unit.Items)
+}
+
+func (d parts) event(c *controller, n *node, e test2json.Event) { c.handlePartEvent(n, e) }
+
+func (d parts) end(c *controller, n *node, end jobEnd, r *unit.Result) policy.Outcome {
+	j, p := n.job, n.job.pkg
+	switch {
+	case r == nil && len(j.items) == 0 || end.kind == endUnsaid:
+	case r != nil && c.collided(n, end):
+		c.serialize(p, end.how)
+		end.kind = endUnsaid
+	case r != nil:
+		res := c.judgeParts(n, *r)
+		c.showOutput(n)
+		res.Profile = j.profile
+		p.takeResult(res)
+	}
+	return c.concludeParts(n, end)
+}
+
+// recorded is a unit of an earlier run that is replayed.
+type recorded struct{ history.UnitRun }
+
+func (u recorded) ask(j *job) (names []string, part *unit.Part) {
+	names, part = j.pkg.replayed(j.unit, u.UnitRun)
+	if names == nil {
+		j.made = attempt.Whole
+	}
+	return names, part
+}
+
+func (recorded) event(c *controller, n *node, e test2json.Event) { c.handleTestEvent(n, e) }
+
+func (u recorded) end(c *controller, n *node, end jobEnd, r *unit.Result) policy.Outcome {
+	j, p := n.job, n.job.pkg
+	if r == nil {
+		c.showOutput(n)
+		p.takeResult(unit.Result{Failed: true, ExitCode: -1, Err: end.how})
+	} else {
+		c.showOutput(n)
+		r.Profile = j.profile
+		p.takeResult(*r)
+		p.whole = j.unit.Whole && !p.partial
+	}
+	return c.concludeReplayed(n, end)
+}
+
+// takeResult adds what the process of a unit came to.
+func (p *pkg) takeResult(r unit.Result) {
+	p.results = append(p.results, r)
+	p.failed = p.failed || r.Failed
+	p.whole = false
+}

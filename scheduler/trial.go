@@ -1,0 +1,542 @@
+package scheduler
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/attempt"
+	"github.com/xdist-go/xdist/scheduler/policy"
+)
+
+// An attempt at a test is a verdict or not; package attempt decides. While it is not, the test is
+// on trial: what its attempts have said is held, and the policy is told when the next one may run.
+
+const (
+	// proofTime is what all of a package may take for its tests to be shown by a process of the
+	// whole, whatever its parts have shown: that is what go test says, at a small price.
+	proofTime = time.Second
+	// A whole is worth trying after a failure when the package has not run for longer than spareTime
+	// and a part of what the whole will take, and the whole takes no longer than spareWhole.
+	spareTime  = 1500 * time.Millisecond
+	sparePart  = 0.15
+	spareWhole = 10 * time.Second
+	// mostWholes is how often a package runs whole for want of a verdict.
+	mostWholes = 3
+	// maxContext bounds the names of a process that runs more than its unit, as
+	// policy.Config.MaxBytes bounds those of a unit.
+	maxContext = 24 << 10
+)
+
+// trial is a test whose verdict is open after an attempt that ended.
+type trial struct {
+	attempt.Case
+	next   attempt.Attempt // how the next attempt is to be made
+	number int             // of that one, as pkg.attempts counts
+	said   said            // by the last attempt, should it come to count
+	first  *job            // in which it failed first
+	lasted time.Duration   // that, until then
+	among  []int           // the items that had begun in it
+	apart  bool            // it failed with nothing of its package beside it, or did not run
+}
+
+// said is what an attempt has said that is not shown.
+type said struct {
+	events  []Test
+	verdict Verdict
+	gateway string
+	elapsed time.Duration
+	reason  string // of NotRun
+}
+
+// triable reports whether what n's job says may be doubted at all.
+func (c *controller) triable(j *job) bool {
+	switch {
+	case c.replay != nil, j.stopped, j.division() != nil, c.cfg.Dist == DistEach, c.cfg.Dist == DistNo:
+		return false
+	}
+	return c.cfg.Command.Grain() == gotest.Split
+}
+
+// facts are what the rules are to know of item i at the end of an attempt in j.
+func (c *controller) facts(j *job, i int, it *itemRun) attempt.Facts {
+	p := j.pkg
+	known, _ := c.cfg.History.Test(p.target.supply.name, p.path, p.names[i])
+	f := attempt.Facts{
+		Quick: p.stage == stageProbing || p.stage == stageProof,
+		Spare: p.spare(),
+		Hurry: c.cfg.MaxFail > 0 || p.disturbed,
+		Brief: it != nil && it.lasted(j) >= time.Second/2 && p.target.policy.Left(p.num) == 0,
+		Print: known.Print, Skips: known.Skipped, Red: known.Red,
+		Proven: p.proven,
+	}
+	return f
+}
+
+// seen is an attempt at item i in j as the rules are to see it.
+func (p *pkg) seen(j *job, i int, it *itemRun, end attempt.End, changed bool) attempt.Seen {
+	s := attempt.Seen{Attempt: attempt.Attempt{Before: j.made}, Met: j.met, Over: j.over, End: end, Lasted: it.lasted(j), Begun: len(j.begun())}
+	if t := p.trials[i]; t != nil && t.number == p.attempts[i] {
+		s.Around = t.next.Around
+	}
+	if end == attempt.Failed {
+		text := it.text()
+		s.Said = attempt.Said{Print: attempt.Fingerprint(text), Contends: attempt.Contends(text), Changed: changed}
+	}
+	return s
+}
+
+// certain reports whether what an item has shown, whose process goes on, is its verdict already.
+func (c *controller) certain(n *node, i int, it *itemRun, how attempt.End) bool {
+	j := n.job
+	p := j.pkg
+	switch {
+	case !c.triable(j) || p.setbacks[i] != nil:
+		return true
+	case p.trials[i] != nil || p.stage == stageProbing || j.confirms():
+		return false
+	}
+	if how == attempt.Passed && j.made != attempt.Whole && p.expected[i] == 0 {
+		return true // nobody knows anything else of it
+	}
+	var fresh attempt.Case
+	return fresh.Add(p.seen(j, i, it, how, false), c.facts(j, i, it)).Verdict != attempt.Open
+}
+
+// try gives an attempt that has ended to its case. The item has its verdict then, or is on trial.
+func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.End) (open bool) {
+	j := n.job
+	p := j.pkg
+	t := p.trials[i]
+	if t == nil {
+		t = new(trial)
+	}
+	had := t.Tries()
+	s := p.seen(j, i, it, how, end.changed)
+	d := t.Add(s, c.facts(j, i, it))
+	if t.Tries() == 1 && had == 0 {
+		t.first, t.lasted, t.among = j, s.Lasted, j.begun()
+	}
+	t.say(c, n, i, it, end, how)
+	if it != nil && it.rounds > 0 {
+		p.note(i, it)
+	}
+	if d.Verdict != attempt.Open {
+		c.settleTrial(n, i, it, t, d)
+		return false
+	}
+	t.apart = t.apart || how == attempt.Absent || how == attempt.Failed && s.Met != attempt.Package && s.Before != attempt.Whole
+	if p.trials == nil {
+		p.trials = make(map[int]*trial)
+	}
+	p.trials[i] = t
+	t.next, t.number = d.Next, p.attempts[i]+1
+	if it != nil {
+		it.fate = fateAside
+		p.keepRemnant(p.names[i], it)
+	}
+	if how == attempt.Failed {
+		c.emit(Suspected{Time: time.Now(), Gateway: n.id, Package: p.shown, Test: p.names[i], Why: d.Why})
+	}
+	return true
+}
+
+// settleTrial gives an item the verdict that its case has come to.
+func (c *controller) settleTrial(n *node, i int, it *itemRun, t *trial, d attempt.Decision) {
+	j := n.job
+	p := j.pkg
+	if it != nil {
+		it.fate = fateShown
+	}
+	if failed := d.Verdict == attempt.Fail; failed && it != nil && c.mayRerun(n, i, it) {
+		delete(p.trials, i)
+		c.setBack(n, i, it, t.said.verdict)
+		for _, e := range t.said.events {
+			e.Again = e.Action == test2json.ActionFail
+			c.emit(e)
+		}
+		it.events = nil
+		return
+	} else if failed {
+		p.noteFailure(i, it.text(), j)
+	}
+	if passed := d.Verdict == attempt.Pass || d.Verdict == attempt.Skip; passed && t.apart && j.made == attempt.Whole && p.stage == stageSplit {
+		p.needsWhole = true
+	}
+	c.settleSaid(p, i, t.said)
+	c.learnDivision(p, i, t.said.verdict)
+	if it != nil {
+		it.events = nil
+	}
+}
+
+// said is what an attempt told, in case it comes to count.
+func (t *trial) say(c *controller, n *node, i int, it *itemRun, end jobEnd, how attempt.End) {
+	t.said = said{gateway: n.id, reason: end.notRun()}
+	var events []test2json.Event
+	if it != nil {
+		events, t.said.elapsed = it.events, it.elapsed
+	}
+	switch {
+	case how == attempt.Absent:
+		t.said.verdict = NotRun
+	case how == attempt.Skipped:
+		t.said.verdict = Skip
+	case how == attempt.Passed || how == attempt.Tainted:
+		t.said.verdict = Pass
+	case it != nil && it.failed() && !it.open():
+		t.said.verdict = Fail
+	default:
+		t.said.verdict = Crash
+		if it == nil {
+			events = append(events, test2json.Event{Time: time.Now(), Action: test2json.ActionRun, Package: n.job.pkg.shown, Test: n.job.pkg.names[i]})
+		}
+		events = append(slices.Clip(events), crashEvents(n, it, n.job.pkg.names[i], end)...)
+	}
+	for _, e := range events {
+		if it == nil || !it.before.has(e) {
+			t.said.events = append(t.said.events, c.eventFrom(n, e))
+		}
+	}
+}
+
+// stage is how far a package has come in showing whether it may be split.
+type stage int
+
+const (
+	stageWhole   stage = iota // it runs in one process
+	stageProbing              // nobody knows what it takes: what its parts show is held
+	stageSplit                // it is known to take long: what its parts show counts
+	stageProof                // it was split and is quick: the whole will show it
+)
+
+// firstStage is the stage in which a package begins, of which the plan says whether it is whole.
+func (c *controller) firstStage(p *pkg, whole bool) stage {
+	if whole || c.replay != nil || c.cfg.Dist == DistLoadScope || c.cfg.Dist == DistEach || c.cfg.Dist == DistNo {
+		return stageWhole
+	}
+	for _, d := range p.expected {
+		if d == 0 {
+			return stageProbing
+		}
+	}
+	return stageSplit
+}
+
+// brief reports whether all of the package is known to take so little that splitting it is not worth a doubt.
+func (p *pkg) brief() bool {
+	if !p.mayRunWhole() || slices.Contains(p.expected, 0) {
+		return false
+	}
+	return p.estimate() <= proofTime
+}
+
+// observe takes note of what a unit's items took, and of what follows for the package.
+func (c *controller) observe(p *pkg) {
+	if p.stage != stageProbing {
+		return
+	}
+	switch total := p.estimate(); {
+	case p.ran == 0:
+	case p.spent > proofTime, total > 3*proofTime, !p.mayRunWhole():
+		c.split(p)
+	case total <= proofTime:
+		p.stage = stageProof
+		p.target.policy.Park(p.num)
+	}
+}
+
+// split has what the parts of a package show count from now on, and what they have shown.
+func (c *controller) split(p *pkg) {
+	p.stage = stageSplit
+	var items []int
+	for i, t := range p.trials {
+		if t.Tries() == 0 && t.said.verdict == Pass {
+			items = append(items, i)
+		}
+	}
+	for _, t := range p.trials {
+		switch said := t.said.verdict; {
+		case said == Skip:
+			t.next = attempt.Attempt{Around: attempt.Nothing, Before: attempt.Bare}
+			c.isolate(p)
+		case (said == Fail || said == Crash) && !p.spare():
+			t.next = attempt.Attempt{Around: attempt.Host, Before: attempt.Begun}
+		}
+	}
+	slices.Sort(items)
+	items = p.target.policy.Withdraw(p.num, items)
+	for _, i := range items {
+		c.settleSaid(p, i, p.trials[i].said)
+		delete(p.trials, i)
+	}
+}
+
+// estimate is what all tests of the package take in one process, from those that have run.
+func (p *pkg) estimate() time.Duration {
+	var sum time.Duration
+	unknown := 0
+	for i := range p.names {
+		switch {
+		case p.took[i] > 0:
+			sum += p.took[i]
+		case p.expected[i] > 0:
+			sum += p.expected[i]
+		default:
+			unknown++
+		}
+	}
+	if p.ran > 0 {
+		sum += time.Duration(unknown) * p.spent / time.Duration(p.ran)
+	}
+	return sum
+}
+
+// spare reports whether there is time for a run of the whole package, which go test makes too.
+func (p *pkg) spare() bool {
+	total := p.estimate()
+	running := time.Since(p.start)
+	return p.mayRunWhole() && p.ran > 0 && total <= spareWhole && running <= spareTime+time.Duration(sparePart*float64(total))
+}
+
+// mayRunWhole reports whether one process can run all of the package, on one node as on another.
+func (p *pkg) mayRunWhole() bool { return p.strands <= 1 && (!p.partial || fits(p.names)) }
+
+// fits reports whether a command line holds the names.
+func fits(names []string) bool {
+	bytes := 0
+	for _, name := range names {
+		bytes += len(name) + 1
+	}
+	return bytes <= maxContext
+}
+
+// context is what the process of u is asked to run, nil for all, and which tests that are. A test on
+// trial may run among those that it failed among, or among all. What has ended its process is left
+// out: it would again.
+func (p *pkg) context(u policy.Unit) (names []string, made attempt.Before) {
+	whole := u.Whole && len(p.trials) == 0 || len(u.Items) == 0
+	with := make(map[int]bool)
+	failed := make(map[*job]time.Duration)
+	for _, i := range u.Items {
+		with[i] = true
+		t := p.trials[i]
+		if t == nil || t.number != p.attempts[i] {
+			continue
+		}
+		made = max(made, t.next.Before)
+		if t.next.Before >= attempt.Begun && t.first != nil {
+			failed[t.first] = t.lasted
+			for _, k := range t.among {
+				with[k] = true
+			}
+		}
+	}
+	if whole = whole || made == attempt.Whole; whole {
+		return p.wholeNames(u.Items), attempt.Whole
+	}
+	for i := range p.names {
+		if with[i] && p.verdicts[i] == Crash {
+			delete(with, i)
+		}
+	}
+	if made == attempt.Unit {
+		return p.named(u.Items), attempt.Unit
+	}
+	var list []int
+	for i := range p.names {
+		if with[i] {
+			list = append(list, i)
+		}
+	}
+	if names = p.named(list); made == attempt.Bare || !fits(names) {
+		return p.named(u.Items), attempt.Bare
+	}
+	return names, made
+}
+
+// wholeNames are what a process of the whole package is asked for, as far as the items' demands allow: nil for all that there is.
+func (p *pkg) wholeNames(items []int) []string {
+	asked := p.partial
+	var list []int
+	for i := range p.names {
+		if len(items) > 0 && !slices.Contains(items, i) && (p.verdicts[i] == Crash || p.strands > 1 && !p.suits(items, i)) {
+			asked = true
+			continue
+		}
+		list = append(list, i)
+	}
+	if !asked || !fits(p.named(list)) {
+		return nil
+	}
+	return p.named(list)
+}
+
+// named are the names of items.
+func (p *pkg) named(items []int) []string {
+	names := make([]string, len(items))
+	for n, i := range items {
+		names[n] = p.names[i]
+	}
+	return names
+}
+
+// sendBack tells the policy when the next attempt at item i, which is on trial, may be made.
+func (c *controller) sendBack(p *pkg, out *policy.Outcome, i int, it *itemRun) {
+	t := p.trials[i]
+	if t != nil && t.next.Around == attempt.Nothing {
+		c.isolate(p)
+	}
+	switch {
+	case c.cfg.MaxFail > 0: // the user waits for nothing but that verdict
+		p.target.policy.Serialize(p.num)
+		out.Requeue = append(out.Requeue, i)
+	case t != nil && t.next.Around == attempt.Package:
+		out.Retry = append(out.Retry, i)
+	default:
+		out.Park = append(out.Park, i)
+	}
+	if it != nil && p.attempts[i] == 1 && it.fate == fateAside && it.rounds > 0 {
+		out.Ran = append(out.Ran, policy.ItemTime{Item: i, Elapsed: it.elapsed})
+	}
+	if t != nil && t.next.Before == attempt.Whole && p.stage == stageSplit && p.spare() {
+		p.target.policy.Park(p.num)
+	}
+}
+
+// settleSaid books what an attempt has said before, and shows it.
+func (c *controller) settleSaid(p *pkg, i int, s said) {
+	if p.setbacks[i] != nil && s.verdict == Pass {
+		s.verdict = Flaky
+	}
+	c.ledger.settle(p, i, s.verdict, s.elapsed, s.gateway, s.reason)
+	for _, e := range s.events {
+		e.Done, e.Total = c.ledger.done(), c.ledger.collected
+		c.emit(e)
+	}
+	if s.verdict == Fail || s.verdict == Crash {
+		p.failed = true
+		c.fail(p)
+	}
+}
+
+// What a test may take that an earlier run has seen, beside other processes of its package, before
+// it is doubted that it will end: tests of a package that take each other's ports also hang, and
+// -timeout is far away. An attempt with nothing of its package beside it has go test's time.
+const (
+	patience    = 10 // times what it is known to take
+	minPatience = 5 * time.Second
+)
+
+// losePatience gives tests of an order for j a limit of their own, where the user has not set a
+// shorter one.
+func (c *controller) losePatience(j *job, o *order) {
+	p := j.pkg
+	if j.made == attempt.Whole || j.around != attempt.Package || c.replay != nil || c.cfg.Command.Grain() != gotest.Split {
+		return
+	}
+	for _, name := range o.Names {
+		i, ok := p.index[name]
+		if !ok || p.expected[i] == 0 || j.made == attempt.Unit && j.division() == nil && p.attempts[i] > 1 {
+			continue
+		}
+		limit := max(minPatience, patience*p.expected[i])
+		if asked, ok := o.TestTimeouts[name]; ok && asked > 0 && asked <= limit || !ok && o.TestTimeout > 0 && o.TestTimeout <= limit {
+			continue
+		}
+		if o.TestTimeouts == nil {
+			o.TestTimeouts = make(map[string]time.Duration)
+		}
+		if j.limits == nil {
+			j.limits = make(map[string]bool)
+		}
+		o.TestTimeouts[name], j.limits[name] = limit, true
+	}
+}
+
+// showsRace finds the lines by which package testing, the race detector and the runtime tell of a
+// data race in a test.
+func showsRace(e test2json.Event) bool {
+	return e.Action == test2json.ActionOutput && (strings.Contains(e.Output, "race detected during execution of test") ||
+		strings.Contains(e.Output, "WARNING: DATA RACE") || strings.Contains(e.Output, "fatal error: concurrent map "))
+}
+
+// saysRace finds the line by which package testing fails a process for a race that belongs to no test.
+func saysRace(e test2json.Event) bool {
+	return strings.Contains(e.Output, "race detected outside of test execution")
+}
+
+// forgive takes back the failure of a process that failed for nothing but tests on trial, tests that
+// run again, and tests whose verdict is not its own to give.
+func (j *job) forgive(r unit.Result) unit.Result {
+	counted, excused := false, j.excused
+	for name, it := range j.items {
+		i, known := j.pkg.index[name]
+		bad := it.failed() || name == r.Culprit
+		counted = counted || bad && !it.aside() && (!known || j.pkg.verdicts[i] == Fail || j.pkg.verdicts[i] == Crash)
+		excused = excused || bad && it.aside()
+	}
+	if counted || !excused || r.Err != "" || r.Incomplete || slices.ContainsFunc(j.output, saysRace) {
+		return r
+	}
+	r.Failed, r.Verdict = false, "PASS"
+	j.output = slices.DeleteFunc(j.output, func(e test2json.Event) bool { return strings.HasPrefix(e.Output, "exit status ") })
+	return r
+}
+
+// acquittals names the tests of p that have failed and passed then.
+func (p *pkg) acquittals() []string {
+	var names []string
+	for i, t := range p.trials {
+		if v := p.verdicts[i]; t.Tries() > 0 && (v == Pass || v == Skip) {
+			names = append(names, p.names[i])
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// tell says which tests xdist had to run twice, how to avoid it, and what is to be remembered.
+func (c *controller) tell(p *pkg) {
+	lesson := func(l history.Lesson) {
+		l.Platform, l.Package = p.target.supply.name, p.path
+		c.emit(Learned{l})
+	}
+	names := p.acquittals()
+	if p.stage == stageSplit {
+		kind := history.Split
+		if len(names) > 0 || p.needsWhole {
+			kind = history.Changed
+		}
+		lesson(history.Lesson{Kind: kind})
+	}
+	for i, print := range p.prints {
+		lesson(history.Lesson{Kind: history.Failed, Test: p.names[i], Print: print})
+	}
+	for i, red := range p.reds {
+		lesson(history.Lesson{Kind: history.Red, Test: p.names[i], Undone: !red, Until: p.key})
+	}
+	if p.needsWhole {
+		lesson(history.Lesson{Kind: history.Serial, Until: p.key})
+		c.emit(Warning{fmt.Sprintf("%s: does otherwise in several processes than in one; it will run in one from now on", p.shown)})
+		return
+	}
+	if len(names) == 0 {
+		return
+	}
+	const shown = 5
+	list := strings.Join(names[:min(shown, len(names))], ", ")
+	if more := len(names) - shown; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	cause, remedy := "the package was split", "--dist loadscope runs a package in one process"
+	if p.isolated {
+		cause, remedy = "its host had more processes than processors", "name fewer gateways for it"
+	}
+	c.emit(Warning{fmt.Sprintf("%s: failed while %s and passed when run again: %s; %s", p.shown, cause, list, remedy)})
+}
