@@ -7,11 +7,11 @@ import (
 
 	"github.com/fatih/color"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // closeVerified says of each failure that ran again in which of the three ways it fails.
-func closeVerified(b *strings.Builder, all []scheduler.Verification) {
+func closeVerified(b *strings.Builder, all []event.Verification) {
 	if len(all) == 0 {
 		return
 	}
@@ -26,12 +26,12 @@ func closeVerified(b *strings.Builder, all []scheduler.Verification) {
 	}
 }
 
-func outcomeText(v scheduler.Verdict) string { return cmp.Or(string(v), "unknown") }
+func outcomeText(v event.Verdict) string { return cmp.Or(string(v), "unknown") }
 
 // conclusion is what the three outcomes mean, or "" where they speak for themselves.
-func conclusion(v scheduler.Verification) string {
-	fails := func(v scheduler.Verdict) bool { return v == scheduler.Fail || v == scheduler.Crash }
-	passes := func(v scheduler.Verdict) bool { return v == scheduler.Pass || v == scheduler.Skip }
+func conclusion(v event.Verification) string {
+	fails := func(v event.Verdict) bool { return v == event.Fail || v == event.Crash }
+	passes := func(v event.Verdict) bool { return v == event.Pass || v == event.Skip }
 	switch {
 	case v.SplitOnly() && fails(v.Alone):
 		return " (it fails only when its package is split: it needs tests before it; --dist loadscope keeps packages whole)"

@@ -6,13 +6,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 func TestVerifiedFailures(t *testing.T) {
-	const pass, fail, crash = scheduler.Pass, scheduler.Fail, scheduler.Crash
+	const pass, fail, crash = event.Pass, event.Fail, event.Crash
 	var b strings.Builder
-	closeVerified(&b, []scheduler.Verification{
+	closeVerified(&b, []event.Verification{
 		{ID: "p::TestAlways", Split: true, Batch: fail, Alone: fail, Whole: fail},
 		{ID: "p::TestAfter", Split: true, Batch: fail, Alone: fail, Whole: pass},
 		{ID: "p::TestBatch", Split: true, Batch: crash, Alone: pass, Whole: pass},

@@ -10,6 +10,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -124,11 +125,11 @@ func (c *controller) flushStrangers(n *node) {
 // passCutOff settles an item in whose middle its process exited 0. `go test` calls it a pass, so it is one, but not a silent one.
 func (c *controller) passCutOff(n *node, i int, it *itemRun) {
 	p := n.job.pkg
-	c.ledger.settle(p, i, Pass, it.elapsed, n.id, "")
+	c.ledger.settle(p, i, event.Pass, it.elapsed, n.id, "")
 	c.flush(n, it)
 	now, elapsed := time.Now(), it.elapsed.Seconds()
 	c.emitFrom(n, test2json.Event{Time: now, Action: test2json.ActionPass, Package: p.shown, Test: p.names[i], Elapsed: &elapsed})
-	c.emit(Warning{fmt.Sprintf("%s: its process exited 0 before it said how the test ended, as when a test closes its standard output; go test calls that a pass", p.id(i))})
+	c.emit(event.Warning{Text: fmt.Sprintf("%s: its process exited 0 before it said how the test ended, as when a test closes its standard output; go test calls that a pass", p.id(i))})
 }
 
 // blameFirst makes the first of the items that would go back a crash: something has to have a verdict, or a test that kills
@@ -149,7 +150,7 @@ func (c *controller) flushOpen(n *node, it *itemRun) {
 
 // crash settles an item that was running when its process or agent died, and shows it.
 func (c *controller) crash(n *node, i int, it *itemRun, how string) {
-	c.ledger.settle(n.job.pkg, i, Crash, time.Since(n.job.started), n.id, "")
+	c.ledger.settle(n.job.pkg, i, event.Crash, time.Since(n.job.started), n.id, "")
 	n.job.pkg.noteContext(n.job, i)
 	c.fail(n.job.pkg)
 	c.showCrash(n, i, it, how)
@@ -240,7 +241,7 @@ func (c *controller) handleDown(n *node, err error) {
 		c.stop(err.Error())
 		return
 	case endVanished:
-		c.emit(Warning{fmt.Sprintf("gateway %s is not replaced: its host cannot be reached", n.replaces)})
+		c.emit(event.Warning{Text: fmt.Sprintf("gateway %s is not replaced: its host cannot be reached", n.replaces)})
 	}
 	if c.stopped != "" {
 		return
@@ -270,7 +271,7 @@ func (c *controller) forget(n *node, err error) {
 		n.target.nodes--
 		n.target.last = c.last
 	}
-	c.emit(GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
+	c.emit(event.GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
 }
 
 // replaceDead opens a gateway in n's place while there is work and --max-worker-restart allows it.
@@ -280,7 +281,7 @@ func (c *controller) replaceDead(n *node) {
 	}
 	c.restart++
 	if err := c.replace(n); err != nil {
-		c.emit(Warning{fmt.Sprintf("replace gateway %s: %v", n.id, err)})
+		c.emit(event.Warning{Text: fmt.Sprintf("replace gateway %s: %v", n.id, err)})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // A process that shows tests in doubt among all of their package is what `go test` runs. So a test that fails or dies there fails, though it has passed in another
@@ -11,9 +12,9 @@ import (
 // say so when those in doubt have passed, they have no verdict before their process has ended.
 
 // contradict is called when item i, which is none of the unit, ends with v in a process of the whole package.
-func (c *controller) contradict(n *node, i int, v Verdict, how string) {
+func (c *controller) contradict(n *node, i int, v event.Verdict, how string) {
 	j, p := n.job, n.job.pkg
-	if had := p.verdicts[i]; had != Pass && had != Skip {
+	if had := p.verdicts[i]; had != event.Pass && had != event.Skip {
 		return
 	}
 	if j.rejected = j.rejected || j.provisional && j.crowded; j.rejected {
@@ -31,7 +32,7 @@ func (c *controller) contradict(n *node, i int, v Verdict, how string) {
 func (c *controller) contradictCulprit(n *node, r unit.Result) {
 	j := n.job
 	if i, ok := j.pkg.index[r.Culprit]; ok && j.entire && !j.has(i) && !j.impatient && !j.stopped && r.Err == "" {
-		c.contradict(n, i, Crash, fmt.Sprintf("crashed (%s)", howItEnded(r)))
+		c.contradict(n, i, event.Crash, fmt.Sprintf("crashed (%s)", howItEnded(r)))
 	}
 }
 

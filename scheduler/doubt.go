@@ -10,6 +10,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
@@ -35,8 +36,8 @@ const (
 
 // doubt is a failure that does not count yet.
 type doubt struct {
-	events  []Test // of the attempt that failed, in so far as they were not shown
-	verdict Verdict
+	events  []event.Test // of the attempt that failed, in so far as they were not shown
+	verdict event.Verdict
 	gateway string
 	elapsed time.Duration
 	job     *job          // in which it failed first
@@ -69,7 +70,7 @@ func (c *controller) doubtful(n *node, i int, it *itemRun) bool {
 }
 
 // doubt puts the failure of item i aside, with the events that would have shown it.
-func (c *controller) doubt(n *node, i int, it *itemRun, v Verdict, events []test2json.Event) {
+func (c *controller) doubt(n *node, i int, it *itemRun, v event.Verdict, events []test2json.Event) {
 	j := n.job
 	p := j.pkg
 	d := &doubt{verdict: v, gateway: n.id, elapsed: it.elapsed, job: j, lasted: time.Since(j.started), tries: 1, next: p.attempts[i] + 1}
@@ -155,7 +156,7 @@ func (c *controller) doubtCulprit(n *node, r unit.Result) {
 	if !ok || it == nil || n.job.division != nil || it.aside() || it.failed || r.Signal != "" || r.TimedOut || !n.job.impatient && !c.doubtful(n, i, it) {
 		return
 	}
-	c.doubt(n, i, it, Crash, append(it.events, crashEvents(n, it, r.Culprit, howItEnded(r))...))
+	c.doubt(n, i, it, event.Crash, append(it.events, crashEvents(n, it, r.Culprit, howItEnded(r))...))
 }
 
 // forgive takes back the failure of a process that failed for nothing but tests in doubt, tests that run again, and tests whose verdict is not its own to give.
@@ -241,7 +242,7 @@ func (p *pkg) context(u policy.Unit) (names []string, bare bool) {
 			with[i] = true
 		}
 	}
-	maps.DeleteFunc(with, func(i int, _ bool) bool { return p.verdicts[i] == Crash })
+	maps.DeleteFunc(with, func(i int, _ bool) bool { return p.verdicts[i] == event.Crash })
 	for _, i := range u.Items {
 		with[i] = true
 	}
@@ -292,7 +293,7 @@ const maxContext = 24 << 10
 func (p *pkg) acquittals() []string {
 	var names []string
 	for i := range p.doubts {
-		if v := p.verdicts[i]; v == Pass || v == Skip {
+		if v := p.verdicts[i]; v == event.Pass || v == event.Skip {
 			names = append(names, p.names[i])
 		}
 	}
@@ -315,7 +316,7 @@ func (c *controller) warnOfAcquittals(p *pkg) {
 	if p.isolated {
 		cause, remedy = "its host had more processes than processors", "name fewer gateways for it"
 	}
-	c.emit(Warning{fmt.Sprintf("%s: failed while %s and passed when run again: %s; %s", p.shown, cause, list, remedy)})
+	c.emit(event.Warning{Text: fmt.Sprintf("%s: failed while %s and passed when run again: %s; %s", p.shown, cause, list, remedy)})
 }
 
 // putAside sends an item in doubt back. With --maxfail the user waits for nothing but that verdict, so it is the next of its package to run.

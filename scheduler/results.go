@@ -11,6 +11,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -43,7 +44,7 @@ func (c *controller) assign(n *node, u policy.Unit, recorded *history.UnitRun) {
 	o.Delay = c.rerunDelay(p, u)
 	c.losePatience(j, o)
 	n.assignments <- assignment{Run: o, digest: p.key, host: p.ready.Host} // has room: an order and a stop
-	started := UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: p.key}
+	started := event.UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: p.key}
 	started.Tests, started.Skip = j.tests(names, part)
 	c.emit(started)
 }
@@ -116,7 +117,7 @@ func envFor(spec xspec.Spec, env []string) []string {
 // handleReport takes the events of a unit as they come, and its end.
 func (c *controller) handleReport(n *node, r report) {
 	if n.job == nil {
-		c.emit(Warning{fmt.Sprintf("gateway %s reports on a unit that it does not have; ending it", n.id)})
+		c.emit(event.Warning{Text: fmt.Sprintf("gateway %s reports on a unit that it does not have; ending it", n.id)})
 		n.finish()
 		return
 	}
@@ -153,7 +154,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 		return
 	}
 	if e.Action != test2json.ActionOutput {
-		c.emit(Progress{Gateway: n.id, Time: e.Time, Action: e.Action, Package: e.Package, Test: e.Test})
+		c.emit(event.Progress{Gateway: n.id, Time: e.Time, Action: e.Action, Package: e.Package, Test: e.Test})
 	}
 	it := j.items[name]
 	if it == nil {
@@ -190,7 +191,7 @@ func (c *controller) handleOther(n *node, i int, e test2json.Event) {
 	case !n.job.entire:
 		n.job.excused = n.job.excused || e.Action == test2json.ActionFail
 	case e.Action == test2json.ActionFail && e.Test == n.job.pkg.names[i]:
-		c.contradict(n, i, Fail, "failed")
+		c.contradict(n, i, event.Fail, "failed")
 	}
 }
 
@@ -201,7 +202,7 @@ func (c *controller) overreach(p *pkg) {
 		return
 	}
 	p.unruly = true
-	c.emit(Warning{fmt.Sprintf("%s: its processes run tests that they were not asked for, as when TestMain sets -test.run; --dist loadscope runs it in one", p.shown)})
+	c.emit(event.Warning{Text: fmt.Sprintf("%s: its processes run tests that they were not asked for, as when TestMain sets -test.run; --dist loadscope runs it in one", p.shown)})
 }
 
 // itemEvent follows an item through its rounds.
@@ -219,41 +220,41 @@ func (c *controller) itemEvent(n *node, name string, it *itemRun, e test2json.Ev
 // asked for, of a TestMain that runs its tests twice, can make the verdict worse and not better.
 func (c *controller) book(n *node, i int, it *itemRun) {
 	p := n.job.pkg
-	v := Pass
+	v := event.Pass
 	switch {
 	case it.again:
 		return
 	case it.failed:
-		v = Fail
+		v = event.Fail
 	case p.setbacks[i] != nil:
-		v = Flaky
+		v = event.Flaky
 	case it.skipped:
-		v = Skip
+		v = event.Skip
 	}
 	switch had := p.verdicts[i]; {
-	case had == "" && v == Fail && c.doubtful(n, i, it):
-		c.doubt(n, i, it, Fail, it.events)
+	case had == "" && v == event.Fail && c.doubtful(n, i, it):
+		c.doubt(n, i, it, event.Fail, it.events)
 		return
-	case had == "" && v == Fail && c.mayRerun(n, i, it):
-		c.setBack(n, i, it, Fail)
+	case had == "" && v == event.Fail && c.mayRerun(n, i, it):
+		c.setBack(n, i, it, event.Fail)
 		return
-	case had == "" && v != Fail && p.unproven(n.job, i, it):
+	case had == "" && v != event.Fail && p.unproven(n.job, i, it):
 		return
-	case had == "" && v != Fail && n.job.provisional:
+	case had == "" && v != event.Fail && n.job.provisional:
 		it.deferred = true
 		return
 	case had == "":
 		c.ledger.settle(p, i, v, it.elapsed, n.id, "")
 		c.learnDivision(p, i, v)
-	case v == Fail && had != Fail && had != Crash && c.replay != nil:
-		c.worsenReplayed(n, i, it, Fail)
+	case v == event.Fail && had != event.Fail && had != event.Crash && c.replay != nil:
+		c.worsenReplayed(n, i, it, event.Fail)
 		return
-	case v == Fail && had != Fail && had != Crash:
-		c.ledger.worsen(p, i, Fail)
+	case v == event.Fail && had != event.Fail && had != event.Crash:
+		c.ledger.worsen(p, i, event.Fail)
 	default:
 		return
 	}
-	if v == Fail {
+	if v == event.Fail {
 		p.noteContext(n.job, i)
 		c.fail(p)
 	}
@@ -302,7 +303,7 @@ func (c *controller) flush(n *node, it *itemRun) {
 // emitFrom hands an event that came from n to the reporters.
 func (c *controller) emitFrom(n *node, e test2json.Event) { c.emit(c.eventFrom(n, e)) }
 
-func (c *controller) eventFrom(n *node, e test2json.Event) Test {
+func (c *controller) eventFrom(n *node, e test2json.Event) event.Test {
 	t := c.packageEvent(n.job.pkg, e)
 	t.Gateway = n.id
 	if i, ok := n.job.pkg.index[topLevel(e.Test)]; ok {
@@ -371,7 +372,7 @@ func (c *controller) serialize(p *pkg, how string) {
 	}
 	p.disturbed = true
 	p.target.policy.Serialize(p.num)
-	c.emit(Warning{fmt.Sprintf("%s: two of its processes cannot run at once (%s); running them one at a time", p.shown, how)})
+	c.emit(event.Warning{Text: fmt.Sprintf("%s: two of its processes cannot run at once (%s); running them one at a time", p.shown, how)})
 }
 
 // howItEnded puts the end of a process in words, as os/exec does.
@@ -398,7 +399,7 @@ func (c *controller) release(n *node, inBooks func()) {
 		c.idle = append(c.idle, n)
 	}
 	p.jobs = slices.DeleteFunc(p.jobs, func(other *job) bool { return other == j })
-	c.emit(UnitEnded{Time: time.Now(), Gateway: n.id, Package: p.shown})
+	c.emit(event.UnitEnded{Time: time.Now(), Gateway: n.id, Package: p.shown})
 	inBooks()
 	if p.failed && c.cfg.Command.FailFast {
 		c.stop("-failfast")

@@ -9,6 +9,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // When all else has ended, what failed can run again to find out whether xdist is to blame: each test alone, and its whole package in one process, as
@@ -19,7 +20,7 @@ type probe struct {
 	pkg   *pkg
 	items []int // that the answer is wanted of
 	whole bool  // all of the package runs, and not its only item
-	found map[string]Verdict
+	found map[string]event.Verdict
 }
 
 // noteContext remembers whether item i has failed in a process that ran all of its package.
@@ -34,8 +35,8 @@ func (p *pkg) noteContext(j *job, i int) {
 }
 
 // verification says what became of a failed item in three contexts.
-func (c *controller) verification(p *pkg, i int) *Verification {
-	return &Verification{ID: p.id(i), Package: p.path, Test: p.names[i], Platform: p.target.supply.name, Batch: p.verdicts[i], Split: !p.unsplit[i], Key: p.ready.Digest.Hex()}
+func (c *controller) verification(p *pkg, i int) *event.Verification {
+	return &event.Verification{ID: p.id(i), Package: p.path, Test: p.names[i], Platform: p.target.supply.name, Batch: p.verdicts[i], Split: !p.unsplit[i], Key: p.ready.Digest.Hex()}
 }
 
 // verify runs the failed items again, where Config.VerifyFailures asks for that, and returns when it knows enough or ctx ends.
@@ -82,7 +83,7 @@ func (c *controller) probes() []*probe {
 	for _, p := range c.pkgs {
 		whole := &probe{pkg: p, whole: true}
 		for i, v := range p.verdicts {
-			if v != Fail && v != Crash || p.ready == nil {
+			if v != event.Fail && v != event.Crash || p.ready == nil {
 				continue
 			}
 			whole.items = append(whole.items, i)
@@ -118,7 +119,7 @@ func (c *controller) dispatchProbes(probes []*probe) []*probe {
 }
 
 func (c *controller) probe(n *node, q *probe) {
-	q.found = make(map[string]Verdict)
+	q.found = make(map[string]event.Verdict)
 	n.probe = q
 	p := q.pkg
 	names := p.named(q.items)
@@ -130,7 +131,7 @@ func (c *controller) probe(n *node, q *probe) {
 	}
 	o := c.order(n, p, names, nil)
 	n.assignments <- assignment{Run: o, digest: p.ready.Digest.Hex(), host: p.ready.Host} // has room: it was idle
-	c.emit(UnitStarted{Time: time.Now(), Gateway: n.id, Package: p.shown, Items: len(q.items)})
+	c.emit(event.UnitStarted{Time: time.Now(), Gateway: n.id, Package: p.shown, Items: len(q.items)})
 }
 
 func (c *controller) probing() bool {
@@ -169,10 +170,10 @@ func (c *controller) loseProbe(n *node, err error) {
 	if err != nil {
 		reason = err.Error()
 	}
-	c.emit(GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
+	c.emit(event.GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
 	var unfit *hostError
 	if !q.whole && err != nil && !fateUnknown(err) && !errors.As(err, &unfit) {
-		q.found[q.pkg.names[q.items[0]]] = Crash
+		q.found[q.pkg.names[q.items[0]]] = event.Crash
 	}
 	c.endProbe(n)
 }
@@ -182,16 +183,16 @@ func (c *controller) probeReport(n *node, r report) {
 	found := n.probe.found
 	for _, e := range r.Events {
 		switch {
-		case e.Test != topLevel(e.Test) || found[e.Test] == Fail:
+		case e.Test != topLevel(e.Test) || found[e.Test] == event.Fail:
 		case e.Action == test2json.ActionPass, e.Action == test2json.ActionFail, e.Action == test2json.ActionSkip:
-			found[e.Test] = Verdict(e.Action)
+			found[e.Test] = event.Verdict(e.Action)
 		}
 	}
 	if r.Result == nil {
 		return
 	}
-	if res := *r.Result; res.Culprit != "" && found[res.Culprit] != Fail {
-		found[res.Culprit] = Crash
+	if res := *r.Result; res.Culprit != "" && found[res.Culprit] != event.Fail {
+		found[res.Culprit] = event.Crash
 	}
 	c.endProbe(n)
 }
@@ -199,9 +200,9 @@ func (c *controller) probeReport(n *node, r report) {
 func (c *controller) endProbe(n *node) {
 	q := n.probe
 	n.probe = nil
-	c.emit(UnitEnded{Time: time.Now(), Gateway: n.id, Package: q.pkg.shown})
+	c.emit(event.UnitEnded{Time: time.Now(), Gateway: n.id, Package: q.pkg.shown})
 	for _, i := range q.items {
-		k := slices.IndexFunc(c.verified, func(v *Verification) bool { return v.ID == q.pkg.id(i) })
+		k := slices.IndexFunc(c.verified, func(v *event.Verification) bool { return v.ID == q.pkg.id(i) })
 		found := q.found[q.pkg.names[i]]
 		if q.whole {
 			c.verified[k].Whole = found
@@ -215,25 +216,7 @@ func (c *controller) endProbe(n *node) {
 func (c *controller) conclusions() {
 	for _, v := range c.verified {
 		if v.SplitOnly() {
-			c.emit(Learned{history.Lesson{Platform: v.Platform, Package: v.Package, Kind: history.Serial, Until: v.Key}})
+			c.emit(event.Learned{Lesson: history.Lesson{Platform: v.Platform, Package: v.Package, Kind: history.Serial, Until: v.Key}})
 		}
 	}
-}
-
-// Verification is what became of a failed item when it ran again by Config.VerifyFailures. A verdict of "" is not known: the process did not come to it.
-type Verification struct {
-	ID       string // as NotRunItem has it
-	Package  string // import path
-	Test     string
-	Platform string
-	Key      string  // digest of the package's binary
-	Split    bool    // it failed in a process that did not run all of its package
-	Batch    Verdict // its verdict in the run
-	Alone    Verdict // with nothing else in its process
-	Whole    Verdict // with its whole package in one process, as `go test` runs it
-}
-
-// SplitOnly reports whether the item fails when its package is split and not as `go test` runs it.
-func (v Verification) SplitOnly() bool {
-	return v.Split && (v.Whole == Pass || v.Whole == Skip)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // What failed runs again alone and with its whole package. The verdicts stay, and only what splitting caused is a lesson.
@@ -30,21 +31,21 @@ func verifyFailures(t *testing.T, partial bool) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 302, Fail: 3, Crash: 1})
-	var lessons []Event
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 302, event.Fail: 3, event.Crash: 1})
+	var lessons []event.Event
 	for _, e := range r.events {
-		if e, ok := e.(Learned); ok {
+		if e, ok := e.(event.Learned); ok {
 			lessons = append(lessons, e)
 		}
 	}
-	if diff := cmp.Diff([]Event{Learned{history.Lesson{Platform: "linux/amd64", Package: "a", Kind: history.Serial, Until: gotest.Ready{}.Digest.Hex()}}}, lessons); diff != "" {
+	if diff := cmp.Diff([]event.Event{event.Learned{Lesson: history.Lesson{Platform: "linux/amd64", Package: "a", Kind: history.Serial, Until: gotest.Ready{}.Digest.Hex()}}}, lessons); diff != "" {
 		t.Errorf("lessons (-want +got):\n%s", diff)
 	}
-	want := map[string]Verification{
-		"a::TestAfter_300": {Split: true, Batch: Fail, Alone: Fail, Whole: Pass},
-		"a::TestFail_301":  {Split: true, Batch: Fail, Alone: Fail, Whole: Fail},
-		"b::TestFirst_0":   {Batch: Fail, Alone: Pass, Whole: Fail},
-		"c::TestExit_0":    {Batch: Crash, Alone: Crash, Whole: Crash},
+	want := map[string]event.Verification{
+		"a::TestAfter_300": {Split: true, Batch: event.Fail, Alone: event.Fail, Whole: event.Pass},
+		"a::TestFail_301":  {Split: true, Batch: event.Fail, Alone: event.Fail, Whole: event.Fail},
+		"b::TestFirst_0":   {Batch: event.Fail, Alone: event.Pass, Whole: event.Fail},
+		"c::TestExit_0":    {Batch: event.Crash, Alone: event.Crash, Whole: event.Crash},
 	}
 	for _, v := range s.Verified {
 		id := v.ID
@@ -74,7 +75,7 @@ func TestVerifyFailuresLimits(t *testing.T) {
 	w = newWorld(t, 2, map[string][]string{"a": names("Kill", "Pass")})
 	w.cfg.VerifyFailures, w.cfg.Dist = -1, DistLoadScope
 	s, r, err := w.run(t.Context())
-	if err != nil || len(s.Verified) != 1 || s.Verified[0].Alone != Crash {
+	if err != nil || len(s.Verified) != 1 || s.Verified[0].Alone != event.Crash {
 		t.Errorf("verified %v, %v", s.Verified, err)
 	}
 	w.check(s, r)
@@ -86,21 +87,21 @@ func TestInterruptWhileVerifying(t *testing.T) {
 	w.cfg.VerifyFailures = -1
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := false
-	s, r, err := w.runWith(ctx, func(e Event) {
+	s, r, err := w.runWith(ctx, func(e event.Event) {
 		switch e := e.(type) {
-		case Test:
+		case event.Test:
 			ended = ended || e.Test == "" && e.Terminal()
-		case UnitStarted:
+		case event.UnitStarted:
 			if ended {
 				cancel()
 			}
 		}
 	})
-	if err != nil || !s.Interrupted || s.Counts[Fail] != 1 {
+	if err != nil || !s.Interrupted || s.Counts[event.Fail] != 1 {
 		t.Errorf("interrupted %v, %v, %v", s.Interrupted, s.Counts, err)
 	}
 	w.check(s, r)
-	if !slices.ContainsFunc(s.Verified, func(v Verification) bool { return v.ID == "a::TestFail_0" }) {
+	if !slices.ContainsFunc(s.Verified, func(v event.Verification) bool { return v.ID == "a::TestFail_0" }) {
 		t.Errorf("verified %v", s.Verified)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/reporters"
 	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // correctFlags say what becomes of tests that fail, hang or crash.
@@ -119,8 +120,8 @@ func reruns(c *cli.Context, command *gotest.Command) (scheduler.Reruns, error) {
 }
 
 // strict makes of a run with flaky tests a failed one, where that is asked for.
-func strict(c *cli.Context, s scheduler.Summary, err error) error {
-	if err == nil && c.Bool("fail-on-flaky") && s.Counts[scheduler.Flaky] > 0 {
+func strict(c *cli.Context, s event.Summary, err error) error {
+	if err == nil && c.Bool("fail-on-flaky") && s.Counts[event.Flaky] > 0 {
 		return &endedError{statusFailed, nil}
 	}
 	return err

@@ -16,6 +16,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -149,7 +150,7 @@ func (r *request) run(c *cli.Context) error {
 		Reporter:         reporter,
 		History:          book,
 		Warnings:         append(run.warnings, doubts...),
-		Started:          scheduler.RunStarted{Command: r.args, Workdir: r.command.Dir, Hostname: hostname, Shard: r.tests.shard()},
+		Started:          event.RunStarted{Command: r.args, Workdir: r.command.Dir, Hostname: hostname, Shard: r.tests.shard()},
 		Source:           sources{r.command, r.toolchain, run, r.tests, mirror}.load,
 	})
 	empty := r.command.Bench != "" || r.command.Fuzz != "" || r.tests.leftOut.Load() // may be, and is no mistake
