@@ -8,13 +8,13 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/gotest/test2json"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // Merged is what several jobs have done.
 type Merged struct {
 	Events   []test2json.Event
-	Summary  scheduler.Summary
+	Summary  event.Summary
 	Warnings []string
 
 	Benchmarks bool // some have run: no test is no mistake then
@@ -24,7 +24,7 @@ type Merged struct {
 // their percentages.
 func Events(files []*File, profile *cover.Profile) (*Merged, error) {
 	m := &merger{profile: profile, packages: make(map[string]*pkg), builds: make(map[string]int), verdicts: make(map[string]string)}
-	m.out.Summary.Counts = make(map[scheduler.Verdict]int)
+	m.out.Summary.Counts = make(map[event.Verdict]int)
 	files = slices.DeleteFunc(slices.Clone(files), func(f *File) bool { return f.Kind != KindEvents })
 	if err := m.survey(files); err != nil {
 		return nil, err
@@ -184,11 +184,11 @@ func (m *merger) account() {
 		s.Collected++
 		switch m.verdicts[id] {
 		case test2json.ActionPass:
-			s.Counts[scheduler.Pass]++
+			s.Counts[event.Pass]++
 		case test2json.ActionSkip:
-			s.Counts[scheduler.Skip]++
+			s.Counts[event.Skip]++
 		default:
-			s.Counts[scheduler.Fail]++ // or it has no verdict, because its process died
+			s.Counts[event.Fail]++ // or it has no verdict, because its process died
 		}
 	}
 }
@@ -206,7 +206,7 @@ func (m *merger) accountNotRun(files []*File) {
 		return
 	}
 	s.Collected += n
-	s.Counts[scheduler.NotRun] += n
+	s.Counts[event.NotRun] += n
 	if s.Failed+s.BuildFailed == 0 {
 		s.Stopped = fmt.Sprintf("%d tests were not run", n)
 	}

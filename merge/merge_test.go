@@ -11,7 +11,7 @@ import (
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/reporters"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 var update = flag.Bool("update", false, "write the goldens anew")
@@ -65,7 +65,7 @@ func TestMerge(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "testdata/all.json", out.Bytes())
-	want := scheduler.Summary{Collected: 4, Failed: 1, BuildFailed: 1, Counts: map[scheduler.Verdict]int{scheduler.Pass: 2, scheduler.Skip: 1, scheduler.Fail: 1}}
+	want := event.Summary{Collected: 4, Failed: 1, BuildFailed: 1, Counts: map[event.Verdict]int{event.Pass: 2, event.Skip: 1, event.Fail: 1}}
 	if diff := cmp.Diff(want, merged.Summary); diff != "" {
 		t.Error(diff)
 	}
@@ -111,7 +111,7 @@ func TestCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := merged.Events[len(merged.Events)-1]
-		if last.Action != test2json.ActionFail || last.Test != "" || merged.Summary.Failed != 1 || merged.Summary.Counts[scheduler.Fail] != 1 || len(merged.Warnings) != 1 {
+		if last.Action != test2json.ActionFail || last.Test != "" || merged.Summary.Failed != 1 || merged.Summary.Counts[event.Fail] != 1 || len(merged.Warnings) != 1 {
 			t.Errorf("ends with %+v: %+v, %q", last, merged.Summary, merged.Warnings)
 		}
 	}

@@ -7,28 +7,28 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/cover"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // Replay hands the merged stream to a reporter, as a run would, and closes it. The error is the first of the reporter's.
-func (m *Merged) Replay(r scheduler.Reporter) error {
+func (m *Merged) Replay(r event.Reporter) error {
 	var first error
-	handle := func(e scheduler.Event) {
+	handle := func(e event.Event) {
 		if err := r.Handle(e); first == nil {
 			first = err
 		}
 	}
-	var started scheduler.RunStarted
+	var started event.RunStarted
 	if len(m.Events) > 0 {
 		started.Time = m.Events[0].Time
 	}
 	handle(started)
 	for _, w := range m.Warnings {
-		handle(scheduler.Warning{Text: w})
+		handle(event.Warning{Text: w})
 	}
-	ended := scheduler.RunEnded{Summary: m.Summary}
+	ended := event.RunEnded{Summary: m.Summary}
 	for _, e := range m.Events {
-		handle(scheduler.Test{Event: e, Total: m.Summary.Collected})
+		handle(event.Test{Event: e, Total: m.Summary.Collected})
 		if e.Terminal() && e.Test == "" && e.Elapsed != nil {
 			ended.Elapsed += seconds(*e.Elapsed)
 		}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 const (
@@ -115,7 +115,7 @@ func TestNotRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := scheduler.Summary{Collected: 3, Stopped: "2 tests were not run", Counts: map[scheduler.Verdict]int{scheduler.Pass: 1, scheduler.NotRun: 2}}
+	want := event.Summary{Collected: 3, Stopped: "2 tests were not run", Counts: map[event.Verdict]int{event.Pass: 1, event.NotRun: 2}}
 	if diff := cmp.Diff(want, merged.Summary); diff != "" {
 		t.Error(diff)
 	}

@@ -11,7 +11,7 @@ import (
 	"gotest.tools/gotestsum/testjson"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 const (
@@ -45,31 +45,31 @@ type runningTest struct {
 	parked    bool // waits in t.Parallel
 }
 
-func (b *board) update(e scheduler.Event) {
+func (b *board) update(e event.Event) {
 	switch e := e.(type) {
-	case scheduler.Collected:
+	case event.Collected:
 		b.total += e.Items
-	case scheduler.GatewayUp:
+	case event.GatewayUp:
 		b.lane(e.Gateway)
-	case scheduler.GatewayDown:
+	case event.GatewayDown:
 		delete(b.lanes, e.Gateway)
-	case scheduler.UnitStarted:
+	case event.UnitStarted:
 		l := b.lane(e.Gateway)
 		l.pkg, l.since, l.tests = e.Package, e.Time, nil
-	case scheduler.UnitEnded:
+	case event.UnitEnded:
 		l := b.lane(e.Gateway)
 		l.pkg, l.tests = "", nil
-	case scheduler.Progress:
+	case event.Progress:
 		if e.Action == test2json.ActionRun && b.begun.IsZero() {
 			b.begun = e.Time
 		}
 		b.lane(e.Gateway).update(e)
-	case scheduler.Test:
+	case event.Test:
 		b.updateTest(e)
 	}
 }
 
-func (b *board) updateTest(t scheduler.Test) {
+func (b *board) updateTest(t event.Test) {
 	b.done = max(b.done, t.Done)
 	b.total = max(b.total, t.Total)
 	if t.Action == test2json.ActionBuildFail ||
@@ -90,7 +90,7 @@ func (b *board) lane(gateway string) *lane {
 	return l
 }
 
-func (l *lane) update(e scheduler.Progress) {
+func (l *lane) update(e event.Progress) {
 	i := slices.IndexFunc(l.tests, func(t runningTest) bool { return t.name == e.Test && t.pkg == e.Package })
 	switch {
 	case e.Action == test2json.ActionRun && i < 0:

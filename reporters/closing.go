@@ -6,7 +6,7 @@ import (
 
 	"github.com/fatih/color"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // notRunListed is how many of the items that did not run for one reason are named: after that many, the count
@@ -14,12 +14,11 @@ import (
 const notRunListed = 10
 
 // closing returns the lines after gotestsum's DONE: what gotestsum does not know of the run, and the account of it.
-func closing(s scheduler.Summary) string {
+func closing(s event.Summary) string {
 	var b strings.Builder
 	closeCrashes(&b, s.Durations)
 	closeFlaky(&b, s.Durations)
 	closePlatforms(&b, s.Durations)
-	closeVerified(&b, s.Verified)
 	closeNotRun(&b, s.NotRun)
 	if s.Interrupted {
 		fmt.Fprintf(&b, "%s the run was interrupted\n", color.YellowString("INTERRUPTED"))
@@ -37,10 +36,10 @@ func closing(s scheduler.Summary) string {
 	return b.String()
 }
 
-func closeCrashes(b *strings.Builder, items []scheduler.ItemSeconds) {
+func closeCrashes(b *strings.Builder, items []event.ItemSeconds) {
 	var crashed []string
 	for _, it := range items {
-		if it.Verdict == scheduler.Crash {
+		if it.Verdict == event.Crash {
 			crashed = append(crashed, fmt.Sprintf("%s (%s)", it.ID, it.Gateway))
 		}
 	}
@@ -53,7 +52,7 @@ func closeCrashes(b *strings.Builder, items []scheduler.ItemSeconds) {
 	}
 }
 
-func closeNotRun(b *strings.Builder, items []scheduler.NotRunItem) {
+func closeNotRun(b *strings.Builder, items []event.NotRunItem) {
 	if len(items) == 0 {
 		return
 	}
@@ -79,10 +78,10 @@ func closeNotRun(b *strings.Builder, items []scheduler.NotRunItem) {
 }
 
 // closeAccount writes what became of the items: the verdicts that occurred, in a fixed order.
-func closeAccount(b *strings.Builder, s scheduler.Summary) {
+func closeAccount(b *strings.Builder, s event.Summary) {
 	var parts []string
-	for _, v := range []scheduler.Verdict{
-		scheduler.Pass, scheduler.Fail, scheduler.Flaky, scheduler.Skip, scheduler.Crash, scheduler.NotRun,
+	for _, v := range []event.Verdict{
+		event.Pass, event.Fail, event.Flaky, event.Skip, event.Crash, event.NotRun,
 	} {
 		if n := s.Counts[v]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, v))

@@ -12,7 +12,7 @@ import (
 	"github.com/fatih/color"
 	"gotest.tools/gotestsum/testjson"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // Color says whether the console report has colours.
@@ -70,7 +70,7 @@ type Console struct {
 
 // scanned is what the scanning goroutine uses while put waits for it, and put sets before.
 type scanned struct {
-	cur       scheduler.Test // what the scan is about to see
+	cur       event.Test // what the scan is about to see
 	formatter testjson.EventFormatter
 	text      bytes.Buffer // what formatter writes
 	marker    marker
@@ -119,24 +119,24 @@ func (c *ConsoleConfig) setDefaults() {
 
 // Handle writes what e has to say before it returns. After a failed write it goes on as well as it can and returns
 // the first error each time.
-func (c *Console) Handle(e scheduler.Event) error {
+func (c *Console) Handle(e event.Event) error {
 	c.locked(func() { c.board.update(e) })
 	switch e := e.(type) {
-	case scheduler.Test:
+	case event.Test:
 		c.test(e)
-	case scheduler.Stderr:
+	case event.Stderr:
 		c.complain(e.Text)
-	case scheduler.Warning:
+	case event.Warning:
 		c.complain(color.YellowString("warning:") + " " + e.Text + "\n")
-	case scheduler.Listening:
+	case event.Listening:
 		c.complain(listening(e) + "\n")
-	case scheduler.SlowTest:
+	case event.SlowTest:
 		c.complain(slow(e, color.YellowString("SLOW")))
-	case scheduler.GatewayDown:
+	case event.GatewayDown:
 		if e.Reason != "" {
 			c.complain(fmt.Sprintf("%s gateway %s is down: %s\n", color.YellowString("warning:"), e.Gateway, e.Reason))
 		}
-	case scheduler.RunEnded:
+	case event.RunEnded:
 		c.end(&e.Summary)
 	}
 	return c.err()
@@ -172,7 +172,7 @@ func (c *Console) complain(text string) {
 }
 
 // test brings one event to the formatter.
-func (c *Console) test(t scheduler.Test) {
+func (c *Console) test(t event.Test) {
 	if c.scan == nil {
 		panic("BUG: a Test event after RunEnded")
 	}
@@ -198,7 +198,7 @@ func (c *Console) test(t scheduler.Test) {
 }
 
 // end writes the summary, unless there is none, and joins the goroutines. Only its first call does anything.
-func (c *Console) end(summary *scheduler.Summary) {
+func (c *Console) end(summary *event.Summary) {
 	if c.scan == nil {
 		return
 	}
@@ -207,7 +207,7 @@ func (c *Console) end(summary *scheduler.Summary) {
 		<-c.tickc
 	}
 	c.locked(c.screen.hide)
-	c.scanned.cur = scheduler.Test{}
+	c.scanned.cur = event.Test{}
 	exec, err := c.scan.finish()
 	c.scan = nil
 	if c.broken == nil && err != nil {
@@ -251,13 +251,13 @@ func (c *Console) draw() {
 // scanHandler gets what the scan has understood, in the scan's goroutine.
 type scanHandler struct{ c *Console }
 
-func (h scanHandler) Event(event testjson.TestEvent, exec *testjson.Execution) error {
+func (h scanHandler) Event(e testjson.TestEvent, exec *testjson.Execution) error {
 	s := &h.c.scanned
 	s.text.Reset()
-	if err := s.formatter.Format(event, exec); err != nil {
+	if err := s.formatter.Format(e, exec); err != nil {
 		return err
 	}
-	h.c.write(s.marker.apply(s.text.String(), event, s.cur))
+	h.c.write(s.marker.apply(s.text.String(), e, s.cur))
 	return nil
 }
 
@@ -267,4 +267,4 @@ func (h scanHandler) Err(line string) error {
 	return nil
 }
 
-var _ scheduler.Reporter = (*Console)(nil)
+var _ event.Reporter = (*Console)(nil)

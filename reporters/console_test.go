@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 func newConsole(t *testing.T, cfg ConsoleConfig) *Console {
@@ -24,7 +24,7 @@ func newConsole(t *testing.T, cfg ConsoleConfig) *Console {
 }
 
 // consoleText returns what a run looks like without a terminal.
-func consoleText(t *testing.T, cfg ConsoleConfig, run []scheduler.Event) (stdout, stderr string) {
+func consoleText(t *testing.T, cfg ConsoleConfig, run []event.Event) (stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cfg.Out, cfg.Err = &out, &errs
@@ -96,23 +96,23 @@ func TestConsoleBenchmarkIsNoFailure(t *testing.T) {
 
 func TestConsoleClosingLines(t *testing.T) {
 	run := recordedAsRun(t, recordedRun)
-	end := run[len(run)-1].(scheduler.RunEnded)
+	end := run[len(run)-1].(event.RunEnded)
 	s := &end.Summary
-	s.Counts[scheduler.Crash], s.Counts[scheduler.NotRun] = 1, 13
+	s.Counts[event.Crash], s.Counts[event.NotRun] = 1, 13
 	s.Collected += 14
 	for i := range 12 {
-		s.NotRun = append(s.NotRun, scheduler.NotRunItem{ID: "example.com/p::Test" + string(rune('A'+i)), Reason: "--maxfail 1 reached"})
+		s.NotRun = append(s.NotRun, event.NotRunItem{ID: "example.com/p::Test" + string(rune('A'+i)), Reason: "--maxfail 1 reached"})
 	}
-	s.NotRun = append(s.NotRun, scheduler.NotRunItem{ID: "example.com/q::TestQ", Reason: "no gateway left"})
-	s.Durations = append(s.Durations, scheduler.ItemSeconds{ID: "example.com/p::TestDies", Gateway: "gw2", Verdict: scheduler.Crash})
+	s.NotRun = append(s.NotRun, event.NotRunItem{ID: "example.com/q::TestQ", Reason: "no gateway left"})
+	s.Durations = append(s.Durations, event.ItemSeconds{ID: "example.com/p::TestDies", Gateway: "gw2", Verdict: event.Crash})
 	s.Interrupted, s.Stopped = true, "--maxfail 1 reached"
 	s.Coverage = "coverage: 71.4% of statements"
 	s.Unbalanced = "40 items were collected, 39 have a verdict"
 	run = append(run[:len(run)-1],
-		scheduler.Warning{Text: "gw1 was slow"},
-		scheduler.Stderr{Text: "go: downloading example.com/x v1.0.0\n"},
-		scheduler.GatewayDown{Gateway: "gw0"},
-		scheduler.GatewayDown{Gateway: "gw1", Reason: "signal: killed"},
+		event.Warning{Text: "gw1 was slow"},
+		event.Stderr{Text: "go: downloading example.com/x v1.0.0\n"},
+		event.GatewayDown{Gateway: "gw0"},
+		event.GatewayDown{Gateway: "gw1", Reason: "signal: killed"},
 		end)
 	stdout, stderr := consoleText(t, ConsoleConfig{Format: FormatNone}, run)
 	golden(t, "console-closing.txt", stdout)
@@ -125,7 +125,7 @@ func TestConsoleIsSynchronous(t *testing.T) {
 	c := newConsole(t, ConsoleConfig{Out: &out, Err: &out, Format: FormatStandardVerbose})
 	defer c.Close()
 	for i, e := range recordedAsRun(t, recordedRun) {
-		te, ok := e.(scheduler.Test)
+		te, ok := e.(event.Test)
 		before := out.Len()
 		if err := c.Handle(e); err != nil {
 			t.Fatal(err)
@@ -151,15 +151,15 @@ func TestConsoleTwoPackagesOfOneBaseName(t *testing.T) {
 
 // With Dist "each" the package carries its gateway, and the same test runs twice at one time.
 func TestConsoleEach(t *testing.T) {
-	var run []scheduler.Event
+	var run []event.Event
 	for _, step := range []struct{ action, test string }{{"start", ""}, {"run", "TestX"}, {"pass", "TestX"}, {"pass", ""}} {
 		for _, gw := range []string{"gw0", "gw1"} {
-			e := event(step.action, step.test, "")
+			e := testEvent(step.action, step.test, "")
 			e.Gateway, e.Package = gw, "example.com/p ["+gw+"]"
 			run = append(run, e)
 		}
 	}
-	stdout, _ := consoleText(t, ConsoleConfig{Format: FormatTestname}, append(run, scheduler.RunEnded{}))
+	stdout, _ := consoleText(t, ConsoleConfig{Format: FormatTestname}, append(run, event.RunEnded{}))
 	want := `[gw0] [  0%] PASS example.com/p [gw0].TestX (0.00s)
 [gw1] [  0%] PASS example.com/p [gw1].TestX (0.00s)
 PASS example.com/p [gw0]
@@ -212,9 +212,9 @@ func TestConsoleRetention(t *testing.T) {
 }
 
 func TestConsoleLateOutput(t *testing.T) {
-	run := []scheduler.Event{
-		event("start", "", ""), event("run", "TestX", ""), event("pass", "TestX", ""),
-		event("output", "TestX", "from a goroutine that lives on\n"), event("pass", "", ""), scheduler.RunEnded{},
+	run := []event.Event{
+		testEvent("start", "", ""), testEvent("run", "TestX", ""), testEvent("pass", "TestX", ""),
+		testEvent("output", "TestX", "from a goroutine that lives on\n"), testEvent("pass", "", ""), event.RunEnded{},
 	}
 	stdout, _ := consoleText(t, ConsoleConfig{Format: FormatTestname}, run)
 	if !strings.Contains(stdout, "\nDONE 1 tests in ") || !strings.Contains(stdout, "lives on\n") {
@@ -224,12 +224,12 @@ func TestConsoleLateOutput(t *testing.T) {
 
 func TestConsoleLongNames(t *testing.T) {
 	name := "TestX/" + strings.Repeat("\x01long ", 20<<10)
-	run := []scheduler.Event{event("start", "", ""), event("run", "TestX", "")}
+	run := []event.Event{testEvent("start", "", ""), testEvent("run", "TestX", "")}
 	for _, sub := range []string{name + "a", name + "b"} {
-		run = append(run, event("run", sub, ""), event("output", sub, "=== RUN   "+sub+"\n"),
-			event("attr", sub, ""), event("pass", sub, ""))
+		run = append(run, testEvent("run", sub, ""), testEvent("output", sub, "=== RUN   "+sub+"\n"),
+			testEvent("attr", sub, ""), testEvent("pass", sub, ""))
 	}
-	run = append(run, event("pass", "TestX", ""), event("pass", "", ""), scheduler.RunEnded{})
+	run = append(run, testEvent("pass", "TestX", ""), testEvent("pass", "", ""), event.RunEnded{})
 	stdout, _ := consoleText(t, ConsoleConfig{}, run)
 	if !strings.Contains(stdout, "DONE 3 tests in ") {
 		t.Errorf("got:\n%s", stdout)
@@ -237,13 +237,13 @@ func TestConsoleLongNames(t *testing.T) {
 }
 
 func TestConsoleCompilerTextInParts(t *testing.T) {
-	build := func(action, output string) scheduler.Test {
-		return scheduler.Test{Event: test2json.Event{Action: action, ImportPath: "p [p.test]", Output: output}}
+	build := func(action, output string) event.Test {
+		return event.Test{Event: test2json.Event{Action: action, ImportPath: "p [p.test]", Output: output}}
 	}
 	long := strings.Repeat("y", 200<<10)
-	run := []scheduler.Event{
+	run := []event.Event{
 		build("build-output", "p_test.go:1:"), build("build-output", "2: undefined: x\np_test.go:3:4: "),
-		build("build-output", long), build("build-fail", ""), scheduler.RunEnded{},
+		build("build-output", long), build("build-fail", ""), event.RunEnded{},
 	}
 	_, stderr := consoleText(t, ConsoleConfig{}, run)
 	if got := strings.ReplaceAll(stderr, "\n", ""); got != "p_test.go:1:2: undefined: xp_test.go:3:4: "+long {

@@ -1,6 +1,6 @@
 // Package reporters turns the events of a run into what people and tools read.
 //
-// A scheduler.Reporter gets every scheduler.Event in order, from one goroutine, and has dealt with it when Handle
+// A event.Reporter gets every event.Event in order, from one goroutine, and has dealt with it when Handle
 // returns: a slow terminal or disk is back-pressure on the run, not a queue. No reporter changes an event or talks
 // to a node.
 //

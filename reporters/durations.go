@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // DurationsConfig says what Durations writes. The zero value lists every item on standard output.
@@ -34,13 +34,13 @@ func NewDurations(cfg DurationsConfig) *Durations {
 
 // Handle writes the list on RunEnded. Items that took equally long come in the order of their ids, so that two
 // runs compare.
-func (d *Durations) Handle(e scheduler.Event) error {
-	end, ok := e.(scheduler.RunEnded)
+func (d *Durations) Handle(e event.Event) error {
+	end, ok := e.(event.RunEnded)
 	if !ok || d.cfg.Count < 0 || len(end.Summary.Durations) == 0 {
 		return nil
 	}
 	items := slices.Clone(end.Summary.Durations)
-	slices.SortStableFunc(items, func(a, b scheduler.ItemSeconds) int {
+	slices.SortStableFunc(items, func(a, b event.ItemSeconds) int {
 		return cmp.Or(cmp.Compare(b.Elapsed, a.Elapsed), cmp.Compare(a.ID, b.ID))
 	})
 	if d.cfg.Count > 0 && d.cfg.Count < len(items) {
@@ -52,7 +52,7 @@ func (d *Durations) Handle(e scheduler.Event) error {
 // Close does nothing.
 func (d *Durations) Close() error { return nil }
 
-func (d *Durations) write(items []scheduler.ItemSeconds, all int) error {
+func (d *Durations) write(items []event.ItemSeconds, all int) error {
 	gateways, seconds, expected := 0, 0, 0
 	for _, it := range items {
 		gateways = max(gateways, len(it.Gateway))
@@ -67,7 +67,7 @@ func (d *Durations) write(items []scheduler.ItemSeconds, all int) error {
 			fmt.Fprintf(w, "%-*s  ", expected, expectedText(it))
 		}
 		fmt.Fprintf(w, "%-*s  %s", gateways, it.Gateway, it.ID)
-		if it.Verdict != scheduler.Pass {
+		if it.Verdict != event.Pass {
 			fmt.Fprintf(w, " (%s)", it.Verdict)
 		}
 		fmt.Fprintln(w)
@@ -81,7 +81,7 @@ func (d *Durations) write(items []scheduler.ItemSeconds, all int) error {
 func secondsText(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) }
 
 // expectedText is "" when nothing was expected.
-func expectedText(it scheduler.ItemSeconds) string {
+func expectedText(it event.ItemSeconds) string {
 	if it.Expected <= 0 {
 		return ""
 	}

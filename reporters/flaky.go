@@ -8,15 +8,15 @@ import (
 	"github.com/fatih/color"
 	"gotest.tools/gotestsum/testjson"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // takeFlaky takes the failures of flaky tests out of those that the summary lists and counts, and returns a section with them: the run has
 // not failed by them.
-func takeFlaky(exec *testjson.Execution, items []scheduler.ItemSeconds) string {
+func takeFlaky(exec *testjson.Execution, items []event.ItemSeconds) string {
 	flaky := map[string]bool{}
 	for _, it := range items {
-		if it.Verdict == scheduler.Flaky {
+		if it.Verdict == event.Flaky {
 			flaky[it.ID] = true
 		}
 	}
@@ -49,10 +49,10 @@ func writeAttempt(b *strings.Builder, p *testjson.Package, tc testjson.TestCase)
 }
 
 // closeFlaky names the tests that failed at first and did not in the end.
-func closeFlaky(b *strings.Builder, items []scheduler.ItemSeconds) {
+func closeFlaky(b *strings.Builder, items []event.ItemSeconds) {
 	header := fmt.Sprintf("\n=== %s\n", color.YellowString("Flaky"))
 	for _, it := range items {
-		if it.Verdict == scheduler.Flaky {
+		if it.Verdict == event.Flaky {
 			fmt.Fprintf(b, "%s%s (failed %s, passed on %s)\n", header, it.ID, times(it.Failures), it.Gateway)
 			header = ""
 		}

@@ -5,18 +5,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // flakyRun has a test that fails once with a subtest and then passes, and one that fails twice.
-func flakyRun() []scheduler.Event {
-	attempt := func(n int, action, test, output string) scheduler.Test {
-		e := event(action, test, output)
+func flakyRun() []event.Event {
+	attempt := func(n int, action, test, output string) event.Test {
+		e := testEvent(action, test, output)
 		e.Time = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 		e.Attempt, e.Total, e.Again = n, 2, action == "fail" && n == 1
 		return e
 	}
-	run := []scheduler.Event{
+	run := []event.Event{
 		attempt(1, "start", "", ""),
 		attempt(1, "run", "TestFlaky", "=== RUN   TestFlaky\n"),
 		attempt(1, "run", "TestFlaky/sub", ""),
@@ -32,11 +32,11 @@ func flakyRun() []scheduler.Event {
 	}
 	run = append(run, attempt(2, "run", "TestFlaky", ""), attempt(2, "run", "TestFlaky/sub", ""), attempt(2, "pass", "TestFlaky/sub", ""),
 		attempt(2, "pass", "TestFlaky", ""), attempt(2, "fail", "", ""))
-	return append(run, scheduler.RunEnded{Summary: scheduler.Summary{
-		Collected: 2, Failed: 1, Counts: map[scheduler.Verdict]int{scheduler.Flaky: 1, scheduler.Fail: 1},
-		Durations: []scheduler.ItemSeconds{
-			{ID: "example.com/p::TestFails", Gateway: "gw1", Verdict: scheduler.Fail, Failures: 1},
-			{ID: "example.com/p::TestFlaky", Gateway: "gw1", Verdict: scheduler.Flaky, Failures: 1},
+	return append(run, event.RunEnded{Summary: event.Summary{
+		Collected: 2, Failed: 1, Counts: map[event.Verdict]int{event.Flaky: 1, event.Fail: 1},
+		Durations: []event.ItemSeconds{
+			{ID: "example.com/p::TestFails", Gateway: "gw1", Verdict: event.Fail, Failures: 1},
+			{ID: "example.com/p::TestFlaky", Gateway: "gw1", Verdict: event.Flaky, Failures: 1},
 		},
 	}})
 }
@@ -63,8 +63,8 @@ func TestBoardFlaky(t *testing.T) {
 }
 
 func TestSlowTests(t *testing.T) {
-	run := []scheduler.Event{scheduler.SlowTest{Gateway: "gw3", Package: "example.com/p", Test: "TestX", Running: 61400 * time.Millisecond}}
-	_, stderr := consoleText(t, ConsoleConfig{}, append(run, scheduler.RunEnded{}))
+	run := []event.Event{event.SlowTest{Gateway: "gw3", Package: "example.com/p", Test: "TestX", Running: 61400 * time.Millisecond}}
+	_, stderr := consoleText(t, ConsoleConfig{}, append(run, event.RunEnded{}))
 	var b strings.Builder
 	if err := NewNotices(&b).Handle(run[0]); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // maxRemembered is how many tests of a run, subtests included, History keeps; what comes later is not remembered.
@@ -65,23 +65,23 @@ func NewHistory(cfg HistoryConfig) (*History, error) {
 }
 
 // Handle keeps what is to be learned from e. It returns no error.
-func (h *History) Handle(e scheduler.Event) error {
+func (h *History) Handle(e event.Event) error {
 	switch e := e.(type) {
-	case scheduler.RunStarted:
+	case event.RunStarted:
 		h.run.ID, h.run.Time, h.run.Command, h.run.Dist = e.RunID, e.Time, e.Command, e.Dist
-	case scheduler.GatewayUp:
+	case event.GatewayUp:
 		h.up(e)
-	case scheduler.UnitStarted:
+	case event.UnitStarted:
 		h.unitStarted(e)
-	case scheduler.Progress:
+	case event.Progress:
 		h.progress(e)
-	case scheduler.UnitEnded:
+	case event.UnitEnded:
 		h.unitEnded(e)
-	case scheduler.Test:
+	case event.Test:
 		h.test(e)
-	case scheduler.Learned:
+	case event.Learned:
 		h.run.Lessons = append(h.run.Lessons, e.Lesson)
-	case scheduler.RunEnded:
+	case event.RunEnded:
 		h.ended(e)
 	}
 	return nil
@@ -110,7 +110,7 @@ func (h *History) Close() error {
 	return nil
 }
 
-func (h *History) up(e scheduler.GatewayUp) {
+func (h *History) up(e event.GatewayUp) {
 	i, ok := h.hosts[e.Hostname]
 	if !ok {
 		i = len(h.run.Hosts)
@@ -120,7 +120,7 @@ func (h *History) up(e scheduler.GatewayUp) {
 	h.run.Hosts[i].Gateways = append(h.run.Hosts[i].Gateways, e.Gateway)
 }
 
-func (h *History) unitStarted(e scheduler.UnitStarted) {
+func (h *History) unitStarted(e event.UnitStarted) {
 	p := h.pkg(e.Package)
 	p.Key = cmp.Or(e.Key, p.Key)
 	h.units[e.Gateway] = &openUnit{shown: e.Package, started: e.Time}
@@ -140,7 +140,7 @@ func (h *History) pkg(shown string) *history.PackageRun {
 	return p
 }
 
-func (h *History) progress(e scheduler.Progress) {
+func (h *History) progress(e event.Progress) {
 	u := h.units[e.Gateway]
 	if u == nil || u.shown != e.Package {
 		return
@@ -152,7 +152,7 @@ func (h *History) progress(e scheduler.Progress) {
 }
 
 // unitEnded finds what the process cost beyond its tests. The least of a package is its process: files that had to be sent first are not.
-func (h *History) unitEnded(e scheduler.UnitEnded) {
+func (h *History) unitEnded(e event.UnitEnded) {
 	u := h.units[e.Gateway]
 	if u == nil || u.shown != e.Package {
 		return
@@ -164,7 +164,7 @@ func (h *History) unitEnded(e scheduler.UnitEnded) {
 	}
 }
 
-func (h *History) test(e scheduler.Test) {
+func (h *History) test(e event.Test) {
 	if e.Package == "" {
 		return
 	}
@@ -193,7 +193,7 @@ func (h *History) test(e scheduler.Test) {
 }
 
 // count adds a round of a test, or begins anew with what another attempt says.
-func (h *History) count(t *history.TestRun, e scheduler.Test, took time.Duration) {
+func (h *History) count(t *history.TestRun, e event.Test, took time.Duration) {
 	if e.Attempt != t.Attempts || e.Gateway != t.Gateway {
 		t.Attempts, t.Gateway, t.Elapsed, t.Verdict = e.Attempt, e.Gateway, 0, ""
 		delete(h.rounds, t)
@@ -210,7 +210,7 @@ func (h *History) count(t *history.TestRun, e scheduler.Test, took time.Duration
 }
 
 // ended takes the account of the run, which is right about verdicts.
-func (h *History) ended(e scheduler.RunEnded) {
+func (h *History) ended(e event.RunEnded) {
 	h.run.Elapsed, h.run.Stopped, h.run.Partial = e.Elapsed, e.Summary.Stopped, h.cfg.Partial
 	for _, d := range e.Summary.Durations {
 		t := h.tests[d.ID]

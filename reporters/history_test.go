@@ -13,7 +13,7 @@ import (
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 const (
@@ -23,16 +23,16 @@ const (
 
 // story makes the events of one gateway, gw1, whose clock is an hour ahead.
 type story struct {
-	events []scheduler.Event
+	events []event.Event
 	now    time.Time
 }
 
 func newStory() *story {
 	s := &story{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	s.events = []scheduler.Event{
-		scheduler.RunStarted{Time: s.now, RunID: "run1", Dist: "load", Command: []string{"./..."}},
-		scheduler.GatewayUp{Time: s.now.Add(2 * time.Millisecond), Gateway: "gw1", Hostname: "h"},
-		scheduler.GatewayUp{Time: s.now.Add(9 * time.Millisecond), Gateway: "gw2", Hostname: "h"},
+	s.events = []event.Event{
+		event.RunStarted{Time: s.now, RunID: "run1", Dist: "load", Command: []string{"./..."}},
+		event.GatewayUp{Time: s.now.Add(2 * time.Millisecond), Gateway: "gw1", Hostname: "h"},
+		event.GatewayUp{Time: s.now.Add(9 * time.Millisecond), Gateway: "gw2", Hostname: "h"},
 	}
 	return s
 }
@@ -41,10 +41,10 @@ func (s *story) wait(d time.Duration) { s.now = s.now.Add(d) }
 
 func (s *story) unit(begin bool) {
 	if begin {
-		s.events = append(s.events, scheduler.UnitStarted{Time: s.now, Gateway: "gw1", Package: historyPackage, Key: "k1", Tests: []string{"TestA/..."}, Skip: []string{"other"}})
+		s.events = append(s.events, event.UnitStarted{Time: s.now, Gateway: "gw1", Package: historyPackage, Key: "k1", Tests: []string{"TestA/..."}, Skip: []string{"other"}})
 		return
 	}
-	s.events = append(s.events, scheduler.UnitEnded{Time: s.now, Gateway: "gw1", Package: historyPackage})
+	s.events = append(s.events, event.UnitEnded{Time: s.now, Gateway: "gw1", Package: historyPackage})
 }
 
 func (s *story) test(action, test string, attempt int, seconds float64) {
@@ -54,15 +54,15 @@ func (s *story) test(action, test string, attempt int, seconds float64) {
 		e.Elapsed = &seconds
 	}
 	s.events = append(s.events,
-		scheduler.Progress{Gateway: "gw1", Time: far, Action: action, Package: historyPackage, Test: test},
-		scheduler.Test{Event: e, Gateway: "gw1", Platform: historyPlatform, Attempt: attempt})
+		event.Progress{Gateway: "gw1", Time: far, Action: action, Package: historyPackage, Test: test},
+		event.Test{Event: e, Gateway: "gw1", Platform: historyPlatform, Attempt: attempt})
 }
 
-func (s *story) end(durations ...scheduler.ItemSeconds) {
+func (s *story) end(durations ...event.ItemSeconds) {
 	for i := range durations {
 		durations[i].Test, durations[i].Platform, durations[i].Gateway = durations[i].ID, historyPlatform, "gw1"
 	}
-	s.events = append(s.events, scheduler.RunEnded{Elapsed: time.Second, Summary: scheduler.Summary{Durations: durations, Stopped: "interrupted", Links: map[string]float64{"h": 1e6, "away": 1}}})
+	s.events = append(s.events, event.RunEnded{Elapsed: time.Second, Summary: event.Summary{Durations: durations, Stopped: "interrupted", Links: map[string]float64{"h": 1e6, "away": 1}}})
 }
 
 func TestHistoryLearnsARun(t *testing.T) {
@@ -86,10 +86,10 @@ func TestHistoryLearnsARun(t *testing.T) {
 	s.unit(true)
 	s.wait(time.Second) // files were sent
 	s.unit(false)
-	s.events = append(s.events, scheduler.Learned{Lesson: history.Lesson{Platform: historyPlatform, Package: historyPackage, Kind: history.Serial, Until: "k1"}})
+	s.events = append(s.events, event.Learned{Lesson: history.Lesson{Platform: historyPlatform, Package: historyPackage, Kind: history.Serial, Until: "k1"}})
 	s.end(
-		scheduler.ItemSeconds{ID: historyPackage + "::TestA", Elapsed: 300 * time.Millisecond, Expected: 100 * time.Millisecond, Verdict: scheduler.Pass},
-		scheduler.ItemSeconds{ID: historyPackage + "::TestFlaky", Verdict: scheduler.Pass},
+		event.ItemSeconds{ID: historyPackage + "::TestA", Elapsed: 300 * time.Millisecond, Expected: 100 * time.Millisecond, Verdict: event.Pass},
+		event.ItemSeconds{ID: historyPackage + "::TestFlaky", Verdict: event.Pass},
 	)
 
 	dir := t.TempDir()
@@ -153,7 +153,7 @@ func TestHistoryOfRounds(t *testing.T) {
 		s.wait(50 * time.Millisecond)
 		s.test("pass", "TestA", 1, 0.05)
 	}
-	s.end(scheduler.ItemSeconds{ID: historyPackage + "::TestA", Elapsed: 200 * time.Millisecond, Verdict: scheduler.Pass})
+	s.end(event.ItemSeconds{ID: historyPackage + "::TestA", Elapsed: 200 * time.Millisecond, Verdict: event.Pass})
 	book := &history.Book{}
 	h, err := NewHistory(HistoryConfig{Book: book})
 	if err != nil {
@@ -173,7 +173,7 @@ func TestHistoryOfARecordedRun(t *testing.T) {
 	}
 	run := recordedAsRun(t, recordedRun)
 	play(t, h, run)
-	end := run[len(run)-1].(scheduler.RunEnded)
+	end := run[len(run)-1].(event.RunEnded)
 	if r := book.Runs()[0]; r.Tests != len(end.Summary.Durations) {
 		t.Errorf("%d tests, want %d", r.Tests, len(end.Summary.Durations))
 	}
@@ -209,9 +209,9 @@ func TestHistoryThatCannotBeRecorded(t *testing.T) {
 func TestDurationsExpected(t *testing.T) {
 	var out bytes.Buffer
 	d := NewDurations(DurationsConfig{Out: &out})
-	end := scheduler.RunEnded{Summary: scheduler.Summary{Durations: []scheduler.ItemSeconds{
-		{ID: "p::TestA", Gateway: "gw0", Elapsed: 1500 * time.Millisecond, Expected: 12 * time.Second, Verdict: scheduler.Pass},
-		{ID: "p::TestB", Gateway: "gw10", Elapsed: time.Second, Verdict: scheduler.Fail},
+	end := event.RunEnded{Summary: event.Summary{Durations: []event.ItemSeconds{
+		{ID: "p::TestA", Gateway: "gw0", Elapsed: 1500 * time.Millisecond, Expected: 12 * time.Second, Verdict: event.Pass},
+		{ID: "p::TestB", Gateway: "gw10", Elapsed: time.Second, Verdict: event.Fail},
 	}}}
 	if err := d.Handle(end); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"os"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // lineKept is the largest line whose memory the next ones use again, in bytes: test2json cuts lines at 4 KiB, so
@@ -56,17 +56,17 @@ func NewJSON(cfg JSONConfig) (*JSON, error) {
 
 // Handle writes a Test event before it returns, the Trailer of a shard at the end, and nothing else. After a failed write it writes nothing more
 // and returns that first error again.
-func (j *JSON) Handle(e scheduler.Event) error {
+func (j *JSON) Handle(e event.Event) error {
 	if j.err != nil {
 		return j.err
 	}
 	switch e := e.(type) {
-	case scheduler.RunStarted:
+	case event.RunStarted:
 		j.trailing.begin(e)
-	case scheduler.Test:
+	case event.Test:
 		j.trailing.saw(e)
 		j.err = j.write(e.Event)
-	case scheduler.RunEnded:
+	case event.RunEnded:
 		j.err = j.end(e)
 	}
 	if j.err != nil {
@@ -75,7 +75,7 @@ func (j *JSON) Handle(e scheduler.Event) error {
 	return j.err
 }
 
-func (j *JSON) end(e scheduler.RunEnded) error {
+func (j *JSON) end(e event.RunEnded) error {
 	line, err := j.trailing.end(e)
 	if err != nil || line == nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"gotest.tools/gotestsum/testjson"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // The lines are, byte for byte, the ones that go test wrote.
@@ -74,7 +74,7 @@ func TestJSONWritesEachEventAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.Close()
-	if err := j.Handle(event("output", "TestX", "hanging from here\n")); err != nil {
+	if err := j.Handle(testEvent("output", "TestX", "hanging from here\n")); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(file)
@@ -91,10 +91,10 @@ func TestJSONWriterFails(t *testing.T) {
 	}
 	var first error
 	for range 3 {
-		first = errors.Join(first, j.Handle(event("output", "TestX", "something\n")))
+		first = errors.Join(first, j.Handle(testEvent("output", "TestX", "something\n")))
 	}
 	out.room = 1000 // room again does not mend the line that was cut
-	if err := j.Handle(event("pass", "TestX", "")); !errors.Is(err, errFull) || out.room != 1000 {
+	if err := j.Handle(testEvent("pass", "TestX", "")); !errors.Is(err, errFull) || out.room != 1000 {
 		t.Errorf("after the failure: Handle returned %v and wrote %d bytes", err, 1000-out.room)
 	}
 	if !errors.Is(first, errFull) || !strings.HasPrefix(first.Error(), "write JSON output: ") {
@@ -124,7 +124,7 @@ func TestJSONIgnoresOtherEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	play(t, j, []scheduler.Event{scheduler.RunStarted{}, scheduler.Warning{Text: "w"}, scheduler.Stderr{Text: "s"}, scheduler.RunEnded{}})
+	play(t, j, []event.Event{event.RunStarted{}, event.Warning{Text: "w"}, event.Stderr{Text: "s"}, event.RunEnded{}})
 	if out.Len() != 0 {
 		t.Errorf("wrote %q", out.String())
 	}

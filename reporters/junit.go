@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // defaultOutputLimit is JUnitConfig.OutputLimit's default, in bytes: more than a person reads, and what CI servers
@@ -50,7 +50,7 @@ type JUnit struct {
 	hosts    map[string]string // by gateway
 	builds   map[string]*clip  // the compiler's text by ImportPath; kept, as many packages can fail of one build
 	suites   map[string]*suite // by package
-	summary  scheduler.Summary
+	summary  event.Summary
 	shard    string // "" when the run is none
 	ended    bool   // it came to its end
 }
@@ -74,15 +74,15 @@ func NewJUnit(cfg JUnitConfig) (*JUnit, error) {
 }
 
 // Handle keeps what the report needs of e. It returns no error.
-func (j *JUnit) Handle(e scheduler.Event) error {
+func (j *JUnit) Handle(e event.Event) error {
 	switch e := e.(type) {
-	case scheduler.RunStarted:
+	case event.RunStarted:
 		j.started, j.hostname, j.shard = e.Time, e.Hostname, e.Shard
-	case scheduler.GatewayUp:
+	case event.GatewayUp:
 		j.hosts[e.Gateway] = e.Hostname
-	case scheduler.Test:
+	case event.Test:
 		j.test(e)
-	case scheduler.RunEnded:
+	case event.RunEnded:
 		j.elapsed, j.summary = e.Elapsed, e.Summary
 		j.ended = whole(e)
 	}
@@ -137,7 +137,7 @@ const (
 	errored // something else did: a crash, a compiler
 )
 
-func (j *JUnit) test(t scheduler.Test) {
+func (j *JUnit) test(t event.Test) {
 	if t.Package == "" {
 		if t.Action == test2json.ActionBuildOutput {
 			if j.builds[t.ImportPath] == nil {
@@ -179,11 +179,11 @@ func (j *JUnit) suite(name string) *suite {
 	return s
 }
 
-func (j *JUnit) newCase(t scheduler.Test) *testcase {
+func (j *JUnit) newCase(t event.Test) *testcase {
 	return &testcase{name: t.Test, gateway: t.Gateway, attempt: t.Attempt, out: newClip(j.cfg.OutputLimit)}
 }
 
-func (s *suite) output(t scheduler.Test) {
+func (s *suite) output(t event.Test) {
 	if c := s.open[t.Test]; c != nil {
 		c.hasFails = c.hasFails || strings.HasPrefix(strings.TrimLeft(t.Output, " "), "--- FAIL: ")
 		c.out.add(t.Output)
@@ -192,7 +192,7 @@ func (s *suite) output(t scheduler.Test) {
 	s.out.add(t.Output)
 }
 
-func (j *JUnit) endTest(s *suite, t scheduler.Test) {
+func (j *JUnit) endTest(s *suite, t event.Test) {
 	c := s.open[t.Test]
 	if c == nil {
 		c = j.newCase(t)
@@ -217,7 +217,7 @@ func (j *JUnit) end(s *suite, c *testcase) {
 	}
 }
 
-func (j *JUnit) endPackage(s *suite, t scheduler.Test) {
+func (j *JUnit) endPackage(s *suite, t event.Test) {
 	s.result, s.elapsed, s.failedBuild = t.Action, seconds(t.Elapsed), t.FailedBuild
 	for _, name := range slices.Sorted(maps.Keys(s.open)) {
 		c := s.open[name]

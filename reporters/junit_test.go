@@ -18,10 +18,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-func junitText(t *testing.T, cfg JUnitConfig, run []scheduler.Event) string {
+func junitText(t *testing.T, cfg JUnitConfig, run []event.Event) string {
 	t.Helper()
 	if cfg.File == "" {
 		cfg.File = filepath.Join(t.TempDir(), "junit.xml")
@@ -213,66 +213,66 @@ func outcomes(t *testing.T, text string) []string {
 }
 
 func TestJUnitAccount(t *testing.T) {
-	attempt := func(n int, action string) scheduler.Test {
-		e := event(action, "TestRetried", "")
+	attempt := func(n int, action string) event.Test {
+		e := testEvent(action, "TestRetried", "")
 		e.Attempt = n
 		return e
 	}
-	dies := []scheduler.Event{event("run", "TestDies", ""), event("output", "TestDies", "fatal error: x\n"), event("fail", "TestDies", "")}
-	retried := []scheduler.Event{attempt(1, "run"), attempt(1, "fail"), attempt(2, "run"), attempt(2, "pass")}
+	dies := []event.Event{testEvent("run", "TestDies", ""), testEvent("output", "TestDies", "fatal error: x\n"), testEvent("fail", "TestDies", "")}
+	retried := []event.Event{attempt(1, "run"), attempt(1, "fail"), attempt(2, "run"), attempt(2, "pass")}
 	again := attempt(1, "fail")
 	again.Again = true
-	flaky := []scheduler.Event{attempt(1, "run"), again, attempt(2, "run"), attempt(2, "pass")}
-	failing := []scheduler.Event{attempt(1, "run"), again, attempt(2, "run"), attempt(2, "fail")}
-	item := func(test string, v scheduler.Verdict) scheduler.ItemSeconds {
-		return scheduler.ItemSeconds{ID: "example.com/p::" + test, Gateway: "gw1", Verdict: v}
+	flaky := []event.Event{attempt(1, "run"), again, attempt(2, "run"), attempt(2, "pass")}
+	failing := []event.Event{attempt(1, "run"), again, attempt(2, "run"), attempt(2, "fail")}
+	item := func(test string, v event.Verdict) event.ItemSeconds {
+		return event.ItemSeconds{ID: "example.com/p::" + test, Gateway: "gw1", Verdict: v}
 	}
-	ended := []scheduler.Event{event("fail", "", "")}
+	ended := []event.Event{testEvent("fail", "", "")}
 	for _, c := range []struct {
 		name    string
-		run     []scheduler.Event
-		summary scheduler.Summary
+		run     []event.Event
+		summary event.Summary
 		want    []string
 	}{
 		{"a crash is an error", append(dies, ended...),
-			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestDies", scheduler.Crash)}},
+			event.Summary{Durations: []event.ItemSeconds{item("TestDies", event.Crash)}},
 			[]string{"TestDies: error crashed while running on gw1"}},
-		{"a failed attempt counts less when the last passed", append(flaky, event("pass", "", "")),
-			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Flaky)}},
+		{"a failed attempt counts less when the last passed", append(flaky, testEvent("pass", "", "")),
+			event.Summary{Durations: []event.ItemSeconds{item("TestRetried", event.Flaky)}},
 			[]string{"TestRetried: flakyFailure Failed"}},
 		{"the failures of one test are one failure", append(failing, ended...),
-			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Fail)}},
+			event.Summary{Durations: []event.ItemSeconds{item("TestRetried", event.Fail)}},
 			[]string{"TestRetried: rerunFailure Failed"}},
 		{"a package that fails though its tests were flaky only", append(flaky, ended...),
-			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Flaky)}},
+			event.Summary{Durations: []event.ItemSeconds{item("TestRetried", event.Flaky)}},
 			[]string{"TestRetried: flakyFailure Failed", "TestMain: failure Failed"}},
 		{"but not when the account says that the item failed", append(retried, ended...),
-			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Fail)}},
+			event.Summary{Durations: []event.ItemSeconds{item("TestRetried", event.Fail)}},
 			[]string{"TestRetried: failure Failed", "TestRetried: pass"}},
-		{"nor when it says nothing", append(retried, ended...), scheduler.Summary{},
+		{"nor when it says nothing", append(retried, ended...), event.Summary{},
 			[]string{"TestRetried: failure Failed", "TestRetried: pass"}},
-		{"not run", append([]scheduler.Event{event("run", "TestBegun", ""), event("run", "TestBegun/sub", "")}, retried[2:]...),
-			scheduler.Summary{NotRun: []scheduler.NotRunItem{
+		{"not run", append([]event.Event{testEvent("run", "TestBegun", ""), testEvent("run", "TestBegun/sub", "")}, retried[2:]...),
+			event.Summary{NotRun: []event.NotRunItem{
 				{ID: "example.com/p::TestBegun", Reason: "interrupted"}, {ID: "example.com/q::TestQ", Reason: "no <gateway> left"}}},
 			[]string{"TestRetried: pass", "TestBegun: skipped not run: interrupted", "TestQ: skipped not run: no <gateway> left"}},
 		{"a failure whose next attempt did not come", append(flaky[:2:2], ended...),
-			scheduler.Summary{Durations: []scheduler.ItemSeconds{item("TestRetried", scheduler.Fail)}},
+			event.Summary{Durations: []event.ItemSeconds{item("TestRetried", event.Fail)}},
 			[]string{"TestRetried: failure Failed"}},
-		{"one that was cut short is not run", []scheduler.Event{event("run", "TestBegun", ""), event("skip", "TestBegun", "")},
-			scheduler.Summary{NotRun: []scheduler.NotRunItem{{ID: "example.com/p::TestBegun", Reason: "interrupted"}}},
+		{"one that was cut short is not run", []event.Event{testEvent("run", "TestBegun", ""), testEvent("skip", "TestBegun", "")},
+			event.Summary{NotRun: []event.NotRunItem{{ID: "example.com/p::TestBegun", Reason: "interrupted"}}},
 			[]string{"TestBegun: skipped not run: interrupted"}},
-		{"a test without an end is never a pass", []scheduler.Event{event("run", "TestX", "")}, scheduler.Summary{},
+		{"a test without an end is never a pass", []event.Event{testEvent("run", "TestX", "")}, event.Summary{},
 			[]string{"TestX: error no verdict: the run ended before the test did"}},
-		{"nor in a package that has one", []scheduler.Event{event("run", "TestX", ""), event("pass", "", "")}, scheduler.Summary{},
+		{"nor in a package that has one", []event.Event{testEvent("run", "TestX", ""), testEvent("pass", "", "")}, event.Summary{},
 			[]string{"TestX: error no verdict: the package ended before the test did"}},
-		{"a package that fails after its tests passed", []scheduler.Event{event("run", "TestX", ""), event("pass", "TestX", ""),
-			event("output", "", "PASS\n"), event("output", "", "WARNING: DATA RACE\n"), event("fail", "", "")}, scheduler.Summary{},
+		{"a package that fails after its tests passed", []event.Event{testEvent("run", "TestX", ""), testEvent("pass", "TestX", ""),
+			testEvent("output", "", "PASS\n"), testEvent("output", "", "WARNING: DATA RACE\n"), testEvent("fail", "", "")}, event.Summary{},
 			[]string{"TestX: pass", "TestMain: failure WARNING: DATA RACE"}},
-		{"a benchmark that failed", []scheduler.Event{event("run", "BenchmarkX", ""), event("output", "BenchmarkX", "--- FAIL: BenchmarkX\n"),
-			event("fail", "", "")}, scheduler.Summary{}, []string{"BenchmarkX: failure Failed"}},
+		{"a benchmark that failed", []event.Event{testEvent("run", "BenchmarkX", ""), testEvent("output", "BenchmarkX", "--- FAIL: BenchmarkX\n"),
+			testEvent("fail", "", "")}, event.Summary{}, []string{"BenchmarkX: failure Failed"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			text := junitText(t, JUnitConfig{}, append(c.run, scheduler.RunEnded{Summary: c.summary}))
+			text := junitText(t, JUnitConfig{}, append(c.run, event.RunEnded{Summary: c.summary}))
 			if diff := cmp.Diff(c.want, outcomes(t, text)); diff != "" {
 				t.Error(diff)
 			}
@@ -281,17 +281,17 @@ func TestJUnitAccount(t *testing.T) {
 }
 
 func TestJUnitCrashOfEach(t *testing.T) {
-	var run []scheduler.Event
+	var run []event.Event
 	for _, gw := range []string{"gw0", "gw1"} {
 		for _, action := range []string{"run", "fail"} {
-			e := event(action, "TestX", "")
+			e := testEvent(action, "TestX", "")
 			e.Package, e.Gateway = "example.com/p ["+gw+"]", gw
 			run = append(run, e)
 		}
 	}
-	text := junitText(t, JUnitConfig{}, append(run, scheduler.RunEnded{Summary: scheduler.Summary{Durations: []scheduler.ItemSeconds{
-		{ID: "example.com/p [gw0]::TestX", Gateway: "gw0", Verdict: scheduler.Crash},
-		{ID: "example.com/p [gw1]::TestX", Gateway: "gw1", Verdict: scheduler.Fail},
+	text := junitText(t, JUnitConfig{}, append(run, event.RunEnded{Summary: event.Summary{Durations: []event.ItemSeconds{
+		{ID: "example.com/p [gw0]::TestX", Gateway: "gw0", Verdict: event.Crash},
+		{ID: "example.com/p [gw1]::TestX", Gateway: "gw1", Verdict: event.Fail},
 	}}}))
 	if diff := cmp.Diff([]string{"TestX: error crashed while running on gw0", "TestX: failure Failed"}, outcomes(t, text)); diff != "" {
 		t.Error(diff)
@@ -331,7 +331,7 @@ func TestJUnitMemory(t *testing.T) {
 	before := heap()
 	for i := range 100 {
 		test := fmt.Sprint("Test", i)
-		for _, e := range []scheduler.Test{event("run", test, ""), event("output", test, strings.Clone(megabyte)), event("pass", test, "")} {
+		for _, e := range []event.Test{testEvent("run", test, ""), testEvent("output", test, strings.Clone(megabyte)), testEvent("pass", test, "")} {
 			if err := j.Handle(e); err != nil {
 				t.Fatal(err)
 			}
@@ -347,7 +347,7 @@ func TestJUnitMemory(t *testing.T) {
 
 func TestJUnitIllegalCharacters(t *testing.T) {
 	run := oneFailure("\x1b[1;31mred\x1b[0m \x1b[2K nul \x00 bell \a invalid \xff\xfe cdata ]]> \ufffe \r\n")
-	run = append(run[:len(run)-1], scheduler.RunEnded{Summary: scheduler.Summary{NotRun: []scheduler.NotRunItem{{ID: "a\x01::b\x02", Reason: "\x03"}}}})
+	run = append(run[:len(run)-1], event.RunEnded{Summary: event.Summary{NotRun: []event.NotRunItem{{ID: "a\x01::b\x02", Reason: "\x03"}}}})
 	text := junitText(t, JUnitConfig{Name: "name \x04"}, run)
 	var root element
 	if err := xml.Unmarshal([]byte(text), &root); err != nil {
@@ -451,16 +451,16 @@ func TestJUnitDirectoryGoneAtTheEnd(t *testing.T) {
 }
 
 func TestJUnitSharedFailedBuild(t *testing.T) {
-	build := func(action, output string) scheduler.Test {
-		return scheduler.Test{Event: test2json.Event{Action: action, ImportPath: "example.com/dep", Output: output}}
+	build := func(action, output string) event.Test {
+		return event.Test{Event: test2json.Event{Action: action, ImportPath: "example.com/dep", Output: output}}
 	}
-	run := []scheduler.Event{build("build-output", "# example.com/dep\n"), build("build-output", "dep.go:1:1: oops\n"), build("build-fail", "")}
+	run := []event.Event{build("build-output", "# example.com/dep\n"), build("build-output", "dep.go:1:1: oops\n"), build("build-fail", "")}
 	for _, pkg := range []string{"example.com/p", "example.com/q"} {
-		out, fail := event("output", "", "FAIL\t"+pkg+" [build failed]\n"), event("fail", "", "")
+		out, fail := testEvent("output", "", "FAIL\t"+pkg+" [build failed]\n"), testEvent("fail", "", "")
 		out.Package, fail.Package, fail.FailedBuild = pkg, pkg, "example.com/dep"
 		run = append(run, out, fail)
 	}
-	text := junitText(t, JUnitConfig{}, append(run, scheduler.RunEnded{}))
+	text := junitText(t, JUnitConfig{}, append(run, event.RunEnded{}))
 	if strings.Count(text, "dep.go:1:1: oops") != 2 || strings.Count(text, "[build failed]") != 2 {
 		t.Errorf("got:\n%s", text)
 	}

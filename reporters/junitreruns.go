@@ -3,7 +3,7 @@ package reporters
 import (
 	"slices"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // xmlAttempt is an attempt at a test that was followed by another one, in the form of Maven Surefire's reports: flakyFailure where the last
@@ -17,7 +17,7 @@ type xmlAttempt struct {
 // joinAttempts makes one testcase of the attempts at each test: that of the last attempt, which keeps the failures of the others. last is the number
 // of the last attempt by top-level test. The failure of a
 // test that has failed by the account stays what it is, whatever its last attempt says.
-func (s *suite) joinAttempts(last map[string]int, verdicts map[string]scheduler.Verdict) {
+func (s *suite) joinAttempts(last map[string]int, verdicts map[string]event.Verdict) {
 	final := map[string]*testcase{}
 	for _, c := range slices.Backward(s.cases) {
 		if c.attempt == last[c.root()] {
@@ -30,7 +30,7 @@ func (s *suite) joinAttempts(last map[string]int, verdicts map[string]scheduler.
 			return false
 		}
 		v := verdicts[s.name+"::"+c.name]
-		if c.name == c.root() && c.bad() && !f.bad() && v != scheduler.Flaky && v != scheduler.Pass && v != scheduler.Skip {
+		if c.name == c.root() && c.bad() && !f.bad() && v != event.Flaky && v != event.Pass && v != event.Skip {
 			return false
 		}
 		if c.bad() {
@@ -42,10 +42,10 @@ func (s *suite) joinAttempts(last map[string]int, verdicts map[string]scheduler.
 
 // dropMade takes the testcase away that stands for the failure of the package when a test has failed whose next attempt did not come, as the run was
 // stopped: that is the failure.
-func (s *suite) dropMade(verdicts map[string]scheduler.Verdict) {
+func (s *suite) dropMade(verdicts map[string]event.Verdict) {
 	counts := func(c *testcase) bool {
 		v := verdicts[s.name+"::"+c.root()]
-		return c.again && c.bad() && (v == scheduler.Fail || v == scheduler.Crash)
+		return c.again && c.bad() && (v == event.Fail || v == event.Crash)
 	}
 	if s.made != nil && slices.ContainsFunc(s.cases, counts) {
 		s.cases = slices.DeleteFunc(s.cases, func(c *testcase) bool { return c == s.made })

@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // settle brings the testcases in line with the account of the run, which knows more than the stream of
 // events: crashes, later attempts that passed, and items that did not run.
 func (j *JUnit) settle() {
-	final := map[string]scheduler.Verdict{}
+	final := map[string]event.Verdict{}
 	for _, it := range j.summary.Durations {
 		final[it.ID] = it.Verdict
 	}
@@ -39,13 +39,13 @@ func (j *JUnit) settle() {
 
 // settle takes over an item's verdict, and that it had more attempts. A failed attempt is only taken for less than
 // a failure when the account says that the item did not fail.
-func (c *testcase) settle(verdict scheduler.Verdict, attempts int) {
+func (c *testcase) settle(verdict event.Verdict, attempts int) {
 	switch {
 	case !c.bad():
-	case c.attempt < attempts && (verdict == scheduler.Pass || verdict == scheduler.Skip || verdict == scheduler.Flaky):
+	case c.attempt < attempts && (verdict == event.Pass || verdict == event.Skip || verdict == event.Flaky):
 		c.outcome = skipped
 		c.message = fmt.Sprintf("attempt %d of %d failed, the last did not", c.attempt, attempts)
-	case c.attempt == attempts && verdict == scheduler.Crash:
+	case c.attempt == attempts && verdict == event.Crash:
 		c.outcome = errored
 		c.message = c.lastWords()
 	}

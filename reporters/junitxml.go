@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // messageRunes is the longest message attribute made of output: CI servers show it as a heading.
@@ -267,4 +267,4 @@ func withoutColours(text string) string {
 	}
 }
 
-var _ scheduler.Reporter = (*JUnit)(nil)
+var _ event.Reporter = (*JUnit)(nil)

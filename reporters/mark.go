@@ -7,7 +7,7 @@ import (
 	"github.com/bitfield/gotestdox"
 	"gotest.tools/gotestsum/testjson"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // marker puts the gateway and the share of items that are done before the line that tells of a test's outcome:
@@ -19,44 +19,44 @@ type marker struct {
 
 type doxLine struct{ text, mark string }
 
-// apply returns what the formatter made of event with the marks in it. cur is the event as the run had it, the zero
+// apply returns what the formatter made of e with the marks in it. cur is the event as the run had it, the zero
 // value for an event that testjson made up.
-func (m *marker) apply(text string, event testjson.TestEvent, cur scheduler.Test) string {
-	ended := event.Test != "" && event.Action.IsTerminal()
+func (m *marker) apply(text string, e testjson.TestEvent, cur event.Test) string {
+	ended := e.Test != "" && e.Action.IsTerminal()
 	switch {
 	case m.format == FormatTestdox:
-		return m.testdox(text, event, cur)
+		return m.testdox(text, e, cur)
 	case text == "" || cur.Gateway == "":
 		return text
 	case m.format == FormatTestname && ended:
 		return insert(text, strings.LastIndexByte(text[:len(text)-1], '\n')+1, mark(cur, cur.Done))
 	case m.format == FormatGitHubActions && ended:
 		return insert(text, len(leading(text, "::group::", "  ")), mark(cur, cur.Done))
-	case m.format == FormatStandardVerbose && isResultLine(event):
+	case m.format == FormatStandardVerbose && isResultLine(e):
 		return mark(cur, doneAfter(cur)) + text
 	}
 	return text
 }
 
 // testdox keeps the marks of the tests until the formatter writes their lines.
-func (m *marker) testdox(text string, event testjson.TestEvent, cur scheduler.Test) string {
+func (m *marker) testdox(text string, e testjson.TestEvent, cur event.Test) string {
 	switch {
-	case !event.Action.IsTerminal():
+	case !e.Action.IsTerminal():
 		return text
-	case event.Test != "":
+	case e.Test != "":
 		if m.dox == nil {
 			m.dox = map[string][]doxLine{}
 		}
 		line := doxLine{mark: mark(cur, cur.Done)}
-		line.text = fmt.Sprintf("%s (%.2fs)\n", gotestdox.Prettify(event.Test), event.Elapsed)
-		m.dox[event.Package] = append(m.dox[event.Package], line)
+		line.text = fmt.Sprintf("%s (%.2fs)\n", gotestdox.Prettify(e.Test), e.Elapsed)
+		m.dox[e.Package] = append(m.dox[e.Package], line)
 		return text
 	}
 	marks := map[string][]string{}
-	for _, l := range m.dox[event.Package] {
+	for _, l := range m.dox[e.Package] {
 		marks[l.text] = append(marks[l.text], l.mark)
 	}
-	delete(m.dox, event.Package)
+	delete(m.dox, e.Package)
 	var b strings.Builder
 	for line := range strings.Lines(text) {
 		if _, sentence, ok := strings.Cut(strings.TrimPrefix(line, " "), " "); ok && line[0] == ' ' {
@@ -71,7 +71,7 @@ func (m *marker) testdox(text string, event testjson.TestEvent, cur scheduler.Te
 }
 
 // mark is "" for an event of no gateway, and has no percentage while nothing is known of the items.
-func mark(t scheduler.Test, done int) string {
+func mark(t event.Test, done int) string {
 	switch {
 	case t.Gateway == "":
 		return ""
@@ -82,20 +82,20 @@ func mark(t scheduler.Test, done int) string {
 }
 
 // doneAfter is Done once the test whose result line this is has ended: its terminal event comes after the line.
-func doneAfter(t scheduler.Test) int {
+func doneAfter(t event.Test) int {
 	if strings.Contains(t.Test, "/") {
 		return t.Done
 	}
 	return t.Done + 1
 }
 
-func isResultLine(event testjson.TestEvent) bool {
-	if event.Test == "" || event.Action != testjson.ActionOutput {
+func isResultLine(e testjson.TestEvent) bool {
+	if e.Test == "" || e.Action != testjson.ActionOutput {
 		return false
 	}
-	line := strings.TrimLeft(event.Output, " ")
+	line := strings.TrimLeft(e.Output, " ")
 	for _, verdict := range []string{"PASS", "FAIL", "SKIP"} {
-		if strings.HasPrefix(line, "--- "+verdict+": "+event.Test+" ") {
+		if strings.HasPrefix(line, "--- "+verdict+": "+e.Test+" ") {
 			return true
 		}
 	}

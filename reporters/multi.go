@@ -3,18 +3,18 @@ package reporters
 import (
 	"errors"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-type multi []scheduler.Reporter
+type multi []event.Reporter
 
 // Multi returns a Reporter that hands each event to all of the given ones in their order. One that fails does not
 // keep the event from the next; the errors of one event are joined. Close closes all of them, in the same order.
-func Multi(reporters ...scheduler.Reporter) scheduler.Reporter {
-	return multi(append([]scheduler.Reporter(nil), reporters...))
+func Multi(reporters ...event.Reporter) event.Reporter {
+	return multi(append([]event.Reporter(nil), reporters...))
 }
 
-func (m multi) Handle(e scheduler.Event) error {
+func (m multi) Handle(e event.Event) error {
 	var errs []error
 	for _, r := range m {
 		errs = append(errs, r.Handle(e))

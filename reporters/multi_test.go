@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 type recorder struct {
@@ -16,7 +16,7 @@ type recorder struct {
 	err  error
 }
 
-func (r recorder) Handle(scheduler.Event) error {
+func (r recorder) Handle(event.Event) error {
 	*r.log = append(*r.log, "handle "+r.name)
 	return r.err
 }
@@ -30,7 +30,7 @@ func TestMultiCallsAllInOrderAndJoinsErrors(t *testing.T) {
 	var log []string
 	errA, errC := errors.New("a"), errors.New("c")
 	m := Multi(recorder{"a", &log, errA}, recorder{"b", &log, nil}, recorder{"c", &log, errC})
-	for _, err := range []error{m.Handle(scheduler.Warning{}), m.Close()} {
+	for _, err := range []error{m.Handle(event.Warning{}), m.Close()} {
 		if !errors.Is(err, errA) || !errors.Is(err, errC) {
 			t.Errorf("error is %v", err)
 		}
@@ -39,7 +39,7 @@ func TestMultiCallsAllInOrderAndJoinsErrors(t *testing.T) {
 	if diff := cmp.Diff(want, log); diff != "" {
 		t.Error(diff)
 	}
-	if err := Multi().Handle(scheduler.Warning{}); err != nil {
+	if err := Multi().Handle(event.Warning{}); err != nil {
 		t.Errorf("none: %v", err)
 	}
 }
@@ -56,7 +56,7 @@ func TestDurations(t *testing.T) {
 func TestDurationsOff(t *testing.T) {
 	var out bytes.Buffer
 	play(t, NewDurations(DurationsConfig{Out: &out, Count: -1}), recordedAsRun(t, recordedRun))
-	play(t, NewDurations(DurationsConfig{Out: &out}), []scheduler.Event{scheduler.RunEnded{}})
+	play(t, NewDurations(DurationsConfig{Out: &out}), []event.Event{event.RunEnded{}})
 	if out.Len() != 0 {
 		t.Errorf("wrote %q", out.String())
 	}
@@ -72,11 +72,11 @@ func TestDurationsWriterFails(t *testing.T) {
 
 func TestNotices(t *testing.T) {
 	var out bytes.Buffer
-	play(t, NewNotices(&out), []scheduler.Event{
-		event("output", "TestX", "not for Notices\n"),
-		scheduler.Stderr{Text: "go: note\n"}, scheduler.Warning{Text: "slow"},
-		scheduler.GatewayDown{Gateway: "gw0"}, scheduler.GatewayDown{Gateway: "gw1", Reason: "signal: killed"},
-		scheduler.RunEnded{Summary: scheduler.Summary{Collected: 1, Counts: map[scheduler.Verdict]int{scheduler.Pass: 1}}},
+	play(t, NewNotices(&out), []event.Event{
+		testEvent("output", "TestX", "not for Notices\n"),
+		event.Stderr{Text: "go: note\n"}, event.Warning{Text: "slow"},
+		event.GatewayDown{Gateway: "gw0"}, event.GatewayDown{Gateway: "gw1", Reason: "signal: killed"},
+		event.RunEnded{Summary: event.Summary{Collected: 1, Counts: map[event.Verdict]int{event.Pass: 1}}},
 	})
 	want := "go: note\nwarning: slow\nwarning: gateway gw1 is down: signal: killed\n1 item: 1 pass\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {

@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // Notices writes what belongs to no test: the go command's own messages, warnings, lost gateways and, at the end,
@@ -18,22 +18,22 @@ type Notices struct {
 func NewNotices(out io.Writer) Notices { return Notices{out} }
 
 // Handle writes the event if it is a notice. The error is the writer's.
-func (n Notices) Handle(e scheduler.Event) error {
+func (n Notices) Handle(e event.Event) error {
 	text := ""
 	switch e := e.(type) {
-	case scheduler.Stderr:
+	case event.Stderr:
 		text = e.Text
-	case scheduler.Warning:
+	case event.Warning:
 		text = "warning: " + e.Text + "\n"
-	case scheduler.Listening:
+	case event.Listening:
 		text = listening(e) + "\n"
-	case scheduler.SlowTest:
+	case event.SlowTest:
 		text = slow(e, "SLOW")
-	case scheduler.GatewayDown:
+	case event.GatewayDown:
 		if e.Reason != "" {
 			text = fmt.Sprintf("warning: gateway %s is down: %s\n", e.Gateway, e.Reason)
 		}
-	case scheduler.RunEnded:
+	case event.RunEnded:
 		text = closing(e.Summary)
 	}
 	_, err := io.WriteString(n.out, text)
@@ -41,7 +41,7 @@ func (n Notices) Handle(e scheduler.Event) error {
 }
 
 // slow is the line that announces a slow test.
-func slow(e scheduler.SlowTest, word string) string {
+func slow(e event.SlowTest, word string) string {
 	return fmt.Sprintf("%s %s::%s has been running for %v on %s\n", word, e.Package, e.Test, e.Running.Round(time.Second), e.Gateway)
 }
 
@@ -49,6 +49,6 @@ func slow(e scheduler.SlowTest, word string) string {
 func (n Notices) Close() error { return nil }
 
 // listening says where agents may join a run.
-func listening(e scheduler.Listening) string {
+func listening(e event.Listening) string {
 	return fmt.Sprintf("xdist: waiting for agents at %s (xdist join)", e.Addr)
 }

@@ -8,12 +8,12 @@ import (
 
 	"github.com/fatih/color"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // closePlatforms names the tests that fail on some platforms and pass on others, in the order of the platforms that they fail on: what
 // they have in common is then seen at a glance. A test that fails on one gateway of a platform fails on the platform.
-func closePlatforms(b *strings.Builder, items []scheduler.ItemSeconds) {
+func closePlatforms(b *strings.Builder, items []event.ItemSeconds) {
 	type outcome struct{ failed, passed map[string]bool } // by platform
 	tests := map[string]*outcome{}
 	for _, it := range items {
@@ -23,9 +23,9 @@ func closePlatforms(b *strings.Builder, items []scheduler.ItemSeconds) {
 			tests[it.Test] = o
 		}
 		switch it.Verdict {
-		case scheduler.Fail, scheduler.Crash:
+		case event.Fail, event.Crash:
 			o.failed[it.Platform] = true
-		case scheduler.Pass, scheduler.Flaky:
+		case event.Pass, event.Flaky:
 			o.passed[it.Platform] = true
 		}
 	}

@@ -8,22 +8,22 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 func TestClosingNamesPlatforms(t *testing.T) {
 	const amd, arm, win = "linux/amd64", "linux/arm64", "windows/amd64"
-	item := func(test, platform, gateway string, v scheduler.Verdict) scheduler.ItemSeconds {
-		return scheduler.ItemSeconds{ID: "p [" + platform + "]::" + test, Test: "p::" + test, Platform: platform, Gateway: gateway, Verdict: v}
+	item := func(test, platform, gateway string, v event.Verdict) event.ItemSeconds {
+		return event.ItemSeconds{ID: "p [" + platform + "]::" + test, Test: "p::" + test, Platform: platform, Gateway: gateway, Verdict: v}
 	}
-	text := closing(scheduler.Summary{Durations: []scheduler.ItemSeconds{
-		item("TestWin", amd, "gw0", scheduler.Pass), item("TestWin", arm, "gw1", scheduler.Pass), item("TestWin", win, "gw2", scheduler.Fail),
-		item("TestTwo", amd, "gw0", scheduler.Pass), item("TestTwo", arm, "gw1", scheduler.Crash), item("TestTwo", win, "gw2", scheduler.Fail),
-		item("TestAll", amd, "gw0", scheduler.Fail), item("TestAll", arm, "gw1", scheduler.Fail), item("TestAll", win, "gw2", scheduler.Fail),
-		item("TestSkip", amd, "gw0", scheduler.Skip), item("TestSkip", arm, "gw1", scheduler.Fail),
-		item("TestGood", amd, "gw0", scheduler.Pass), item("TestGood", arm, "gw1", scheduler.Skip),
-		item("TestFlaky", amd, "gw0", scheduler.Pass), item("TestFlaky", amd, "gw3", scheduler.Fail), // --dist each
-		item("TestAnd", win, "gw2", scheduler.Fail), item("TestAnd", amd, "gw0", scheduler.Pass), item("TestAnd", win, "gw4", scheduler.Pass),
+	text := closing(event.Summary{Durations: []event.ItemSeconds{
+		item("TestWin", amd, "gw0", event.Pass), item("TestWin", arm, "gw1", event.Pass), item("TestWin", win, "gw2", event.Fail),
+		item("TestTwo", amd, "gw0", event.Pass), item("TestTwo", arm, "gw1", event.Crash), item("TestTwo", win, "gw2", event.Fail),
+		item("TestAll", amd, "gw0", event.Fail), item("TestAll", arm, "gw1", event.Fail), item("TestAll", win, "gw2", event.Fail),
+		item("TestSkip", amd, "gw0", event.Skip), item("TestSkip", arm, "gw1", event.Fail),
+		item("TestGood", amd, "gw0", event.Pass), item("TestGood", arm, "gw1", event.Skip),
+		item("TestFlaky", amd, "gw0", event.Pass), item("TestFlaky", amd, "gw3", event.Fail), // --dist each
+		item("TestAnd", win, "gw2", event.Fail), item("TestAnd", amd, "gw0", event.Pass), item("TestAnd", win, "gw4", event.Pass),
 	}})
 	want := `
 === Platforms
@@ -34,7 +34,7 @@ fails on windows/amd64 only: p::TestWin
 	if !strings.Contains(text, want) || strings.Count(text, "fails on") != 3 {
 		t.Errorf("got %s\nwant %s", text, want)
 	}
-	if text := closing(scheduler.Summary{Durations: []scheduler.ItemSeconds{{Test: "p::TestX", Verdict: scheduler.Fail}}}); strings.Contains(text, "Platforms") {
+	if text := closing(event.Summary{Durations: []event.ItemSeconds{{Test: "p::TestX", Verdict: event.Fail}}}); strings.Contains(text, "Platforms") {
 		t.Errorf("with one platform: %s", text)
 	}
 }
@@ -47,27 +47,27 @@ func TestJUnitNamesPlatforms(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	run := []scheduler.Event{
-		scheduler.RunStarted{Time: start, Hostname: "controller.example"},
-		scheduler.GatewayUp{Gateway: "gw0", Hostname: "a.example", Platform: "linux/amd64"},
-		scheduler.GatewayUp{Gateway: "gw1", Hostname: "b.example", Platform: "linux/s390x"},
+	run := []event.Event{
+		event.RunStarted{Time: start, Hostname: "controller.example"},
+		event.GatewayUp{Gateway: "gw0", Hostname: "a.example", Platform: "linux/amd64"},
+		event.GatewayUp{Gateway: "gw1", Hostname: "b.example", Platform: "linux/s390x"},
 	}
-	summary := scheduler.Summary{Collected: 2}
+	summary := event.Summary{Collected: 2}
 	for _, p := range []struct {
 		gateway, platform, action string
-		verdict                   scheduler.Verdict
-	}{{"gw0", "linux/amd64", "pass", scheduler.Pass}, {"gw1", "linux/s390x", "fail", scheduler.Crash}} {
+		verdict                   event.Verdict
+	}{{"gw0", "linux/amd64", "pass", event.Pass}, {"gw1", "linux/s390x", "fail", event.Crash}} {
 		zero := 0.0
 		name := "p [" + p.gateway + " " + p.platform + "]"
 		for _, e := range []test2json.Event{
 			{Action: "start"}, {Action: "run", Test: "TestX"}, {Action: p.action, Test: "TestX", Elapsed: &zero}, {Action: p.action, Elapsed: &zero},
 		} {
 			e.Package, e.Time = name, start
-			run = append(run, scheduler.Test{Event: e, Gateway: p.gateway, Platform: p.platform, Attempt: 1})
+			run = append(run, event.Test{Event: e, Gateway: p.gateway, Platform: p.platform, Attempt: 1})
 		}
-		summary.Durations = append(summary.Durations, scheduler.ItemSeconds{ID: name + "::TestX", Test: "p::TestX", Platform: p.platform, Gateway: p.gateway, Verdict: p.verdict})
+		summary.Durations = append(summary.Durations, event.ItemSeconds{ID: name + "::TestX", Test: "p::TestX", Platform: p.platform, Gateway: p.gateway, Verdict: p.verdict})
 	}
-	play(t, j, append(run, scheduler.RunEnded{Time: start, Summary: summary}))
+	play(t, j, append(run, event.RunEnded{Time: start, Summary: summary}))
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // The recorded streams are made in testdata/fixture by
@@ -60,50 +60,50 @@ func recordedEvents(t *testing.T, file string) []test2json.Event {
 
 // recordedAsRun makes of a recorded stream the run that a controller with three gateways would have reported, one
 // package per gateway in turn.
-func recordedAsRun(t *testing.T, file string) []scheduler.Event {
+func recordedAsRun(t *testing.T, file string) []event.Event {
 	t.Helper()
 	return asRun(recordedEvents(t, file))
 }
 
 func isItem(e test2json.Event) bool { return e.Test != "" && !strings.Contains(e.Test, "/") }
 
-func asRun(events []test2json.Event) []scheduler.Event {
+func asRun(events []test2json.Event) []event.Event {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	run := []scheduler.Event{scheduler.RunStarted{Time: start, Hostname: "controller.example"}}
+	run := []event.Event{event.RunStarted{Time: start, Hostname: "controller.example"}}
 	total := 0
 	for _, e := range events {
 		if isItem(e) && e.Terminal() {
 			total++
 		}
 	}
-	run = append(run, scheduler.Collected{Platform: "linux/amd64", Items: total})
+	run = append(run, event.Collected{Platform: "linux/amd64", Items: total})
 	for i := range 3 {
-		run = append(run, scheduler.GatewayUp{Gateway: fmt.Sprintf("gw%d", i), Hostname: fmt.Sprintf("host%d.example", i)})
+		run = append(run, event.GatewayUp{Gateway: fmt.Sprintf("gw%d", i), Hostname: fmt.Sprintf("host%d.example", i)})
 	}
-	summary := scheduler.Summary{Collected: total, Counts: map[scheduler.Verdict]int{}}
+	summary := event.Summary{Collected: total, Counts: map[event.Verdict]int{}}
 	gateways := map[string]string{}
 	done := 0
 	for _, e := range events {
-		te := scheduler.Test{Event: e, Attempt: 1, Total: total}
+		te := event.Test{Event: e, Attempt: 1, Total: total}
 		if e.Package != "" && gateways[e.Package] == "" {
 			gateways[e.Package] = fmt.Sprintf("gw%d", len(gateways)%3)
-			run = append(run, scheduler.UnitStarted{Time: e.Time, Gateway: gateways[e.Package], Package: e.Package})
+			run = append(run, event.UnitStarted{Time: e.Time, Gateway: gateways[e.Package], Package: e.Package})
 		}
 		if e.Test != "" {
 			te.Gateway = gateways[e.Package]
 		}
 		if isItem(e) && e.Terminal() {
 			done++
-			summary.Counts[scheduler.Verdict(e.Action)]++
-			summary.Durations = append(summary.Durations, scheduler.ItemSeconds{
-				ID: e.Package + "::" + e.Test, Gateway: te.Gateway, Verdict: scheduler.Verdict(e.Action),
+			summary.Counts[event.Verdict(e.Action)]++
+			summary.Durations = append(summary.Durations, event.ItemSeconds{
+				ID: e.Package + "::" + e.Test, Gateway: te.Gateway, Verdict: event.Verdict(e.Action),
 				Elapsed: time.Duration(len(summary.Durations)%4) * 250 * time.Millisecond,
 			})
 		}
 		te.Done = done
 		run = append(run, te)
 		if e.Package != "" && e.Test == "" && e.Terminal() {
-			run = append(run, scheduler.UnitEnded{Time: e.Time, Gateway: gateways[e.Package], Package: e.Package})
+			run = append(run, event.UnitEnded{Time: e.Time, Gateway: gateways[e.Package], Package: e.Package})
 			switch {
 			case e.FailedBuild != "":
 				summary.BuildFailed++
@@ -112,11 +112,11 @@ func asRun(events []test2json.Event) []scheduler.Event {
 			}
 		}
 	}
-	return append(run, scheduler.RunEnded{Time: start.Add(2 * time.Second), Elapsed: 2 * time.Second, Summary: summary})
+	return append(run, event.RunEnded{Time: start.Add(2 * time.Second), Elapsed: 2 * time.Second, Summary: summary})
 }
 
 // play hands a whole run to r and closes it; no error is expected.
-func play(t *testing.T, r scheduler.Reporter, run []scheduler.Event) {
+func play(t *testing.T, r event.Reporter, run []event.Event) {
 	t.Helper()
 	for _, e := range run {
 		if err := r.Handle(e); err != nil {
@@ -152,19 +152,19 @@ func golden(t *testing.T, name, got string) {
 }
 
 // event is a Test event of an example package on gw1.
-func event(action, test, output string) scheduler.Test {
-	return scheduler.Test{
+func testEvent(action, test, output string) event.Test {
+	return event.Test{
 		Event:   test2json.Event{Action: action, Package: "example.com/p", Test: test, Output: output},
 		Gateway: "gw1", Attempt: 1, Total: 1,
 	}
 }
 
 // oneFailure is the run of a package whose only test fails after that output.
-func oneFailure(outputs ...string) []scheduler.Event {
-	run := []scheduler.Event{event("start", "", ""), event("run", "TestX", "")}
+func oneFailure(outputs ...string) []event.Event {
+	run := []event.Event{testEvent("start", "", ""), testEvent("run", "TestX", "")}
 	for _, o := range outputs {
-		run = append(run, event("output", "TestX", o))
+		run = append(run, testEvent("output", "TestX", o))
 	}
-	return append(run, event("output", "TestX", "--- FAIL: TestX (0.00s)\n"), event("fail", "TestX", ""),
-		event("output", "", "FAIL\n"), event("fail", "", ""), scheduler.RunEnded{})
+	return append(run, testEvent("output", "TestX", "--- FAIL: TestX (0.00s)\n"), testEvent("fail", "TestX", ""),
+		testEvent("output", "", "FAIL\n"), testEvent("fail", "", ""), event.RunEnded{})
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // terminal understands what the screen writes and shows it as a terminal of that width would, all rows since the
@@ -158,10 +158,10 @@ func newLiveConsole(t *testing.T, format Format, width int) liveConsole {
 	return l
 }
 
-func (l liveConsole) handle(events ...scheduler.Event) {
+func (l liveConsole) handle(events ...event.Event) {
 	l.t.Helper()
 	for _, e := range events {
-		if t, ok := e.(scheduler.Test); ok && t.Test != "" {
+		if t, ok := e.(event.Test); ok && t.Test != "" {
 			if err := l.Handle(progress(t)); err != nil {
 				l.t.Fatal(err)
 			}
@@ -173,18 +173,18 @@ func (l liveConsole) handle(events ...scheduler.Event) {
 }
 
 // progress is what announces a test's event.
-func progress(t scheduler.Test) scheduler.Progress {
-	return scheduler.Progress{Gateway: t.Gateway, Time: t.Time, Action: t.Action, Package: t.Package, Test: t.Test}
+func progress(t event.Test) event.Progress {
+	return event.Progress{Gateway: t.Gateway, Time: t.Time, Action: t.Action, Package: t.Package, Test: t.Test}
 }
 
 // follow updates a board with a test's event and what announces it.
-func (b *board) follow(t scheduler.Test) {
+func (b *board) follow(t event.Test) {
 	b.update(progress(t))
 	b.update(t)
 }
 
 // on is e at a gateway and a second of the clock.
-func on(e scheduler.Test, gateway, pkg string, second, done, total int) scheduler.Test {
+func on(e event.Test, gateway, pkg string, second, done, total int) event.Test {
 	e.Gateway, e.Package, e.Done, e.Total = gateway, pkg, done, total
 	e.Time = startOfClock.Add(time.Duration(second) * time.Second)
 	return e
@@ -199,35 +199,35 @@ func (l liveConsole) shows(want ...string) {
 
 func TestStatusLineStory(t *testing.T) {
 	l := newLiveConsole(t, FormatPkgname, 80)
-	l.handle(scheduler.RunStarted{}, scheduler.GatewayUp{Gateway: "gw0"}, scheduler.GatewayUp{Gateway: "gw1"})
+	l.handle(event.RunStarted{}, event.GatewayUp{Gateway: "gw0"}, event.GatewayUp{Gateway: "gw1"})
 	l.clock.advance(time.Second)
 	l.shows("collecting")
 	l.handle(
-		scheduler.Collected{Items: 10},
-		scheduler.UnitStarted{Gateway: "gw0", Package: "m/p", Time: startOfClock.Add(time.Second)},
-		scheduler.UnitStarted{Gateway: "gw1", Package: "m/q", Time: startOfClock.Add(time.Second)},
-		on(event("run", "TestA", ""), "gw0", "m/p", 1, 0, 10),
+		event.Collected{Items: 10},
+		event.UnitStarted{Gateway: "gw0", Package: "m/p", Time: startOfClock.Add(time.Second)},
+		event.UnitStarted{Gateway: "gw1", Package: "m/q", Time: startOfClock.Add(time.Second)},
+		on(testEvent("run", "TestA", ""), "gw0", "m/p", 1, 0, 10),
 	)
 	l.clock.advance(time.Second)
 	l.shows("0/10 0% · gw0 m/p.TestA 1s · gw1 m/q 1s")
 
 	// A test fails; the package's line scrolls above, and the status line comes back with it.
-	l.handle(on(event("fail", "TestA", ""), "gw0", "m/p", 2, 1, 10))
+	l.handle(on(testEvent("fail", "TestA", ""), "gw0", "m/p", 2, 1, 10))
 	l.clock.advance(2 * time.Second)
 	l.shows("1/10 10% · 1 failed · about 27s left · gw0 m/p 3s · gw1 m/q 3s")
 	l.clock.advance(10 * time.Millisecond)
-	l.handle(on(event("fail", "", ""), "gw0", "m/p", 4, 1, 10), scheduler.UnitEnded{Gateway: "gw0", Package: "m/p"})
+	l.handle(on(testEvent("fail", "", ""), "gw0", "m/p", 4, 1, 10), event.UnitEnded{Gateway: "gw0", Package: "m/p"})
 	l.shows("✖  m/p")
 	l.clock.advance(time.Second)
 	l.shows("✖  m/p", "1/10 10% · 1 failed · about 36s left · gw1 m/q 4s")
 
 	// What goes to the error stream comes above it as well.
 	l.clock.advance(time.Second)
-	l.handle(scheduler.Warning{Text: "gw1 is slow"})
+	l.handle(event.Warning{Text: "gw1 is slow"})
 	l.clock.advance(time.Second)
 	l.shows("✖  m/p", "warning: gw1 is slow", "1/10 10% · 1 failed · about 54s left · gw1 m/q 6s")
 
-	l.handle(scheduler.GatewayDown{Gateway: "gw1"}, scheduler.RunEnded{})
+	l.handle(event.GatewayDown{Gateway: "gw1"}, event.RunEnded{})
 	if got := l.term.String(); strings.Contains(got, "left") || !strings.Contains(got, "\nDONE 1 tests") {
 		t.Errorf("at the end:\n%s", got)
 	}
@@ -237,7 +237,7 @@ func TestStatusLineStory(t *testing.T) {
 func TestStatusLineBelowDots(t *testing.T) {
 	l := newLiveConsole(t, FormatDots, 20)
 	dot := func(second int, test string) {
-		l.handle(on(event("run", test, ""), "gw0", "m/p", second, second, 50), on(event("pass", test, ""), "gw0", "m/p", second, second, 50))
+		l.handle(on(testEvent("run", test, ""), "gw0", "m/p", second, second, 50), on(testEvent("pass", test, ""), "gw0", "m/p", second, second, 50))
 	}
 	dot(0, "Test0")
 	l.clock.advance(200 * time.Millisecond)
@@ -251,19 +251,19 @@ func TestStatusLineBelowDots(t *testing.T) {
 	dot(1, "TestNext")
 	l.clock.advance(200 * time.Millisecond)
 	l.shows("[m/p]···············", "·", "1/50 2% · about 2m…")
-	l.handle(scheduler.Stderr{Text: "go: note\n"})
+	l.handle(event.Stderr{Text: "go: note\n"})
 	l.shows("[m/p]···············", "·", "go: note", "1/50 2% · about 2m…")
 }
 
 func TestStatusLineIsCutToTheWidthOfNow(t *testing.T) {
 	l := newLiveConsole(t, FormatPkgname, 60)
-	l.handle(on(event("run", "TestWithARatherLongName/日本語", ""), "gw0", "example.com/module/pkg", 0, 0, 9))
+	l.handle(on(testEvent("run", "TestWithARatherLongName/日本語", ""), "gw0", "example.com/module/pkg", 0, 0, 9))
 	l.clock.advance(time.Second)
 	l.shows("0/9 0% · gw0 example.com/module/pkg.TestWithARatherLongNam…")
 	l.term.mu.Lock()
 	l.term.width = 20
 	l.term.mu.Unlock()
-	l.handle(scheduler.Stderr{Text: "x\n"})
+	l.handle(event.Stderr{Text: "x\n"})
 	l.clock.advance(time.Second)
 	l.shows("x", "0/9 0% · gw0 examp…")
 }
@@ -271,10 +271,10 @@ func TestStatusLineIsCutToTheWidthOfNow(t *testing.T) {
 // However many events come, the status line is drawn about ten times a second.
 func TestStatusLineRate(t *testing.T) {
 	l := newLiveConsole(t, FormatStandardVerbose, 80)
-	l.handle(on(event("run", "TestX", ""), "gw0", "m/p", 0, 0, 1))
+	l.handle(on(testEvent("run", "TestX", ""), "gw0", "m/p", 0, 0, 1))
 	const ms = 1000
 	for i := range ms {
-		l.handle(on(event("output", "TestX", fmt.Sprint("line ", i, "\n")), "gw0", "m/p", 0, 0, 1))
+		l.handle(on(testEvent("output", "TestX", fmt.Sprint("line ", i, "\n")), "gw0", "m/p", 0, 0, 1))
 		l.clock.mu.Lock()
 		l.clock.now = l.clock.now.Add(time.Millisecond)
 		l.clock.mu.Unlock()
@@ -289,7 +289,7 @@ func TestStatusLineRate(t *testing.T) {
 
 func TestStatusLineIsNotRedrawnForNothing(t *testing.T) {
 	l := newLiveConsole(t, FormatPkgname, 80)
-	l.handle(scheduler.Collected{Items: 3})
+	l.handle(event.Collected{Items: 3})
 	for range 10 {
 		l.clock.advance(time.Second)
 	}
@@ -320,7 +320,7 @@ func TestStatusLineWriteErrorIsReturned(t *testing.T) {
 
 func TestStatusLineIsGoneAfterCloseWithoutEnd(t *testing.T) {
 	l := newLiveConsole(t, FormatPkgname, 80)
-	l.handle(scheduler.Warning{Text: "a note"}, scheduler.Collected{Items: 3})
+	l.handle(event.Warning{Text: "a note"}, event.Collected{Items: 3})
 	l.clock.advance(time.Second)
 	l.shows("warning: a note", "0/3 0%")
 	if err := l.Close(); err != nil {
@@ -332,7 +332,7 @@ func TestStatusLineIsGoneAfterCloseWithoutEnd(t *testing.T) {
 func TestBoardManyGateways(t *testing.T) {
 	var b board
 	for i := range 18 {
-		b.follow(on(event("run", "TestX", ""), fmt.Sprintf("gw%d", i), "m/p", 20-i, 0, 40))
+		b.follow(on(testEvent("run", "TestX", ""), fmt.Sprintf("gw%d", i), "m/p", 20-i, 0, 40))
 	}
 	now := startOfClock.Add(21 * time.Second)
 	for width, want := range map[int]string{
@@ -352,14 +352,14 @@ func TestBoardManyGateways(t *testing.T) {
 
 func TestBoardParkedTests(t *testing.T) {
 	var b board
-	b.follow(on(event("run", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
-	b.follow(on(event("pause", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
-	b.follow(on(event("run", "TestOther", ""), "gw0", "m/p", 1, 0, 2))
+	b.follow(on(testEvent("run", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
+	b.follow(on(testEvent("pause", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
+	b.follow(on(testEvent("run", "TestOther", ""), "gw0", "m/p", 1, 0, 2))
 	if got, want := b.line(startOfClock.Add(4*time.Second), 80), "0/2 0% · gw0 m/p.TestOther 3s"; got != want {
 		t.Errorf("parked: %q, want %q", got, want)
 	}
-	b.follow(on(event("pass", "TestOther", ""), "gw0", "m/p", 4, 1, 2))
-	b.follow(on(event("cont", "TestParked", ""), "gw0", "m/p", 4, 1, 2))
+	b.follow(on(testEvent("pass", "TestOther", ""), "gw0", "m/p", 4, 1, 2))
+	b.follow(on(testEvent("cont", "TestParked", ""), "gw0", "m/p", 4, 1, 2))
 	if got, want := b.line(startOfClock.Add(5*time.Second), 80), "1/2 50% · about 5s left · gw0 m/p.TestParked 1s"; got != want {
 		t.Errorf("continued: %q, want %q", got, want)
 	}
@@ -367,7 +367,7 @@ func TestBoardParkedTests(t *testing.T) {
 
 func TestBoardControlCharactersInNames(t *testing.T) {
 	var b board
-	b.follow(on(event("run", "TestX/\x1b[2J\n", ""), "gw0", "m/p", 0, 0, 2))
+	b.follow(on(testEvent("run", "TestX/\x1b[2J\n", ""), "gw0", "m/p", 0, 0, 2))
 	if got, want := b.line(startOfClock, 80), "0/2 0% · gw0 m/p.TestX/\ufffd[2J\ufffd"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

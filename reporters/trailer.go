@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // ActionShard is the Action of a Trailer. go test -json has none of this name.
@@ -35,7 +35,7 @@ const (
 )
 
 // whole reports whether a run came to its end, so that its report may have a Trailer.
-func whole(e scheduler.RunEnded) bool {
+func whole(e event.RunEnded) bool {
 	return e.Fatal == nil && !e.Summary.Interrupted && e.Summary.Unbalanced == ""
 }
 
@@ -45,16 +45,16 @@ type trailing struct {
 	seen  map[string]bool // items that the report has something of, by id
 }
 
-func (t *trailing) begin(e scheduler.RunStarted) { t.shard, t.seen = e.Shard, make(map[string]bool) }
+func (t *trailing) begin(e event.RunStarted) { t.shard, t.seen = e.Shard, make(map[string]bool) }
 
-func (t *trailing) saw(e scheduler.Test) {
+func (t *trailing) saw(e event.Test) {
 	if t.shard != "" && e.Test != "" && !strings.Contains(e.Test, "/") {
 		t.seen[gotest.ID(e.Package, e.Test)] = true
 	}
 }
 
 // end returns the line, or nil when there is none to be written.
-func (t *trailing) end(e scheduler.RunEnded) ([]byte, error) {
+func (t *trailing) end(e event.RunEnded) ([]byte, error) {
 	if t.shard == "" || !whole(e) {
 		return nil, nil
 	}

@@ -13,14 +13,14 @@ import (
 	"gotest.tools/gotestsum/testjson"
 
 	"github.com/xdist-go/xdist/history"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // asShard makes a run one of three shards.
-func asShard(run []scheduler.Event, end scheduler.RunEnded) []scheduler.Event {
-	out := []scheduler.Event{scheduler.RunStarted{Shard: "2/3"}}
+func asShard(run []event.Event, end event.RunEnded) []event.Event {
+	out := []event.Event{event.RunStarted{Shard: "2/3"}}
 	for _, e := range run {
-		if _, ok := e.(scheduler.Test); ok {
+		if _, ok := e.(event.Test); ok {
 			out = append(out, e)
 		}
 	}
@@ -28,7 +28,7 @@ func asShard(run []scheduler.Event, end scheduler.RunEnded) []scheduler.Event {
 	return append(out, end)
 }
 
-func jsonOf(t *testing.T, run []scheduler.Event) string {
+func jsonOf(t *testing.T, run []event.Event) string {
 	t.Helper()
 	var out bytes.Buffer
 	j, err := NewJSON(JSONConfig{Out: &out})
@@ -41,24 +41,24 @@ func jsonOf(t *testing.T, run []scheduler.Event) string {
 
 // TestTrailer: a shard that came to its end says so behind its events, and one that did not does not.
 func TestTrailer(t *testing.T) {
-	events := []scheduler.Event{event("run", "TestX", ""), event("pass", "TestX", "")}
-	notRun := []scheduler.NotRunItem{{ID: "example.com/p::TestX"}, {ID: "example.com/p::TestY"}}
+	events := []event.Event{testEvent("run", "TestX", ""), testEvent("pass", "TestX", "")}
+	notRun := []event.NotRunItem{{ID: "example.com/p::TestX"}, {ID: "example.com/p::TestY"}}
 	const head = `{"Time":"2026-01-02T03:04:05Z","Action":"shard","Shard":"2/3",`
 	for _, tt := range []struct {
 		name string
-		run  []scheduler.Event
-		end  scheduler.RunEnded
+		run  []event.Event
+		end  event.RunEnded
 		want string
 	}{
-		{"passed", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52}}, head + `"Items":52}` + "\n"},
-		{"divided", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52, Shards: "linux/amd64=1f"}}, head + `"Items":52,"Plan":"linux/amd64=1f"}` + "\n"},
-		{"with flags", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52, Shards: "x", Flags: "-race"}}, head + `"Items":52,"Plan":"x","Flags":"-race"}` + "\n"},
-		{"failed", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52, Failed: 1, Stopped: "x"}}, head + `"Items":52}` + "\n"},
-		{"nothing to do", nil, scheduler.RunEnded{}, head + `"Items":0}` + "\n"},
-		{"one that did not run and has no event", events, scheduler.RunEnded{Summary: scheduler.Summary{Collected: 2, NotRun: notRun}}, head + `"Items":2,"NotRun":1}` + "\n"},
-		{"interrupted", events, scheduler.RunEnded{Summary: scheduler.Summary{Interrupted: true}}, ""},
-		{"unbalanced", events, scheduler.RunEnded{Summary: scheduler.Summary{Unbalanced: "x"}}, ""},
-		{"no gateway", events, scheduler.RunEnded{Fatal: errors.New("x")}, ""},
+		{"passed", events, event.RunEnded{Summary: event.Summary{Collected: 52}}, head + `"Items":52}` + "\n"},
+		{"divided", events, event.RunEnded{Summary: event.Summary{Collected: 52, Shards: "linux/amd64=1f"}}, head + `"Items":52,"Plan":"linux/amd64=1f"}` + "\n"},
+		{"with flags", events, event.RunEnded{Summary: event.Summary{Collected: 52, Shards: "x", Flags: "-race"}}, head + `"Items":52,"Plan":"x","Flags":"-race"}` + "\n"},
+		{"failed", events, event.RunEnded{Summary: event.Summary{Collected: 52, Failed: 1, Stopped: "x"}}, head + `"Items":52}` + "\n"},
+		{"nothing to do", nil, event.RunEnded{}, head + `"Items":0}` + "\n"},
+		{"one that did not run and has no event", events, event.RunEnded{Summary: event.Summary{Collected: 2, NotRun: notRun}}, head + `"Items":2,"NotRun":1}` + "\n"},
+		{"interrupted", events, event.RunEnded{Summary: event.Summary{Interrupted: true}}, ""},
+		{"unbalanced", events, event.RunEnded{Summary: event.Summary{Unbalanced: "x"}}, ""},
+		{"no gateway", events, event.RunEnded{Fatal: errors.New("x")}, ""},
 	} {
 		plain := jsonOf(t, append(tt.run, tt.end))
 		got, ok := strings.CutPrefix(jsonOf(t, asShard(tt.run, tt.end)), plain)
@@ -89,8 +89,8 @@ func TestTrailer(t *testing.T) {
 // TestTrailerIsPassedOver: gotestsum shows in each of its formats what it shows without the line, and finds the same tests. It has a package without a name
 // and without a test then, as it has for the compiler's text.
 func TestTrailerIsPassedOver(t *testing.T) {
-	end := scheduler.RunEnded{Summary: scheduler.Summary{Collected: 52, NotRun: []scheduler.NotRunItem{{ID: "p::TestGone"}}}}
-	for name, run := range map[string][]scheduler.Event{"recorded": recordedAsRun(t, recordedRun), "nothing": nil} {
+	end := event.RunEnded{Summary: event.Summary{Collected: 52, NotRun: []event.NotRunItem{{ID: "p::TestGone"}}}}
+	for name, run := range map[string][]event.Event{"recorded": recordedAsRun(t, recordedRun), "nothing": nil} {
 		with := jsonOf(t, asShard(run, end))
 		without := with[:strings.LastIndex(with, `{"Time"`)]
 		if !strings.Contains(with[len(without):], `"Action":"shard"`) {
@@ -133,7 +133,7 @@ func (h formatHandler) Err(string) error { return nil }
 
 // TestTrailerIsNoTiming: a log is worth the same for the next run's plan, and one that has nothing else is a log.
 func TestTrailerIsNoTiming(t *testing.T) {
-	with := jsonOf(t, asShard(recordedAsRun(t, recordedRun), scheduler.RunEnded{}))
+	with := jsonOf(t, asShard(recordedAsRun(t, recordedRun), event.RunEnded{}))
 	without := with[:strings.LastIndex(with, `{"Time"`)]
 	var tests [2]int
 	for i, text := range []string{without, with} {

@@ -15,6 +15,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -96,8 +97,8 @@ func (d *doneOrders) answers(o *order) []report {
 // discard is a reporter that keeps nothing.
 type discard struct{}
 
-func (discard) Handle(Event) error { return nil }
-func (discard) Close() error       { return nil }
+func (discard) Handle(event.Event) error { return nil }
+func (discard) Close() error             { return nil }
 
 // BenchmarkController runs suites on nodes in memory, of packages with 100 tests each, whose tests take no time. Its cpu-ns/test are of the controller and
 // of the nodes' side together. What the nodes' making of the events is of that, nodes-ns/test, is found by making them once more; controller-ns/test is the rest.
@@ -181,7 +182,7 @@ func runInstantly(b *testing.B, nodes, tests int, far bool) *doneOrders {
 		return l, gateway.Info{Hostname: host(n), GOOS: "linux", GOARCH: "amd64"}, nil
 	}
 	s, err := c.run(b.Context())
-	if err != nil || s.Counts[Pass] != tests {
+	if err != nil || s.Counts[event.Pass] != tests {
 		b.Fatalf("%v, counts %v", err, s.Counts)
 	}
 	return done

@@ -11,6 +11,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/attempt"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -165,7 +166,7 @@ func (c *controller) concludePlainly(n *node, i int, it *itemRun, end jobEnd, ho
 	case how == attempt.Absent:
 		c.cutShort(n, i, it, end.notRun())
 	case it != nil && (c.cfg.Reruns.Crashes || n.job.overdue > 0) && c.matchesRerun(it, end) && c.mayRerun(n, i, it):
-		c.setBack(n, i, it, Crash)
+		c.setBack(n, i, it, event.Crash)
 		c.showCrash(n, i, it, end)
 	default:
 		c.crash(n, i, it, end)
@@ -245,7 +246,7 @@ func (j *job) withheld() bool {
 // failedTests reports whether a failure of the job's items counts.
 func (j *job) failedTests() bool {
 	for name, it := range j.items {
-		if i, ok := j.pkg.index[name]; ok && it.failed() && j.pkg.verdicts[i] == Fail {
+		if i, ok := j.pkg.index[name]; ok && it.failed() && j.pkg.verdicts[i] == event.Fail {
 			return true
 		}
 	}
@@ -262,7 +263,7 @@ func (c *controller) judgeOthers(n *node, end jobEnd) (again bool) {
 	for i, it := range j.others {
 		had := p.verdicts[i]
 		died := p.names[i] == end.culprit && end.kind == endDied
-		if had != Pass && had != Skip || !died && !it.ended() {
+		if had != event.Pass && had != event.Skip || !died && !it.ended() {
 			continue
 		}
 		how := it.end()
@@ -276,7 +277,7 @@ func (c *controller) judgeOthers(n *node, end jobEnd) (again bool) {
 			again = true
 		case d.Verdict == attempt.Fail:
 			c.contradict(n, i, it, end, died)
-		case d.Verdict == attempt.Skip && had == Pass, d.Verdict == attempt.Pass && had == Skip:
+		case d.Verdict == attempt.Skip && had == event.Pass, d.Verdict == attempt.Pass && had == event.Skip:
 			c.ledger.replace(p, i, it.verdict)
 			c.showOther(n, i, it.events)
 		}
@@ -286,10 +287,10 @@ func (c *controller) judgeOthers(n *node, end jobEnd) (again bool) {
 
 // contradict has an item fail that fails in the whole, and passed in a part of it.
 func (c *controller) contradict(n *node, i int, it *itemRun, end jobEnd, died bool) {
-	p, v, how := n.job.pkg, Fail, "failed"
+	p, v, how := n.job.pkg, event.Fail, "failed"
 	events := it.events
 	if died {
-		v, how = Crash, fmt.Sprintf("crashed (%s)", end.how)
+		v, how = event.Crash, fmt.Sprintf("crashed (%s)", end.how)
 		events = append(events, crashEvents(n, it, p.names[i], end)...)
 	}
 	c.ledger.replace(p, i, v)
@@ -334,11 +335,11 @@ func (c *controller) flushStrangers(n *node) {
 // passCutOff settles an item in whose middle its process exited 0. `go test` calls it a pass, so it is one, but not a silent one.
 func (c *controller) passCutOff(n *node, i int, it *itemRun) {
 	p := n.job.pkg
-	c.ledger.settle(p, i, Pass, it.elapsed, n.id, "")
+	c.ledger.settle(p, i, event.Pass, it.elapsed, n.id, "")
 	c.flush(n, it)
 	now, elapsed := time.Now(), it.elapsed.Seconds()
 	c.emitFrom(n, test2json.Event{Time: now, Action: test2json.ActionPass, Package: p.shown, Test: p.names[i], Elapsed: &elapsed})
-	c.emit(Warning{fmt.Sprintf("%s: its process exited 0 before it said how the test ended, as when a test closes its standard output; go test calls that a pass", p.id(i))})
+	c.emit(event.Warning{fmt.Sprintf("%s: its process exited 0 before it said how the test ended, as when a test closes its standard output; go test calls that a pass", p.id(i))})
 }
 
 // flushOpen passes on what an item printed that will not end.
@@ -350,7 +351,7 @@ func (c *controller) flushOpen(n *node, it *itemRun) {
 
 // crash settles an item that was running when its process or agent died, and shows it.
 func (c *controller) crash(n *node, i int, it *itemRun, end jobEnd) {
-	c.ledger.settle(n.job.pkg, i, Crash, time.Since(n.job.started), n.id, "")
+	c.ledger.settle(n.job.pkg, i, event.Crash, time.Since(n.job.started), n.id, "")
 	c.fail(n.job.pkg)
 	n.job.pkg.failed = true
 	c.showCrash(n, i, it, end)
@@ -441,7 +442,7 @@ func (c *controller) handleDown(n *node, err error) {
 		c.stop(err.Error())
 		return
 	case endVanished:
-		c.emit(Warning{fmt.Sprintf("gateway %s is not replaced: its host cannot be reached", n.replaces)})
+		c.emit(event.Warning{fmt.Sprintf("gateway %s is not replaced: its host cannot be reached", n.replaces)})
 	}
 	if c.stopped != "" {
 		return
@@ -471,7 +472,7 @@ func (c *controller) forget(n *node, err error) {
 		n.target.nodes--
 		n.target.last = c.last
 	}
-	c.emit(GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
+	c.emit(event.GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
 }
 
 // replaceDead opens a gateway in n's place while there is work and --max-worker-restart allows it.
@@ -481,7 +482,7 @@ func (c *controller) replaceDead(n *node) {
 	}
 	c.restart++
 	if err := c.replace(n); err != nil {
-		c.emit(Warning{fmt.Sprintf("replace gateway %s: %v", n.id, err)})
+		c.emit(event.Warning{fmt.Sprintf("replace gateway %s: %v", n.id, err)})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -59,9 +60,9 @@ type Config struct {
 	AllowMissing     bool             // a gateway that cannot be opened is a warning while there are others
 	MaxWorkerRestart int              // how many gateways that died are replaced; 0 is four per gateway, negative none
 	TerminateTimeout time.Duration    // for the gateways to end; 0 is 10 s
-	Reporter         Reporter
-	Warnings         []string   // for the reporter, from before the run
-	Started          RunStarted // what the first event says; Time and RunID are filled in
+	Reporter         event.Reporter
+	Warnings         []string         // for the reporter, from before the run
+	Started          event.RunStarted // what the first event says; Time and RunID are filled in
 }
 
 // Source lists and builds the packages of a run for a platform; it is called once for each, concurrently, with the zero one for what the go command does by

@@ -8,6 +8,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -15,11 +16,11 @@ import (
 func TestContradictionIsAFailure(t *testing.T) {
 	for _, tt := range []struct {
 		last string
-		want Verdict
+		want event.Verdict
 		says string
 	}{
-		{"TestFirst_100", Fail, "TestFirst_100 failed when it ran with all tests of its package"},
-		{"TestFirstExit_100", Crash, "TestFirstExit_100 crashed (exit status 3) when it ran with all tests of its package"},
+		{"TestFirst_100", event.Fail, "TestFirst_100 failed when it ran with all tests of its package"},
+		{"TestFirstExit_100", event.Crash, "TestFirstExit_100 crashed (exit status 3) when it ran with all tests of its package"},
 	} {
 		w := newWorld(t, 4, map[string][]string{"a": append(mixed(50, "Pass", "Shy"), tt.last)})
 		w.meet = newMeeting(true)
@@ -31,13 +32,13 @@ func TestContradictionIsAFailure(t *testing.T) {
 			t.Fatal("no test met another process: nothing was tested")
 		}
 		w.check(s, r)
-		w.wantCounts(s, map[Verdict]int{Pass: 100, tt.want: 1})
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: 100, tt.want: 1})
 		if s.Failed != 1 {
 			t.Errorf("%d packages failed", s.Failed)
 		}
 		text := ""
 		for _, e := range r.events {
-			if e, ok := e.(Test); ok && e.Test == "" {
+			if e, ok := e.(event.Test); ok && e.Test == "" {
 				text += e.Output
 			}
 		}
@@ -59,13 +60,13 @@ func TestContradictionInACrowd(t *testing.T) {
 		begun, squeezed := make(chan struct{}), make(chan struct{}) // the other package, and the test in the crowd
 		w.holds["TestFlaky_0"], w.holds["TestPass_0"] = begun, squeezed
 		end := sync.OnceFunc(func() { close(squeezed) })
-		s, r, err := w.runWith(t.Context(), func(e Event) {
+		s, r, err := w.runWith(t.Context(), func(e event.Event) {
 			switch e := e.(type) {
-			case Progress:
+			case event.Progress:
 				if e.Package == "b" && e.Action == "run" {
 					close(begun)
 				}
-			case UnitEnded:
+			case event.UnitEnded:
 				if e.Package == "a" && w.starts("a::TestSqueezed_90") == 2 {
 					end()
 				}
@@ -75,7 +76,7 @@ func TestContradictionInACrowd(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(s, r)
-		w.wantCounts(s, map[Verdict]int{Pass: 92})
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: 92})
 		if s.Failed != 0 {
 			t.Errorf("%d packages failed", s.Failed)
 		}
@@ -100,9 +101,9 @@ func TestContextWithoutDemands(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(s, r)
-		want := map[Verdict]int{Pass: 101}
+		want := map[event.Verdict]int{event.Pass: 101}
 		if name == "timeout" { // demands nothing
-			want = map[Verdict]int{Pass: 100, Fail: 1}
+			want = map[event.Verdict]int{event.Pass: 100, event.Fail: 1}
 		}
 		w.wantCounts(s, want)
 		if w.shied == 0 {

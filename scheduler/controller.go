@@ -12,6 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/cover"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -90,7 +91,7 @@ type (
 //
 // The error says that xdist itself failed (no gateway could be opened, the go command is missing, a report could not
 // be written); failing tests are in the Summary only.
-func Run(ctx context.Context, cfg Config) (Summary, error) {
+func Run(ctx context.Context, cfg Config) (event.Summary, error) {
 	c := newController(cfg)
 	c.connect, c.listen = c.connectGateway, c.listenGateway
 	return c.run(ctx)
@@ -113,7 +114,7 @@ func newController(cfg Config) *controller {
 	return c
 }
 
-func (c *controller) run(ctx context.Context) (Summary, error) {
+func (c *controller) run(ctx context.Context) (event.Summary, error) {
 	cfg := c.cfg
 	// Not ctx itself: an interrupted run still hears what its nodes have to say.
 	base := context.WithoutCancel(ctx)
@@ -122,15 +123,15 @@ func (c *controller) run(ctx context.Context) (Summary, error) {
 
 	proxies, err := c.allocate(cfg.Proxies)
 	if err != nil {
-		return Summary{}, err
+		return event.Summary{}, err
 	}
 	named, doors := splitDoors(cfg.Specs)
 	specs, err := c.allocate(named)
 	if err != nil {
-		return Summary{}, err
+		return event.Summary{}, err
 	}
 	if err := c.openProfile(); err != nil {
-		return Summary{}, err
+		return event.Summary{}, err
 	}
 	started := cfg.Started
 	started.Time, started.RunID, started.Dist = c.start, cfg.RunID, string(cfg.Dist)
@@ -140,7 +141,7 @@ func (c *controller) run(ctx context.Context) (Summary, error) {
 	c.emit(started)
 
 	for _, w := range cfg.Warnings {
-		c.emit(Warning{w})
+		c.emit(event.Warning{w})
 	}
 	if cfg.Mirror != nil {
 		c.hosts = newHosts(cfg.Mirror, specs, cfg.RunDir)
@@ -370,13 +371,13 @@ func (c *controller) settleRest(p *pkg, reason string) {
 			c.settleSaid(p, i, t.said)
 		} else {
 			p.failed = p.failed || c.stopped == ""
-			c.ledger.settle(p, i, NotRun, 0, "", reason)
+			c.ledger.settle(p, i, event.NotRun, 0, "", reason)
 		}
 	}
 }
 
 // finish ends the nodes, makes the account and the last event.
-func (c *controller) finish() (Summary, error) {
+func (c *controller) finish() (event.Summary, error) {
 	for _, n := range c.nodes {
 		if !n.ready {
 			n.finish()
@@ -398,7 +399,7 @@ func (c *controller) finish() (Summary, error) {
 		c.hosts.sends.Wait() // their gateways have ended
 	}
 
-	s := Summary{
+	s := event.Summary{
 		Collected:   c.ledger.collected,
 		Counts:      c.ledger.counts,
 		NotRun:      c.ledger.notRun,
@@ -413,17 +414,17 @@ func (c *controller) finish() (Summary, error) {
 		Links:       c.stores.measured(),
 	}
 	if termErr != nil {
-		c.emit(Warning{"end the gateways: " + termErr.Error()})
+		c.emit(event.Warning{"end the gateways: " + termErr.Error()})
 	}
 	now := time.Now()
-	c.emit(RunEnded{Time: now, Elapsed: now.Sub(c.start), Summary: s, Fatal: c.fatal})
+	c.emit(event.RunEnded{Time: now, Elapsed: now.Sub(c.start), Summary: s, Fatal: c.fatal})
 	c.reportFault(c.closeProfile())
 	c.reportFault(c.cfg.Reporter.Close())
 	return s, errors.Join(c.fatal, c.reportErr)
 }
 
 // emit hands an event to the reporter.
-func (c *controller) emit(e Event) {
+func (c *controller) emit(e event.Event) {
 	c.reportFault(c.cfg.Reporter.Handle(e))
 }
 

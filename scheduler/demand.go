@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -78,7 +79,7 @@ func (c *controller) refuse(t *target) {
 				continue
 			}
 			p.failed = true
-			c.ledger.settle(p, i, NotRun, 0, "", "no gateway has all labels that it requires: "+p.requires(i))
+			c.ledger.settle(p, i, event.NotRun, 0, "", "no gateway has all labels that it requires: "+p.requires(i))
 		}
 		if p.open == 0 && len(p.jobs) == 0 && p.state == pkgRunnable {
 			c.close(p)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
@@ -42,7 +43,7 @@ func TestDirectivesOfOneTest(t *testing.T) {
 	if s.Unbalanced != "" || len(r.events) == 0 {
 		t.Fatal(s.Unbalanced)
 	}
-	w.wantCounts(s, map[Verdict]int{Pass: 1, Fail: 1, Flaky: 2})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 1, event.Fail: 1, event.Flaky: 2})
 	if got := w.timeouts["TestFlaky_1"]; got != time.Minute || len(w.timeouts) != 1 {
 		t.Errorf("timeouts of tests: %v", w.timeouts)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
@@ -39,7 +40,7 @@ type division struct {
 
 // share is what parts of one unit have shown.
 type share struct {
-	events  []Test
+	events  []event.Test
 	action  string // the terminal one
 	elapsed time.Duration
 }
@@ -158,7 +159,7 @@ func (c *controller) handlePartEvent(n *node, e test2json.Event) {
 		return
 	}
 	if e.Action != test2json.ActionOutput {
-		c.emit(Progress{Gateway: n.id, Time: e.Time, Action: e.Action, Package: e.Package, Test: e.Test})
+		c.emit(event.Progress{Gateway: n.id, Time: e.Time, Action: e.Action, Package: e.Package, Test: e.Test})
 	}
 	it := j.items[name]
 	if it == nil {
@@ -169,7 +170,7 @@ func (c *controller) handlePartEvent(n *node, e test2json.Event) {
 		it.follow(e)
 	}
 	if e.Action == test2json.ActionFail {
-		it.verdict = Fail
+		it.verdict = event.Fail
 	}
 	if d.undone != "" {
 		return
@@ -209,7 +210,7 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 func (c *controller) share(n *node, it *itemRun, idle bool) {
 	p, d := n.job.pkg, n.job.division()
 	s := &share{elapsed: it.elapsed, action: test2json.ActionPass}
-	if it.verdict == Skip {
+	if it.verdict == event.Skip {
 		s.action = test2json.ActionSkip
 	}
 	for _, e := range it.events {
@@ -301,9 +302,9 @@ func (c *controller) settleDivision(p *pkg, d *division) {
 	for _, s := range d.distinct() {
 		elapsed += s.elapsed
 	}
-	verdict := Pass
+	verdict := event.Pass
 	if d.shares[0].action == test2json.ActionSkip {
-		verdict = Skip
+		verdict = event.Skip
 	}
 	c.ledger.settle(p, d.test, verdict, elapsed, d.gateway, "")
 	for _, e := range d.merged() {
@@ -331,8 +332,8 @@ func (d *division) distinct() []*share {
 
 // merged are the events of all shares as one run of the test would have made them: a test that parts have in common begins with the first
 // that shows it, and ends when all have been shown. Each event keeps its time, so that those of one part may lie before those of the part before it.
-func (d *division) merged() []Test {
-	var events []Test
+func (d *division) merged() []event.Test {
+	var events []event.Test
 	begun := make(map[string]bool)
 	ends := make(map[string]*ending)
 	for _, s := range d.distinct() {
@@ -366,13 +367,13 @@ func (d *division) merged() []Test {
 // ending is how a test ends that several parts have in common.
 type ending struct {
 	depth   int
-	line    *Test // "--- PASS: TestX (0.10s)"
-	last    Test
+	line    *event.Test // "--- PASS: TestX (0.10s)"
+	last    event.Test
 	elapsed float64
 }
 
 // take takes an event if it belongs to the end of its test. One that was begun by an earlier share has its line.
-func (end *ending) take(e Test, begun bool) bool {
+func (end *ending) take(e event.Test, begun bool) bool {
 	text := strings.TrimLeft(e.Output, " ")
 	switch {
 	case e.Terminal():
@@ -390,8 +391,8 @@ func (end *ending) take(e Test, begun bool) bool {
 	return false
 }
 
-func (end *ending) events() []Test {
-	var out []Test
+func (end *ending) events() []event.Test {
+	var out []event.Test
 	if end.line != nil {
 		line := *end.line
 		at := strings.LastIndex(line.Output, " (")
@@ -440,9 +441,9 @@ func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
 }
 
 // learnDivision passes on that a test which failed in parts, or did less in them, passed as a whole: it is not to be divided again.
-func (c *controller) learnDivision(p *pkg, i int, v Verdict) {
+func (c *controller) learnDivision(p *pkg, i int, v event.Verdict) {
 	for _, d := range p.divisions {
-		if d.test != i || d.undone == "" || d.unlucky || v != Pass && v != Skip {
+		if d.test != i || d.undone == "" || d.unlucky || v != event.Pass && v != event.Skip {
 			continue
 		}
 		if len(d.odd) > 0 && !d.needs {
@@ -452,7 +453,7 @@ func (c *controller) learnDivision(p *pkg, i int, v Verdict) {
 		if d.needs {
 			what = fmt.Sprintf("did not do the same when its subtests ran apart (%s) as it did as a whole", d.undone)
 		}
-		c.emit(Learned{history.Lesson{Platform: p.target.supply.name, Package: p.path, Test: p.names[i], Kind: history.Indivisible, Until: p.key}})
-		c.emit(Warning{fmt.Sprintf("%s %s; it will not be divided again", p.id(i), what)})
+		c.emit(event.Learned{Lesson: history.Lesson{Platform: p.target.supply.name, Package: p.path, Test: p.names[i], Kind: history.Indivisible, Until: p.key}})
+		c.emit(event.Warning{Text: fmt.Sprintf("%s %s; it will not be divided again", p.id(i), what)})
 	}
 }

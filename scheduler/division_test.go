@@ -12,6 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
@@ -116,18 +117,18 @@ func (w *world) subtestRuns(id string) []int {
 func TestDivision(t *testing.T) {
 	for _, tt := range []struct {
 		kind    string
-		want    Verdict
+		want    event.Verdict
 		whole   int // how often each subtest runs beyond once
 		learned bool
 	}{
-		{"Tree", Pass, 0, false},
-		{"TreeSkip", Skip, 0, false},
-		{"TreeNeed", Pass, 1, true},
-		{"TreeRest", Skip, 1, true},
-		{"TreeShy", Pass, 1, true},
-		{"TreeLeaf", Pass, 1, true},
-		{"TreeMade", Pass, 1, true},
-		{"TreeLess", Pass, 1, false},
+		{"Tree", event.Pass, 0, false},
+		{"TreeSkip", event.Skip, 0, false},
+		{"TreeNeed", event.Pass, 1, true},
+		{"TreeRest", event.Skip, 1, true},
+		{"TreeShy", event.Pass, 1, true},
+		{"TreeLeaf", event.Pass, 1, true},
+		{"TreeMade", event.Pass, 1, true},
+		{"TreeLess", event.Pass, 1, false},
 	} {
 		t.Run(tt.kind, func(t *testing.T) {
 			w := newWorld(t, 4, map[string][]string{"a": names(tt.kind, "Pass", "Fail", "Pass")})
@@ -137,7 +138,7 @@ func TestDivision(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.check(s, r)
-			want := map[Verdict]int{Pass: 2, Fail: 1}
+			want := map[event.Verdict]int{event.Pass: 2, event.Fail: 1}
 			want[tt.want]++
 			w.wantCounts(s, want)
 			id := "a::" + w.packages["a"][0]
@@ -150,8 +151,8 @@ func TestDivision(t *testing.T) {
 				}
 			}
 			checkDivided(t, r, id)
-			if got := slices.ContainsFunc(r.events, func(e Event) bool {
-				l, ok := e.(Learned)
+			if got := slices.ContainsFunc(r.events, func(e event.Event) bool {
+				l, ok := e.(event.Learned)
 				return ok && l.Kind == history.Indivisible && l.Test == w.packages["a"][0]
 			}); got != tt.learned {
 				t.Errorf("learned that it is indivisible: %v, want %v", got, tt.learned)
@@ -167,7 +168,7 @@ func checkDivided(t *testing.T, r *record, id string) {
 	begun, ended := map[string]int{}, map[string]int{}
 	last := ""
 	for _, e := range r.events {
-		ev, ok := e.(Test)
+		ev, ok := e.(event.Test)
 		if !ok || ev.Test == "" || topLevel(ev.Test) != id[len("a::"):] {
 			continue
 		}
@@ -200,12 +201,12 @@ func checkDivided(t *testing.T, r *record, id string) {
 
 // When a part fails, dies, or takes its agent along, the test runs whole, and that is what counts.
 func TestDivisionThatFails(t *testing.T) {
-	for kind, want := range map[string]map[Verdict]int{
-		"TreeFail": {Pass: 2, Fail: 1},
-		"TreeExit": {Pass: 2, Crash: 1},
-		"TreeKill": {Pass: 2, Crash: 1},
-		"TreeLost": {Pass: 3},
-		"TreeOnce": {Pass: 3},
+	for kind, want := range map[string]map[event.Verdict]int{
+		"TreeFail": {event.Pass: 2, event.Fail: 1},
+		"TreeExit": {event.Pass: 2, event.Crash: 1},
+		"TreeKill": {event.Pass: 2, event.Crash: 1},
+		"TreeLost": {event.Pass: 3},
+		"TreeOnce": {event.Pass: 3},
 	} {
 		t.Run(kind, func(t *testing.T) {
 			w := newWorld(t, 4, map[string][]string{"a": names(kind, "Pass", "Pass")})
@@ -216,7 +217,7 @@ func TestDivisionThatFails(t *testing.T) {
 			}
 			w.check(s, r)
 			w.wantCounts(s, want)
-			if failed := s.Failed > 0; failed != (want[Pass] < 3) {
+			if failed := s.Failed > 0; failed != (want[event.Pass] < 3) {
 				t.Errorf("the package failed: %v", failed)
 			}
 			if hasWarning(r, "will not be divided") {

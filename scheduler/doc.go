@@ -2,8 +2,8 @@
 //
 // The nouns, in the order you meet them: a [Source] says what there is to run and makes it runnable; a node is the
 // controller's record of one worker, a supply what the Source gives for one platform, a target the nodes that share a policy; a unit
-// is what one test process runs, and a job is a unit on a node; an item is a top-level test, fuzz target or example, and gets exactly one [Verdict]: those of one name, in
-// a package and its external test package, are one item; the ledger holds the verdicts; an [Event] is one step of the run and goes to the [Reporter]; the [Summary] is the account at the end.
+// is what one test process runs, and a job is a unit on a node; an item is a top-level test, fuzz target or example, and gets exactly one [event.Verdict]: those of one name, in
+// a package and its external test package, are one item; the ledger holds the verdicts; an [event.Event] is one step of the run and goes to the [event.Reporter]; the [event.Summary] is the account at the end.
 //
 // # The two roles
 //

@@ -12,6 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -31,7 +32,7 @@ func TestFailuresBesideAnotherProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(s, r)
-		w.wantCounts(s, map[Verdict]int{Pass: 150, Skip: 50})
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: 150, event.Skip: 50})
 		if s.Failed != 0 {
 			t.Errorf("%d packages failed", s.Failed)
 		}
@@ -52,7 +53,7 @@ func TestFailuresOfTheirOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 50, Fail: 50, Crash: 50})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 50, event.Fail: 50, event.Crash: 50})
 	if s.Failed != 1 || hasWarning(r, "passed when run again") {
 		t.Errorf("%d packages failed, or a test was acquitted", s.Failed)
 	}
@@ -72,11 +73,11 @@ func TestFailureShownLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 50, Fail: 50})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 50, event.Fail: 50})
 	shown, said := map[string]int{}, map[string]int{}
 	again := false
 	for _, e := range r.events {
-		if ev, ok := e.(Test); ok && ev.Test != "" && ev.Action != "output" {
+		if ev, ok := e.(event.Test); ok && ev.Test != "" && ev.Action != "output" {
 			shown[ev.Test+" "+ev.Action]++
 		} else if ok && ev.Output == "--- Fail\n" {
 			said[ev.Test]++
@@ -107,7 +108,7 @@ func TestRacesAreNotDoubted(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 20, Fail: 20, Crash: 20})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 20, event.Fail: 20, event.Crash: 20})
 	if s.Failed != 1 || hasWarning(r, "passed when run again") {
 		t.Errorf("%d packages failed, or a race was acquitted", s.Failed)
 	}
@@ -147,7 +148,7 @@ func TestFailuresWithoutContext(t *testing.T) {
 	if w.shied == 0 {
 		t.Fatal("no test ran in a part of the package: nothing was tested")
 	}
-	if s.Counts[Fail] == 0 && s.Failed != 0 || s.Counts[Pass]+s.Counts[Fail] != 100 {
+	if s.Counts[event.Fail] == 0 && s.Failed != 0 || s.Counts[event.Pass]+s.Counts[event.Fail] != 100 {
 		t.Errorf("verdicts %v, %d packages failed", s.Counts, s.Failed)
 	}
 }
@@ -163,7 +164,7 @@ func TestFailuresInCompany(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 21, Fail: 1})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 21, event.Fail: 1})
 	if n := w.runs["a::TestSpoiled_21"]; n != 2 {
 		t.Errorf("the test that failed ran %d times: nothing was tested", n)
 	}
@@ -180,8 +181,8 @@ func TestRetriesBesideTheOthers(t *testing.T) {
 	w.holds["TestPass_5"] = done // runs until the other has passed
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	s, r, err := w.runWith(ctx, func(e Event) {
-		if e, ok := e.(Test); ok && e.Test == "TestFlaky_3" && e.Action == "pass" {
+	s, r, err := w.runWith(ctx, func(e event.Event) {
+		if e, ok := e.(event.Test); ok && e.Test == "TestFlaky_3" && e.Action == "pass" {
 			close(done)
 		}
 	})
@@ -193,7 +194,7 @@ func TestRetriesBesideTheOthers(t *testing.T) {
 		close(done)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 6})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 6})
 	if s.Failed != 0 {
 		t.Errorf("%d packages failed", s.Failed)
 	}
@@ -217,8 +218,8 @@ func TestRetriesThatAreCutOff(t *testing.T) {
 		last := make(chan struct{})
 		w.holds[tests[len(tests)-1]] = last // is there until the first attempt after the failure has ended
 		end := sync.OnceFunc(func() { close(last) })
-		s, r, err := w.runWith(t.Context(), func(e Event) {
-			if _, ok := e.(UnitEnded); ok && w.starts("a::TestSpoiler_2") >= 2 {
+		s, r, err := w.runWith(t.Context(), func(e event.Event) {
+			if _, ok := e.(event.UnitEnded); ok && w.starts("a::TestSpoiler_2") >= 2 {
 				end()
 			}
 		})
@@ -226,7 +227,7 @@ func TestRetriesThatAreCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(s, r)
-		w.wantCounts(s, map[Verdict]int{Pass: len(tests) - 1, Fail: 1})
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: len(tests) - 1, event.Fail: 1})
 		if n := w.starts("a::" + victim); n < 2 || s.Failed != 1 {
 			t.Errorf("%s ran %d times, %d packages failed", victim, n, s.Failed)
 		}
@@ -245,8 +246,8 @@ func TestPatienceOfRetries(t *testing.T) {
 	last := make(chan struct{})
 	w.holds["TestPass_3"] = last
 	end := sync.OnceFunc(func() { close(last) })
-	s, r, err := w.runWith(t.Context(), func(e Event) {
-		if _, ok := e.(UnitEnded); ok && w.starts("a::TestStuck_2") >= 2 {
+	s, r, err := w.runWith(t.Context(), func(e event.Event) {
+		if _, ok := e.(event.UnitEnded); ok && w.starts("a::TestStuck_2") >= 2 {
 			end()
 		}
 	})
@@ -254,7 +255,7 @@ func TestPatienceOfRetries(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 4})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 4})
 	if n := w.starts("a::TestStuck_2"); n < 3 {
 		t.Errorf("it ran %d times: nothing was tested, or it had no limit beside the others", n)
 	}
@@ -276,15 +277,15 @@ func TestRetriesEnd(t *testing.T) {
 		test     string
 		spent    time.Duration // by its process, until it fails
 		attempts int
-		want     map[Verdict]int
+		want     map[event.Verdict]int
 	}{
-		{"short", "TestFail_2", 0, 1 + besideTries + 1, map[Verdict]int{Pass: 3, Fail: 1}},
-		{"so long that it is retried once", "TestFail_2", besideTime * 3 / 4, 1 + 1 + 1, map[Verdict]int{Pass: 3, Fail: 1}},
-		{"long", "TestFail_2", besideTime * 2, 1 + 1, map[Verdict]int{Pass: 3, Fail: 1}},
-		{"more than is held back", "TestLoudFail_2", 0, 1 + besideTries + 1, map[Verdict]int{Pass: 3, Fail: 1}},
-		{"more than is held back, and passes", "TestLoudFlaky_2", 0, 1 + 1, map[Verdict]int{Pass: 4}},
-		{"long, and passes", "TestFlaky_2", repeatTime * 2, 1 + 2, map[Verdict]int{Pass: 4}},
-		{"long, and passes without those before it", "TestSpoiled_2", repeatTime * 2, 1 + 2, map[Verdict]int{Pass: 3, Fail: 1}},
+		{"short", "TestFail_2", 0, 1 + besideTries + 1, map[event.Verdict]int{event.Pass: 3, event.Fail: 1}},
+		{"so long that it is retried once", "TestFail_2", besideTime * 3 / 4, 1 + 1 + 1, map[event.Verdict]int{event.Pass: 3, event.Fail: 1}},
+		{"long", "TestFail_2", besideTime * 2, 1 + 1, map[event.Verdict]int{event.Pass: 3, event.Fail: 1}},
+		{"more than is held back", "TestLoudFail_2", 0, 1 + besideTries + 1, map[event.Verdict]int{event.Pass: 3, event.Fail: 1}},
+		{"more than is held back, and passes", "TestLoudFlaky_2", 0, 1 + 1, map[event.Verdict]int{event.Pass: 4}},
+		{"long, and passes", "TestFlaky_2", repeatTime * 2, 1 + 2, map[event.Verdict]int{event.Pass: 4}},
+		{"long, and passes without those before it", "TestSpoiled_2", repeatTime * 2, 1 + 2, map[event.Verdict]int{event.Pass: 3, event.Fail: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tests := []string{"TestTree_0", "TestTree_1", tt.test, "TestPass_3"}
@@ -299,9 +300,9 @@ func TestRetriesEnd(t *testing.T) {
 			var c *controller
 			w.adjust = func(made *controller) { c = made }
 			end := sync.OnceFunc(func() { close(last) })
-			s, r, err := w.runWith(t.Context(), func(e Event) {
+			s, r, err := w.runWith(t.Context(), func(e event.Event) {
 				switch e := e.(type) {
-				case Progress:
+				case event.Progress:
 					if e.Test == tt.test && e.Action == "run" {
 						for _, n := range c.nodes {
 							if n.id == e.Gateway {
@@ -309,7 +310,7 @@ func TestRetriesEnd(t *testing.T) {
 							}
 						}
 					}
-				case UnitEnded:
+				case event.UnitEnded:
 					if n := w.starts("a::" + tt.test); n == tt.attempts-1 || n == 1 && tt.spent > besideTime {
 						end()
 					}
@@ -347,13 +348,13 @@ func TestFailuresInACrowd(t *testing.T) {
 			begun, failed := make(chan struct{}), make(chan struct{}) // the other process, and the test for the last time in a crowd
 			w.holds[tt.test], w.holds["TestPass_0"] = begun, failed
 			end := sync.OnceFunc(func() { close(failed) })
-			s, r, err := w.runWith(t.Context(), func(e Event) {
+			s, r, err := w.runWith(t.Context(), func(e event.Event) {
 				switch e := e.(type) {
-				case Progress:
+				case event.Progress:
 					if e.Package == "b" && e.Action == "run" {
 						close(begun)
 					}
-				case UnitEnded:
+				case event.UnitEnded:
 					if e.Package != "a" {
 						return
 					}
@@ -367,9 +368,9 @@ func TestFailuresInACrowd(t *testing.T) {
 			}
 			w.check(s, r)
 			items := len(tt.packages["a"]) + 1
-			want := map[Verdict]int{Pass: items}
+			want := map[event.Verdict]int{event.Pass: items}
 			if len(tt.packages["a"]) == 2 {
-				want = map[Verdict]int{Pass: items - 1, Fail: 1}
+				want = map[event.Verdict]int{event.Pass: items - 1, event.Fail: 1}
 			}
 			w.wantCounts(s, want)
 			if w.shied != tt.failures && w.shied != tt.failures+1 || !hasWarning(r, "passed when run again") {
@@ -388,7 +389,7 @@ func TestDoubtUnderMaxFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	if s.Counts[Fail] == 0 || s.Counts[NotRun] == 0 || s.Stopped == "" {
+	if s.Counts[event.Fail] == 0 || s.Counts[event.NotRun] == 0 || s.Stopped == "" {
 		t.Errorf("verdicts %v, stopped %q", s.Counts, s.Stopped)
 	}
 }
@@ -397,8 +398,8 @@ func TestDoubtUnderMaxFail(t *testing.T) {
 func TestDoubtWhenTheRunStops(t *testing.T) {
 	w := newWorld(t, 2, map[string][]string{"a": append([]string{"TestHang_0"}, many("Fail", 60)[1:]...)})
 	ctx, cancel := context.WithCancel(t.Context())
-	s, r, err := w.runWith(ctx, func(e Event) {
-		if _, ok := e.(UnitEnded); ok {
+	s, r, err := w.runWith(ctx, func(e event.Event) {
+		if _, ok := e.(event.UnitEnded); ok {
 			cancel()
 		}
 	})
@@ -406,7 +407,7 @@ func TestDoubtWhenTheRunStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	if !s.Interrupted || s.Counts[Fail] == 0 || s.Failed != 1 {
+	if !s.Interrupted || s.Counts[event.Fail] == 0 || s.Failed != 1 {
 		t.Errorf("interrupted %t, counts %v, %d packages failed", s.Interrupted, s.Counts, s.Failed)
 	}
 }
@@ -421,7 +422,7 @@ func TestPatience(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(s, r)
-		w.wantCounts(s, map[Verdict]int{Pass: len(kinds)})
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: len(kinds)})
 		if s.Failed != 0 {
 			t.Errorf("%d packages failed", s.Failed)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
@@ -29,7 +30,7 @@ func (c *controller) handleSource(s *supply, e gotest.BuildEvent) {
 		t.Platform = s.name
 		c.emit(t)
 	case gotest.Stderr:
-		c.emit(Stderr{e.Text})
+		c.emit(event.Stderr{Text: e.Text})
 	case gotest.Warning:
 		c.emit(s.warning(e.Text))
 	default:
@@ -59,7 +60,7 @@ func (c *controller) collect(t *target, packages []gotest.Package) {
 	if c.replay != nil {
 		var unlisted []string
 		if packages, unlisted = c.replay.only(packages); len(unlisted) > 0 {
-			c.emit(Warning{"not replayed, because they are not among the packages of this run: " + strings.Join(unlisted, ", ")})
+			c.emit(event.Warning{Text: "not replayed, because they are not among the packages of this run: " + strings.Join(unlisted, ", ")})
 		}
 	}
 	for _, lp := range packages {
@@ -68,7 +69,7 @@ func (c *controller) collect(t *target, packages []gotest.Package) {
 		items += len(p.names)
 	}
 	c.expectAll(t)
-	c.emit(Collected{Platform: t.supply.name, Packages: len(packages), Items: items})
+	c.emit(event.Collected{Platform: t.supply.name, Packages: len(packages), Items: items})
 }
 
 func (c *controller) addPackage(t *target, path string, items []gotest.Item) *pkg {
@@ -96,7 +97,7 @@ func (p *pkg) setItems(have []gotest.Item) {
 		p.index[it.Name] = i
 	}
 	p.expected = make([]time.Duration, len(items))
-	p.verdicts = make([]Verdict, len(items))
+	p.verdicts = make([]event.Verdict, len(items))
 	p.attempts = make([]int, len(items))
 	p.took = make([]time.Duration, len(items))
 	p.open = len(items)
@@ -124,7 +125,7 @@ func (c *controller) known(t *target, path string) *pkg {
 	if p := t.pkgs[path]; p != nil {
 		return p
 	}
-	c.emit(Warning{fmt.Sprintf("%s: the go command tests it, but the collection does not have it", path)})
+	c.emit(event.Warning{Text: fmt.Sprintf("%s: the go command tests it, but the collection does not have it", path)})
 	p := c.addPackage(t, path, nil)
 	c.setExpected(p)
 	t.await(p, 1)
@@ -161,7 +162,7 @@ func (p *pkg) has(tests []gotest.Item) bool {
 func (c *controller) overrule(p *pkg, tests []gotest.Item) {
 	collected := len(p.names)
 	p.setItems(gotest.Annotated(tests, p.items))
-	c.emit(Warning{fmt.Sprintf("%s: found %d tests in its sources and %d in its binary; running those of the binary", p.path, collected, len(p.names))})
+	c.emit(event.Warning{Text: fmt.Sprintf("%s: found %d tests in its sources and %d in its binary; running those of the binary", p.path, collected, len(p.names))})
 	c.ledger.collect(len(p.names) - collected)
 	c.setExpected(p)
 }
@@ -206,7 +207,7 @@ func (c *controller) closeReported(p *pkg, r gotest.Reported) {
 		c.emit(p.target.supply.warning(fmt.Sprintf("%s: %s", p.path, why)))
 	} else if !failed && p.open > 0 {
 		c.failed++
-		c.emit(Warning{fmt.Sprintf("%s: it has %d tests in its sources and the go command ran none; were they changed meanwhile?", p.shown, p.open)})
+		c.emit(event.Warning{Text: fmt.Sprintf("%s: it has %d tests in its sources and the go command ran none; were they changed meanwhile?", p.shown, p.open)})
 	}
 	c.settleRest(p, why)
 	p.leaveBuild(pkgClosed)
@@ -258,12 +259,12 @@ func (c *controller) endSupply(s *supply, targets []*target) {
 }
 
 // event makes a reporter's event of one in the go test stream.
-func (c *controller) event(e test2json.Event) Test {
-	return Test{Event: e, Attempt: 1, Done: c.ledger.done(), Total: c.ledger.collected}
+func (c *controller) event(e test2json.Event) event.Test {
+	return event.Test{Event: e, Attempt: 1, Done: c.ledger.done(), Total: c.ledger.collected}
 }
 
 // packageEvent is event for one of a package.
-func (c *controller) packageEvent(p *pkg, e test2json.Event) Test {
+func (c *controller) packageEvent(p *pkg, e test2json.Event) event.Test {
 	t := c.event(e)
 	t.Platform = p.target.supply.name
 	return t

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -73,7 +74,7 @@ func (c *controller) openDoors(specs []xspec.Spec) {
 		}
 		c.doors = append(c.doors, d)
 		c.listening++
-		c.emit(Listening{Spec: s.String(), Addr: d.addr()})
+		c.emit(event.Listening{Spec: s.String(), Addr: d.addr()})
 		c.wait.Go(func() {
 			for {
 				a, err := d.accept(c.ctx)
@@ -109,7 +110,7 @@ func (c *controller) admit(a arrival) {
 // handleDoorFailed goes on with those who are there.
 func (c *controller) handleDoorFailed(err error) {
 	c.listening--
-	c.emit(Warning{err.Error()})
+	c.emit(event.Warning{Text: err.Error()})
 	c.endStranded()
 }
 

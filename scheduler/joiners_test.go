@@ -14,6 +14,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -60,7 +61,7 @@ func (d *fakeDoor) knock(t *testing.T, id string) {
 }
 
 // runWithDoor is run with a door besides the gateways of w.
-func (w *world) runWithDoor(d *fakeDoor) (Summary, *record, error) {
+func (w *world) runWithDoor(d *fakeDoor) (event.Summary, *record, error) {
 	w.cfg.Specs = append(w.cfg.Specs, parse(w.t, doorText))
 	r := new(record)
 	w.cfg.Reporter = r
@@ -75,7 +76,7 @@ func (w *world) runWithDoor(d *fakeDoor) (Summary, *record, error) {
 func (r *record) ranOn() map[string]string {
 	on := map[string]string{}
 	for _, e := range r.events {
-		if t, ok := e.(Test); ok && t.Test != "" && t.Terminal() {
+		if t, ok := e.(event.Test); ok && t.Test != "" && t.Terminal() {
 			on[t.Test] = t.Gateway
 		}
 	}
@@ -92,7 +93,7 @@ func TestJoinersAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 2, Fail: 1})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 2, event.Fail: 1})
 }
 
 // TestJoinerComesLate has one that comes when all others are busy.
@@ -109,7 +110,7 @@ func TestJoinerComesLate(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(s, r)
-		w.wantCounts(s, map[Verdict]int{Pass: 2})
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: 2})
 		if on := r.ranOn(); on["TestPass_a"] == on["TestPass_b"] {
 			t.Errorf("the tests ran on %v", on)
 		}
@@ -129,7 +130,7 @@ func TestMinNodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(s, r)
-		w.wantCounts(s, map[Verdict]int{Pass: 1})
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: 1})
 		if took := time.Since(start); took != time.Minute {
 			t.Errorf("the run took %v, and its third node came after a minute", took)
 		}
@@ -145,11 +146,11 @@ func TestNodesWait(t *testing.T) {
 		tests  []string
 		knock  []string
 		want   string
-		counts map[Verdict]int
+		counts map[event.Verdict]int
 	}{
-		{"nobody comes", 0, 0, names("Pass"), nil, "0 of 1 have come", map[Verdict]int{}},
-		{"too few come", 3, 1, names("Pass", "Pass"), []string{"j1"}, "2 of 3 have come", map[Verdict]int{NotRun: 2}},
-		{"all go and nobody else comes", 0, 0, names("Loser", "Pass"), []string{"j1"}, "no gateway is left to run the tests: the last one, j1", map[Verdict]int{NotRun: 2}},
+		{"nobody comes", 0, 0, names("Pass"), nil, "0 of 1 have come", map[event.Verdict]int{}},
+		{"too few come", 3, 1, names("Pass", "Pass"), []string{"j1"}, "2 of 3 have come", map[event.Verdict]int{event.NotRun: 2}},
+		{"all go and nobody else comes", 0, 0, names("Loser", "Pass"), []string{"j1"}, "no gateway is left to run the tests: the last one, j1", map[event.Verdict]int{event.NotRun: 2}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -190,7 +191,7 @@ func TestJoinerVanishes(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(s, r)
-		w.wantCounts(s, map[Verdict]int{Pass: 3})
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: 3})
 		if w.agents != 2 {
 			t.Errorf("%d agents were connected, want the 2 that came", w.agents)
 		}
@@ -218,7 +219,7 @@ func TestJoinerNeverAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 1})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 1})
 }
 
 func TestDoorCannotBeOpened(t *testing.T) {
@@ -265,7 +266,7 @@ func TestJoinerOfAPlatformThatWasDropped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.wantCounts(s, map[Verdict]int{Pass: 2})
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: 2})
 	})
 }
 

@@ -5,18 +5,19 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // ledger is the account of a run: every collected item gets exactly one verdict. The controller's loop owns it.
 type ledger struct {
 	collected int
-	counts    map[Verdict]int
-	notRun    []NotRunItem
-	durations []ItemSeconds
+	counts    map[event.Verdict]int
+	notRun    []event.NotRunItem
+	durations []event.ItemSeconds
 	faults    []string // what does not add up
 }
 
-func newLedger() *ledger { return &ledger{counts: make(map[Verdict]int)} }
+func newLedger() *ledger { return &ledger{counts: make(map[event.Verdict]int)} }
 
 // done is the number of items that have a verdict.
 func (l *ledger) done() int {
@@ -32,7 +33,7 @@ func (l *ledger) collect(n int) { l.collected += n }
 
 // settle books a verdict for item i of p. A second verdict for one item is a fault: it is kept and reported,
 // because a run whose sum is wrong must not end green.
-func (l *ledger) settle(p *pkg, i int, v Verdict, elapsed time.Duration, gateway, reason string) {
+func (l *ledger) settle(p *pkg, i int, v event.Verdict, elapsed time.Duration, gateway, reason string) {
 	id := p.id(i)
 	if had := p.verdicts[i]; had != "" {
 		l.faults = append(l.faults, fmt.Sprintf("%s has two verdicts, %s and %s", id, had, v))
@@ -41,15 +42,15 @@ func (l *ledger) settle(p *pkg, i int, v Verdict, elapsed time.Duration, gateway
 	p.verdicts[i] = v
 	p.open--
 	l.counts[v]++
-	if v == NotRun {
-		l.notRun = append(l.notRun, NotRunItem{ID: id, Reason: reason})
+	if v == event.NotRun {
+		l.notRun = append(l.notRun, event.NotRunItem{ID: id, Reason: reason})
 		return
 	}
-	l.durations = append(l.durations, ItemSeconds{ID: id, Test: gotest.ID(p.path, p.names[i]), Platform: p.target.supply.name, Gateway: gateway, Elapsed: elapsed, Expected: p.expected[i], Verdict: v, Failures: p.failuresOf(i)})
+	l.durations = append(l.durations, event.ItemSeconds{ID: id, Test: gotest.ID(p.path, p.names[i]), Platform: p.target.supply.name, Gateway: gateway, Elapsed: elapsed, Expected: p.expected[i], Verdict: v, Failures: p.failuresOf(i)})
 }
 
 // replace changes the verdict of an item that has run.
-func (l *ledger) replace(p *pkg, i int, v Verdict) {
+func (l *ledger) replace(p *pkg, i int, v event.Verdict) {
 	l.counts[p.verdicts[i]]--
 	l.counts[v]++
 	p.verdicts[i] = v

@@ -13,6 +13,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/attempt"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -128,7 +129,7 @@ type itemRun struct {
 	shown    []test2json.Event // by this one, without output
 	want     int               // rounds: -count times -cpu
 	rounds   int               // terminal events so far
-	verdict  Verdict           // of these rounds
+	verdict  event.Verdict     // of these rounds
 	phase    phase
 	signs
 	elapsed time.Duration
@@ -136,7 +137,7 @@ type itemRun struct {
 }
 
 func (it *itemRun) open() bool   { return it.phase != phaseIdle }
-func (it *itemRun) failed() bool { return it.verdict == Fail }
+func (it *itemRun) failed() bool { return it.verdict == event.Fail }
 func (it *itemRun) ended() bool  { return it.rounds >= it.want && !it.open() }
 
 // follow takes a run, pause, cont or terminal event of the item itself. When a TestMain runs its
@@ -160,7 +161,7 @@ func (it *itemRun) follow(e test2json.Event) {
 			it.rounds, it.verdict = 0, ""
 		}
 		it.rounds++
-		it.verdict = worse(it.verdict, Verdict(e.Action))
+		it.verdict = worse(it.verdict, event.Verdict(e.Action))
 		if e.Elapsed != nil {
 			it.elapsed += time.Duration(*e.Elapsed * float64(time.Second))
 		}
@@ -168,14 +169,14 @@ func (it *itemRun) follow(e test2json.Event) {
 }
 
 // worse is what two rounds come to: a skip only when both are.
-func worse(a, b Verdict) Verdict {
+func worse(a, b event.Verdict) event.Verdict {
 	switch {
-	case a == "" || b == Fail || a == b:
+	case a == "" || b == event.Fail || a == b:
 		return b
-	case a == Fail:
+	case a == event.Fail:
 		return a
 	}
-	return Pass
+	return event.Pass
 }
 
 // end is how an item that has ended did so.
@@ -183,7 +184,7 @@ func (it *itemRun) end() attempt.End {
 	switch {
 	case it.failed():
 		return it.failing()
-	case it.verdict == Skip:
+	case it.verdict == event.Skip:
 		return attempt.Skipped
 	}
 	return attempt.Passed

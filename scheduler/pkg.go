@@ -10,6 +10,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/attempt"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
@@ -31,7 +32,7 @@ type pkg struct {
 	partial bool // its binary has tests that are none of this run's
 
 	expected []time.Duration // by item; 0 is not known
-	verdicts []Verdict       // by item
+	verdicts []event.Verdict // by item
 	attempts []int           // by item, those of divisions included: how often it was given out
 	open     int             // items without a verdict
 	missing  int             // the item from which on they do not exist, but for the replay; all do when it is their number

@@ -12,6 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -270,11 +271,11 @@ func (s *supply) buildOutput(e test2json.Event) test2json.Event {
 }
 
 // warning is a remark of the Source's, which names the platform where there are several.
-func (s *supply) warning(text string) Warning {
+func (s *supply) warning(text string) event.Warning {
 	if s.suffix != "" {
 		text = s.name + ": " + text
 	}
-	return Warning{text}
+	return event.Warning{Text: text}
 }
 
 // up takes note of a gateway that answered, and gives it to its policy.
@@ -286,7 +287,7 @@ func (c *controller) up(n *node, info gateway.Info, l link) {
 	if !n.placed {
 		c.decide(n)
 	}
-	c.emit(GatewayUp{Time: time.Now(), Gateway: n.id, Spec: n.spec.String(), Hostname: info.Hostname,
+	c.emit(event.GatewayUp{Time: time.Now(), Gateway: n.id, Spec: n.spec.String(), Hostname: info.Hostname,
 		Platform: cmp.Or(n.target.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
 	c.offer(n.target.supply)
 	known := c.cfg.History.Host(info.Hostname)

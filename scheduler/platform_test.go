@@ -15,6 +15,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -40,7 +41,7 @@ func platformWorld(t *testing.T, packages map[string][]string, specs ...string) 
 }
 
 // mustRun returns the account and, by the name that events give it, how each package ended: exactly once.
-func (w *world) mustRun() (Summary, *record, map[string]string) {
+func (w *world) mustRun() (event.Summary, *record, map[string]string) {
 	w.t.Helper()
 	s, r, err := w.run(w.t.Context())
 	if err != nil {
@@ -51,7 +52,7 @@ func (w *world) mustRun() (Summary, *record, map[string]string) {
 	}
 	starts, ends := make(map[string]int), make(map[string]string)
 	for _, e := range r.events {
-		test, ok := e.(Test)
+		test, ok := e.(event.Test)
 		switch {
 		case !ok || test.Test != "":
 		case test.Action == "start":
@@ -69,7 +70,7 @@ func (w *world) mustRun() (Summary, *record, map[string]string) {
 }
 
 // ran collects the verdicts of tests by platform.
-func ran(s Summary) map[string]string {
+func ran(s event.Summary) map[string]string {
 	got := make(map[string]string)
 	for _, it := range s.Durations {
 		key := it.Test + " on " + it.Platform
@@ -123,7 +124,7 @@ func TestEachPlatformRunsEverything(t *testing.T) {
 			}
 			items := 0
 			for _, e := range r.events {
-				if c, ok := e.(Collected); ok {
+				if c, ok := e.(event.Collected); ok {
 					items += c.Items
 				}
 			}
@@ -153,7 +154,7 @@ func TestPlatformsOfSpecs(t *testing.T) {
 			if got := slices.Collect(maps.Keys(ends)); !sameSet(got, tt.want) {
 				t.Errorf("got packages %q, want %q", got, tt.want)
 			}
-			if s.Collected != len(tt.want) || s.Counts[Pass] != len(tt.want) {
+			if s.Collected != len(tt.want) || s.Counts[event.Pass] != len(tt.want) {
 				t.Errorf("got %d items and %v", s.Collected, s.Counts)
 			}
 		})
@@ -161,10 +162,10 @@ func TestPlatformsOfSpecs(t *testing.T) {
 }
 
 // onEvent is a reporter that looks at each event.
-type onEvent func(Event)
+type onEvent func(event.Event)
 
-func (f onEvent) Handle(e Event) error { f(e); return nil }
-func (onEvent) Close() error           { return nil }
+func (f onEvent) Handle(e event.Event) error { f(e); return nil }
+func (onEvent) Close() error                 { return nil }
 
 // A gateway answers when everything that is known has run, and may bring a platform of its own.
 func TestLatePlatformRuns(t *testing.T) {
@@ -182,8 +183,8 @@ func TestLatePlatformRuns(t *testing.T) {
 					<-answer
 				}
 			}
-			w.cfg.Reporter = onEvent(func(e Event) {
-				if e, ok := e.(Test); ok && e.Test == "" && e.Terminal() {
+			w.cfg.Reporter = onEvent(func(e event.Event) {
+				if e, ok := e.(event.Test); ok && e.Test == "" && e.Terminal() {
 					once.Do(func() { close(answer) })
 				}
 			})
@@ -193,7 +194,7 @@ func TestLatePlatformRuns(t *testing.T) {
 			if err != nil || s.Unbalanced != "" {
 				t.Fatal(err, s.Unbalanced)
 			}
-			if s.Counts[Pass] != tt.want || s.Collected != tt.want {
+			if s.Counts[event.Pass] != tt.want || s.Collected != tt.want {
 				t.Errorf("got %v of %d, want %d", s.Counts, s.Collected, tt.want)
 			}
 		})
@@ -217,7 +218,7 @@ func TestPlatformThatNobodyHas(t *testing.T) {
 			}
 			w.reach = func(xspec.Spec) { <-ended }
 			s, _, ends := w.mustRun()
-			if s.Counts[Pass] != 1 || s.Collected != 1 || s.BuildFailed > 0 || len(ends) != 1 {
+			if s.Counts[event.Pass] != 1 || s.Collected != 1 || s.BuildFailed > 0 || len(ends) != 1 {
 				t.Errorf("got %+v", s)
 			}
 		})
@@ -235,7 +236,7 @@ func TestPlatformThatNobodyHasIsGivenUp(t *testing.T) {
 		}
 		return source(ctx, p, emit)
 	}
-	if s, _, _ := w.mustRun(); s.Counts[Pass] != 1 {
+	if s, _, _ := w.mustRun(); s.Counts[event.Pass] != 1 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -278,7 +279,7 @@ func TestBuildFailuresOfPlatformsAreApart(t *testing.T) {
 	}
 	outputs, blamed := make(map[string]bool), make(map[string]bool)
 	for _, e := range r.events {
-		switch e, ok := e.(Test); {
+		switch e, ok := e.(event.Test); {
 		case ok && e.Action == test2json.ActionBuildOutput:
 			outputs[e.ImportPath] = true
 		case ok && e.FailedBuild != "":
@@ -308,13 +309,13 @@ func TestExcludedPackageIsNotRunAndSaysSo(t *testing.T) {
 	if s.Failed+s.BuildFailed > 0 || ends["c"] != "skip on linux/amd64" {
 		t.Errorf("got %+v, %v", s, ends)
 	}
-	w.wantCounts(s, map[Verdict]int{Pass: 1, NotRun: 2})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 1, event.NotRun: 2})
 	for _, it := range s.NotRun {
 		if it.Reason != "needs a thing" {
 			t.Errorf("%s is not run: %s", it.ID, it.Reason)
 		}
 	}
-	if !slices.ContainsFunc(r.events, func(e Event) bool { w, ok := e.(Warning); return ok && w.Text == "c: needs a thing" }) {
+	if !slices.ContainsFunc(r.events, func(e event.Event) bool { w, ok := e.(event.Warning); return ok && w.Text == "c: needs a thing" }) {
 		t.Error("no warning")
 	}
 }

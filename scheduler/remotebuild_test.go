@@ -11,6 +11,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -70,7 +71,7 @@ func (p *playedBuild) exit() {
 }
 
 // runRemote runs a world whose gateways are on a host that builds for itself.
-func runRemote(w *world, b *builds, gateways int) (Summary, *record, error) {
+func runRemote(w *world, b *builds, gateways int) (event.Summary, *record, error) {
 	w.t.Helper()
 	var err error
 	if w.cfg.Specs, err = xspec.Expand([]string{fmt.Sprintf("%d*ssh=h//build=remote", gateways)}, nil); err != nil {
@@ -112,7 +113,7 @@ func readyReport(path string) any {
 func warnings(r *record) string {
 	var all []string
 	for _, e := range r.events {
-		if w, ok := e.(Warning); ok {
+		if w, ok := e.(event.Warning); ok {
 			all = append(all, w.Text)
 		}
 	}
@@ -128,7 +129,7 @@ func TestRemoteBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 6, Fail: 1})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 6, event.Fail: 1})
 	if got := warnings(r); !strings.Contains(got, "builds with go1.25.3, and this one has go1.26.1") {
 		t.Errorf("warnings %q", got)
 	}
@@ -151,7 +152,7 @@ func TestRemoteBuildIsTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 2, Fail: 1})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 2, event.Fail: 1})
 	if got := strings.Count(warnings(r), "another one is to build"); got != 2 || len(b.args) != 3 {
 		t.Errorf("%d warnings, %d builds", got, len(b.args))
 	}
@@ -166,7 +167,7 @@ func TestRemoteBuildFails(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		w.check(s, r)
-		w.wantCounts(s, map[Verdict]int{NotRun: 3})
+		w.wantCounts(s, map[event.Verdict]int{event.NotRun: 3})
 	}
 }
 

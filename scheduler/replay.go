@@ -10,6 +10,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
@@ -154,11 +155,11 @@ func (c *controller) dropMissing(p *pkg) {
 	var items []int
 	for i := p.missing; i < len(p.names); i++ {
 		items = append(items, i)
-		c.ledger.settle(p, i, NotRun, 0, "", "it is to be replayed and does not exist")
+		c.ledger.settle(p, i, event.NotRun, 0, "", "it is to be replayed and does not exist")
 	}
 	p.failed = true
 	p.target.policy.Withdraw(p.num, items)
-	c.emit(Warning{fmt.Sprintf("%s: it does not have these tests, which are to be replayed: %s", p.shown, strings.Join(p.names[p.missing:], ", "))})
+	c.emit(event.Warning{fmt.Sprintf("%s: it does not have these tests, which are to be replayed: %s", p.shown, strings.Join(p.names[p.missing:], ", "))})
 }
 
 // dispatchReplay gives every idle node the next of its units, and closes what nothing is left of.
@@ -292,8 +293,8 @@ func (c *controller) settleReplayed(n *node, i int, it *itemRun, end jobEnd, aga
 	switch {
 	case end.kind >= endDied && end.kind <= endLost && name == end.culprit && !n.job.stopped && had == "":
 		c.crash(n, i, it, end)
-	case end.kind >= endDied && end.kind <= endLost && name == end.culprit && !n.job.stopped && had != Fail && had != Crash:
-		c.worsenReplayed(n, i, it, Crash)
+	case end.kind >= endDied && end.kind <= endLost && name == end.culprit && !n.job.stopped && had != event.Fail && had != event.Crash:
+		c.worsenReplayed(n, i, it, event.Crash)
 	case had != "":
 	case name == end.cutOff:
 		c.passCutOff(n, i, it)
@@ -311,7 +312,7 @@ func (c *controller) settleReplayed(n *node, i int, it *itemRun, end jobEnd, aga
 }
 
 // worsenReplayed takes a failure of an item that an earlier unit has passed. Its events have been shown as they were then, so that its output is the package's now.
-func (c *controller) worsenReplayed(n *node, i int, it *itemRun, v Verdict) {
+func (c *controller) worsenReplayed(n *node, i int, it *itemRun, v event.Verdict) {
 	p := n.job.pkg
 	c.ledger.replace(p, i, v)
 	c.fail(p)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // recordedUnits are units in short: "p TestA TestB".
@@ -25,7 +26,7 @@ func recordedUnits(texts ...string) []history.UnitRun {
 func (r *record) started(gateway string) []string {
 	var texts []string
 	for _, e := range r.events {
-		if e, ok := e.(UnitStarted); ok && (e.Gateway == gateway || gateway == "") {
+		if e, ok := e.(event.UnitStarted); ok && (e.Gateway == gateway || gateway == "") {
 			texts = append(texts, strings.Join(append([]string{e.Package}, e.Tests...), " "))
 		}
 	}
@@ -45,7 +46,7 @@ func TestReplay(t *testing.T) {
 	if diff := cmp.Diff([][]string{first, second}, [][]string{r.started("gw0"), r.started("gw1")}); diff != "" {
 		t.Errorf("units (-want +got):\n%s", diff)
 	}
-	w.wantCounts(s, map[Verdict]int{Pass: 5})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 5})
 	delete(w.packages, "other")
 	w.packages["p"] = w.packages["p"][:3]
 	w.check(s, r)
@@ -63,12 +64,12 @@ func TestReplayOfADependence(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Fail: 2, Pass: 2})
+	w.wantCounts(s, map[event.Verdict]int{event.Fail: 2, event.Pass: 2})
 	if n := w.runs["p::TestAfter_0"]; n != 2 || len(r.started("")) != 4 {
 		t.Errorf("%d runs of TestAfter_0; units %q", n, r.started(""))
 	}
-	told := slices.ContainsFunc(r.events, func(e Event) bool {
-		out, ok := e.(Test)
+	told := slices.ContainsFunc(r.events, func(e event.Event) bool {
+		out, ok := e.(event.Test)
 		return ok && out.Test == "" && out.Output == "xdist: TestFirst_0 failed in a later unit of the replay:\n"
 	})
 	if !told || s.Failed != 2 {
@@ -88,14 +89,14 @@ func TestReplayOfParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.wantCounts(s, map[Verdict]int{Pass: 1})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 1})
 	var got []history.UnitRun
 	ended := map[string]int{}
 	for _, e := range r.events {
 		switch e := e.(type) {
-		case UnitStarted:
+		case event.UnitStarted:
 			got = append(got, history.UnitRun{Package: e.Package, Tests: e.Tests, Skip: e.Skip})
-		case Test:
+		case event.Test:
 			if e.Terminal() {
 				ended[e.Test]++
 			}
@@ -122,7 +123,7 @@ func TestReplayOfWhatIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.wantCounts(s, map[Verdict]int{Pass: 1, NotRun: 3})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 1, event.NotRun: 3})
 	reasons := map[string]string{}
 	for _, n := range s.NotRun {
 		reasons[n.ID] = n.Reason
@@ -135,10 +136,10 @@ func TestReplayOfWhatIsGone(t *testing.T) {
 	if got := r.started(""); !slices.Equal(got, []string{"p TestPass_0", "p TestPass_0"}) || s.Failed != 2 {
 		t.Errorf("units %q, %d packages failed", got, s.Failed)
 	}
-	if !slices.Contains(r.events, Event(Warning{"p: it does not have these tests, which are to be replayed: TestAway, TestGone"})) {
+	if !slices.Contains(r.events, event.Event(event.Warning{Text: "p: it does not have these tests, which are to be replayed: TestAway, TestGone"})) {
 		t.Error("no warning")
 	}
-	if !slices.Contains(r.events, Event(Warning{"not replayed, because they are not among the packages of this run: gone"})) {
+	if !slices.Contains(r.events, event.Event(event.Warning{Text: "not replayed, because they are not among the packages of this run: gone"})) {
 		t.Error("no warning of the package")
 	}
 	w.packages = map[string][]string{"p": {"TestPass_0", "TestGone", "TestAway"}, "empty": {"TestPass_0"}}
@@ -154,7 +155,7 @@ func TestReplayWithDeaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 3, Crash: 2, NotRun: 2})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 3, event.Crash: 2, event.NotRun: 2})
 	want := []string{"p TestPass_0 TestKill_1 TestPass_2", "p TestExit_3 TestPass_4 TestPass_5", "p TestPass_5", "p TestLost_6", "p TestLost_6"}
 	if diff := cmp.Diff(want, r.started("")); diff != "" {
 		t.Error(diff)
@@ -171,7 +172,7 @@ func TestReplayWithoutReplacement(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 1, Crash: 1, NotRun: 1})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 1, event.Crash: 1, event.NotRun: 1})
 }
 
 // TestReplayOfATestOnTwoGateways runs the units that have it one after the other.
@@ -189,7 +190,7 @@ func TestReplayOfATestOnTwoGateways(t *testing.T) {
 				t.Error(err)
 			}
 			w.check(s, r)
-			w.wantCounts(s, map[Verdict]int{Pass: 1})
+			w.wantCounts(s, map[event.Verdict]int{event.Pass: 1})
 		}()
 		synctest.Wait()
 		w.mu.Lock()
@@ -215,7 +216,7 @@ func TestReplayStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	if s.Counts[Fail] != 1 || s.Collected != 4 || s.Stopped == "" {
+	if s.Counts[event.Fail] != 1 || s.Collected != 4 || s.Stopped == "" {
 		t.Errorf("%+v", s)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
@@ -28,7 +29,7 @@ type Reruns struct {
 // setback is what a package keeps of an item whose attempts have failed so far.
 type setback struct {
 	failures int
-	verdict  Verdict // of the last one
+	verdict  event.Verdict // of the last one
 	gateway  string
 	elapsed  time.Duration
 	ended    time.Time
@@ -65,7 +66,7 @@ func (c *controller) mayRerun(n *node, i int, it *itemRun) bool {
 }
 
 // setBack notes that an attempt at item i has failed and that there will be another one.
-func (c *controller) setBack(n *node, i int, it *itemRun, v Verdict) {
+func (c *controller) setBack(n *node, i int, it *itemRun, v event.Verdict) {
 	p := n.job.pkg
 	if p.setbacks == nil {
 		p.setbacks = make(map[int]*setback)
@@ -105,7 +106,7 @@ func (c *controller) settleSetback(p *pkg, i int) (settled bool) {
 // settleNotRun books item i as not run, unless an earlier attempt has failed.
 func (c *controller) settleNotRun(p *pkg, i int, gateway, reason string) {
 	if !c.settleSetback(p, i) {
-		c.ledger.settle(p, i, NotRun, 0, gateway, reason)
+		c.ledger.settle(p, i, event.NotRun, 0, gateway, reason)
 	}
 }
 

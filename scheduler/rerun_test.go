@@ -9,13 +9,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // attempts are the terminal events of a test, with the number of the attempt and whether it counts.
 func attempts(r *record, test string) []string {
 	var got []string
 	for _, e := range r.events {
-		if e, ok := e.(Test); ok && e.Test == test && (e.Terminal() || e.Action == test2json.ActionRun) {
+		if e, ok := e.(event.Test); ok && e.Test == test && (e.Terminal() || e.Action == test2json.ActionRun) {
 			text := e.Action
 			if e.Again {
 				text += " again"
@@ -30,7 +31,7 @@ func attempts(r *record, test string) []string {
 func lines(r *record, path string) string {
 	var b strings.Builder
 	for _, e := range r.events {
-		if e, ok := e.(Test); ok && e.Package == path && e.Test == "" {
+		if e, ok := e.(event.Test); ok && e.Package == path && e.Test == "" {
 			b.WriteString(e.Output)
 		}
 	}
@@ -59,7 +60,7 @@ func TestRerunsOfAFlakyTest(t *testing.T) {
 			if err != nil || s.Unbalanced != "" {
 				t.Fatal(err, s.Unbalanced)
 			}
-			if s.Counts[Flaky] != 1 || s.Counts[Pass] != len(tt.tests)-1 || s.Failed != 0 || s.Stopped != "" {
+			if s.Counts[event.Flaky] != 1 || s.Counts[event.Pass] != len(tt.tests)-1 || s.Failed != 0 || s.Stopped != "" {
 				t.Errorf("verdicts %v, %d packages failed", s.Counts, s.Failed)
 			}
 			if diff := cmp.Diff([]string{"run", "fail again", "run", "pass"}, attempts(r, "TestFlaky_1")); diff != "" {
@@ -72,7 +73,7 @@ func TestRerunsOfAFlakyTest(t *testing.T) {
 				t.Errorf("the second attempt was told to wait %v", d)
 			}
 			for _, it := range s.Durations {
-				if it.Verdict == Flaky && it.Failures != 1 {
+				if it.Verdict == event.Flaky && it.Failures != 1 {
 					t.Errorf("%+v", it)
 				}
 			}
@@ -85,17 +86,17 @@ func TestRerunsOfFailures(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		reruns  Reruns
-		want    map[Verdict]int
+		want    map[event.Verdict]int
 		attempt map[string]int
 		failed  int
 	}{
-		{"none", Reruns{}, map[Verdict]int{Pass: 1, Fail: 2, Crash: 2}, map[string]int{"TestFail_1": 1, "TestFlaky_2": 1}, 1},
-		{"all", Reruns{Max: 2}, map[Verdict]int{Pass: 1, Fail: 1, Flaky: 1, Crash: 2}, map[string]int{"TestFail_1": 3, "TestFlaky_2": 2, "TestFlakyExit_3": 1}, 1},
-		{"tests", Reruns{Max: 2, Tests: regexp.MustCompile(`^a::TestFlaky`)}, map[Verdict]int{Pass: 1, Fail: 1, Flaky: 1, Crash: 2}, map[string]int{"TestFail_1": 1, "TestFlaky_2": 2}, 1},
-		{"errors", Reruns{Max: 2, Errors: regexp.MustCompile(`no such line`)}, map[Verdict]int{Pass: 1, Fail: 2, Crash: 2}, map[string]int{"TestFail_1": 1, "TestFlaky_2": 1}, 1},
-		{"matching errors", Reruns{Max: 1, Errors: regexp.MustCompile(`^--- Fail`)}, map[Verdict]int{Pass: 1, Fail: 1, Flaky: 1, Crash: 2}, map[string]int{"TestFail_1": 2, "TestFlaky_2": 2}, 1},
-		{"crashes", Reruns{Max: 1, Crashes: true}, map[Verdict]int{Pass: 1, Fail: 1, Flaky: 3}, map[string]int{"TestFlakyExit_3": 2, "TestFlakyKill_4": 2}, 1},
-		{"crashes by their errors", Reruns{Max: 1, Crashes: true, Errors: regexp.MustCompile(`exit status 3`)}, map[Verdict]int{Pass: 1, Fail: 2, Flaky: 1, Crash: 1}, map[string]int{"TestFlakyExit_3": 2, "TestFlakyKill_4": 1}, 1},
+		{"none", Reruns{}, map[event.Verdict]int{event.Pass: 1, event.Fail: 2, event.Crash: 2}, map[string]int{"TestFail_1": 1, "TestFlaky_2": 1}, 1},
+		{"all", Reruns{Max: 2}, map[event.Verdict]int{event.Pass: 1, event.Fail: 1, event.Flaky: 1, event.Crash: 2}, map[string]int{"TestFail_1": 3, "TestFlaky_2": 2, "TestFlakyExit_3": 1}, 1},
+		{"tests", Reruns{Max: 2, Tests: regexp.MustCompile(`^a::TestFlaky`)}, map[event.Verdict]int{event.Pass: 1, event.Fail: 1, event.Flaky: 1, event.Crash: 2}, map[string]int{"TestFail_1": 1, "TestFlaky_2": 2}, 1},
+		{"errors", Reruns{Max: 2, Errors: regexp.MustCompile(`no such line`)}, map[event.Verdict]int{event.Pass: 1, event.Fail: 2, event.Crash: 2}, map[string]int{"TestFail_1": 1, "TestFlaky_2": 1}, 1},
+		{"matching errors", Reruns{Max: 1, Errors: regexp.MustCompile(`^--- Fail`)}, map[event.Verdict]int{event.Pass: 1, event.Fail: 1, event.Flaky: 1, event.Crash: 2}, map[string]int{"TestFail_1": 2, "TestFlaky_2": 2}, 1},
+		{"crashes", Reruns{Max: 1, Crashes: true}, map[event.Verdict]int{event.Pass: 1, event.Fail: 1, event.Flaky: 3}, map[string]int{"TestFlakyExit_3": 2, "TestFlakyKill_4": 2}, 1},
+		{"crashes by their errors", Reruns{Max: 1, Crashes: true, Errors: regexp.MustCompile(`exit status 3`)}, map[event.Verdict]int{event.Pass: 1, event.Fail: 2, event.Flaky: 1, event.Crash: 1}, map[string]int{"TestFlakyExit_3": 2, "TestFlakyKill_4": 1}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, 1, map[string][]string{"a": names("Pass", "Fail", "Flaky", "FlakyExit", "FlakyKill")})
@@ -129,7 +130,7 @@ func TestRerunsAcquitThePackage(t *testing.T) {
 		if err != nil || s.Unbalanced != "" {
 			t.Fatal(err, s.Unbalanced)
 		}
-		if s.Failed != 0 || s.Counts[Fail]+s.Counts[Crash]+s.Counts[NotRun] != 0 || s.Counts[Pass]+s.Counts[Flaky] != 63 {
+		if s.Failed != 0 || s.Counts[event.Fail]+s.Counts[event.Crash]+s.Counts[event.NotRun] != 0 || s.Counts[event.Pass]+s.Counts[event.Flaky] != 63 {
 			t.Errorf("%d nodes: verdicts %v, %d packages failed", nodes, s.Counts, s.Failed)
 		}
 		if text := lines(r, "a"); strings.Contains(text, "FAIL") {
@@ -145,18 +146,18 @@ func TestRerunsWhenTheRunStops(t *testing.T) {
 	w.cfg.Dist = DistLoadScope
 	w.holds["TestFail_0"] = make(chan struct{})
 	w.holds["TestPass_1"] = make(chan struct{})
-	s, r, err := w.runWith(t.Context(), func(e Event) {
-		if e, ok := e.(Progress); ok && e.Test == "TestPass_1" && e.Action == "run" {
+	s, r, err := w.runWith(t.Context(), func(e event.Event) {
+		if e, ok := e.(event.Progress); ok && e.Test == "TestPass_1" && e.Action == "run" {
 			close(w.holds["TestFail_0"])
 		}
-		if e, ok := e.(Test); ok && e.Test == "TestFail_0" && e.Action == "fail" {
+		if e, ok := e.(event.Test); ok && e.Test == "TestFail_0" && e.Action == "fail" {
 			close(w.holds["TestPass_1"])
 		}
 	})
 	if err != nil || s.Unbalanced != "" {
 		t.Fatal(err, s.Unbalanced)
 	}
-	if s.Stopped == "" || s.Counts[Fail] != 2 || s.Counts[Flaky] != 0 {
+	if s.Stopped == "" || s.Counts[event.Fail] != 2 || s.Counts[event.Flaky] != 0 {
 		t.Errorf("verdicts %v, stopped %q", s.Counts, s.Stopped)
 	}
 	for _, it := range s.Durations {
@@ -178,13 +179,13 @@ func TestTestTimeouts(t *testing.T) {
 		if err != nil || s.Unbalanced != "" {
 			t.Fatal(err, s.Unbalanced)
 		}
-		w.wantCounts(s, []map[Verdict]int{{Pass: 52, Crash: 2}, {Pass: 52, Crash: 1, Flaky: 1}}[reruns])
+		w.wantCounts(s, []map[event.Verdict]int{{event.Pass: 52, event.Crash: 2}, {event.Pass: 52, event.Crash: 1, event.Flaky: 1}}[reruns])
 		if got := len(attempts(r, "TestLate_1")); got != 2*(reruns+1) {
 			t.Errorf("%d reruns: %d attempts", reruns, got/2)
 		}
 		text := ""
 		for _, e := range r.events {
-			if e, ok := e.(Test); ok && e.Test == "TestLate_1" {
+			if e, ok := e.(event.Test); ok && e.Test == "TestLate_1" {
 				text += e.Output
 			}
 		}

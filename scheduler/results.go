@@ -11,6 +11,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/attempt"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -42,7 +43,7 @@ func (c *controller) assign(n *node, u policy.Unit, e errand) {
 	o.Delay = c.rerunDelay(p, u)
 	c.losePatience(j, o)
 	n.assignments <- assignment{Run: o, digest: p.key, host: p.ready.Host} // has room: an order and a stop
-	started := UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: p.key}
+	started := event.UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: p.key}
 	started.Tests, started.Skip = j.tests(names, part)
 	c.emit(started)
 }
@@ -97,7 +98,7 @@ func envFor(spec xspec.Spec, env []string) []string {
 // handleReport takes the events of a unit as they come, and its end.
 func (c *controller) handleReport(n *node, r report) {
 	if n.job == nil {
-		c.emit(Warning{fmt.Sprintf("gateway %s reports on a unit that it does not have; ending it", n.id)})
+		c.emit(event.Warning{fmt.Sprintf("gateway %s reports on a unit that it does not have; ending it", n.id)})
 		n.finish()
 		return
 	}
@@ -145,7 +146,7 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 		return
 	}
 	if e.Action != test2json.ActionOutput {
-		c.emit(Progress{Gateway: n.id, Time: e.Time, Action: e.Action, Package: e.Package, Test: e.Test})
+		c.emit(event.Progress{Gateway: n.id, Time: e.Time, Action: e.Action, Package: e.Package, Test: e.Test})
 	}
 	it := j.items[name]
 	if it == nil {
@@ -231,7 +232,7 @@ func (c *controller) overreach(p *pkg) {
 		return
 	}
 	p.unruly = true
-	c.emit(Warning{fmt.Sprintf("%s: its processes run tests that they were not asked for, as when TestMain sets -test.run; --dist loadscope runs it in one", p.shown)})
+	c.emit(event.Warning{fmt.Sprintf("%s: its processes run tests that they were not asked for, as when TestMain sets -test.run; --dist loadscope runs it in one", p.shown)})
 }
 
 // itemEnded books an item by its own events, whose process goes on, or leaves it to the end of that.
@@ -253,22 +254,22 @@ func (c *controller) book(n *node, i int, it *itemRun) {
 	p := n.job.pkg
 	v := it.verdict
 	switch {
-	case v == Fail && c.mayRerun(n, i, it):
-		c.setBack(n, i, it, Fail)
+	case v == event.Fail && c.mayRerun(n, i, it):
+		c.setBack(n, i, it, event.Fail)
 		return
-	case v != Fail && p.setbacks[i] != nil:
-		v = Flaky
+	case v != event.Fail && p.setbacks[i] != nil:
+		v = event.Flaky
 	}
 	c.settleItem(n, i, it, v)
 }
 
 // settleItem gives an item the verdict that its attempt in n's job came to.
-func (c *controller) settleItem(n *node, i int, it *itemRun, v Verdict) {
+func (c *controller) settleItem(n *node, i int, it *itemRun, v event.Verdict) {
 	p := n.job.pkg
 	c.ledger.settle(p, i, v, it.elapsed, n.id, "")
 	p.note(i, it)
 	c.learnDivision(p, i, v)
-	if v == Fail {
+	if v == event.Fail {
 		p.noteFailure(i, it.text(), n.job)
 		c.fail(p)
 	}
@@ -276,17 +277,17 @@ func (c *controller) settleItem(n *node, i int, it *itemRun, v Verdict) {
 
 // revise takes another end of an item that has its verdict: of a later unit of a replay, or of a
 // process that says twice how the item ended. The last one of a process counts.
-func (c *controller) revise(n *node, i int, it *itemRun, had Verdict) {
+func (c *controller) revise(n *node, i int, it *itemRun, had event.Verdict) {
 	p, v := n.job.pkg, it.verdict
 	switch {
-	case c.replay != nil && v == Fail && had != Fail && had != Crash:
-		c.worsenReplayed(n, i, it, Fail)
-	case c.replay != nil || v == had || had == Crash || had == Flaky || had == NotRun:
-	case v == Fail:
+	case c.replay != nil && v == event.Fail && had != event.Fail && had != event.Crash:
+		c.worsenReplayed(n, i, it, event.Fail)
+	case c.replay != nil || v == had || had == event.Crash || had == event.Flaky || had == event.NotRun:
+	case v == event.Fail:
 		c.ledger.replace(p, i, v)
 		c.fail(p)
 	default:
-		if had == Fail {
+		if had == event.Fail {
 			c.failures--
 		}
 		c.ledger.replace(p, i, v)
@@ -336,7 +337,7 @@ func (c *controller) flush(n *node, it *itemRun) {
 // emitFrom hands an event that came from n to the reporters.
 func (c *controller) emitFrom(n *node, e test2json.Event) { c.emit(c.eventFrom(n, e)) }
 
-func (c *controller) eventFrom(n *node, e test2json.Event) Test {
+func (c *controller) eventFrom(n *node, e test2json.Event) event.Test {
 	t := c.packageEvent(n.job.pkg, e)
 	t.Gateway = n.id
 	if i, ok := n.job.pkg.index[topLevel(e.Test)]; ok {
@@ -386,7 +387,7 @@ func (c *controller) serialize(p *pkg, how string) {
 	}
 	p.disturbed = true
 	p.target.policy.Serialize(p.num)
-	c.emit(Warning{fmt.Sprintf("%s: two of its processes cannot run at once (%s); running them one at a time", p.shown, how)})
+	c.emit(event.Warning{fmt.Sprintf("%s: two of its processes cannot run at once (%s); running them one at a time", p.shown, how)})
 }
 
 // howItEnded puts the end of a process in words, as os/exec does.
@@ -413,7 +414,7 @@ func (c *controller) release(n *node, inBooks func()) {
 		c.idle = append(c.idle, n)
 	}
 	p.jobs = slices.DeleteFunc(p.jobs, func(other *job) bool { return other == j })
-	c.emit(UnitEnded{Time: time.Now(), Gateway: n.id, Package: p.shown})
+	c.emit(event.UnitEnded{Time: time.Now(), Gateway: n.id, Package: p.shown})
 	inBooks()
 	c.observe(p)
 	if p.failed && c.cfg.Command.FailFast {

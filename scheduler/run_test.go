@@ -11,6 +11,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -19,62 +20,62 @@ func TestRun(t *testing.T) {
 		name     string
 		packages map[string][]string
 		change   func(*world)
-		want     map[Verdict]int
+		want     map[event.Verdict]int
 		failed   int
 		build    int
 	}{
 		{
 			name:     "pass, fail and skip",
 			packages: map[string][]string{"a": names("Pass", "Fail", "Skip"), "b": names("Pass")},
-			want:     map[Verdict]int{Pass: 2, Fail: 1, Skip: 1},
+			want:     map[event.Verdict]int{event.Pass: 2, event.Fail: 1, event.Skip: 1},
 			failed:   1,
 		},
 		{
 			name:     "a package without tests runs once and passes",
 			packages: map[string][]string{"a": nil},
-			want:     map[Verdict]int{},
+			want:     map[event.Verdict]int{},
 		},
 		{
 			name:     "a package that does not build: its tests are not run, the others are",
 			packages: map[string][]string{"a": names("Pass", "Pass"), "b": names("Pass")},
 			change:   func(w *world) { w.broken = map[string]bool{"a": true} },
-			want:     map[Verdict]int{Pass: 1, NotRun: 2},
+			want:     map[event.Verdict]int{event.Pass: 1, event.NotRun: 2},
 			build:    1,
 		},
 		{
 			name:     "a test that ends its process is blamed once, its neighbours run",
 			packages: map[string][]string{"a": names("Pass", "Exit", "Pass", "Exit", "Pass")},
-			want:     map[Verdict]int{Pass: 3, Crash: 2},
+			want:     map[event.Verdict]int{event.Pass: 3, event.Crash: 2},
 			failed:   1,
 		},
 		{
 			name:     "a test that ends its agent is blamed once, its neighbours run",
 			packages: map[string][]string{"a": names("Pass", "Kill", "Pass", "Fail"), "b": names("Pass")},
-			want:     map[Verdict]int{Pass: 3, Crash: 1, Fail: 1},
+			want:     map[event.Verdict]int{event.Pass: 3, event.Crash: 1, event.Fail: 1},
 			failed:   1,
 		},
 		{
 			name:     "a test whose host falls silent is not to blame: it runs again",
 			packages: map[string][]string{"a": names("Pass", "Lost", "Pass"), "b": names("Lost")},
-			want:     map[Verdict]int{Pass: 4},
+			want:     map[event.Verdict]int{event.Pass: 4},
 		},
 		{
 			name:     "a test whose host falls silent each time is to blame",
 			packages: map[string][]string{"a": names("Pass", "Loser", "Pass")},
-			want:     map[Verdict]int{Pass: 2, Crash: 1},
+			want:     map[event.Verdict]int{event.Pass: 2, event.Crash: 1},
 			failed:   1,
 		},
 		{
 			name:     "a package that fails before its first test has no verdicts and fails",
 			packages: map[string][]string{"a": names("Pass", "Pass"), "b": names("Pass")},
 			change:   func(w *world) { w.initFail = map[string]bool{"a": true} },
-			want:     map[Verdict]int{Pass: 1, NotRun: 2},
+			want:     map[event.Verdict]int{event.Pass: 1, event.NotRun: 2},
 			failed:   1,
 		},
 		{
 			name:     "tests that TestMain does not run are counted and fail nothing",
 			packages: map[string][]string{"a": names("Pass", "Never")},
-			want:     map[Verdict]int{Pass: 1, NotRun: 1},
+			want:     map[event.Verdict]int{event.Pass: 1, event.NotRun: 1},
 		},
 	} {
 		for _, gateways := range []int{1, 2, 5} {
@@ -110,15 +111,15 @@ func TestProcessesThatDisturbEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 200})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 200})
 	if s.Failed != 0 {
 		t.Errorf("%d packages failed", s.Failed)
 	}
 	if w.shared == 0 {
 		t.Error("no two processes of the package met: nothing was tested")
 	}
-	if !slices.ContainsFunc(r.events, func(e Event) bool {
-		warning, ok := e.(Warning)
+	if !slices.ContainsFunc(r.events, func(e event.Event) bool {
+		warning, ok := e.(event.Warning)
 		return ok && strings.Contains(warning.Text, "one at a time")
 	}) {
 		t.Error("there is no warning")
@@ -132,15 +133,15 @@ func TestEachRunsEverythingOnEveryGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.wantCounts(s, map[Verdict]int{Pass: 3, Fail: 3})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 3, event.Fail: 3})
 	if s.Failed != 3 || s.Unbalanced != "" {
 		t.Errorf("%d packages failed, unbalanced %q", s.Failed, s.Unbalanced)
 	}
 	if got := w.runs["a::TestPass_0"]; got != 3 {
 		t.Errorf("TestPass_0 ran %d times, want 3", got)
 	}
-	if !slices.ContainsFunc(r.events, func(e Event) bool {
-		test, ok := e.(Test)
+	if !slices.ContainsFunc(r.events, func(e event.Event) bool {
+		test, ok := e.(event.Test)
 		return ok && test.Package == "a [gw2]" && test.Action == "fail"
 	}) {
 		t.Error("no event has the package name a [gw2]")
@@ -154,8 +155,8 @@ func TestMaxFailStopsTheRun(t *testing.T) {
 	hold := make(chan struct{})
 	w.holds["TestFail_0"] = hold
 	// The failure waits until the other gateway is in TestHang, so that there is something to stop.
-	s, r, err := w.runWith(t.Context(), func(e Event) {
-		if u, ok := e.(UnitStarted); ok && u.Package != "a" && hold != nil {
+	s, r, err := w.runWith(t.Context(), func(e event.Event) {
+		if u, ok := e.(event.UnitStarted); ok && u.Package != "a" && hold != nil {
 			close(hold)
 			hold = nil
 		}
@@ -164,7 +165,7 @@ func TestMaxFailStopsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	if s.Counts[Fail] != 1 || s.Counts[NotRun] == 0 || s.Stopped == "" {
+	if s.Counts[event.Fail] != 1 || s.Counts[event.NotRun] == 0 || s.Stopped == "" {
 		t.Errorf("counts %v, stopped %q", s.Counts, s.Stopped)
 	}
 	for _, it := range s.NotRun {
@@ -179,8 +180,8 @@ func TestInterrupt(t *testing.T) {
 	w.cfg.Dist = DistLoadScope
 	ctx, cancel := context.WithCancel(t.Context())
 	started := 0
-	s, r, err := w.runWith(ctx, func(e Event) {
-		if _, ok := e.(UnitStarted); ok {
+	s, r, err := w.runWith(ctx, func(e event.Event) {
+		if _, ok := e.(event.UnitStarted); ok {
 			if started++; started == 2 {
 				cancel()
 			}
@@ -190,7 +191,7 @@ func TestInterrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	if !s.Interrupted || s.Counts[NotRun]+s.Counts[Pass] != 4 || s.Counts[NotRun] < 3 {
+	if !s.Interrupted || s.Counts[event.NotRun]+s.Counts[event.Pass] != 4 || s.Counts[event.NotRun] < 3 {
 		t.Errorf("interrupted %t, counts %v", s.Interrupted, s.Counts)
 	}
 }
@@ -205,7 +206,7 @@ func TestNoGatewayOpens(t *testing.T) {
 	if !errors.Is(err, refused) {
 		t.Errorf("err = %v, want the reason", err)
 	}
-	w.wantCounts(s, map[Verdict]int{NotRun: 1})
+	w.wantCounts(s, map[event.Verdict]int{event.NotRun: 1})
 }
 
 // Every gateway dies with its first test, and none is replaced: the run ends and says why.
@@ -217,7 +218,7 @@ func TestAllGatewaysDie(t *testing.T) {
 		t.Errorf("err = %v, want the reason", err)
 	}
 	w.check(s, r)
-	if s.Counts[Crash] == 0 || s.Counts[Crash]+s.Counts[NotRun] != 8 {
+	if s.Counts[event.Crash] == 0 || s.Counts[event.Crash]+s.Counts[event.NotRun] != 8 {
 		t.Errorf("counts %v", s.Counts)
 	}
 }
@@ -229,7 +230,7 @@ func TestGatewaysAreReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Crash: 5, Pass: 50})
+	w.wantCounts(s, map[event.Verdict]int{event.Crash: 5, event.Pass: 50})
 	if w.agents < 5 {
 		t.Errorf("%d agents were opened, want 2 and the replacements", w.agents)
 	}
@@ -250,8 +251,8 @@ func TestGatewayCannotBeReplaced(t *testing.T) {
 			}
 			return nil
 		}
-		s, r, err := w.runWith(t.Context(), func(e Event) {
-			if down, ok := e.(GatewayDown); ok && down.Gateway == fmt.Sprintf("gw%d", gateways) {
+		s, r, err := w.runWith(t.Context(), func(e event.Event) {
+			if down, ok := e.(event.GatewayDown); ok && down.Gateway == fmt.Sprintf("gw%d", gateways) {
 				close(hold)
 			}
 		})
@@ -265,10 +266,10 @@ func TestGatewayCannotBeReplaced(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		w.wantCounts(s, map[Verdict]int{Pass: 23})
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: 23})
 		warned := 0
 		for _, e := range r.events {
-			if warning, ok := e.(Warning); ok && strings.Contains(warning.Text, "is not replaced: its host cannot be reached") {
+			if warning, ok := e.(event.Warning); ok && strings.Contains(warning.Text, "is not replaced: its host cannot be reached") {
 				warned++
 			}
 		}
@@ -299,7 +300,7 @@ func TestBinaryOverrulesCollection(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 1, Fail: 1})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 1, event.Fail: 1})
 }
 
 // What the go command does not speak of must not vanish.
@@ -314,7 +315,7 @@ func TestPackageWithoutAWordIsNotGreen(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{NotRun: 1})
+	w.wantCounts(s, map[event.Verdict]int{event.NotRun: 1})
 	if s.Failed != 1 {
 		t.Errorf("%d packages failed, want 1", s.Failed)
 	}
@@ -330,13 +331,13 @@ func TestReporterErrorEndsNothingAndIsReturned(t *testing.T) {
 	if !errors.Is(err, full) {
 		t.Errorf("err = %v, want the reporter's", err)
 	}
-	w.wantCounts(s, map[Verdict]int{Pass: 2})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 2})
 }
 
 type failingReporter struct{ err error }
 
-func (r failingReporter) Handle(Event) error { return r.err }
-func (r failingReporter) Close() error       { return nil }
+func (r failingReporter) Handle(event.Event) error { return r.err }
+func (r failingReporter) Close() error             { return nil }
 
 // A TestMain that sets -test.run makes every process run everything. Each test is booked by the process that was given it, once.
 func TestProcessesThatRunMoreThanTheyWereAsked(t *testing.T) {
@@ -347,15 +348,15 @@ func TestProcessesThatRunMoreThanTheyWereAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Pass: 200})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 200})
 	if !hasWarning(r, "not asked for") {
 		t.Error("there is no warning")
 	}
 }
 
 func hasWarning(r *record, text string) bool {
-	return slices.ContainsFunc(r.events, func(e Event) bool {
-		warning, ok := e.(Warning)
+	return slices.ContainsFunc(r.events, func(e event.Event) bool {
+		warning, ok := e.(event.Warning)
 		return ok && strings.Contains(warning.Text, text)
 	})
 }
@@ -369,7 +370,7 @@ func TestMaxFailActsWithinAUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	if s.Counts[Fail] != 1 || s.Counts[NotRun] == 0 || s.Failed != 1 {
+	if s.Counts[event.Fail] != 1 || s.Counts[event.NotRun] == 0 || s.Failed != 1 {
 		t.Errorf("counts %v, %d packages failed", s.Counts, s.Failed)
 	}
 }
@@ -385,11 +386,11 @@ func TestPackageOutputIsShownOnce(t *testing.T) {
 	banners, units := 0, 0
 	for _, e := range r.events {
 		switch e := e.(type) {
-		case Test:
+		case event.Test:
 			if e.Output == "banner\n" {
 				banners++
 			}
-		case UnitStarted:
+		case event.UnitStarted:
 			units++
 		}
 	}
@@ -409,7 +410,7 @@ func TestLiveEventsComeOnce(t *testing.T) {
 	w.check(s, r)
 	count := map[string]int{}
 	for _, e := range r.events {
-		if test, ok := e.(Test); ok && test.Test != "" && test.Action != "output" {
+		if test, ok := e.(event.Test); ok && test.Test != "" && test.Action != "output" {
 			count[test.Action+" "+test.Test]++
 		}
 	}
@@ -429,7 +430,7 @@ func TestFirstTestIsBlamedForItsGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{Crash: 1, Pass: 2})
+	w.wantCounts(s, map[event.Verdict]int{event.Crash: 1, event.Pass: 2})
 	if s.Failed != 1 {
 		t.Errorf("%d packages failed, want 1", s.Failed)
 	}
@@ -440,19 +441,19 @@ func TestLedger(t *testing.T) {
 	p := &pkg{shown: "a", target: &target{supply: new(supply)}}
 	p.setItems([]gotest.Item{{Name: "TestA"}, {Name: "TestB"}})
 	l.collect(2)
-	l.settle(p, 0, Pass, 0, "gw0", "")
+	l.settle(p, 0, event.Pass, 0, "gw0", "")
 	if got := l.check([]*pkg{p}); !strings.Contains(got, "a::TestB has no verdict") {
 		t.Errorf("check = %q", got)
 	}
 	l = newLedger()
 	p.setItems([]gotest.Item{{Name: "TestA"}})
 	l.collect(1)
-	l.settle(p, 0, Pass, 0, "gw0", "")
-	l.worsen(p, 0, Fail)
-	if got := l.check([]*pkg{p}); got != "" || l.counts[Fail] != 1 || l.counts[Pass] != 0 {
+	l.settle(p, 0, event.Pass, 0, "gw0", "")
+	l.worsen(p, 0, event.Fail)
+	if got := l.check([]*pkg{p}); got != "" || l.counts[event.Fail] != 1 || l.counts[event.Pass] != 0 {
 		t.Errorf("after worsen: check = %q, counts %v", got, l.counts)
 	}
-	l.settle(p, 0, Pass, 0, "gw1", "")
+	l.settle(p, 0, event.Pass, 0, "gw1", "")
 	if got := l.check([]*pkg{p}); !strings.Contains(got, "two verdicts") {
 		t.Errorf("check = %q", got)
 	}
@@ -476,7 +477,7 @@ func TestReportedWithoutItsTestsIsNotGreen(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	w.wantCounts(s, map[Verdict]int{NotRun: 1})
+	w.wantCounts(s, map[event.Verdict]int{event.NotRun: 1})
 	if s.Failed != 1 || !hasWarning(r, "ran none") {
 		t.Errorf("%d packages failed, want 1 and a warning", s.Failed)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // A package and its external test package may have tests of one name, which no process can run apart: they are one item, each runs once, and one that fails
@@ -18,10 +19,10 @@ func TestTestsOfOneName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.wantCounts(s, map[Verdict]int{Pass: 3, Fail: 1})
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: 3, event.Fail: 1})
 		begun, ended := map[string]int{}, map[string]int{}
 		for _, e := range r.events {
-			if ev, ok := e.(Test); ok && ev.Action == "run" {
+			if ev, ok := e.(event.Test); ok && ev.Action == "run" {
 				begun[ev.Test]++
 			} else if ok && ev.Terminal() {
 				ended[ev.Test]++
@@ -54,18 +55,18 @@ func TestDivisionOfTestsOfOneName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.wantCounts(s, map[Verdict]int{Pass: 2})
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 2})
 	if w.runs["a::TestTree_0"] < 6 {
 		t.Errorf("TestTree_0 ran %d times: it was not divided", w.runs["a::TestTree_0"])
 	}
 	terminal := 0
 	for _, e := range r.events {
 		switch e := e.(type) {
-		case Learned:
+		case event.Learned:
 			if e.Kind == history.Indivisible {
 				t.Error("learned that it is indivisible")
 			}
-		case Test:
+		case event.Test:
 			if e.Test == "TestTree_0" && e.Terminal() {
 				terminal++
 				if e.Elapsed == nil || *e.Elapsed < (2*time.Second).Seconds() {
@@ -74,8 +75,14 @@ func TestDivisionOfTestsOfOneName(t *testing.T) {
 			}
 		}
 	}
-	begun := slices.IndexFunc(r.events, func(e Event) bool { ev, ok := e.(Test); return ok && ev.Test == "TestTree_0" && ev.Action == "run" })
-	if terminal != 1 || slices.ContainsFunc(r.events[begun+1:], func(e Event) bool { ev, ok := e.(Test); return ok && ev.Test == "TestTree_0" && ev.Action == "run" }) {
+	begun := slices.IndexFunc(r.events, func(e event.Event) bool {
+		ev, ok := e.(event.Test)
+		return ok && ev.Test == "TestTree_0" && ev.Action == "run"
+	})
+	if terminal != 1 || slices.ContainsFunc(r.events[begun+1:], func(e event.Event) bool {
+		ev, ok := e.(event.Test)
+		return ok && ev.Test == "TestTree_0" && ev.Action == "run"
+	}) {
 		t.Errorf("it ended %d times or began again", terminal)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // slowLooks is how often the controller looks for slow tests in the time after which one is slow, within the bounds.
@@ -66,7 +67,7 @@ func (c *controller) tellSlow() {
 			}
 			if running := w.soFar(now); running >= max(c.cfg.Slow, 2*w.told) {
 				w.told = running
-				c.emit(SlowTest{Time: now, Gateway: n.id, Package: n.job.pkg.shown, Test: name, Running: running})
+				c.emit(event.SlowTest{Time: now, Gateway: n.id, Package: n.job.pkg.shown, Test: name, Running: running})
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // A test that runs for long is announced after Slow, twice that, four times that; one that has ended or waits for others is not.
@@ -26,7 +27,7 @@ func TestSlowTests(t *testing.T) {
 		w.check(s, r)
 		var got []string
 		for _, e := range r.events {
-			if e, ok := e.(SlowTest); ok {
+			if e, ok := e.(event.SlowTest); ok {
 				got = append(got, e.Test+" "+e.Running.String()+" "+e.Package+" "+e.Gateway[:2])
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -21,13 +22,13 @@ func TestMaxFailWait(t *testing.T) {
 		w.cfg.MaxFail, w.cfg.MaxFailWait, w.cfg.Dist = 1, true, DistLoadScope
 		hold, rest := make(chan struct{}), make(chan struct{})
 		w.holds["TestFail_0"], w.holds["TestPass_19"] = hold, rest
-		s, r, err := w.runWith(t.Context(), func(e Event) {
+		s, r, err := w.runWith(t.Context(), func(e event.Event) {
 			switch e := e.(type) {
-			case UnitStarted:
+			case event.UnitStarted:
 				if e.Package == "b" {
 					close(hold)
 				}
-			case Test:
+			case event.Test:
 				if e.Package == "a" && e.Test == "" && e.Action == test2json.ActionFail {
 					time.AfterFunc(10*defaultTerminateTimeout, func() { close(rest) })
 				}
@@ -37,7 +38,7 @@ func TestMaxFailWait(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(s, r)
-		if s.Counts[Fail] != 1 || s.Counts[Pass] != 20 || s.Counts[NotRun] != 1 || len(s.NotRun) != 1 || s.Stopped == "" {
+		if s.Counts[event.Fail] != 1 || s.Counts[event.Pass] != 20 || s.Counts[event.NotRun] != 1 || len(s.NotRun) != 1 || s.Stopped == "" {
 			t.Errorf("counts %v, stopped %q", s.Counts, s.Stopped)
 		}
 	})
@@ -50,13 +51,13 @@ func TestInterruptWhileWaiting(t *testing.T) {
 	hold := make(chan struct{})
 	w.holds["TestFail_0"] = hold
 	ctx, cancel := context.WithCancel(t.Context())
-	s, r, err := w.runWith(ctx, func(e Event) {
+	s, r, err := w.runWith(ctx, func(e event.Event) {
 		switch e := e.(type) {
-		case Progress:
+		case event.Progress:
 			if e.Test == "TestHang_0" && e.Action == test2json.ActionRun {
 				close(hold)
 			}
-		case Test:
+		case event.Test:
 			if e.Package == "a" && e.Test == "" && e.Action == test2json.ActionFail {
 				cancel()
 			}
@@ -66,7 +67,7 @@ func TestInterruptWhileWaiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.check(s, r)
-	if !s.Interrupted || s.Counts[Fail] != 1 || s.Counts[NotRun] != 1 {
+	if !s.Interrupted || s.Counts[event.Fail] != 1 || s.Counts[event.NotRun] != 1 {
 		t.Errorf("interrupted %t, counts %v", s.Interrupted, s.Counts)
 	}
 }
@@ -106,7 +107,7 @@ func TestAgentsThatAreKilledAtTheStart(t *testing.T) {
 		if tt.agents > 0 && w.agents != tt.agents || w.agents > tt.gateways*(1+restartsPerGateway) {
 			t.Errorf("%s: %d agents were started, want %d", tt.name, w.agents, tt.agents)
 		}
-		if s.Counts[Pass] != 1 && tt.err == "" || s.Counts[NotRun] != 1 && tt.err != "" {
+		if s.Counts[event.Pass] != 1 && tt.err == "" || s.Counts[event.NotRun] != 1 && tt.err != "" {
 			t.Errorf("%s: counts %v", tt.name, s.Counts)
 		}
 	}
@@ -120,7 +121,7 @@ func TestRestartsAreLimited(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "8 gateways were replaced, and --max-worker-restart allows no more") || !strings.Contains(err.Error(), "signal: killed") {
 		t.Errorf("err = %v, want the limit and the reason", err)
 	}
-	if w.agents != 2*(1+restartsPerGateway) || s.Counts[Crash] != w.agents || s.Counts[NotRun] == 0 {
+	if w.agents != 2*(1+restartsPerGateway) || s.Counts[event.Crash] != w.agents || s.Counts[event.NotRun] == 0 {
 		t.Errorf("%d agents, counts %v", w.agents, s.Counts)
 	}
 }

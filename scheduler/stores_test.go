@@ -15,6 +15,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -42,7 +43,7 @@ func keyOf(pkg string) string {
 func ranOn(r *record) []string {
 	all := make(map[string]bool)
 	for _, e := range r.events {
-		if u, ok := e.(UnitStarted); ok {
+		if u, ok := e.(event.UnitStarted); ok {
 			all[u.Gateway] = true
 		}
 	}
@@ -106,7 +107,7 @@ func TestHeldBinary(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.check(s, r)
-				w.wantCounts(s, map[Verdict]int{Pass: 6})
+				w.wantCounts(s, map[event.Verdict]int{event.Pass: 6})
 				if diff := cmp.Diff([]string{gw}, ranOn(r)); diff != "" {
 					t.Errorf("gateways that ran something (-want +got):\n%s", diff)
 				}

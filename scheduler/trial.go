@@ -11,6 +11,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/attempt"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
@@ -47,8 +48,8 @@ type trial struct {
 
 // said is what an attempt has said that is not shown.
 type said struct {
-	events  []Test
-	verdict Verdict
+	events  []event.Test
+	verdict event.Verdict
 	gateway string
 	elapsed time.Duration
 	reason  string // of NotRun
@@ -141,7 +142,7 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 		p.keepRemnant(p.names[i], it)
 	}
 	if how == attempt.Failed {
-		c.emit(Suspected{Time: time.Now(), Gateway: n.id, Package: p.shown, Test: p.names[i], Why: d.Why})
+		c.emit(event.Suspected{Time: time.Now(), Gateway: n.id, Package: p.shown, Test: p.names[i], Why: d.Why})
 	}
 	return true
 }
@@ -184,15 +185,15 @@ func (t *trial) say(c *controller, n *node, i int, it *itemRun, end jobEnd, how 
 	}
 	switch {
 	case how == attempt.Absent:
-		t.said.verdict = NotRun
+		t.said.verdict = event.NotRun
 	case how == attempt.Skipped:
-		t.said.verdict = Skip
+		t.said.verdict = event.Skip
 	case how == attempt.Passed || how == attempt.Tainted:
-		t.said.verdict = Pass
+		t.said.verdict = event.Pass
 	case it != nil && it.failed() && !it.open():
-		t.said.verdict = Fail
+		t.said.verdict = event.Fail
 	default:
-		t.said.verdict = Crash
+		t.said.verdict = event.Crash
 		if it == nil {
 			events = append(events, test2json.Event{Time: time.Now(), Action: test2json.ActionRun, Package: n.job.pkg.shown, Test: n.job.pkg.names[i]})
 		}
@@ -256,16 +257,16 @@ func (c *controller) split(p *pkg) {
 	p.stage = stageSplit
 	var items []int
 	for i, t := range p.trials {
-		if t.Tries() == 0 && t.said.verdict == Pass {
+		if t.Tries() == 0 && t.said.verdict == event.Pass {
 			items = append(items, i)
 		}
 	}
 	for _, t := range p.trials {
 		switch said := t.said.verdict; {
-		case said == Skip:
+		case said == event.Skip:
 			t.next = attempt.Attempt{Around: attempt.Nothing, Before: attempt.Bare}
 			c.isolate(p)
-		case (said == Fail || said == Crash) && !p.spare():
+		case (said == event.Fail || said == event.Crash) && !p.spare():
 			t.next = attempt.Attempt{Around: attempt.Host, Before: attempt.Begun}
 		}
 	}
@@ -341,7 +342,7 @@ func (p *pkg) context(u policy.Unit) (names []string, made attempt.Before) {
 		return p.wholeNames(u.Items), attempt.Whole
 	}
 	for i := range p.names {
-		if with[i] && p.verdicts[i] == Crash {
+		if with[i] && p.verdicts[i] == event.Crash {
 			delete(with, i)
 		}
 	}
@@ -365,7 +366,7 @@ func (p *pkg) wholeNames(items []int) []string {
 	asked := p.partial
 	var list []int
 	for i := range p.names {
-		if len(items) > 0 && !slices.Contains(items, i) && (p.verdicts[i] == Crash || p.strands > 1 && !p.suits(items, i)) {
+		if len(items) > 0 && !slices.Contains(items, i) && (p.verdicts[i] == event.Crash || p.strands > 1 && !p.suits(items, i)) {
 			asked = true
 			continue
 		}
@@ -411,15 +412,15 @@ func (c *controller) sendBack(p *pkg, out *policy.Outcome, i int, it *itemRun) {
 
 // settleSaid books what an attempt has said before, and shows it.
 func (c *controller) settleSaid(p *pkg, i int, s said) {
-	if p.setbacks[i] != nil && s.verdict == Pass {
-		s.verdict = Flaky
+	if p.setbacks[i] != nil && s.verdict == event.Pass {
+		s.verdict = event.Flaky
 	}
 	c.ledger.settle(p, i, s.verdict, s.elapsed, s.gateway, s.reason)
 	for _, e := range s.events {
 		e.Done, e.Total = c.ledger.done(), c.ledger.collected
 		c.emit(e)
 	}
-	if s.verdict == Fail || s.verdict == Crash {
+	if s.verdict == event.Fail || s.verdict == event.Crash {
 		p.failed = true
 		c.fail(p)
 	}
@@ -478,7 +479,7 @@ func (j *job) forgive(r unit.Result) unit.Result {
 	for name, it := range j.items {
 		i, known := j.pkg.index[name]
 		bad := it.failed() || name == r.Culprit
-		counted = counted || bad && !it.aside() && (!known || j.pkg.verdicts[i] == Fail || j.pkg.verdicts[i] == Crash)
+		counted = counted || bad && !it.aside() && (!known || j.pkg.verdicts[i] == event.Fail || j.pkg.verdicts[i] == event.Crash)
 		excused = excused || bad && it.aside()
 	}
 	if counted || !excused || r.Err != "" || r.Incomplete || slices.ContainsFunc(j.output, saysRace) {
@@ -493,7 +494,7 @@ func (j *job) forgive(r unit.Result) unit.Result {
 func (p *pkg) acquittals() []string {
 	var names []string
 	for i, t := range p.trials {
-		if v := p.verdicts[i]; t.Tries() > 0 && (v == Pass || v == Skip) {
+		if v := p.verdicts[i]; t.Tries() > 0 && (v == event.Pass || v == event.Skip) {
 			names = append(names, p.names[i])
 		}
 	}
@@ -505,7 +506,7 @@ func (p *pkg) acquittals() []string {
 func (c *controller) tell(p *pkg) {
 	lesson := func(l history.Lesson) {
 		l.Platform, l.Package = p.target.supply.name, p.path
-		c.emit(Learned{l})
+		c.emit(event.Learned{l})
 	}
 	names := p.acquittals()
 	if p.stage == stageSplit {
@@ -523,7 +524,7 @@ func (c *controller) tell(p *pkg) {
 	}
 	if p.needsWhole {
 		lesson(history.Lesson{Kind: history.Serial, Until: p.key})
-		c.emit(Warning{fmt.Sprintf("%s: does otherwise in several processes than in one; it will run in one from now on", p.shown)})
+		c.emit(event.Warning{fmt.Sprintf("%s: does otherwise in several processes than in one; it will run in one from now on", p.shown)})
 		return
 	}
 	if len(names) == 0 {
@@ -538,5 +539,5 @@ func (c *controller) tell(p *pkg) {
 	if p.isolated {
 		cause, remedy = "its host had more processes than processors", "name fewer gateways for it"
 	}
-	c.emit(Warning{fmt.Sprintf("%s: failed while %s and passed when run again: %s; %s", p.shown, cause, list, remedy)})
+	c.emit(event.Warning{fmt.Sprintf("%s: failed while %s and passed when run again: %s; %s", p.shown, cause, list, remedy)})
 }

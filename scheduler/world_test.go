@@ -18,6 +18,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -103,17 +104,17 @@ func newWorld(t *testing.T, gateways int, packages map[string][]string) *world {
 }
 
 // record is a reporter that keeps everything.
-type record struct{ events []Event }
+type record struct{ events []event.Event }
 
-func (r *record) Handle(e Event) error { r.events = append(r.events, e); return nil }
-func (r *record) Close() error         { return nil }
+func (r *record) Handle(e event.Event) error { r.events = append(r.events, e); return nil }
+func (r *record) Close() error               { return nil }
 
-func (w *world) run(ctx context.Context) (Summary, *record, error) {
-	return w.runWith(ctx, func(Event) {})
+func (w *world) run(ctx context.Context) (event.Summary, *record, error) {
+	return w.runWith(ctx, func(event.Event) {})
 }
 
 // runWith is run with a look at each event, from the controller's loop.
-func (w *world) runWith(ctx context.Context, look func(Event)) (Summary, *record, error) {
+func (w *world) runWith(ctx context.Context, look func(event.Event)) (event.Summary, *record, error) {
 	r := new(record)
 	w.cfg.Reporter = watcher{r, look}
 	c := newController(w.cfg)
@@ -128,10 +129,10 @@ func (w *world) runWith(ctx context.Context, look func(Event)) (Summary, *record
 
 type watcher struct {
 	*record
-	look func(Event)
+	look func(event.Event)
 }
 
-func (w watcher) Handle(e Event) error { w.look(e); return w.record.Handle(e) }
+func (w watcher) Handle(e event.Event) error { w.look(e); return w.record.Handle(e) }
 
 func (w *world) source(ctx context.Context, p gotest.Platform, emit func(gotest.BuildEvent)) error {
 	w.mu.Lock()
@@ -256,7 +257,7 @@ func (l *fakeLink) post(r report) {
 
 // check asserts what holds for every run: one verdict per item, one start and one terminal event per package, one terminal
 // event per test that began, none for those that did not.
-func (w *world) check(s Summary, r *record) {
+func (w *world) check(s event.Summary, r *record) {
 	w.t.Helper()
 	if s.Unbalanced != "" {
 		w.t.Errorf("the account does not add up: %s", s.Unbalanced)
@@ -268,7 +269,7 @@ func (w *world) check(s Summary, r *record) {
 	begun := map[string]int{}
 	starts, ends, verdicts := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, e := range r.events {
-		t, ok := e.(Test)
+		t, ok := e.(event.Test)
 		switch {
 		case !ok:
 		case t.Test == "" && t.Action == "start":
@@ -296,10 +297,10 @@ func (w *world) check(s Summary, r *record) {
 			}
 		}
 	}
-	if _, ok := r.events[0].(RunStarted); !ok {
+	if _, ok := r.events[0].(event.RunStarted); !ok {
 		w.t.Errorf("the first event is %T", r.events[0])
 	}
-	if _, ok := r.events[len(r.events)-1].(RunEnded); !ok {
+	if _, ok := r.events[len(r.events)-1].(event.RunEnded); !ok {
 		w.t.Errorf("the last event is %T", r.events[len(r.events)-1])
 	}
 }
@@ -311,7 +312,7 @@ func (w *world) starts(id string) int {
 	return w.runs[id]
 }
 
-func (w *world) wantCounts(s Summary, want map[Verdict]int) {
+func (w *world) wantCounts(s event.Summary, want map[event.Verdict]int) {
 	w.t.Helper()
 	if diff := cmp.Diff(want, s.Counts); diff != "" {
 		w.t.Errorf("verdicts (-want +got):\n%s", diff)

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,8 +11,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/xdist-go/xdist/gotest"
-	"github.com/xdist-go/xdist/reporters"
 	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // correctFlags say what becomes of tests that fail, hang or crash.
@@ -26,7 +25,6 @@ func correctFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "rerun-crashes", Usage: "run again tests that ended their process or their agent, too"},
 		&cli.BoolFlag{Name: "fail-on-flaky", Usage: "exit with status 1 when a test was flaky"},
 		&cli.DurationFlag{Name: "test-timeout", Usage: "end a test that has been running for longer than `D` with a dump of its goroutines", DefaultText: "none; -timeout is of a process"},
-		&cli.StringFlag{Name: "verify-failures", Usage: "at the end run each failed test again alone and with its whole package, and say which fail: on, off, auto (when standard error is a terminal and at most 10 tests failed)", Value: "auto"},
 		&cli.DurationFlag{Name: "slow", Usage: "say which test has been running for longer than `D`, and again each time that it has taken twice as long; 0: never", Value: time.Minute},
 	}
 }
@@ -36,7 +34,6 @@ type correctness struct {
 	reruns      scheduler.Reruns
 	testTimeout time.Duration
 	slow        time.Duration
-	verify      int // as scheduler.Config.VerifyFailures
 	maxFail     int
 	maxFailWait bool
 }
@@ -53,30 +50,8 @@ func parseCorrect(c *cli.Context, command *gotest.Command) (correctness, error) 
 	if all.reruns, err = reruns(c, command); err != nil {
 		return all, err
 	}
-	if all.verify, err = verifyFailures(c); err != nil {
-		return all, err
-	}
 	all.maxFail, all.maxFailWait, err = maxFail(c)
 	return all, err
-}
-
-// verifiedByItself is how many failures are verified when nobody asked for it: of more, splitting is rarely the cause, and they take their time.
-const verifiedByItself = 10
-
-func verifyFailures(c *cli.Context) (int, error) {
-	switch text := c.String("verify-failures"); text {
-	case "on":
-		return -1, nil
-	case "off":
-		return 0, nil
-	case "auto":
-		if errOut, ok := c.App.ErrWriter.(*os.File); ok && reporters.TerminalWidth(errOut) != nil {
-			return verifiedByItself, nil
-		}
-		return 0, nil
-	default:
-		return 0, fmt.Errorf("--verify-failures %q: want auto, on or off", text)
-	}
 }
 
 // maxFail reads -x and --maxfail N[:wait|:now].
@@ -119,8 +94,8 @@ func reruns(c *cli.Context, command *gotest.Command) (scheduler.Reruns, error) {
 }
 
 // strict makes of a run with flaky tests a failed one, where that is asked for.
-func strict(c *cli.Context, s scheduler.Summary, err error) error {
-	if err == nil && c.Bool("fail-on-flaky") && s.Counts[scheduler.Flaky] > 0 {
+func strict(c *cli.Context, s event.Summary, err error) error {
+	if err == nil && c.Bool("fail-on-flaky") && s.Counts[event.Flaky] > 0 {
 		return &endedError{statusFailed, nil}
 	}
 	return err

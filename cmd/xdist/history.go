@@ -12,7 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/reporters"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // openHistory reads what is known of the module, and the files of --timings. What is wrong with the history is a warning, what is wrong with such a
@@ -57,7 +57,7 @@ func addTimings(book *history.Book, file string) error {
 }
 
 // newHistoryReporter makes what records the run.
-func newHistoryReporter(c *cli.Context, command *gotest.Command, book *history.Book) (scheduler.Reporter, error) {
+func newHistoryReporter(c *cli.Context, command *gotest.Command, book *history.Book) (event.Reporter, error) {
 	return reporters.NewHistory(reporters.HistoryConfig{
 		Book:        book,
 		Partial:     strings.Contains(command.Run+command.Skip, "/"),

@@ -12,7 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/merge"
 	"github.com/xdist-go/xdist/reporters"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 func mergeCommand() *cli.Command {
@@ -132,7 +132,7 @@ func mergeEvents(c *cli.Context, files []*merge.File, profile *cover.Profile, ju
 	if err != nil {
 		return classify(err)
 	}
-	all := []scheduler.Reporter{console}
+	all := []event.Reporter{console}
 	if name := c.String("json-out"); name != "" {
 		r, err := reporters.NewJSON(reporters.JSONConfig{File: name})
 		if err != nil {

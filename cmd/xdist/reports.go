@@ -10,13 +10,13 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/reporters"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // newReporter makes what the flags ask for into one reporter. Files are opened here: a report that cannot be written is
 // known before the first test runs.
-func newReporter(c *cli.Context, command *gotest.Command, book *history.Book) (scheduler.Reporter, error) {
-	var all []scheduler.Reporter
+func newReporter(c *cli.Context, command *gotest.Command, book *history.Book) (event.Reporter, error) {
+	var all []event.Reporter
 	if command.JSON {
 		events, err := reporters.NewJSON(reporters.JSONConfig{Out: c.App.Writer})
 		if err != nil {
@@ -63,14 +63,14 @@ func newReporter(c *cli.Context, command *gotest.Command, book *history.Book) (s
 	return reporters.Multi(append(all, lessons)...), nil
 }
 
-func appendDurations(all []scheduler.Reporter, c *cli.Context, out io.Writer) []scheduler.Reporter {
+func appendDurations(all []event.Reporter, c *cli.Context, out io.Writer) []event.Reporter {
 	if n := c.Int("durations"); n >= 0 {
 		all = append(all, reporters.NewDurations(reporters.DurationsConfig{Out: out, Count: n}))
 	}
 	return all
 }
 
-func newConsole(c *cli.Context, command *gotest.Command) (scheduler.Reporter, error) {
+func newConsole(c *cli.Context, command *gotest.Command) (event.Reporter, error) {
 	cfg := reporters.ConsoleConfig{
 		Out:    c.App.Writer,
 		Err:    c.App.ErrWriter,

@@ -16,6 +16,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -144,12 +145,11 @@ func (r *request) run(c *cli.Context) error {
 		MaxWorkerRestart: maxWorkerRestart(c),
 		Reruns:           r.correct.reruns,
 		TestTimeout:      r.correct.testTimeout,
-		VerifyFailures:   r.correct.verify,
 		Slow:             r.correct.slow,
 		Reporter:         reporter,
 		History:          book,
 		Warnings:         append(run.warnings, doubts...),
-		Started:          scheduler.RunStarted{Command: r.args, Workdir: r.command.Dir, Hostname: hostname, Shard: r.tests.shard()},
+		Started:          event.RunStarted{Command: r.args, Workdir: r.command.Dir, Hostname: hostname, Shard: r.tests.shard()},
 		Source:           sources{r.command, r.toolchain, run, r.tests, mirror}.load,
 	})
 	empty := r.command.Bench != "" || r.command.Fuzz != "" || r.tests.leftOut.Load() // may be, and is no mistake

@@ -4,7 +4,7 @@ import (
 	"errors"
 
 	"github.com/xdist-go/xdist/gotest"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -59,7 +59,7 @@ var errNothing = errors.New("no tests were collected: nothing in these packages 
 func usageError(err error) error { return &endedError{statusUsage, err} }
 
 // conclude is the exit status of a run. What is worse for a user who looks at nothing else comes first.
-func conclude(s scheduler.Summary, err error, benchmarks bool) error {
+func conclude(s event.Summary, err error, benchmarks bool) error {
 	switch {
 	case s.Interrupted:
 		return &endedError{statusInterrupted, err}

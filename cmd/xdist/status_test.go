@@ -7,33 +7,33 @@ import (
 	"testing"
 
 	"github.com/xdist-go/xdist/gotest"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
 )
 
 func TestConclude(t *testing.T) {
-	ran := scheduler.Summary{Collected: 3}
-	with := func(change func(*scheduler.Summary)) scheduler.Summary {
+	ran := event.Summary{Collected: 3}
+	with := func(change func(*event.Summary)) event.Summary {
 		s := ran
 		change(&s)
 		return s
 	}
 	for _, tt := range []struct {
 		name    string
-		summary scheduler.Summary
+		summary event.Summary
 		err     error
 		want    status
 	}{
 		{"all passed", ran, nil, statusPassed},
-		{"a package failed", with(func(s *scheduler.Summary) { s.Failed = 1 }), nil, statusFailed},
-		{"failed and not built", with(func(s *scheduler.Summary) { s.Failed, s.BuildFailed = 1, 1 }), nil, statusFailed},
-		{"not built", with(func(s *scheduler.Summary) { s.BuildFailed = 1 }), nil, statusBuild},
-		{"nothing", scheduler.Summary{}, nil, statusNothing},
-		{"interrupted comes before failures", with(func(s *scheduler.Summary) { s.Interrupted, s.Failed = true, 1 }), nil, statusInterrupted},
-		{"a broken account comes before failures", with(func(s *scheduler.Summary) { s.Unbalanced, s.Failed = "x", 1 }), nil, statusUnbalanced},
+		{"a package failed", with(func(s *event.Summary) { s.Failed = 1 }), nil, statusFailed},
+		{"failed and not built", with(func(s *event.Summary) { s.Failed, s.BuildFailed = 1, 1 }), nil, statusFailed},
+		{"not built", with(func(s *event.Summary) { s.BuildFailed = 1 }), nil, statusBuild},
+		{"nothing", event.Summary{}, nil, statusNothing},
+		{"interrupted comes before failures", with(func(s *event.Summary) { s.Interrupted, s.Failed = true, 1 }), nil, statusInterrupted},
+		{"a broken account comes before failures", with(func(s *event.Summary) { s.Unbalanced, s.Failed = "x", 1 }), nil, statusUnbalanced},
 		{"an error of xdist's own comes before green", ran, errors.New("disk full"), statusInternal},
 		{"a spec", ran, &xspec.Error{Spec: "x"}, statusUsage},
-		{"no packages", scheduler.Summary{}, &gotest.NoPackagesError{}, statusNothing},
+		{"no packages", event.Summary{}, &gotest.NoPackagesError{}, statusNothing},
 	} {
 		err := conclude(tt.summary, tt.err, false)
 		got := statusPassed
