@@ -26,6 +26,7 @@ type jobEnd struct {
 	text    string // of the panic or fatal error that it died of, or ""
 	changed bool   // it has failed, and changed files of its package that are still there
 	hung    bool   // until -timeout
+	silent  bool   // its agent was lost in a way that says nothing about it
 }
 
 type endKind int
@@ -88,11 +89,11 @@ func (c *controller) concludeItem(n *node, i int, end jobEnd, tainted, begun boo
 		return
 	case j.stopped:
 		c.concludeStopped(n, i, it)
-	case end.kind == endUnsaid, how == attempt.CutOff && p.trials[i] == nil:
+	case p.trials[i] == nil && (end.kind == endUnsaid || how == attempt.CutOff):
 		p.keepRemnant(name, it)
 		out.Requeue = append(out.Requeue, i)
 		return
-	case !c.triable(j) || p.setbacks[i] != nil:
+	case how != attempt.Lost && (!c.triable(j) || p.setbacks[i] != nil):
 		if c.concludePlainly(n, i, it, end, how); it != nil && it.fate == fateAgain {
 			c.sendBack(p, out, i, it)
 			return
@@ -116,6 +117,8 @@ func (c *controller) concludeItem(n *node, i int, end jobEnd, tainted, begun boo
 func (c *controller) howEnded(j *job, i int, it *itemRun, end jobEnd, tainted, begun bool) attempt.End {
 	died := end.kind == endDied || end.kind == endLost
 	switch {
+	case end.kind == endUnsaid:
+		return attempt.CutOff
 	case end.kind == endLost && (j.pkg.names[i] == end.culprit || len(j.unit.Items) == 1):
 		return attempt.Lost
 	case end.kind == endDied && j.pkg.names[i] == end.culprit:
@@ -165,7 +168,7 @@ func (c *controller) concludePlainly(n *node, i int, it *itemRun, end jobEnd, ho
 		c.flush(n, it)
 	case how == attempt.Absent:
 		c.cutShort(n, i, it, end.notRun())
-	case it != nil && (c.cfg.Reruns.Crashes || n.job.overdue > 0) && c.matchesRerun(it, end) && c.mayRerun(n, i, it):
+	case it != nil && c.followed(n, i, it, end, event.Crash):
 		c.setBack(n, i, it, event.Crash)
 		c.showCrash(n, i, it, end)
 	default:
@@ -177,7 +180,7 @@ func (c *controller) concludePlainly(n *node, i int, it *itemRun, end jobEnd, ho
 // splitting, and not a verdict.
 func (c *controller) collided(n *node, end jobEnd) bool {
 	j := n.job
-	return c.replay == nil && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && j.met == attempt.Package && !j.first
+	return c.replay == nil && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && j.met == attempt.Package && !j.first && end.culprit == ""
 }
 
 // taints reports whether a process of a part of its package failed, and none of its tests did.
@@ -339,7 +342,7 @@ func (c *controller) passCutOff(n *node, i int, it *itemRun) {
 	c.flush(n, it)
 	now, elapsed := time.Now(), it.elapsed.Seconds()
 	c.emitFrom(n, test2json.Event{Time: now, Action: test2json.ActionPass, Package: p.shown, Test: p.names[i], Elapsed: &elapsed})
-	c.emit(event.Warning{fmt.Sprintf("%s: its process exited 0 before it said how the test ended, as when a test closes its standard output; go test calls that a pass", p.id(i))})
+	c.emit(event.Warning{Text: fmt.Sprintf("%s: its process exited 0 before it said how the test ended, as when a test closes its standard output; go test calls that a pass", p.id(i))})
 }
 
 // flushOpen passes on what an item printed that will not end.
@@ -442,7 +445,7 @@ func (c *controller) handleDown(n *node, err error) {
 		c.stop(err.Error())
 		return
 	case endVanished:
-		c.emit(event.Warning{fmt.Sprintf("gateway %s is not replaced: its host cannot be reached", n.replaces)})
+		c.emit(event.Warning{Text: fmt.Sprintf("gateway %s is not replaced: its host cannot be reached", n.replaces)})
 	}
 	if c.stopped != "" {
 		return
@@ -482,7 +485,7 @@ func (c *controller) replaceDead(n *node) {
 	}
 	c.restart++
 	if err := c.replace(n); err != nil {
-		c.emit(event.Warning{fmt.Sprintf("replace gateway %s: %v", n.id, err)})
+		c.emit(event.Warning{Text: fmt.Sprintf("replace gateway %s: %v", n.id, err)})
 	}
 }
 
@@ -529,7 +532,7 @@ func (c *controller) removeFromPolicy(n *node, end gatewayEnd, err error) {
 		books.RemoveNode(id, nil)
 		return
 	}
-	how := jobEnd{kind: endLost, failed: true, how: "its gateway ended: "}
+	how := jobEnd{kind: endLost, failed: true, silent: fateUnknown(err), how: "its gateway ended: "}
 	if err != nil {
 		how.how += err.Error()
 	}

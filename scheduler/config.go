@@ -58,7 +58,7 @@ type Config struct {
 	MinNodes         int              // gateways that must be there before the first test runs; 0 is any
 	NodesWait        time.Duration    // how long the run waits for them, or with a listener for any when none is left; 0 is 2 min
 	AllowMissing     bool             // a gateway that cannot be opened is a warning while there are others
-	MaxWorkerRestart int              // how many gateways that died are replaced; 0 is four per gateway, negative none
+	MaxWorkerRestart int              // how many gateways that died are replaced; 0 is eight per gateway, negative none
 	TerminateTimeout time.Duration    // for the gateways to end; 0 is 10 s
 	Reporter         event.Reporter
 	Warnings         []string         // for the reporter, from before the run
@@ -71,7 +71,7 @@ type Config struct {
 type Source func(ctx context.Context, platform gotest.Platform, emit func(gotest.BuildEvent)) error
 
 const (
-	restartsPerGateway      = 4
+	restartsPerGateway      = 8
 	defaultTerminateTimeout = 10 * time.Second
 	defaultNodesWait        = 2 * time.Minute
 )

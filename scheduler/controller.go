@@ -44,6 +44,7 @@ type controller struct {
 	lack      error            // what the run waits for, or nil
 	late      <-chan time.Time // set while it waits
 	slots     slots
+	proof     time.Duration     // what all of a package may take for its whole to be run however it was split
 	busy      map[string]*crowd // by host
 
 	hosts    *hosts                   // nil when all gateways share the controller's files
@@ -101,6 +102,7 @@ func newController(cfg Config) *controller {
 	c := &controller{
 		cfg:      cfg.withDefaults(),
 		ledger:   newLedger(),
+		proof:    proofTime,
 		nodes:    make(map[string]*node),
 		busy:     make(map[string]*crowd),
 		stores:   newStores(),
@@ -141,7 +143,7 @@ func (c *controller) run(ctx context.Context) (event.Summary, error) {
 	c.emit(started)
 
 	for _, w := range cfg.Warnings {
-		c.emit(event.Warning{w})
+		c.emit(event.Warning{Text: w})
 	}
 	if cfg.Mirror != nil {
 		c.hosts = newHosts(cfg.Mirror, specs, cfg.RunDir)
@@ -308,7 +310,7 @@ func (c *controller) dispatch() {
 		if p := n.target.policy; p.Waiting() && (n.refused == 0 || n.refused != p.Stamp()) {
 			if u, ok := p.Next(policy.NodeID(n.id)); ok {
 				n.refused = 0
-				c.assign(n, u, ordinary{})
+				c.assign(n, u, c.errandOf(u))
 				continue
 			}
 			n.refused = p.Stamp()
@@ -414,7 +416,7 @@ func (c *controller) finish() (event.Summary, error) {
 		Links:       c.stores.measured(),
 	}
 	if termErr != nil {
-		c.emit(event.Warning{"end the gateways: " + termErr.Error()})
+		c.emit(event.Warning{Text: "end the gateways: " + termErr.Error()})
 	}
 	now := time.Now()
 	c.emit(event.RunEnded{Time: now, Elapsed: now.Sub(c.start), Summary: s, Fatal: c.fatal})

@@ -18,6 +18,16 @@ type errand interface {
 	end(c *controller, n *node, end jobEnd, r *unit.Result) policy.Outcome
 }
 
+// errandOf is what a unit of the policy's is for.
+func (c *controller) errandOf(u policy.Unit) errand {
+	if len(u.Items) > 0 {
+		if d := c.pkgs[u.Package].division(u.Items[0]); d != nil {
+			return parts{d}
+		}
+	}
+	return ordinary{}
+}
+
 // ordinary is the errand of a unit of the plan, or tests on trial.
 type ordinary struct{}
 

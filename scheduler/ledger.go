@@ -41,6 +41,7 @@ func (l *ledger) settle(p *pkg, i int, v event.Verdict, elapsed time.Duration, g
 	}
 	p.verdicts[i] = v
 	p.open--
+	p.noteCrash(v)
 	l.counts[v]++
 	if v == event.NotRun {
 		l.notRun = append(l.notRun, event.NotRunItem{ID: id, Reason: reason})
@@ -54,6 +55,7 @@ func (l *ledger) replace(p *pkg, i int, v event.Verdict) {
 	l.counts[p.verdicts[i]]--
 	l.counts[v]++
 	p.verdicts[i] = v
+	p.noteCrash(v)
 	for k := range l.durations {
 		if l.durations[k].ID == p.id(i) {
 			l.durations[k].Verdict = v

@@ -132,6 +132,8 @@ type itemRun struct {
 	verdict  event.Verdict     // of these rounds
 	phase    phase
 	signs
+	begun   []int         // when it failed: the items of its unit that had
+	process time.Duration // when it failed: for how long its process had run
 	elapsed time.Duration
 	watch   stopwatch
 }
@@ -198,12 +200,20 @@ func (it *itemRun) failing() attempt.End {
 	return attempt.Failed
 }
 
-// lasted is how long the item's process ran until it ended, or has run.
+// lasted is for how long the item's process ran until it failed, or has run.
 func (it *itemRun) lasted(j *job) time.Duration {
-	if it == nil {
+	if it == nil || it.process == 0 {
 		return time.Since(j.started)
 	}
-	return max(it.elapsed, it.watch.soFar(time.Now()))
+	return it.process
+}
+
+// among are the items that had begun in its process when it failed, or have by now.
+func (it *itemRun) among(j *job) []int {
+	if it == nil || it.begun == nil {
+		return j.begun()
+	}
+	return it.begun
 }
 
 // textBytes bounds how much of a failure's text is compared.

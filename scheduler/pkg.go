@@ -50,6 +50,7 @@ type pkg struct {
 	owed       bool            // its whole has to run once more before it can be closed
 	wholes     int             // such runs so far
 	tainted    bool            // a process of a part of it failed for no test
+	crashes    int             // items with that verdict: they would end any process of the whole
 	needsWhole bool            // the whole did otherwise than its parts
 	lost       int             // units that ended with their agents
 	prints     map[int]uint64  // fingerprints of failures that count, by item
@@ -102,6 +103,12 @@ func (p *pkg) note(i int, it *itemRun) {
 		p.took[i] = max(it.elapsed, 1)
 		p.ran++
 		p.spent += it.elapsed
+	}
+}
+
+func (p *pkg) noteCrash(v event.Verdict) {
+	if v == event.Crash {
+		p.crashes++
 	}
 }
 

@@ -51,11 +51,9 @@ func (c *controller) plan(p *pkg) policy.Package {
 	lone := len(c.cfg.Specs) == 1 && c.listening == 0 // nobody to share with
 	out := policy.Package{
 		ID: p.num, Items: items, Strands: strands, ProcessCost: known.ProcessCost,
-		Whole: grain != gotest.Split || p.undivided != "" || known.Serial && p.holds(known.SerialUntil) || p.brief() || lone, Alone: alone, Serial: p.serial,
+		Whole: grain != gotest.Split || p.undivided != "" || known.Serial && p.holds(known.SerialUntil) || c.brief(p) || lone, Alone: alone, Serial: p.serial,
 	}
-	if p.stage = c.firstStage(p, out.Whole || alone); p.stage == stageProbing && !p.mayRunWhole() {
-		p.stage = stageSplit
-	}
+	p.stage = c.firstStage(p, out.Whole || alone)
 	if c.sizeOf != nil {
 		out.Size = c.sizeOf(*p.ready)
 	}

@@ -159,7 +159,7 @@ func (c *controller) dropMissing(p *pkg) {
 	}
 	p.failed = true
 	p.target.policy.Withdraw(p.num, items)
-	c.emit(event.Warning{fmt.Sprintf("%s: it does not have these tests, which are to be replayed: %s", p.shown, strings.Join(p.names[p.missing:], ", "))})
+	c.emit(event.Warning{Text: fmt.Sprintf("%s: it does not have these tests, which are to be replayed: %s", p.shown, strings.Join(p.names[p.missing:], ", "))})
 }
 
 // dispatchReplay gives every idle node the next of its units, and closes what nothing is left of.

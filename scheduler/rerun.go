@@ -82,12 +82,17 @@ func (c *controller) setBack(n *node, i int, it *itemRun, v event.Verdict) {
 	delete(p.remnants, p.names[i]) // the next attempt is shown from its beginning
 }
 
-// matchesRerun reports whether the way in which an item's process ended is one that is followed up.
-func (c *controller) matchesRerun(it *itemRun, end jobEnd) bool {
-	if r := c.cfg.Reruns; r.Errors != nil {
-		it.matched = it.matched || r.Errors.MatchString(end.how)
+// followed reports whether an end of item i with a verdict is to be followed by another attempt.
+func (c *controller) followed(n *node, i int, it *itemRun, end jobEnd, v event.Verdict) bool {
+	if v == event.Crash {
+		if !c.cfg.Reruns.Crashes && n.job.overdue == 0 {
+			return false
+		}
+		if r := c.cfg.Reruns; r.Errors != nil {
+			it.matched = it.matched || r.Errors.MatchString(end.how)
+		}
 	}
-	return true
+	return c.mayRerun(n, i, it)
 }
 
 // settleSetback gives an item that will not run again the verdict of its last attempt, which is shown already.

@@ -90,13 +90,13 @@ func TestRerunsOfFailures(t *testing.T) {
 		attempt map[string]int
 		failed  int
 	}{
-		{"none", Reruns{}, map[event.Verdict]int{event.Pass: 1, event.Fail: 2, event.Crash: 2}, map[string]int{"TestFail_1": 1, "TestFlaky_2": 1}, 1},
-		{"all", Reruns{Max: 2}, map[event.Verdict]int{event.Pass: 1, event.Fail: 1, event.Flaky: 1, event.Crash: 2}, map[string]int{"TestFail_1": 3, "TestFlaky_2": 2, "TestFlakyExit_3": 1}, 1},
-		{"tests", Reruns{Max: 2, Tests: regexp.MustCompile(`^a::TestFlaky`)}, map[event.Verdict]int{event.Pass: 1, event.Fail: 1, event.Flaky: 1, event.Crash: 2}, map[string]int{"TestFail_1": 1, "TestFlaky_2": 2}, 1},
-		{"errors", Reruns{Max: 2, Errors: regexp.MustCompile(`no such line`)}, map[event.Verdict]int{event.Pass: 1, event.Fail: 2, event.Crash: 2}, map[string]int{"TestFail_1": 1, "TestFlaky_2": 1}, 1},
-		{"matching errors", Reruns{Max: 1, Errors: regexp.MustCompile(`^--- Fail`)}, map[event.Verdict]int{event.Pass: 1, event.Fail: 1, event.Flaky: 1, event.Crash: 2}, map[string]int{"TestFail_1": 2, "TestFlaky_2": 2}, 1},
-		{"crashes", Reruns{Max: 1, Crashes: true}, map[event.Verdict]int{event.Pass: 1, event.Fail: 1, event.Flaky: 3}, map[string]int{"TestFlakyExit_3": 2, "TestFlakyKill_4": 2}, 1},
-		{"crashes by their errors", Reruns{Max: 1, Crashes: true, Errors: regexp.MustCompile(`exit status 3`)}, map[event.Verdict]int{event.Pass: 1, event.Fail: 2, event.Flaky: 1, event.Crash: 1}, map[string]int{"TestFlakyExit_3": 2, "TestFlakyKill_4": 1}, 1},
+		{"none", Reruns{}, map[event.Verdict]int{event.Pass: 2, event.Fail: 2, event.Crash: 1}, map[string]int{"TestFail_1": 1, "TestFlaky_2": 1}, 1},
+		{"all", Reruns{Max: 2}, map[event.Verdict]int{event.Pass: 2, event.Fail: 1, event.Flaky: 1, event.Crash: 1}, map[string]int{"TestFail_1": 3, "TestFlaky_2": 2, "TestFlakyExit_3": 1}, 1},
+		{"tests", Reruns{Max: 2, Tests: regexp.MustCompile(`^a::TestFlaky`)}, map[event.Verdict]int{event.Pass: 2, event.Fail: 1, event.Flaky: 1, event.Crash: 1}, map[string]int{"TestFail_1": 1, "TestFlaky_2": 2}, 1},
+		{"errors", Reruns{Max: 2, Errors: regexp.MustCompile(`no such line`)}, map[event.Verdict]int{event.Pass: 2, event.Fail: 2, event.Crash: 1}, map[string]int{"TestFail_1": 1, "TestFlaky_2": 1}, 1},
+		{"matching errors", Reruns{Max: 1, Errors: regexp.MustCompile(`^--- Fail`)}, map[event.Verdict]int{event.Pass: 2, event.Fail: 1, event.Flaky: 1, event.Crash: 1}, map[string]int{"TestFail_1": 2, "TestFlaky_2": 2}, 1},
+		{"crashes", Reruns{Max: 1, Crashes: true}, map[event.Verdict]int{event.Pass: 2, event.Fail: 1, event.Flaky: 2}, map[string]int{"TestFlakyExit_3": 2}, 1},
+		{"crashes by their errors", Reruns{Max: 1, Crashes: true, Errors: regexp.MustCompile(`exit status 3`)}, map[event.Verdict]int{event.Pass: 2, event.Fail: 2, event.Flaky: 1}, map[string]int{"TestFlakyExit_3": 2}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, 1, map[string][]string{"a": names("Pass", "Fail", "Flaky", "FlakyExit", "FlakyKill")})
@@ -197,7 +197,7 @@ func TestTestTimeouts(t *testing.T) {
 
 // The coverage of a process counts when one item of it has a verdict there; tests that it runs for company are counted elsewhere.
 func TestAsideOnly(t *testing.T) {
-	ended, again, doubted := &itemRun{rounds: 1}, &itemRun{rounds: 1, again: true}, &itemRun{rounds: 1, doubted: true}
+	ended, again, doubted := &itemRun{rounds: 1}, &itemRun{rounds: 1, fate: fateAgain}, &itemRun{rounds: 1, fate: fateAside}
 	for i, tt := range []struct {
 		items []*itemRun
 		want  bool

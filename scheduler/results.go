@@ -98,7 +98,7 @@ func envFor(spec xspec.Spec, env []string) []string {
 // handleReport takes the events of a unit as they come, and its end.
 func (c *controller) handleReport(n *node, r report) {
 	if n.job == nil {
-		c.emit(event.Warning{fmt.Sprintf("gateway %s reports on a unit that it does not have; ending it", n.id)})
+		c.emit(event.Warning{Text: fmt.Sprintf("gateway %s reports on a unit that it does not have; ending it", n.id)})
 		n.finish()
 		return
 	}
@@ -164,6 +164,7 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 	}
 	if e.Action == test2json.ActionFail && known && it.fate == fateShown && !c.certain(n, i, it, it.failing()) {
 		it.fate = fateHeld
+		it.begun, it.process = j.begun(), time.Since(j.started)
 	}
 	if e.Test == name {
 		it.follow(e)
@@ -174,7 +175,7 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 			c.itemEnded(n, i, it)
 		}
 	}
-	if it.fate == fateShown && (it.streamed || !it.open() && (!known || it.ended())) {
+	if (it.fate == fateShown || it.fate == fateAgain) && (it.streamed || !it.open() && (!known || it.ended())) {
 		c.flush(n, it)
 	}
 }
@@ -232,7 +233,7 @@ func (c *controller) overreach(p *pkg) {
 		return
 	}
 	p.unruly = true
-	c.emit(event.Warning{fmt.Sprintf("%s: its processes run tests that they were not asked for, as when TestMain sets -test.run; --dist loadscope runs it in one", p.shown)})
+	c.emit(event.Warning{Text: fmt.Sprintf("%s: its processes run tests that they were not asked for, as when TestMain sets -test.run; --dist loadscope runs it in one", p.shown)})
 }
 
 // itemEnded books an item by its own events, whose process goes on, or leaves it to the end of that.
@@ -387,7 +388,7 @@ func (c *controller) serialize(p *pkg, how string) {
 	}
 	p.disturbed = true
 	p.target.policy.Serialize(p.num)
-	c.emit(event.Warning{fmt.Sprintf("%s: two of its processes cannot run at once (%s); running them one at a time", p.shown, how)})
+	c.emit(event.Warning{Text: fmt.Sprintf("%s: two of its processes cannot run at once (%s); running them one at a time", p.shown, how)})
 }
 
 // howItEnded puts the end of a process in words, as os/exec does.

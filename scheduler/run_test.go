@@ -421,18 +421,25 @@ func TestLiveEventsComeOnce(t *testing.T) {
 	}
 }
 
-// A gateway that dies before any test of its unit has ended: its first test is the crash, the rest is run by others.
-func TestFirstTestIsBlamedForItsGateway(t *testing.T) {
-	w := newWorld(t, 1, map[string][]string{"a": names("Once", "Pass", "Pass")})
-	w.cfg.Dist = DistLoadScope
-	s, r, err := w.run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.check(s, r)
-	w.wantCounts(s, map[event.Verdict]int{event.Crash: 1, event.Pass: 2})
-	if s.Failed != 1 {
-		t.Errorf("%d packages failed, want 1", s.Failed)
+// A test that ends its agent runs once more, alone, and is blamed when that happens again.
+func TestWhoEndsAnAgent(t *testing.T) {
+	for kind, want := range map[string]map[event.Verdict]int{
+		"Once": {event.Pass: 3},
+		"Kill": {event.Crash: 1, event.Pass: 2},
+	} {
+		for _, dist := range []Dist{DistLoad, DistLoadScope, DistNo} {
+			w := newWorld(t, 1, map[string][]string{"a": names(kind, "Pass", "Pass")})
+			w.cfg.Dist = dist
+			s, r, err := w.run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.check(s, r)
+			w.wantCounts(s, want)
+			if s.Failed != want[event.Crash] {
+				t.Errorf("%s, %s: %d packages failed", kind, dist, s.Failed)
+			}
+		}
 	}
 }
 
@@ -449,7 +456,7 @@ func TestLedger(t *testing.T) {
 	p.setItems([]gotest.Item{{Name: "TestA"}})
 	l.collect(1)
 	l.settle(p, 0, event.Pass, 0, "gw0", "")
-	l.worsen(p, 0, event.Fail)
+	l.replace(p, 0, event.Fail)
 	if got := l.check([]*pkg{p}); got != "" || l.counts[event.Fail] != 1 || l.counts[event.Pass] != 0 {
 		t.Errorf("after worsen: check = %q, counts %v", got, l.counts)
 	}

@@ -60,7 +60,7 @@ func TestCrashLasted(t *testing.T) {
 		it := &itemRun{elapsed: time.Second}
 		it.follow(test2json.Event{Action: test2json.ActionRun})
 		time.Sleep(2504 * time.Millisecond) // virtual
-		events := crashEvents(n, it, "TestA", "exit status 3")
+		events := crashEvents(n, it, "TestA", jobEnd{how: "exit status 3"})
 		if last := events[len(events)-1]; last.Elapsed == nil || *last.Elapsed != 3.5 {
 			t.Errorf("it ended with %+v", last)
 		}

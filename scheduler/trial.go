@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,23 +70,47 @@ func (c *controller) facts(j *job, i int, it *itemRun) attempt.Facts {
 	p := j.pkg
 	known, _ := c.cfg.History.Test(p.target.supply.name, p.path, p.names[i])
 	f := attempt.Facts{
-		Quick: p.stage == stageProbing || p.stage == stageProof,
+		Quick: (p.stage == stageProbing || p.stage == stageProof) && p.mayRunWhole(),
 		Spare: p.spare(),
 		Hurry: c.cfg.MaxFail > 0 || p.disturbed,
-		Brief: it != nil && it.lasted(j) >= time.Second/2 && p.target.policy.Left(p.num) == 0,
+		Brief: it != nil && p.endsWithin(it.lasted(j), j),
 		Print: known.Print, Skips: known.Skipped, Red: known.Red,
 		Proven: p.proven,
 	}
 	return f
 }
 
+// endsWithin reports whether the rest of the package is expected to end in less than a time that is
+// worth waiting for: nothing of it is pending, and what runs in other jobs is known to be short.
+func (p *pkg) endsWithin(d time.Duration, j *job) bool {
+	if d < time.Second || p.ran == 0 || p.target.policy.Left(p.num) > 0 {
+		return false
+	}
+	mean := p.spent / time.Duration(p.ran)
+	for _, other := range p.jobs {
+		if other == j {
+			continue
+		}
+		var left time.Duration
+		for _, i := range other.unit.Items {
+			if i < len(p.expected) && p.verdicts[i] == "" {
+				left += cmp.Or(p.expected[i], mean)
+			}
+		}
+		if left-time.Since(other.started) > d {
+			return false
+		}
+	}
+	return true
+}
+
 // seen is an attempt at item i in j as the rules are to see it.
 func (p *pkg) seen(j *job, i int, it *itemRun, end attempt.End, changed bool) attempt.Seen {
-	s := attempt.Seen{Attempt: attempt.Attempt{Before: j.made}, Met: j.met, Over: j.over, End: end, Lasted: it.lasted(j), Begun: len(j.begun())}
+	s := attempt.Seen{Attempt: attempt.Attempt{Before: j.made}, Met: j.met, Over: j.over, End: end, Lasted: it.lasted(j), Begun: len(it.among(j))}
 	if t := p.trials[i]; t != nil && t.number == p.attempts[i] {
 		s.Around = t.next.Around
 	}
-	if end == attempt.Failed {
+	if end == attempt.Failed && (changed || p.proven || p.expected[i] > 0) { // else nobody asks
 		text := it.text()
 		s.Said = attempt.Said{Print: attempt.Fingerprint(text), Contends: attempt.Contends(text), Changed: changed}
 	}
@@ -121,15 +146,19 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 	s := p.seen(j, i, it, how, end.changed)
 	d := t.Add(s, c.facts(j, i, it))
 	if t.Tries() == 1 && had == 0 {
-		t.first, t.lasted, t.among = j, s.Lasted, j.begun()
+		t.first, t.lasted, t.among = j, s.Lasted, it.among(j)
 	}
+	before := t.said
 	t.say(c, n, i, it, end, how)
 	if it != nil && it.rounds > 0 {
 		p.note(i, it)
 	}
 	if d.Verdict != attempt.Open {
-		c.settleTrial(n, i, it, t, d)
+		c.settleTrial(n, i, it, end, t, d)
 		return false
+	}
+	if how == attempt.Lost && end.silent || how == attempt.CutOff {
+		t.said = before // this one was nobody's fault
 	}
 	t.apart = t.apart || how == attempt.Absent || how == attempt.Failed && s.Met != attempt.Package && s.Before != attempt.Whole
 	if p.trials == nil {
@@ -148,13 +177,13 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 }
 
 // settleTrial gives an item the verdict that its case has come to.
-func (c *controller) settleTrial(n *node, i int, it *itemRun, t *trial, d attempt.Decision) {
+func (c *controller) settleTrial(n *node, i int, it *itemRun, end jobEnd, t *trial, d attempt.Decision) {
 	j := n.job
 	p := j.pkg
 	if it != nil {
 		it.fate = fateShown
 	}
-	if failed := d.Verdict == attempt.Fail; failed && it != nil && c.mayRerun(n, i, it) {
+	if failed := d.Verdict == attempt.Fail; failed && it != nil && c.followed(n, i, it, end, t.said.verdict) {
 		delete(p.trials, i)
 		c.setBack(n, i, it, t.said.verdict)
 		for _, e := range t.said.events {
@@ -221,20 +250,18 @@ func (c *controller) firstStage(p *pkg, whole bool) stage {
 	if whole || c.replay != nil || c.cfg.Dist == DistLoadScope || c.cfg.Dist == DistEach || c.cfg.Dist == DistNo {
 		return stageWhole
 	}
-	for _, d := range p.expected {
-		if d == 0 {
-			return stageProbing
-		}
+	if c.proof > 0 && p.mayRunWhole() && slices.Contains(p.expected, 0) {
+		return stageProbing
 	}
 	return stageSplit
 }
 
 // brief reports whether all of the package is known to take so little that splitting it is not worth a doubt.
-func (p *pkg) brief() bool {
+func (c *controller) brief(p *pkg) bool {
 	if !p.mayRunWhole() || slices.Contains(p.expected, 0) {
 		return false
 	}
-	return p.estimate() <= proofTime
+	return p.estimate() <= c.proof
 }
 
 // observe takes note of what a unit's items took, and of what follows for the package.
@@ -244,9 +271,9 @@ func (c *controller) observe(p *pkg) {
 	}
 	switch total := p.estimate(); {
 	case p.ran == 0:
-	case p.spent > proofTime, total > 3*proofTime, !p.mayRunWhole():
+	case p.spent > c.proof, total > 3*c.proof, !p.mayRunWhole():
 		c.split(p)
-	case total <= proofTime:
+	case total <= c.proof:
 		p.stage = stageProof
 		p.target.policy.Park(p.num)
 	}
@@ -306,7 +333,9 @@ func (p *pkg) spare() bool {
 }
 
 // mayRunWhole reports whether one process can run all of the package, on one node as on another.
-func (p *pkg) mayRunWhole() bool { return p.strands <= 1 && (!p.partial || fits(p.names)) }
+func (p *pkg) mayRunWhole() bool {
+	return p.crashes == 0 && len(p.divisions) == 0 && p.strands <= 1 && (!p.partial || fits(p.names))
+}
 
 // fits reports whether a command line holds the names.
 func fits(names []string) bool {
@@ -337,6 +366,9 @@ func (p *pkg) context(u policy.Unit) (names []string, made attempt.Before) {
 				with[k] = true
 			}
 		}
+	}
+	if made == attempt.Whole && p.crashes > 0 {
+		made = attempt.Begun
 	}
 	if whole = whole || made == attempt.Whole; whole {
 		return p.wholeNames(u.Items), attempt.Whole
@@ -506,7 +538,7 @@ func (p *pkg) acquittals() []string {
 func (c *controller) tell(p *pkg) {
 	lesson := func(l history.Lesson) {
 		l.Platform, l.Package = p.target.supply.name, p.path
-		c.emit(event.Learned{l})
+		c.emit(event.Learned{Lesson: l})
 	}
 	names := p.acquittals()
 	if p.stage == stageSplit {
@@ -524,7 +556,7 @@ func (c *controller) tell(p *pkg) {
 	}
 	if p.needsWhole {
 		lesson(history.Lesson{Kind: history.Serial, Until: p.key})
-		c.emit(event.Warning{fmt.Sprintf("%s: does otherwise in several processes than in one; it will run in one from now on", p.shown)})
+		c.emit(event.Warning{Text: fmt.Sprintf("%s: does otherwise in several processes than in one; it will run in one from now on", p.shown)})
 		return
 	}
 	if len(names) == 0 {
@@ -539,5 +571,5 @@ func (c *controller) tell(p *pkg) {
 	if p.isolated {
 		cause, remedy = "its host had more processes than processors", "name fewer gateways for it"
 	}
-	c.emit(event.Warning{fmt.Sprintf("%s: failed while %s and passed when run again: %s; %s", p.shown, cause, list, remedy)})
+	c.emit(event.Warning{Text: fmt.Sprintf("%s: failed while %s and passed when run again: %s; %s", p.shown, cause, list, remedy)})
 }

@@ -57,6 +57,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	t        *testing.T
 	packages map[string][]string
+	prove    bool            // packages that are quick run whole, however they were split
 	partial  bool            // binaries have tests that are none of the run's
 	broken   map[string]bool // do not build
 	initFail map[string]bool // exit before the first test
@@ -120,6 +121,9 @@ func (w *world) runWith(ctx context.Context, look func(event.Event)) (event.Summ
 	c := newController(w.cfg)
 	c.connect = w.connect
 	c.sizeOf = func(gotest.Ready) int64 { return w.size }
+	if !w.prove {
+		c.proof = 0
+	}
 	if w.adjust != nil {
 		w.adjust(c)
 	}
@@ -279,7 +283,10 @@ func (w *world) check(s event.Summary, r *record) {
 		case t.Test != "" && t.Action == "run":
 			begun[t.Package+"::"+t.Test] = 1
 		case t.Test != "" && t.Terminal():
-			verdicts[t.Package+"::"+t.Test]++
+			verdicts[t.Package+"::"+t.Test] = 1
+			if ends[fmt.Sprint(t.Package, "::", t.Test, t.Attempt)]++; ends[fmt.Sprint(t.Package, "::", t.Test, t.Attempt)] > 1 {
+				w.t.Errorf("attempt %d at %s has more than one terminal event", t.Attempt, t.Test)
+			}
 		}
 	}
 	for path, names := range w.packages {

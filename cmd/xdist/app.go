@@ -75,7 +75,7 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "config", Usage: "read the configuration `FILE`", DefaultText: config.Name + " of the module or workspace"},
 		&cli.StringFlag{Name: "shard", Usage: "run part `K/N` of the tests only; N jobs run each test once"},
 		&cli.GenericFlag{Name: "shuffle", Usage: "give tests out in an order that `SEED` decides (--shuffle: any), and print it; -shuffle is go test's", Value: &shuffleFlag{}},
-		&cli.IntFlag{Name: "max-worker-restart", Usage: "replace at most `N` gateways that died", DefaultText: "4 per gateway"},
+		&cli.IntFlag{Name: "max-worker-restart", Usage: "replace at most `N` gateways that died", DefaultText: "8 per gateway"},
 		&cli.StringFlag{Name: "maxfail", Usage: "stop after `N` failures; N:wait lets the processes that run end, N:now ends them"},
 		&cli.BoolFlag{Name: "x", Usage: "stop after the first failure"},
 		&cli.StringFlag{Name: "testrunuid", Usage: "what tests see as XDIST_TESTRUNUID (default: random)"},

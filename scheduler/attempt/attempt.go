@@ -92,7 +92,8 @@ type Decision struct {
 }
 
 const (
-	most        = 10               // attempts at one test
+	most        = 8                // attempts that say something of a test
+	owedTries   = 2                // attempts among the tests that it failed among, after it passed without them
 	besideTries = 2                // attempts beside the rest of the package
 	besideTime  = 10 * time.Second // that they may take together
 	bareTime    = 10 * time.Second // where the tests before took longer, the next attempt is made without them first
@@ -100,12 +101,12 @@ const (
 
 // Case is one test whose verdict is open. The zero value has seen nothing.
 type Case struct {
-	made      int  // attempts
+	heard     int  // attempts that said something
 	first     Seen // its first failure
 	last      uint64
-	failed    int  // attempts
-	lost      int  // attempts
-	owed      bool // it passed without tests that it had failed among
+	failed    int // attempts
+	lost      int // attempts
+	owed      int // how often it passed without tests that it had failed among
 	skipped   bool
 	skippedIn Before // the process in which it did last
 }
@@ -131,7 +132,9 @@ func (c *Case) Add(s Seen, f Facts) Decision {
 
 // note keeps what later decisions need to know of an attempt.
 func (c *Case) note(s Seen) {
-	c.made++
+	if s.End != CutOff && s.End != Lost {
+		c.heard++
+	}
 	switch s.End {
 	case Failed:
 		if c.failed++; c.failed == 1 {

@@ -22,9 +22,9 @@ var rules = []Rule{
 		ends(Raced), verdict(Fail),
 	},
 	{
-		"the tenth attempt counts as it is",
-		func(c *Case, _ Seen, _ Facts) bool { return c.made == most-1 },
-		func(c *Case, s Seen, _ Facts) Decision { return Decision{Verdict: asItIs(s.End)} },
+		"the eighth attempt that says something counts as it is",
+		func(c *Case, s Seen, _ Facts) bool { return c.heard == most-1 && s.End != CutOff && s.End != Lost },
+		func(c *Case, s Seen, _ Facts) Decision { return Decision{Verdict: c.asItIs(s)} },
 	},
 	{
 		"a failure that changed files of its package counts at once: the next attempt would find them",
@@ -54,7 +54,7 @@ var rules = []Rule{
 	{
 		"a quick package that was split runs whole, and that counts",
 		func(_ *Case, s Seen, f Facts) bool { return f.Quick && s.Before != Whole },
-		func(*Case, Seen, Facts) Decision { return next(Host, Whole) },
+		wholeNext,
 	},
 	{
 		"what the whole package does not run is not run",
@@ -64,12 +64,12 @@ var rules = []Rule{
 	{
 		"what its process does not run is tried in the whole",
 		ends(Absent),
-		func(_ *Case, s Seen, _ Facts) Decision { return next(max(s.Around, Host), Whole) },
+		wholeNext,
 	},
 	{
 		"a process that fails for no test has its package run whole, which counts",
 		func(_ *Case, s Seen, _ Facts) bool { return s.End == Tainted && s.Before != Whole },
-		func(*Case, Seen, Facts) Decision { return next(Host, Whole) },
+		wholeNext,
 	},
 	{
 		"a skip counts with nothing beside it, when it comes again, or where earlier runs know it",
@@ -86,7 +86,7 @@ var rules = []Rule{
 	{
 		"a pass of what was red in the whole counts in the whole",
 		func(_ *Case, s Seen, f Facts) bool { return s.End == Passed && f.Red && s.Before != Whole },
-		func(*Case, Seen, Facts) Decision { return next(Host, Whole) },
+		wholeNext,
 	},
 	{
 		"a pass of what skipped in the whole counts in the whole, with nothing beside it",
@@ -98,10 +98,10 @@ var rules = []Rule{
 	{
 		"a pass counts among the tests that it had failed among",
 		func(c *Case, s Seen, _ Facts) bool {
-			return s.End == Passed && s.Before == Bare && c.first.Begun > 1
+			return s.End == Passed && s.Before == Bare && c.first.Begun > 1 && c.owed < owedTries
 		},
 		func(c *Case, s Seen, _ Facts) Decision {
-			c.owed = true
+			c.owed++
 			return next(max(s.Around, Host), Begun)
 		},
 	},
@@ -123,7 +123,7 @@ var rules = []Rule{
 	{
 		"a failure that may need tests of other processes is tried in the whole, if there is time",
 		func(_ *Case, s Seen, f Facts) bool { return s.Before != Whole && f.Spare },
-		func(_ *Case, s Seen, _ Facts) Decision { return next(max(s.Around, Host), Whole) },
+		wholeNext,
 	},
 	{
 		"a failure with nothing of its package beside it, and no crowd, counts",
@@ -162,9 +162,12 @@ func verdict(v Verdict) func(*Case, Seen, Facts) Decision {
 func next(around Around, before Before) Decision { return Decision{Next: Attempt{around, before}} }
 
 // asItIs is the verdict of an attempt of which nothing is doubted.
-func asItIs(end End) Verdict {
-	switch end {
+func (c *Case) asItIs(s Seen) Verdict {
+	switch s.End {
 	case Passed, Tainted:
+		if c.failed > 0 && s.Before != Whole {
+			return Fail
+		}
 		return Pass
 	case Skipped:
 		return Skip
@@ -195,8 +198,11 @@ func (c *Case) among(s Seen) Before {
 	switch {
 	case s.Before == Whole:
 		return Whole
-	case c.lasted(s) > bareTime && !c.owed:
+	case c.lasted(s) > bareTime && c.owed == 0:
 		return Bare
 	}
 	return Begun
 }
+
+// wholeNext is an attempt in a process of the whole package, with no more beside it than before.
+func wholeNext(_ *Case, s Seen, _ Facts) Decision { return next(max(s.Around, Host), Whole) }
