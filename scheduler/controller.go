@@ -14,6 +14,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -179,7 +180,7 @@ func (c *controller) open(spec xspec.Spec, t *target) *node {
 // begin starts the goroutine of a node.
 func (c *controller) begin(n *node) *node {
 	ctx, finish := context.WithCancel(c.ctx)
-	n.finish, n.assignments, n.count = finish, make(chan assignment, 2), c.count
+	n.finish, n.assignments, n.count = finish, make(chan wire.Assignment, 2), c.count
 	c.nodes[n.id] = n
 	if n.target != nil {
 		n.placed = true
@@ -334,7 +335,7 @@ func (c *controller) stop(reason string) {
 	for _, n := range c.nodes {
 		if n.job != nil && n.ready {
 			n.job.stopped = true
-			n.assignments <- assignment{Stop: true} // has room: an order and a stop
+			n.assignments <- wire.Assignment{Stop: true} // has room: an order and a stop
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // `go test` runs a package in one process. A test that fails while two processes of its package ran may have failed for that reason: both
@@ -125,7 +126,7 @@ const (
 )
 
 // losePatience gives tests of an order for j a limit of their own, where the user has not set a shorter one.
-func (c *controller) losePatience(j *job, o *order) {
+func (c *controller) losePatience(j *job, o *wire.Order) {
 	p := j.pkg
 	if j.unit.Whole || j.wide && !p.retriesAny(j.unit.Items) || c.replay != nil || c.cfg.Command.Grain() != gotest.Split {
 		return

@@ -15,29 +15,15 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/store"
 	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
-
-// HostFacts are what an agent finds out about its host for a person who wants to know whether tests could run there.
-type HostFacts struct {
-	Binaries HostPlace `cbor:"1,keyasint"`           // where test binaries go, and agents most often
-	Mirror   HostPlace `cbor:"2,keyasint"`           // where trees go
-	Go       string    `cbor:"3,keyasint,omitempty"` // version of the host's own Go; "" when it has none
-}
-
-// HostPlace is a directory of a host.
-type HostPlace struct {
-	Dir     string `cbor:"1,keyasint,omitempty"`
-	Free    int64  `cbor:"2,keyasint,omitempty"` // bytes that can still be written there
-	Problem string `cbor:"3,keyasint,omitempty"` // why it cannot be used; "" when it can
-	NoExec  bool   `cbor:"4,keyasint,omitempty"` // no program can be started from it
-}
 
 // Examination is what is known about one gateway.
 type Examination struct {
 	Spec   xspec.Spec // with the id that the gateway has got
 	Info   gateway.Info
-	Facts  HostFacts
+	Facts  wire.HostFacts
 	Offset time.Duration // of the host's clock from this one's; less than the time of a round trip is nothing
 	Took   time.Duration // to open the gateway
 	Err    error         // why it could not be opened or asked; Info and Facts are then not complete
@@ -82,7 +68,7 @@ func (e *Examination) ask(ctx context.Context, gw *gateway.Gateway, place string
 	var fastest time.Duration
 	for i := range clockRounds {
 		begin := time.Now()
-		report, err := askHost(ctx, gw, hostArgs{})
+		report, err := askHost(ctx, gw, wire.HostArgs{})
 		took := time.Since(begin)
 		if err != nil {
 			return err
@@ -92,7 +78,7 @@ func (e *Examination) ask(ctx context.Context, gw *gateway.Gateway, place string
 			e.Offset = time.Unix(0, report.Clock).Sub(begin.Add(took / 2))
 		}
 	}
-	report, err := askHost(ctx, gw, hostArgs{Examine: true, Place: place})
+	report, err := askHost(ctx, gw, wire.HostArgs{Examine: true, Place: place})
 	if err != nil {
 		return err
 	}
@@ -104,8 +90,8 @@ func (e *Examination) ask(ctx context.Context, gw *gateway.Gateway, place string
 }
 
 // examineHost is the agent's side.
-func examineHost(ctx context.Context, place string) HostFacts {
-	var f HostFacts
+func examineHost(ctx context.Context, place string) wire.HostFacts {
+	var f wire.HostFacts
 	var err error
 	if f.Binaries.Dir, err = rsync.BlobDir(); err != nil {
 		f.Binaries.Problem = err.Error()

@@ -9,11 +9,12 @@ import (
 	"strings"
 
 	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // fetchBuilt brings the binary of an order, and its coverage data, from the host that has built it to the controller, once, and puts their
 // paths here into the order.
-func (hs *hosts) fetchBuilt(ctx context.Context, token, digest string, o *order) (err error) {
+func (hs *hosts) fetchBuilt(ctx context.Context, token, digest string, o *wire.Order) (err error) {
 	dir, name := splitPath(o.Binary)
 	local := filepath.Join(hs.runDir, "built", digest)
 	o.Binary, err = hs.built.bring(ctx, digest, func() (string, error) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -101,7 +102,7 @@ func newHosts(m *Mirror, specs []xspec.Spec, runDir string) *hosts {
 // wait for the first of them; when that one is lost another takes over.
 func (hs *hosts) join(ctx context.Context, gw *gateway.Gateway) (*host, error) {
 	dir := hs.mirror.Dir(gw.Info().GOOS)
-	report, err := askHost(ctx, gw, hostArgs{Mirror: dir})
+	report, err := askHost(ctx, gw, wire.HostArgs{Mirror: dir})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the host of gateway %s: %w", gw.ID(), err)
 	}
@@ -209,7 +210,7 @@ func (hs *hosts) pull(ctx context.Context, gateways []*gateway.Gateway) error {
 	}
 	for _, gw := range gateways {
 		dir := hs.mirror.Dir(gw.Info().GOOS)
-		report, err := askHost(ctx, gw, hostArgs{Mirror: dir})
+		report, err := askHost(ctx, gw, wire.HostArgs{Mirror: dir})
 		if err != nil || failed[report.Token] == nil {
 			continue // it has ended, or is done; another gateway may have the host
 		}
@@ -237,21 +238,21 @@ func (hs *hosts) mirrors() map[string]string {
 
 // place rewrites an order for the host: directories of the controller become those of the mirror, and the binary is brought there. An order with the
 // binary of another host, which has the same mirror, gets that over the controller.
-func (hs *hosts) place(ctx context.Context, gw *gateway.Gateway, h *host, a assignment) (*order, error) {
+func (hs *hosts) place(ctx context.Context, gw *gateway.Gateway, h *host, a wire.Assignment) (*wire.Order, error) {
 	m, o := hs.mirror, *a.Run
 	hs.mu.Lock()
 	h.used = true
 	hs.mu.Unlock()
-	if a.host == h.token {
+	if a.Host == h.token {
 		return &o, nil
 	}
-	if a.host != "" {
-		if err := hs.fetchBuilt(ctx, a.host, a.digest, &o); err != nil {
+	if a.Host != "" {
+		if err := hs.fetchBuilt(ctx, a.Host, a.Digest, &o); err != nil {
 			return nil, err
 		}
 	}
 	dir := h.translate(m, gw.Info().GOOS, o.Dir)
-	if dir == o.Dir && a.host == "" && !hs.shared(h) {
+	if dir == o.Dir && a.Host == "" && !hs.shared(h) {
 		return nil, fmt.Errorf("run %s on gateway %s: its directory %s is outside of %s, and other hosts have only what is in that", o.Package, gw.ID(), dir, m.Source.Root)
 	}
 	o.Dir = dir
@@ -268,8 +269,8 @@ func (hs *hosts) place(ctx context.Context, gw *gateway.Gateway, h *host, a assi
 	if o.CoverMeta, err = h.bringCoverMeta(ctx, gw, o.CoverMeta); err != nil {
 		return nil, err
 	}
-	o.Binary, err = h.bring(ctx, a.digest, func() (string, error) {
-		return hs.put(ctx, gw, h, o.Binary, a.digest)
+	o.Binary, err = h.bring(ctx, a.Digest, func() (string, error) {
+		return hs.put(ctx, gw, h, o.Binary, a.Digest)
 	})
 	return &o, err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -33,7 +34,7 @@ type node struct {
 	probe    *probe             // what it runs to verify failures, or nil
 	finish   context.CancelFunc // ends the node's goroutine and so its gateway
 
-	assignments chan assignment // holds an order and a stop at most; closed by the loop: the worker is to end
+	assignments chan wire.Assignment // holds an order and a stop at most; closed by the loop: the worker is to end
 }
 
 // job is a unit that a node runs.
@@ -146,7 +147,7 @@ type (
 	}
 	nodeReport struct {
 		*node
-		report report
+		report wire.Report
 	}
 	// nodeDown is the last message of a node. err is nil after an orderly end.
 	nodeDown struct {
@@ -187,10 +188,10 @@ func (c *controller) converse(ctx context.Context, n *node) error {
 
 // link is the connection to one worker. send and receive are each used by one goroutine.
 type link interface {
-	send(context.Context, assignment) error
-	receive(context.Context) (report, error) // io.EOF when the worker has ended in order
-	closeSend() error                        // no more assignments: the worker is to end
-	exit()                                   // ends the connection, whatever its state; does not block
+	send(context.Context, wire.Assignment) error
+	receive(context.Context) (wire.Report, error) // io.EOF when the worker has ended in order
+	closeSend() error                             // no more assignments: the worker is to end
+	exit()                                        // ends the connection, whatever its state; does not block
 }
 
 // gatewayLink is a worker in an agent.
@@ -218,7 +219,7 @@ func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway
 		}
 		place = l.host.token
 	}
-	l.ch, err = gw.RemoteExec(ctx, WorkerHandler, workerArgs{Env: c.workerEnv(n), Guest: c.hosts != nil && !sharesFiles(n.spec), Slot: c.slots.take(place, n.id)})
+	l.ch, err = gw.RemoteExec(ctx, wire.WorkerHandler, wire.Args{Env: c.workerEnv(n), Guest: c.hosts != nil && !sharesFiles(n.spec), Slot: c.slots.take(place, n.id)})
 	if err != nil {
 		gw.Exit()
 		return nil, gateway.Info{}, err
@@ -226,7 +227,7 @@ func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway
 	return l, gw.Info(), nil
 }
 
-func (l gatewayLink) send(ctx context.Context, a assignment) error {
+func (l gatewayLink) send(ctx context.Context, a wire.Assignment) error {
 	if a.Run != nil && l.host != nil {
 		placed, err := l.hosts.place(ctx, l.gw, l.host, a)
 		if err != nil {
@@ -240,12 +241,12 @@ func (l gatewayLink) send(ctx context.Context, a assignment) error {
 func (l gatewayLink) closeSend() error { return l.ch.CloseSend() }
 func (l gatewayLink) exit()            { l.gw.Exit() }
 
-func (l gatewayLink) receive(ctx context.Context) (r report, err error) {
+func (l gatewayLink) receive(ctx context.Context) (r wire.Report, err error) {
 	err = l.ch.Receive(ctx, &r)
 	return r, err
 }
 
-func sendAll(ctx context.Context, l link, assignments <-chan assignment) error {
+func sendAll(ctx context.Context, l link, assignments <-chan wire.Assignment) error {
 	for {
 		select {
 		case a, ok := <-assignments:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // Gateways with build=remote are a platform of their own, whose collection and binaries come from the first of their hosts that is ready: it has
@@ -20,7 +21,7 @@ import (
 // builder is a worker's connection whose host can build.
 type builder interface {
 	// build begins a build. It does not wait for it.
-	build(ctx context.Context, cmd *gotest.Command, args buildArgs) (buildLink, error)
+	build(ctx context.Context, cmd *gotest.Command, args wire.BuildArgs) (buildLink, error)
 	buildPlace() buildPlace
 }
 
@@ -37,7 +38,7 @@ func (p buildPlace) String() string {
 
 // buildLink is the connection to one build, used by one goroutine.
 type buildLink interface {
-	receive(context.Context) (buildReport, error)
+	receive(context.Context) (wire.BuildReport, error)
 	exit() // ends the build; does not block
 }
 
@@ -57,13 +58,13 @@ func (l gatewayLink) buildPlace() buildPlace {
 	return buildPlace{gateway: l.gw.ID(), hostname: l.gw.Info().Hostname, token: l.host.token}
 }
 
-func (l gatewayLink) build(ctx context.Context, cmd *gotest.Command, args buildArgs) (buildLink, error) {
+func (l gatewayLink) build(ctx context.Context, cmd *gotest.Command, args wire.BuildArgs) (buildLink, error) {
 	moved := cmd.Moved(func(path string) string { return l.host.translate(l.hosts.mirror, l.gw.Info().GOOS, path) })
 	var err error
 	if args.Command, err = moved.Encode(); err != nil {
 		return nil, err
 	}
-	ch, err := l.gw.RemoteExec(ctx, BuildHandler, args)
+	ch, err := l.gw.RemoteExec(ctx, wire.BuildHandler, args)
 	if err != nil {
 		return nil, lostBuilder(err)
 	}
@@ -79,7 +80,7 @@ type channelBuild struct {
 
 func (b channelBuild) exit() { b.ch.Close() } // never fails for a channel of our own
 
-func (b channelBuild) receive(ctx context.Context) (r buildReport, err error) {
+func (b channelBuild) receive(ctx context.Context) (r wire.BuildReport, err error) {
 	if err = b.ch.Receive(ctx, &r); errors.Is(err, io.EOF) {
 		err = errors.New("the agent ended the build without a word")
 	}
@@ -164,9 +165,9 @@ type remoteBuild struct {
 func (b *remoteBuild) run(ctx context.Context, on builder) (buildLink, error) {
 	place := on.buildPlace()
 	b.part, b.profile = nil, nil
-	link, err := on.build(ctx, b.cfg.Command, buildArgs{RunID: b.cfg.RunID, GOFLAGS: b.cfg.Toolchain.GOFLAGS, Go: b.platform.Go})
+	link, err := on.build(ctx, b.cfg.Command, wire.BuildArgs{RunID: b.cfg.RunID, GOFLAGS: b.cfg.Toolchain.GOFLAGS, Go: b.platform.Go})
 	for done := false; err == nil && !done; {
-		var r buildReport
+		var r wire.BuildReport
 		if r, err = link.receive(ctx); err == nil {
 			done, err = b.take(r, place)
 		}
@@ -191,10 +192,10 @@ func (b *remoteBuild) run(ctx context.Context, on builder) (buildLink, error) {
 }
 
 // take passes a report on. done is set after the last one.
-func (b *remoteBuild) take(r buildReport, place buildPlace) (done bool, err error) {
+func (b *remoteBuild) take(r wire.BuildReport, place buildPlace) (done bool, err error) {
 	switch {
 	case r.Done != nil:
-		return true, r.Done.err()
+		return true, r.Done.Err()
 	case r.Go != "":
 		if own := b.cfg.Toolchain.GOVERSION; own != "" && r.Go != own && b.platform.Go == "" {
 			b.emit(gotest.Warning{Text: fmt.Sprintf("%v builds with %s, and this one has %s: verdicts may differ", place, r.Go, own)})
@@ -206,7 +207,7 @@ func (b *remoteBuild) take(r buildReport, place buildPlace) (done bool, err erro
 			b.emit(gotest.Listed{Packages: b.part})
 		}
 	case r.Ready != nil:
-		ready, err := r.Ready.ready(place.token)
+		ready, err := r.Ready.Ready(place.token)
 		if err != nil {
 			return false, fmt.Errorf("read the report on %s: %w", r.Ready.Package, err)
 		}

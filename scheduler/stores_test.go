@@ -16,6 +16,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -57,7 +58,7 @@ type upLink struct {
 	upc  chan struct{} // closed by receive
 }
 
-func (l *upLink) receive(ctx context.Context) (report, error) {
+func (l *upLink) receive(ctx context.Context) (wire.Report, error) {
 	l.once.Do(func() { close(l.upc) })
 	return l.fakeLink.receive(ctx)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // When all else has ended, what failed can run again to find out whether xdist is to blame: each test alone, and its whole package in one process, as
@@ -62,7 +63,7 @@ func (c *controller) verify(ctx context.Context) {
 			patience = time.After(c.cfg.TerminateTimeout)
 			for _, n := range c.nodes {
 				if n.probe != nil {
-					n.assignments <- assignment{Stop: true} // has room: an order and a stop
+					n.assignments <- wire.Assignment{Stop: true} // has room: an order and a stop
 				}
 			}
 		case <-patience:
@@ -130,7 +131,7 @@ func (c *controller) probe(n *node, q *probe) {
 		names = nil
 	}
 	o := c.order(n, p, names, nil)
-	n.assignments <- assignment{Run: o, digest: p.ready.Digest.Hex(), host: p.ready.Host} // has room: it was idle
+	n.assignments <- wire.Assignment{Run: o, Digest: p.ready.Digest.Hex(), Host: p.ready.Host} // has room: it was idle
 	c.emit(event.UnitStarted{Time: time.Now(), Gateway: n.id, Package: p.shown, Items: len(q.items)})
 }
 
@@ -179,7 +180,7 @@ func (c *controller) loseProbe(n *node, err error) {
 }
 
 // probeReport keeps what a probe's process says of the top-level tests. A round that fails outweighs the others.
-func (c *controller) probeReport(n *node, r report) {
+func (c *controller) probeReport(n *node, r wire.Report) {
 	found := n.probe.found
 	for _, e := range r.Events {
 		switch {

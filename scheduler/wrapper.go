@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ func (n *node) insideWindows() bool {
 }
 
 // localize puts an order into the terms of the world that n's agent lives in. A mirrored order gets its directory when it is sent.
-func (n *node) localize(o *order, mirrored bool) {
+func (n *node) localize(o *wire.Order, mirrored bool) {
 	if !n.insideWindows() {
 		o.Exec = append(strings.Fields(n.spec.Exec), o.Exec...)
 		return

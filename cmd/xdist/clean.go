@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -97,7 +98,7 @@ func (o *opener) clean(spec xspec.Spec) error {
 		gw.Exit()
 		<-gw.Done() // another spec may lead to the same host
 	}()
-	options := scheduler.CleanOptions{Place: mirrorBase(o.cli, gw.Info().GOOS), Force: o.cli.Bool("force")}
+	options := wire.CleanOptions{Place: mirrorBase(o.cli, gw.Info().GOOS), Force: o.cli.Bool("force")}
 	left, err := scheduler.Clean(ctx, gw, options)
 	if err != nil {
 		return err

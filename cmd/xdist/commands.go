@@ -13,6 +13,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // listCommand prints the collection. No code of the module is run for it.
@@ -99,13 +100,13 @@ func agentCommand() *cli.Command {
 // agentHandlers are what an agent offers.
 func agentHandlers() gateway.Handlers {
 	return gateway.Handlers{
-		scheduler.WorkerHandler: scheduler.Work,
-		scheduler.HostHandler:   scheduler.DescribeHost,
-		scheduler.CleanHandler:  scheduler.CleanHost,
-		scheduler.BuildHandler:  scheduler.Builder{Handoff: ownHandoff}.Build,
-		rsync.Handler:           rsync.Receive,
-		rsync.BlobHandler:       rsync.KeepBlobs,
-		rsync.FetchHandler:      rsync.Offer,
+		wire.WorkerHandler: scheduler.Work,
+		wire.HostHandler:   scheduler.DescribeHost,
+		wire.CleanHandler:  scheduler.CleanHost,
+		wire.BuildHandler:  scheduler.Builder{Handoff: ownHandoff}.Build,
+		rsync.Handler:      rsync.Receive,
+		rsync.BlobHandler:  rsync.KeepBlobs,
+		rsync.FetchHandler: rsync.Offer,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -175,7 +176,7 @@ func factCells(e *scheduler.Examination) []string {
 		cmp.Or(e.Facts.Go, "none"), agent)
 }
 
-func placeCell(p scheduler.HostPlace) string {
+func placeCell(p wire.HostPlace) string {
 	switch {
 	case p.Problem != "":
 		return "unusable"
@@ -198,7 +199,7 @@ func complaints(e *scheduler.Examination) []string {
 	var all []string
 	for _, p := range []struct {
 		what, remedy string
-		scheduler.HostPlace
+		wire.HostPlace
 	}{
 		{"test binaries", "make room or rights there, or set XDG_CACHE_HOME for sessions on the host", e.Facts.Binaries},
 		{"the tree", "choose another place with --mirror-dir", e.Facts.Mirror},
