@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/store"
 	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
@@ -122,15 +122,12 @@ func (h *hostBuild) open() error {
 	if err != nil {
 		return err
 	}
-	if h.store, err = store.Open(filepath.Join(filepath.Dir(blobs), buildsDir), buildsKept, nil); err != nil {
+	if h.store, err = store.Open(filepath.Join(filepath.Dir(blobs), hosts.BuildsDir), buildsKept, nil); err != nil {
 		return err
 	}
 	h.claim, err = h.store.Begin()
 	return err
 }
-
-// buildsDir is the store of builds beside the directory of blobs.
-const buildsDir = "builds"
 
 func (h *hostBuild) close() {
 	if h.claim != nil {
@@ -208,19 +205,12 @@ var errNoGo = errors.New("there is no go command, neither on PATH nor in the usu
 
 // findGo is the go command that a session on this host finds, or the one in the usual place.
 func findGo() (string, error) {
-	for _, name := range []string{"go", usualGo()} {
+	for _, name := range []string{"go", hosts.UsualGo()} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
 	}
 	return "", errNoGo
-}
-
-func usualGo() string {
-	if runtime.GOOS == "windows" {
-		return `C:\Program Files\Go\bin\go.exe`
-	}
-	return "/usr/local/go/bin/go"
 }
 
 // advise is the text of an error with what to do about it, where that is known.

@@ -13,6 +13,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
@@ -47,7 +48,7 @@ type controller struct {
 	slots     slots
 	busy      map[string]*company // by host
 
-	hosts    *hosts                   // nil when all gateways share the controller's files
+	hosts    *hosts.Set               // nil when all gateways share the controller's files
 	stores   stores                   // of the hosts that do not
 	sizeOf   func(gotest.Ready) int64 // of a binary; nil is 0
 	connect  func(context.Context, *node) (link, gateway.Info, error)
@@ -146,8 +147,8 @@ func (c *controller) run(ctx context.Context) (event.Summary, error) {
 		c.emit(event.Warning{Text: w})
 	}
 	if cfg.Mirror != nil {
-		c.hosts = newHosts(cfg.Mirror, specs, cfg.RunDir)
-		c.hosts.tell, c.sizeOf = c.post, binarySize
+		c.hosts = hosts.New(cfg.Mirror, specs, cfg.RunDir, c.post)
+		c.sizeOf = binarySize
 	}
 	c.count = len(specs)
 	c.openDoors(doors)
@@ -254,9 +255,9 @@ func (c *controller) handle(m any) {
 		c.handleReport(m.node, m.report)
 	case builderLost:
 		c.handleBuilderLost(m)
-	case binaryFound:
+	case hosts.BinaryFound:
 		c.handleFound(m)
-	case binariesListed:
+	case hosts.BinariesListed:
 		c.handleListed(m)
 	case proxyFailed:
 		c.handleProxyFailed(m.err)
@@ -399,7 +400,7 @@ func (c *controller) finish() (event.Summary, error) {
 	c.endNodes(errors.New("the run is over"))
 	c.wait.Wait()
 	if c.hosts != nil {
-		c.hosts.sends.Wait() // their gateways have ended
+		c.hosts.Wait() // their gateways have ended
 	}
 
 	s := event.Summary{

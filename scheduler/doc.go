@@ -13,8 +13,8 @@
 //
 // # Other hosts
 //
-// Hosts that do not share the controller's files get them before their first unit: hosts.go has the tree sent by package rsync, once per host,
-// and the binaries as they are needed. [DescribeHost] and [CleanHost] are what else an agent offers; [Examine] and [Clean] ask for it.
+// Hosts that do not share the controller's files get them before their first unit: package hosts has the tree sent by package rsync, once per host,
+// and the binaries as they are needed. [hosts.DescribeHost] and [hosts.CleanHost] are what else an agent offers; [hosts.Examine] and [hosts.Clean] ask for it.
 // With build=remote a [Builder] in the agent stands for the Source: remotebuild.go and buildhandler.go are its two sides.
 //
 // # Nodes that come and go

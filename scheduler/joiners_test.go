@@ -15,6 +15,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -207,7 +208,7 @@ func TestJoinerNeverAnswers(t *testing.T) {
 	w.cfg.Specs = nil
 	w.refuse = func(s xspec.Spec) error {
 		if s.ID == "j1" {
-			return &hostError{errors.New("its disk is full")}
+			return &hosts.Error{Err: errors.New("its disk is full")}
 		}
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
@@ -198,8 +199,8 @@ type link interface {
 type gatewayLink struct {
 	gw    *gateway.Gateway
 	ch    *gateway.Channel
-	hosts *hosts // nil where all share the controller's files
-	host  *host
+	hosts *hosts.Set // nil where all share the controller's files
+	host  *hosts.Host
 }
 
 func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway.Info, error) {
@@ -213,13 +214,13 @@ func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway
 	place := "" // all share the controller's files
 	l := gatewayLink{gw: gw, hosts: c.hosts}
 	if c.hosts != nil {
-		if l.host, err = c.hosts.join(ctx, gw); err != nil {
+		if l.host, err = c.hosts.Join(ctx, gw); err != nil {
 			gw.Exit()
-			return nil, gateway.Info{}, &hostError{err}
+			return nil, gateway.Info{}, &hosts.Error{Err: err}
 		}
-		place = l.host.token
+		place = l.host.Token
 	}
-	l.ch, err = gw.RemoteExec(ctx, wire.WorkerHandler, wire.Args{Env: c.workerEnv(n), Guest: c.hosts != nil && !sharesFiles(n.spec), Slot: c.slots.take(place, n.id)})
+	l.ch, err = gw.RemoteExec(ctx, wire.WorkerHandler, wire.Args{Env: c.workerEnv(n), Guest: c.hosts != nil && !hosts.SharesFiles(n.spec), Slot: c.slots.take(place, n.id)})
 	if err != nil {
 		gw.Exit()
 		return nil, gateway.Info{}, err
@@ -229,9 +230,9 @@ func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway
 
 func (l gatewayLink) send(ctx context.Context, a wire.Assignment) error {
 	if a.Run != nil && l.host != nil {
-		placed, err := l.hosts.place(ctx, l.gw, l.host, a)
+		placed, err := l.hosts.Place(ctx, l.gw, l.host, a)
 		if err != nil {
-			return &hostError{err}
+			return &hosts.Error{Err: err}
 		}
 		a.Run = placed
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
@@ -55,11 +56,11 @@ func (e *builderLostError) Error() string { return e.err.Error() }
 func (e *builderLostError) Unwrap() error { return e.err }
 
 func (l gatewayLink) buildPlace() buildPlace {
-	return buildPlace{gateway: l.gw.ID(), hostname: l.gw.Info().Hostname, token: l.host.token}
+	return buildPlace{gateway: l.gw.ID(), hostname: l.gw.Info().Hostname, token: l.host.Token}
 }
 
 func (l gatewayLink) build(ctx context.Context, cmd *gotest.Command, args wire.BuildArgs) (buildLink, error) {
-	moved := cmd.Moved(func(path string) string { return l.host.translate(l.hosts.mirror, l.gw.Info().GOOS, path) })
+	moved := cmd.Moved(func(path string) string { return l.host.Translate(l.hosts.Mirror, l.gw.Info().GOOS, path) })
 	var err error
 	if args.Command, err = moved.Encode(); err != nil {
 		return nil, err
@@ -68,13 +69,13 @@ func (l gatewayLink) build(ctx context.Context, cmd *gotest.Command, args wire.B
 	if err != nil {
 		return nil, lostBuilder(err)
 	}
-	return channelBuild{ch, l.host, l.hosts.mirror.Source.Root}, nil
+	return channelBuild{ch, l.host, l.hosts.Mirror.Source.Root}, nil
 }
 
 // channelBuild is a build in an agent.
 type channelBuild struct {
 	ch   *gateway.Channel
-	host *host
+	host *hosts.Host
 	root string // of the tree, here
 }
 
@@ -85,9 +86,9 @@ func (b channelBuild) receive(ctx context.Context) (r wire.BuildReport, err erro
 		err = errors.New("the agent ended the build without a word")
 	}
 	if r.Output != nil {
-		r.Output.Output = b.host.homeward(b.root, r.Output.Output)
+		r.Output.Output = b.host.Homeward(b.root, r.Output.Output)
 	}
-	r.Stderr = b.host.homeward(b.root, r.Stderr)
+	r.Stderr = b.host.Homeward(b.root, r.Stderr)
 	return r, lostBuilder(err)
 }
 

@@ -171,12 +171,3 @@ func TestRemoteBuildFails(t *testing.T) {
 		w.wantCounts(s, map[event.Verdict]int{event.NotRun: 3})
 	}
 }
-
-// TestSplitPath splits paths of other platforms.
-func TestSplitPath(t *testing.T) {
-	for path, want := range map[string][2]string{"/a/b": {"/a", "b"}, `C:\a\b.exe`: {`C:\a`, "b.exe"}, "x": {"", "x"}} {
-		if dir, name := splitPath(path); dir != want[0] || name != want[1] {
-			t.Errorf("%s: %q and %q", path, dir, name)
-		}
-	}
-}

@@ -10,6 +10,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
@@ -172,7 +173,7 @@ func (c *controller) loseProbe(n *node, err error) {
 		reason = err.Error()
 	}
 	c.emit(event.GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
-	var unfit *hostError
+	var unfit *hosts.Error
 	if !q.whole && err != nil && !fateUnknown(err) && !errors.As(err, &unfit) {
 		q.found[q.pkg.names[q.items[0]]] = event.Crash
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
@@ -27,7 +28,7 @@ func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 		return fmt.Errorf("read the worker's arguments: %w", err)
 	}
 	if args.Guest {
-		release, err := holdHost(ctx)
+		release, err := hosts.Hold(ctx)
 		if err != nil {
 			return err
 		}

@@ -1,10 +1,11 @@
 package scheduler
 
 import (
-	"github.com/xdist-go/xdist/scheduler/wire"
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // A popen gateway of another platform has its agent started under the spec's exec=. Under an emulator of processors (qemu) the agent sees this

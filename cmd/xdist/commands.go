@@ -13,6 +13,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
@@ -101,8 +102,8 @@ func agentCommand() *cli.Command {
 func agentHandlers() gateway.Handlers {
 	return gateway.Handlers{
 		wire.WorkerHandler: scheduler.Work,
-		wire.HostHandler:   scheduler.DescribeHost,
-		wire.CleanHandler:  scheduler.CleanHost,
+		wire.HostHandler:   hosts.DescribeHost,
+		wire.CleanHandler:  hosts.CleanHost,
 		wire.BuildHandler:  scheduler.Builder{Handoff: ownHandoff}.Build,
 		rsync.Handler:      rsync.Receive,
 		rsync.BlobHandler:  rsync.KeepBlobs,

@@ -1,4 +1,4 @@
-package scheduler
+package hosts
 
 import (
 	"context"
@@ -126,7 +126,7 @@ func (b *broom) survey(now time.Time) []wire.Leftover {
 	add("cover data", os.TempDir(), coverName, coverAge)
 	for _, home := range b.homes {
 		if info, err := os.Lstat(home); err == nil && info.IsDir() && isOurs(info) {
-			add("test binaries", home, regexp.MustCompile("^(blobs|"+buildsDir+")$"), 0)
+			add("test binaries", home, regexp.MustCompile("^(blobs|"+BuildsDir+")$"), 0)
 			add("agent", filepath.Join(home, "agents"), agentName, 0)
 		}
 	}
@@ -203,7 +203,7 @@ func (b *broom) tidy() {
 			continue
 		}
 		os.Remove(filepath.Join(home, useLock))
-		removeFreePorts(filepath.Join(home, portLocks))
+		removeFreePorts(filepath.Join(home, PortLocks))
 		os.Remove(filepath.Join(home, "agents")) // these fail when something else is in there
 		os.Remove(home)
 	}
@@ -243,8 +243,8 @@ func removeTree(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// holdHost says that a run uses this host, until release. Without locks on its file system the host is not protected from Clean.
-func holdHost(ctx context.Context) (release func(), err error) {
+// Hold says that a run uses this host, until release. Without locks on its file system the host is not protected from Clean.
+func Hold(ctx context.Context) (release func(), err error) {
 	blobs, err := rsync.BlobDir()
 	if err != nil {
 		return nil, fmt.Errorf("use this host: %w", err)
@@ -258,3 +258,6 @@ func holdHost(ctx context.Context) (release func(), err error) {
 
 // useLockPause is how often a worker tries to begin on a host that is being cleaned.
 const useLockPause = 50 * time.Millisecond
+
+// BuildsDir is the store of builds beside the directory of blobs.
+const BuildsDir = "builds"

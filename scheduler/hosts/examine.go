@@ -1,4 +1,4 @@
-package scheduler
+package hosts
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +30,9 @@ type Examination struct {
 	Err    error         // why it could not be opened or asked; Info and Facts are then not complete
 }
 
+// terminateTimeout is how long agents have to end after an examination. That of a run is the same by default.
+const terminateTimeout = 10 * time.Second
+
 // Examine opens a gateway for each spec, all at once, asks the agents about their hosts, and terminates the group. place is where
 // trees go on hosts of a GOOS. One spec that fails says nothing about the others. Errors: of ids, before anything is started.
 func Examine(ctx context.Context, group *gateway.Group, specs []xspec.Spec, place func(goos string) string) ([]Examination, error) {
@@ -44,7 +48,7 @@ func Examine(ctx context.Context, group *gateway.Group, specs []xspec.Spec, plac
 		wait.Go(func() { all[i].run(ctx, group, place) })
 	}
 	wait.Wait()
-	return all, group.Terminate(context.WithoutCancel(ctx), defaultTerminateTimeout)
+	return all, group.Terminate(context.WithoutCancel(ctx), terminateTimeout)
 }
 
 func (e *Examination) run(ctx context.Context, group *gateway.Group, place func(string) string) {
@@ -148,7 +152,7 @@ const goWait = 10 * time.Second
 func ownGo(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, goWait)
 	defer cancel()
-	for _, name := range []string{"go", usualGo()} {
+	for _, name := range []string{"go", UsualGo()} {
 		cmd := exec.CommandContext(ctx, name, "env", "GOVERSION")
 		cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOWORK=off", "GOFLAGS=")
 		if out, err := cmd.Output(); err == nil {
@@ -156,4 +160,12 @@ func ownGo(ctx context.Context) string {
 		}
 	}
 	return ""
+}
+
+// UsualGo is where an installer puts the go command.
+func UsualGo() string {
+	if runtime.GOOS == "windows" {
+		return `C:\Program Files\Go\bin\go.exe`
+	}
+	return "/usr/local/go/bin/go"
 }
