@@ -7,7 +7,7 @@
 //
 // # The two roles
 //
-// [Run] is the controller: one loop, in the caller's goroutine, owns all state of the run. [Work] is the worker, the handler
+// [Run] is the controller: one loop, in the caller's goroutine, owns all state of the run. [worker.Work] is the worker, the handler
 // that an agent offers under [wire.WorkerHandler]: it runs one unit after the other and streams what they print. What they say to each
 // other is in package wire. What runs where is decided by package policy, which has no clock and does no I/O.
 //

@@ -15,6 +15,7 @@ import (
 	"github.com/xdist-go/xdist/scheduler"
 	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/wire"
+	"github.com/xdist-go/xdist/scheduler/worker"
 )
 
 // listCommand prints the collection. No code of the module is run for it.
@@ -101,7 +102,7 @@ func agentCommand() *cli.Command {
 // agentHandlers are what an agent offers.
 func agentHandlers() gateway.Handlers {
 	return gateway.Handlers{
-		wire.WorkerHandler: scheduler.Work,
+		wire.WorkerHandler: worker.Work,
 		wire.HostHandler:   hosts.DescribeHost,
 		wire.CleanHandler:  hosts.CleanHost,
 		wire.BuildHandler:  scheduler.Builder{Handoff: ownHandoff}.Build,
