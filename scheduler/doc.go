@@ -15,7 +15,7 @@
 //
 // Hosts that do not share the controller's files get them before their first unit: package hosts has the tree sent by package rsync, once per host,
 // and the binaries as they are needed. [hosts.DescribeHost] and [hosts.CleanHost] are what else an agent offers; [hosts.Examine] and [hosts.Clean] ask for it.
-// With build=remote a [Builder] in the agent stands for the Source: remotebuild.go and buildhandler.go are its two sides.
+// With build=remote a [hostbuild.Builder] in the agent stands for the Source: package hostbuild has its two sides.
 //
 // # Nodes that come and go
 //

@@ -12,6 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/scheduler/hostbuild"
 	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/scheduler/wire"
@@ -29,7 +30,7 @@ type node struct {
 	target   *target            // nil while it is not placed
 	ready    bool               // the worker answered
 	info     gateway.Info       // when it is ready
-	builder  builder            // when it is ready: nil for one that cannot build
+	builder  hostbuild.Remote   // when it is ready: nil for one that cannot build
 	job      *job               // the unit it runs, or nil
 	refused  uint64             // its policy's stamp when there was nothing for it, or 0
 	probe    *probe             // what it runs to verify failures, or nil

@@ -12,6 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hostbuild"
 	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -29,12 +30,12 @@ type builds struct {
 type builderLink struct {
 	link
 	builds *builds
-	place  buildPlace
+	at     hostbuild.Place
 }
 
-func (l builderLink) buildPlace() buildPlace { return l.place }
+func (l builderLink) Place() hostbuild.Place { return l.at }
 
-func (l builderLink) build(_ context.Context, _ *gotest.Command, args wire.BuildArgs) (buildLink, error) {
+func (l builderLink) Build(_ context.Context, _ *gotest.Command, args wire.BuildArgs) (hostbuild.Link, error) {
 	b := l.builds
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -53,7 +54,7 @@ type playedBuild struct {
 	script []any
 }
 
-func (p *playedBuild) receive(ctx context.Context) (wire.BuildReport, error) {
+func (p *playedBuild) Receive(ctx context.Context) (wire.BuildReport, error) {
 	if len(p.script) == 0 {
 		return wire.BuildReport{Done: &wire.BuildEnd{}}, nil
 	}
@@ -65,7 +66,7 @@ func (p *playedBuild) receive(ctx context.Context) (wire.BuildReport, error) {
 	return next.(wire.BuildReport), ctx.Err()
 }
 
-func (p *playedBuild) exit() {
+func (p *playedBuild) Exit() {
 	p.builds.mu.Lock()
 	defer p.builds.mu.Unlock()
 	p.builds.open--
@@ -83,7 +84,7 @@ func runRemote(w *world, b *builds, gateways int) (event.Summary, *record, error
 	c := newController(w.cfg)
 	c.connect = func(ctx context.Context, n *node) (link, gateway.Info, error) {
 		l, info, err := w.connect(ctx, n)
-		return builderLink{l, b, buildPlace{n.id, n.spec.SSH, "token of " + n.spec.SSH}}, info, err
+		return builderLink{l, b, hostbuild.Place{Gateway: n.id, Hostname: n.spec.SSH, Token: "token of " + n.spec.SSH}}, info, err
 	}
 	s, err := c.run(w.t.Context())
 	if b.open != 0 {
@@ -142,7 +143,7 @@ func TestRemoteBuild(t *testing.T) {
 // TestRemoteBuildIsTakenOver loses the gateway that builds, in the middle of the collection and behind a package.
 func TestRemoteBuildIsTakenOver(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"p": names("Pass"), "q": names("Pass", "Fail")})
-	lost := &builderLostError{errSilent}
+	lost := &hostbuild.LostError{Err: errSilent}
 	b := &builds{scripts: [][]any{
 		append(listedReports(w)[:1:1], lost),
 		append(listedReports(w), readyReport("p"), lost),

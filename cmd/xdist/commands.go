@@ -12,7 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/rsync"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/hostbuild"
 	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/scheduler/worker"
@@ -105,7 +105,7 @@ func agentHandlers() gateway.Handlers {
 		wire.WorkerHandler: worker.Work,
 		wire.HostHandler:   hosts.DescribeHost,
 		wire.CleanHandler:  hosts.CleanHost,
-		wire.BuildHandler:  scheduler.Builder{Handoff: ownHandoff}.Build,
+		wire.BuildHandler:  hostbuild.Builder{Handoff: ownHandoff}.Build,
 		rsync.Handler:      rsync.Receive,
 		rsync.BlobHandler:  rsync.KeepBlobs,
 		rsync.FetchHandler: rsync.Offer,
