@@ -1,7 +1,6 @@
 package rsync
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -121,9 +120,6 @@ func (e *entry) check() error {
 	}
 	return nil
 }
-
-// same reports whether a and b are to look alike in a tree.
-func (e *entry) same(o *entry) bool { return *e == *o }
 
 // append appends the encoded entry to b.
 func (e *entry) append(b []byte) []byte {
@@ -274,6 +270,3 @@ func (d *decoder) entry() entry {
 	}
 	return e
 }
-
-// compareSums orders digests.
-func compareSums(a, b sum) int { return bytes.Compare(a[:], b[:]) }

@@ -16,14 +16,15 @@ import (
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
 // instantLink is a worker whose tests pass at once. Each unit is answered by one report with all events and one with the result.
 type instantLink struct {
 	host   string // with a store of its own, or ""
-	orders chan assignment
-	next   []report
+	orders chan wire.Assignment
+	next   []wire.Report
 	done   *doneOrders
 }
 
@@ -31,10 +32,10 @@ type instantLink struct {
 type doneOrders struct {
 	tests []string   // of each package
 	mu    sync.Mutex // guards all
-	all   []*order
+	all   []*wire.Order
 }
 
-func (d *doneOrders) add(o *order) {
+func (d *doneOrders) add(o *wire.Order) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.all = append(d.all, o)
@@ -47,25 +48,25 @@ func (d *doneOrders) again() {
 	}
 }
 
-func (l *instantLink) send(_ context.Context, a assignment) error { l.orders <- a; return nil }
-func (l *instantLink) store() string                              { return l.host }
-func (l *instantLink) closeSend() error                           { close(l.orders); return nil }
-func (l *instantLink) exit()                                      {}
+func (l *instantLink) send(_ context.Context, a wire.Assignment) error { l.orders <- a; return nil }
+func (l *instantLink) store() string                                   { return l.host }
+func (l *instantLink) closeSend() error                                { close(l.orders); return nil }
+func (l *instantLink) exit()                                           {}
 
-func (l *instantLink) receive(ctx context.Context) (report, error) {
+func (l *instantLink) receive(ctx context.Context) (wire.Report, error) {
 	if len(l.next) == 0 {
-		var a assignment
+		var a wire.Assignment
 		var ok bool
 		select {
 		case a, ok = <-l.orders:
 		case <-ctx.Done():
-			return report{}, ctx.Err()
+			return wire.Report{}, ctx.Err()
 		}
 		if !ok {
-			return report{}, io.EOF
+			return wire.Report{}, io.EOF
 		}
 		if a.Run == nil {
-			return report{}, nil
+			return wire.Report{}, nil
 		}
 		l.done.add(a.Run)
 		l.next = l.done.answers(a.Run)
@@ -76,7 +77,7 @@ func (l *instantLink) receive(ctx context.Context) (report, error) {
 }
 
 // answers are what a process says that is asked for tests by name, or without names for all of its package.
-func (d *doneOrders) answers(o *order) []report {
+func (d *doneOrders) answers(o *wire.Order) []wire.Report {
 	names := o.Names
 	if names == nil {
 		names = d.tests
@@ -91,7 +92,7 @@ func (d *doneOrders) answers(o *order) []report {
 			test2json.Event{Time: now, Action: "pass", Package: o.Package, Test: name, Elapsed: &elapsed})
 	}
 	result := unit.Result{Started: true, Verdict: "PASS", Wall: time.Millisecond}
-	return []report{{Events: events}, {Result: &result}}
+	return []wire.Report{{Events: events}, {Result: &result}}
 }
 
 // discard is a reporter that keeps nothing.
@@ -175,7 +176,7 @@ func runInstantly(b *testing.B, nodes, tests int, far bool) *doneOrders {
 		c.sizeOf = func(gotest.Ready) int64 { return 20e6 }
 	}
 	c.connect = func(_ context.Context, n *node) (link, gateway.Info, error) {
-		l := &instantLink{orders: make(chan assignment, 2), done: done}
+		l := &instantLink{orders: make(chan wire.Assignment, 2), done: done}
 		if far {
 			l.host = host(n)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -408,7 +409,7 @@ const (
 
 // endOf tells how n ended, from its error. It counts starts that came to nothing.
 func (c *controller) endOf(n *node, err error) gatewayEnd {
-	_, unfit := errors.AsType[*hostError](err)
+	_, unfit := errors.AsType[*hosts.Error](err)
 	switch {
 	case n.ready && unfit:
 		return endUnfit

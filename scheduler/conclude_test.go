@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -14,7 +15,7 @@ func TestGatewayEnd(t *testing.T) {
 		lost    = &gateway.LostError{Gateway: "gw", Status: "exit status 3", Cause: errors.New("EOF")}
 		killed  = &gateway.StartError{Status: "signal: killed", Cause: errors.New("EOF")}
 		refused = errors.New("connection refused")
-		full    = &hostError{errors.New("the disk is full")}
+		full    = &hosts.Error{Err: errors.New("the disk is full")}
 		wayLost = &gateway.LostError{Gateway: "proxy", Cause: errors.New("EOF")}
 
 		here, joiner, via = xspec.Spec{Popen: true}, xspec.Spec{Listen: ":1"}, xspec.Spec{Popen: true, Via: "proxy"}

@@ -8,6 +8,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -39,7 +40,7 @@ type Config struct {
 	Source  Source
 	Command *gotest.Command
 	History *history.Book // what earlier runs taught; nil is nothing
-	Mirror  *Mirror       // for gateways that do not share the controller's files; nil when all do
+	Mirror  *hosts.Mirror // for gateways that do not share the controller's files; nil when all do
 
 	Dist Dist // "" is load
 	// Replay has the units that each of Specs, none of which is a listener, is to run in its order, and nothing else; nil is no replay. Only with DistLoad.

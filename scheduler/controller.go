@@ -13,7 +13,9 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -47,7 +49,7 @@ type controller struct {
 	proof     time.Duration     // what all of a package may take for its whole to be run however it was split
 	busy      map[string]*crowd // by host
 
-	hosts    *hosts                   // nil when all gateways share the controller's files
+	hosts    *hosts.Set               // nil when all gateways share the controller's files
 	stores   stores                   // of the hosts that do not
 	sizeOf   func(gotest.Ready) int64 // of a binary; nil is 0
 	connect  func(context.Context, *node) (link, gateway.Info, error)
@@ -146,8 +148,8 @@ func (c *controller) run(ctx context.Context) (event.Summary, error) {
 		c.emit(event.Warning{Text: w})
 	}
 	if cfg.Mirror != nil {
-		c.hosts = newHosts(cfg.Mirror, specs, cfg.RunDir)
-		c.hosts.tell, c.sizeOf = c.post, binarySize
+		c.hosts = hosts.New(cfg.Mirror, specs, cfg.RunDir, c.post)
+		c.sizeOf = binarySize
 	}
 	c.count = len(specs)
 	c.openDoors(doors)
@@ -179,7 +181,7 @@ func (c *controller) open(spec xspec.Spec, t *target) *node {
 // begin starts the goroutine of a node.
 func (c *controller) begin(n *node) *node {
 	ctx, finish := context.WithCancel(c.ctx)
-	n.finish, n.assignments, n.count = finish, make(chan assignment, 2), c.count
+	n.finish, n.assignments, n.count = finish, make(chan wire.Assignment, 2), c.count
 	c.nodes[n.id] = n
 	if n.target != nil {
 		n.placed = true
@@ -253,9 +255,9 @@ func (c *controller) handle(m any) {
 		c.handleReport(m.node, m.report)
 	case builderLost:
 		c.handleBuilderLost(m)
-	case binaryFound:
+	case hosts.BinaryFound:
 		c.handleFound(m)
-	case binariesListed:
+	case hosts.BinariesListed:
 		c.handleListed(m)
 	case proxyFailed:
 		c.handleProxyFailed(m.err)
@@ -334,7 +336,7 @@ func (c *controller) stop(reason string) {
 	for _, n := range c.nodes {
 		if n.job != nil && n.ready {
 			n.job.stopped = true
-			n.assignments <- assignment{Stop: true} // has room: an order and a stop
+			n.assignments <- wire.Assignment{Stop: true} // has room: an order and a stop
 		}
 	}
 }
@@ -398,7 +400,7 @@ func (c *controller) finish() (event.Summary, error) {
 	c.endNodes(errors.New("the run is over"))
 	c.wait.Wait()
 	if c.hosts != nil {
-		c.hosts.sends.Wait() // their gateways have ended
+		c.hosts.Wait() // their gateways have ended
 	}
 
 	s := event.Summary{

@@ -14,6 +14,7 @@ import (
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // The subtests of a TestTree…: those that the history knows, each a second, and one that is new.
@@ -36,7 +37,7 @@ const newSubtest = "s6"
 //	TestTreeLeaf_…  skips s3 when not all of its subtests ran in its process
 //	TestTreeMade_…  has s3 only when s2 ran in its process
 //	TestTreeLess_…  has no s3 any more
-func (l *fakeLink) tree(o *order, name, kind string, first bool) string {
+func (l *fakeLink) tree(o *wire.Order, name, kind string, first bool) string {
 	ran := 0
 	for _, sub := range append(slices.Clone(knownSubtests), newSubtest) {
 		if part := o.Part; part != nil && (part.Only != nil && !slices.Contains(part.Only, sub) || slices.Contains(part.Skip, sub)) {
@@ -50,7 +51,7 @@ func (l *fakeLink) tree(o *order, name, kind string, first bool) string {
 		l.w.runs[o.Package+"::"+name+"/"+sub]++
 		times := l.w.runs[o.Package+"::"+name+"/"+sub]
 		l.w.mu.Unlock()
-		l.post(report{Events: []test2json.Event{{Action: "run", Package: o.Package, Test: name + "/" + sub}}})
+		l.post(wire.Report{Events: []test2json.Event{{Action: "run", Package: o.Package, Test: name + "/" + sub}}})
 		switch {
 		case sub != "s3":
 		case kind == "TreeExit":
@@ -65,7 +66,7 @@ func (l *fakeLink) tree(o *order, name, kind string, first bool) string {
 		if kind == "TreeLeaf" && sub == "s3" && ran < 4 {
 			action = "skip"
 		}
-		l.post(report{Events: []test2json.Event{{Action: action, Package: o.Package, Test: name + "/" + sub, Elapsed: &elapsed}}})
+		l.post(wire.Report{Events: []test2json.Event{{Action: action, Package: o.Package, Test: name + "/" + sub, Elapsed: &elapsed}}})
 	}
 	switch {
 	case kind == "TreeFail" && (o.Part == nil || slices.Contains(o.Part.Only, "s3")), kind == "TreeNeed" && ran <= len(knownSubtests):

@@ -7,15 +7,15 @@
 //
 // # The two roles
 //
-// [Run] is the controller: one loop, in the caller's goroutine, owns all state of the run. [Work] is the worker, the handler
-// that an agent offers under [WorkerHandler]: it runs one unit after the other and streams what they print. What they say to each
-// other is in messages.go. What runs where is decided by package policy, which has no clock and does no I/O.
+// [Run] is the controller: one loop, in the caller's goroutine, owns all state of the run. [worker.Work] is the worker, the handler
+// that an agent offers under [wire.WorkerHandler]: it runs one unit after the other and streams what they print. What they say to each
+// other is in package wire. What runs where is decided by package policy, which has no clock and does no I/O.
 //
 // # Other hosts
 //
-// Hosts that do not share the controller's files get them before their first unit: hosts.go has the tree sent by package rsync, once per host,
-// and the binaries as they are needed. [DescribeHost] and [CleanHost] are what else an agent offers; [Examine] and [Clean] ask for it.
-// With build=remote a [Builder] in the agent stands for the Source: remotebuild.go and buildhandler.go are its two sides, and buildmessages.go what they say.
+// Hosts that do not share the controller's files get them before their first unit: package hosts has the tree sent by package rsync, once per host,
+// and the binaries as they are needed. [hosts.DescribeHost] and [hosts.CleanHost] are what else an agent offers; [hosts.Examine] and [hosts.Clean] ask for it.
+// With build=remote a [hostbuild.Builder] in the agent stands for the Source: package hostbuild has its two sides.
 //
 // # Nodes that come and go
 //

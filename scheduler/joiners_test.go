@@ -3,7 +3,6 @@ package scheduler
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -207,7 +207,7 @@ func TestJoinerNeverAnswers(t *testing.T) {
 	w.cfg.Specs = nil
 	w.refuse = func(s xspec.Spec) error {
 		if s.ID == "j1" {
-			return &hostError{errors.New("its disk is full")}
+			return &hosts.Error{Err: errors.New("its disk is full")}
 		}
 		return nil
 	}
@@ -284,34 +284,5 @@ func TestSlots(t *testing.T) {
 	take("a", "gw5")
 	if want := []int{0, 1, 0, 2, 1, 3}; !slices.Equal(got, want) {
 		t.Errorf("slots %v, want %v", got, want)
-	}
-}
-
-func TestHoldPorts(t *testing.T) {
-	dir := t.TempDir()
-	hold := func(slot int) (int, func()) {
-		t.Helper()
-		base, release := holdPortsIn(dir, slot)
-		t.Cleanup(release)
-		return base, release
-	}
-	for _, tt := range []struct{ slot, want int }{{0, 20_000}, {1, 20_100}, {0, 20_200}, {126, 32_600}, {126, 20_300}, {127, 20_400}} {
-		if base, _ := hold(tt.slot); base != tt.want {
-			t.Errorf("slot %d has ports from %d, want %d", tt.slot, base, tt.want)
-		}
-	}
-	base, release := hold(7)
-	release()
-	if again, _ := hold(7); again != base || again != 20_700 {
-		t.Errorf("ports from %d, then from %d", base, again)
-	}
-	for range portBlocks {
-		hold(0)
-	}
-	if base, _ := hold(0); base != 0 {
-		t.Errorf("a block that is taken was given: %d", base)
-	}
-	if env := fmt.Sprint(slotEnv(3, 0)); env != "[XDIST_SLOT=3]" {
-		t.Errorf("got %s", env)
 	}
 }

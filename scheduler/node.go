@@ -14,7 +14,10 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hostbuild"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -29,12 +32,12 @@ type node struct {
 	target   *target            // nil while it is not placed
 	ready    bool               // the worker answered
 	info     gateway.Info       // when it is ready
-	builder  builder            // when it is ready: nil for one that cannot build
+	builder  hostbuild.Remote   // when it is ready: nil for one that cannot build
 	job      *job               // the unit it runs, or nil
 	refused  uint64             // its policy's stamp when there was nothing for it, or 0
 	finish   context.CancelFunc // ends the node's goroutine and so its gateway
 
-	assignments chan assignment // holds an order and a stop at most; closed by the loop: the worker is to end
+	assignments chan wire.Assignment // holds an order and a stop at most; closed by the loop: the worker is to end
 }
 
 // job is a unit that a node runs.
@@ -265,7 +268,7 @@ type (
 	}
 	nodeReport struct {
 		*node
-		report report
+		report wire.Report
 	}
 	// nodeDown is the last message of a node. err is nil after an orderly end.
 	nodeDown struct {
@@ -306,18 +309,18 @@ func (c *controller) converse(ctx context.Context, n *node) error {
 
 // link is the connection to one worker. send and receive are each used by one goroutine.
 type link interface {
-	send(context.Context, assignment) error
-	receive(context.Context) (report, error) // io.EOF when the worker has ended in order
-	closeSend() error                        // no more assignments: the worker is to end
-	exit()                                   // ends the connection, whatever its state; does not block
+	send(context.Context, wire.Assignment) error
+	receive(context.Context) (wire.Report, error) // io.EOF when the worker has ended in order
+	closeSend() error                             // no more assignments: the worker is to end
+	exit()                                        // ends the connection, whatever its state; does not block
 }
 
 // gatewayLink is a worker in an agent.
 type gatewayLink struct {
 	gw    *gateway.Gateway
 	ch    *gateway.Channel
-	hosts *hosts // nil where all share the controller's files
-	host  *host
+	hosts *hosts.Set // nil where all share the controller's files
+	host  *hosts.Host
 }
 
 func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway.Info, error) {
@@ -331,13 +334,13 @@ func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway
 	place := "" // all share the controller's files
 	l := gatewayLink{gw: gw, hosts: c.hosts}
 	if c.hosts != nil {
-		if l.host, err = c.hosts.join(ctx, gw); err != nil {
+		if l.host, err = c.hosts.Join(ctx, gw); err != nil {
 			gw.Exit()
-			return nil, gateway.Info{}, &hostError{err}
+			return nil, gateway.Info{}, &hosts.Error{Err: err}
 		}
-		place = l.host.token
+		place = l.host.Token
 	}
-	l.ch, err = gw.RemoteExec(ctx, WorkerHandler, workerArgs{Env: c.workerEnv(n), Guest: c.hosts != nil && !sharesFiles(n.spec), Slot: c.slots.take(place, n.id)})
+	l.ch, err = gw.RemoteExec(ctx, wire.WorkerHandler, wire.Args{Env: c.workerEnv(n), Guest: c.hosts != nil && !hosts.SharesFiles(n.spec), Slot: c.slots.take(place, n.id)})
 	if err != nil {
 		gw.Exit()
 		return nil, gateway.Info{}, err
@@ -345,11 +348,11 @@ func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway
 	return l, gw.Info(), nil
 }
 
-func (l gatewayLink) send(ctx context.Context, a assignment) error {
+func (l gatewayLink) send(ctx context.Context, a wire.Assignment) error {
 	if a.Run != nil && l.host != nil {
-		placed, err := l.hosts.place(ctx, l.gw, l.host, a)
+		placed, err := l.hosts.Place(ctx, l.gw, l.host, a)
 		if err != nil {
-			return &hostError{err}
+			return &hosts.Error{Err: err}
 		}
 		a.Run = placed
 	}
@@ -359,12 +362,12 @@ func (l gatewayLink) send(ctx context.Context, a assignment) error {
 func (l gatewayLink) closeSend() error { return l.ch.CloseSend() }
 func (l gatewayLink) exit()            { l.gw.Exit() }
 
-func (l gatewayLink) receive(ctx context.Context) (r report, err error) {
+func (l gatewayLink) receive(ctx context.Context) (r wire.Report, err error) {
 	err = l.ch.Receive(ctx, &r)
 	return r, err
 }
 
-func sendAll(ctx context.Context, l link, assignments <-chan assignment) error {
+func sendAll(ctx context.Context, l link, assignments <-chan wire.Assignment) error {
 	for {
 		select {
 		case a, ok := <-assignments:

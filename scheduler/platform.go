@@ -13,6 +13,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hostbuild"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -28,11 +29,11 @@ type supply struct {
 	name     string // for people
 	suffix   string // of package names in events, "" when they need none
 	targets  []*target
-	events   []gotest.BuildEvent // about packages, for targets that come later
-	held     []gotest.BuildEvent // what has come before there was a target
-	shards   string              // gotest.Listed.Shards
-	builders chan builder        // capacity 1, never closed: hosts to build on, where they do that; else nil
-	offered  bool                // there is one in builders, or one builds
+	events   []gotest.BuildEvent   // about packages, for targets that come later
+	held     []gotest.BuildEvent   // what has come before there was a target
+	shards   string                // gotest.Listed.Shards
+	builders chan hostbuild.Remote // capacity 1, never closed: hosts to build on, where they do that; else nil
+	offered  bool                  // there is one in builders, or one builds
 	cancel   context.CancelCauseFunc
 	dropped  bool // nobody needs it; for one who comes later there is another
 	done     bool
@@ -127,13 +128,13 @@ func (c *controller) supplyFor(p gotest.Platform) *supply {
 		c.wait.Go(func() { c.post(sourceDone{s, c.cfg.Source(ctx, p, emit)}) })
 		return s
 	}
-	s.builders = make(chan builder, 1)
+	s.builders = make(chan hostbuild.Remote, 1)
 	c.wait.Go(func() {
 		link, err := c.remoteSource(ctx, s, emit)
 		c.post(sourceDone{s, err})
 		if link != nil {
 			<-ctx.Done() // with the run
-			link.exit()
+			link.Exit()
 		}
 	})
 	return s
@@ -282,7 +283,7 @@ func (s *supply) warning(text string) event.Warning {
 func (c *controller) up(n *node, info gateway.Info, l link) {
 	n.ready, n.info = true, info
 	c.idle = append(c.idle, n)
-	n.builder, _ = l.(builder)
+	n.builder, _ = l.(hostbuild.Remote)
 	c.notStarted = 0
 	if !n.placed {
 		c.decide(n)

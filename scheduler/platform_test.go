@@ -16,6 +16,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -321,8 +322,8 @@ func TestExcludedPackageIsNotRunAndSaysSo(t *testing.T) {
 }
 
 func TestLocalize(t *testing.T) {
-	base := func() order {
-		return order{
+	base := func() wire.Order {
+		return wire.Order{
 			Binary: "/store/p.test", Dir: "/src/p", CoverMeta: "/run/meta", Exec: []string{"time"}, Env: []string{"PATH=/bin", "A=/b"},
 			Args: []string{"-test.v", "-test.outputdir=/src", "-x=/y"},
 		}
@@ -333,7 +334,7 @@ func TestLocalize(t *testing.T) {
 	wine.Args = []string{"-test.v", `-test.outputdir=Z:\src`, "-x=/y"}
 	for _, tt := range []struct {
 		spec, goos string
-		want       order
+		want       wire.Order
 	}{
 		{"popen//goarch=arm64//exec=qemu -cpu max", "linux", native},
 		{"popen//goos=windows//exec=wine", "windows", wine},

@@ -12,6 +12,8 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hostbuild"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -19,8 +21,8 @@ import (
 // or else with the end of the build.
 type builds struct {
 	mu      sync.Mutex // guards the fields below
-	scripts [][]any    // of buildReport and error
-	args    []buildArgs
+	scripts [][]any    // of wire.BuildReport and error
+	args    []wire.BuildArgs
 	open    int // builds that have not been ended
 }
 
@@ -28,12 +30,12 @@ type builds struct {
 type builderLink struct {
 	link
 	builds *builds
-	place  buildPlace
+	at     hostbuild.Place
 }
 
-func (l builderLink) buildPlace() buildPlace { return l.place }
+func (l builderLink) Place() hostbuild.Place { return l.at }
 
-func (l builderLink) build(_ context.Context, _ *gotest.Command, args buildArgs) (buildLink, error) {
+func (l builderLink) Build(_ context.Context, _ *gotest.Command, args wire.BuildArgs) (hostbuild.Link, error) {
 	b := l.builds
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -52,19 +54,19 @@ type playedBuild struct {
 	script []any
 }
 
-func (p *playedBuild) receive(ctx context.Context) (buildReport, error) {
+func (p *playedBuild) Receive(ctx context.Context) (wire.BuildReport, error) {
 	if len(p.script) == 0 {
-		return buildReport{Done: &buildEnd{}}, nil
+		return wire.BuildReport{Done: &wire.BuildEnd{}}, nil
 	}
 	next := p.script[0]
 	p.script = p.script[1:]
 	if err, ok := next.(error); ok {
-		return buildReport{}, err
+		return wire.BuildReport{}, err
 	}
-	return next.(buildReport), ctx.Err()
+	return next.(wire.BuildReport), ctx.Err()
 }
 
-func (p *playedBuild) exit() {
+func (p *playedBuild) Exit() {
 	p.builds.mu.Lock()
 	defer p.builds.mu.Unlock()
 	p.builds.open--
@@ -82,7 +84,7 @@ func runRemote(w *world, b *builds, gateways int) (event.Summary, *record, error
 	c := newController(w.cfg)
 	c.connect = func(ctx context.Context, n *node) (link, gateway.Info, error) {
 		l, info, err := w.connect(ctx, n)
-		return builderLink{l, b, buildPlace{n.id, n.spec.SSH, "token of " + n.spec.SSH}}, info, err
+		return builderLink{l, b, hostbuild.Place{Gateway: n.id, Hostname: n.spec.SSH, Token: "token of " + n.spec.SSH}}, info, err
 	}
 	s, err := c.run(w.t.Context())
 	if b.open != 0 {
@@ -101,13 +103,13 @@ func listedReports(w *world) []any {
 		for _, n := range names {
 			p.Items = append(p.Items, gotest.Item{Name: n})
 		}
-		all = append(all, buildReport{Listed: []gotest.Package{p}, More: len(all)+1 < len(w.packages)})
+		all = append(all, wire.BuildReport{Listed: []gotest.Package{p}, More: len(all)+1 < len(w.packages)})
 	}
 	return all
 }
 
 func readyReport(path string) any {
-	return buildReport{Ready: &builtPackage{Package: path, Digest: make([]byte, 32), Binary: path, Dir: "/" + path}}
+	return wire.BuildReport{Ready: &wire.BuiltPackage{Package: path, Digest: make([]byte, 32), Binary: path, Dir: "/" + path}}
 }
 
 func warnings(r *record) string {
@@ -123,7 +125,7 @@ func warnings(r *record) string {
 // TestRemoteBuild has one build for all gateways, with another Go than the controller's.
 func TestRemoteBuild(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"p": many("Pass", 5), "q": names("Pass", "Fail")})
-	b := &builds{scripts: [][]any{slices.Concat([]any{buildReport{Go: "go1.25.3"}}, listedReports(w), []any{readyReport("p"), readyReport("q")})}}
+	b := &builds{scripts: [][]any{slices.Concat([]any{wire.BuildReport{Go: "go1.25.3"}}, listedReports(w), []any{readyReport("p"), readyReport("q")})}}
 	s, r, err := runRemote(w, b, 3)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +135,7 @@ func TestRemoteBuild(t *testing.T) {
 	if got := warnings(r); !strings.Contains(got, "builds with go1.25.3, and this one has go1.26.1") {
 		t.Errorf("warnings %q", got)
 	}
-	if want := (buildArgs{RunID: "run", GOFLAGS: "-tags=x"}); len(b.args) != 1 || fmt.Sprint(b.args[0]) != fmt.Sprint(want) {
+	if want := (wire.BuildArgs{RunID: "run", GOFLAGS: "-tags=x"}); len(b.args) != 1 || fmt.Sprint(b.args[0]) != fmt.Sprint(want) {
 		t.Errorf("builds %+v, want one of %+v", b.args, want)
 	}
 }
@@ -141,7 +143,7 @@ func TestRemoteBuild(t *testing.T) {
 // TestRemoteBuildIsTakenOver loses the gateway that builds, in the middle of the collection and behind a package.
 func TestRemoteBuildIsTakenOver(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"p": names("Pass"), "q": names("Pass", "Fail")})
-	lost := &builderLostError{errSilent}
+	lost := &hostbuild.LostError{Err: errSilent}
 	b := &builds{scripts: [][]any{
 		append(listedReports(w)[:1:1], lost),
 		append(listedReports(w), readyReport("p"), lost),
@@ -160,7 +162,7 @@ func TestRemoteBuildIsTakenOver(t *testing.T) {
 
 // TestRemoteBuildFails ends the run with the host's own words, and its gateways' tests are all accounted for.
 func TestRemoteBuildFails(t *testing.T) {
-	for _, end := range []any{&gateway.RemoteError{Text: "the disk is full"}, buildReport{Done: &buildEnd{Error: "the disk is full"}}} {
+	for _, end := range []any{&gateway.RemoteError{Text: "the disk is full"}, wire.BuildReport{Done: &wire.BuildEnd{Error: "the disk is full"}}} {
 		w := newWorld(t, 1, map[string][]string{"p": names("Pass"), "q": names("Pass", "Fail")})
 		s, r, err := runRemote(w, &builds{scripts: [][]any{append(listedReports(w), end)}}, 2)
 		if err == nil || !strings.Contains(err.Error(), "build on the host of gateway gw") || !strings.HasSuffix(err.Error(), "): the disk is full") {
@@ -168,14 +170,5 @@ func TestRemoteBuildFails(t *testing.T) {
 		}
 		w.check(s, r)
 		w.wantCounts(s, map[event.Verdict]int{event.NotRun: 3})
-	}
-}
-
-// TestSplitPath splits paths of other platforms.
-func TestSplitPath(t *testing.T) {
-	for path, want := range map[string][2]string{"/a/b": {"/a", "b"}, `C:\a\b.exe`: {`C:\a`, "b.exe"}, "x": {"", "x"}} {
-		if dir, name := splitPath(path); dir != want[0] || name != want[1] {
-			t.Errorf("%s: %q and %q", path, dir, name)
-		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -42,16 +43,16 @@ func (c *controller) assign(n *node, u policy.Unit, e errand) {
 	o := c.order(n, p, names, part)
 	o.Delay = c.rerunDelay(p, u)
 	c.losePatience(j, o)
-	n.assignments <- assignment{Run: o, digest: p.key, host: p.ready.Host} // has room: an order and a stop
+	n.assignments <- wire.Assignment{Run: o, Digest: p.key, Host: p.ready.Host} // has room: an order and a stop
 	started := event.UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: p.key}
 	started.Tests, started.Skip = j.tests(names, part)
 	c.emit(started)
 }
 
 // order is what n is asked to run of p: the named tests, nil for all, or a part of one.
-func (c *controller) order(n *node, p *pkg, names []string, part *unit.Part) *order {
+func (c *controller) order(n *node, p *pkg, names []string, part *unit.Part) *wire.Order {
 	cmd, r := c.cfg.Command, p.ready
-	o := &order{
+	o := &wire.Order{
 		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names, Part: part,
 		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
 	}
@@ -96,7 +97,7 @@ func envFor(spec xspec.Spec, env []string) []string {
 }
 
 // handleReport takes the events of a unit as they come, and its end.
-func (c *controller) handleReport(n *node, r report) {
+func (c *controller) handleReport(n *node, r wire.Report) {
 	if n.job == nil {
 		c.emit(event.Warning{Text: fmt.Sprintf("gateway %s reports on a unit that it does not have; ending it", n.id)})
 		n.finish()

@@ -2,15 +2,11 @@ package scheduler
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
-	"time"
 
-	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
-	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 )
 
 // A host that does not share the controller's files keeps the binaries that it was sent, over many runs. The policies are told what is there, as soon as a host
@@ -32,26 +28,8 @@ type storeHost struct {
 	link    float64         // that policies were told, bytes per second; 0 is not known
 }
 
-const (
-	// keptLinks is how many of what binaries have shown of a link count: their median does.
-	keptLinks = 9
-	// leastSent is how many bytes must have been sent to tell something of a link: less takes a round trip more than anything else.
-	leastSent = 2 << 20
-)
-
-// What the hosts' goroutines post to the loop.
-type (
-	// binaryFound says that a host has a binary, and how many bytes per second came to it meanwhile, or 0.
-	binaryFound struct {
-		token, digest string
-		link          float64
-	}
-	// binariesListed says which binaries a host has had from the beginning.
-	binariesListed struct {
-		token   string
-		digests []string
-	}
-)
+// keptLinks is how many of what binaries have shown of a link count: their median does.
+const keptLinks = 9
 
 func newStores() stores {
 	return stores{hosts: make(map[string]*storeHost), packages: make(map[string][]*pkg)}
@@ -64,10 +42,10 @@ type storeLink interface {
 }
 
 func (l gatewayLink) store() string {
-	if l.host == nil || l.hosts.shared(l.host) {
+	if l.host == nil || l.hosts.Shared(l.host) {
 		return ""
 	}
-	return l.host.token
+	return l.host.Token
 }
 
 // storeOf is the store of a node that has come, of which its policy is told what is known. link is what earlier runs have shown.
@@ -126,22 +104,22 @@ func (s *stores) found(token, digest string) *storeHost {
 	return h
 }
 
-func (c *controller) handleListed(m binariesListed) {
-	for _, digest := range m.digests {
-		c.stores.found(m.token, digest)
+func (c *controller) handleListed(m hosts.BinariesListed) {
+	for _, digest := range m.Digests {
+		c.stores.found(m.Token, digest)
 	}
 }
 
-func (c *controller) handleFound(m binaryFound) {
-	h := c.stores.found(m.token, m.digest)
-	if m.link <= 0 {
+func (c *controller) handleFound(m hosts.BinaryFound) {
+	h := c.stores.found(m.Token, m.Digest)
+	if m.Link <= 0 {
 		return
 	}
-	h.links = append(h.links, m.link)
+	h.links = append(h.links, m.Link)
 	h.links = h.links[max(0, len(h.links)-keptLinks):]
 	h.link = h.shown()
 	for _, t := range h.targets {
-		t.policy.SetLink(m.token, h.link)
+		t.policy.SetLink(m.Token, h.link)
 	}
 }
 
@@ -181,40 +159,15 @@ func binarySize(r gotest.Ready) int64 {
 	return info.Size()
 }
 
-// list asks a host which binaries it has, beside the sync of its tree, which takes no less than the answer. It closes what it returns when the loop was told. Without
-// an answer nothing is known, which costs time and no test.
-func (hs *hosts) list(ctx context.Context, gw *gateway.Gateway, h *host) <-chan struct{} {
-	listed := make(chan struct{})
-	if hs.shared(h) {
-		close(listed)
-		return listed
+// leaveHosts brings back what is asked for and lets other runs have the mirrors. The gateways are still there.
+func (c *controller) leaveHosts() {
+	if c.hosts == nil {
+		return
 	}
-	go func() {
-		defer close(listed)
-		if digests, err := rsync.ListBlobs(ctx, gw); err == nil {
-			hs.tell(binariesListed{h.token, digests})
-		}
-	}()
-	return listed
-}
-
-// put sends a binary to a host, unless it is there, and tells the loop. What other goroutines send to the same host meanwhile counts as well: they share the link.
-func (hs *hosts) put(ctx context.Context, gw *gateway.Gateway, h *host, path, digest string) (string, error) {
-	var begun time.Time
-	var before int64
-	there, err := rsync.PutBlob(ctx, gw, path, digest, func(bytes int) {
-		if begun.IsZero() {
-			begun, before = time.Now(), h.sent.Load()
-		}
-		h.sent.Add(int64(bytes))
-	})
-	if err != nil {
-		return "", fmt.Errorf("send %s to gateway %s: %w", filepath.Base(path), gw.ID(), err)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), c.cfg.TerminateTimeout)
+	defer cancel()
+	if len(c.hosts.Mirror.Pull) > 0 {
+		c.reportFault(c.hosts.Pull(context.WithoutCancel(c.ctx), slices.Collect(c.cfg.Group.All())))
 	}
-	found := binaryFound{token: h.token, digest: digest}
-	if bytes := h.sent.Load() - before; !begun.IsZero() && bytes >= leastSent {
-		found.link = float64(bytes) / time.Since(begun).Seconds()
-	}
-	hs.tell(found)
-	return there, nil
+	c.hosts.Release(ctx)
 }

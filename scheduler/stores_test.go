@@ -16,6 +16,8 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hosts"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -57,7 +59,7 @@ type upLink struct {
 	upc  chan struct{} // closed by receive
 }
 
-func (l *upLink) receive(ctx context.Context) (report, error) {
+func (l *upLink) receive(ctx context.Context) (wire.Report, error) {
 	l.once.Do(func() { close(l.upc) })
 	return l.fakeLink.receive(ctx)
 }
@@ -72,7 +74,7 @@ func TestHeldBinary(t *testing.T) {
 				up := map[string]chan struct{}{"gw0": make(chan struct{}), "gw1": make(chan struct{}), "gw2": make(chan struct{})}
 				w.adjust = func(c *controller) {
 					tell := func() {
-						c.post(binariesListed{w.stores(xspec.Spec{ID: gw}), []string{keyOf("other"), keyOf("p")}})
+						c.post(hosts.BinariesListed{Token: w.stores(xspec.Spec{ID: gw}), Digests: []string{keyOf("other"), keyOf("p")}})
 						close(told)
 					}
 					c.connect = func(ctx context.Context, n *node) (link, gateway.Info, error) {
@@ -123,7 +125,7 @@ func TestLinks(t *testing.T) {
 		c.connect = func(ctx context.Context, n *node) (link, gateway.Info, error) {
 			if n.id == "gw0" {
 				for _, rate := range []float64{5e6, 0, 7e6, 100e6} {
-					c.post(binaryFound{w.stores(n.spec), keyOf("p"), rate})
+					c.post(hosts.BinaryFound{Token: w.stores(n.spec), Digest: keyOf("p"), Link: rate})
 				}
 			}
 			return w.connect(ctx, n)

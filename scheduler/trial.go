@@ -14,6 +14,7 @@ import (
 	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // An attempt at a test is a verdict or not; package attempt decides. While it is not, the test is
@@ -468,7 +469,7 @@ const (
 
 // losePatience gives tests of an order for j a limit of their own, where the user has not set a
 // shorter one.
-func (c *controller) losePatience(j *job, o *order) {
+func (c *controller) losePatience(j *job, o *wire.Order) {
 	p := j.pkg
 	if j.made == attempt.Whole || j.around != attempt.Package || c.replay != nil || c.cfg.Command.Grain() != gotest.Split {
 		return

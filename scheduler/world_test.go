@@ -19,6 +19,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -175,8 +176,8 @@ func (w *world) source(ctx context.Context, p gotest.Platform, emit func(gotest.
 // fakeLink plays one worker.
 type fakeLink struct {
 	w       *world
-	orders  chan assignment
-	reports chan report
+	orders  chan wire.Assignment
+	reports chan wire.Report
 	ended   chan struct{} // closed by play
 	quit    chan struct{} // closed by exit
 	once    sync.Once
@@ -189,7 +190,7 @@ func (w *world) connect(ctx context.Context, n *node) (link, gateway.Info, error
 	w.mu.Lock()
 	w.agents++
 	w.mu.Unlock()
-	l := &fakeLink{w: w, orders: make(chan assignment, 2), reports: make(chan report), ended: make(chan struct{}), quit: make(chan struct{})}
+	l := &fakeLink{w: w, orders: make(chan wire.Assignment, 2), reports: make(chan wire.Report), ended: make(chan struct{}), quit: make(chan struct{})}
 	info := gateway.Info{Hostname: "here", GOOS: "linux", GOARCH: "amd64"}
 	if w.info != nil {
 		info = w.info(n.spec)
@@ -210,19 +211,19 @@ func (w *world) connect(ctx context.Context, n *node) (link, gateway.Info, error
 	return l, info, nil
 }
 
-func (l *fakeLink) send(_ context.Context, a assignment) error { l.orders <- a; return nil }
-func (l *fakeLink) store() string                              { return l.place }
-func (l *fakeLink) closeSend() error                           { close(l.orders); return nil }
-func (l *fakeLink) exit()                                      { l.once.Do(func() { close(l.quit) }); <-l.ended }
+func (l *fakeLink) send(_ context.Context, a wire.Assignment) error { l.orders <- a; return nil }
+func (l *fakeLink) store() string                                   { return l.place }
+func (l *fakeLink) closeSend() error                                { close(l.orders); return nil }
+func (l *fakeLink) exit()                                           { l.once.Do(func() { close(l.quit) }); <-l.ended }
 
-func (l *fakeLink) receive(ctx context.Context) (report, error) {
+func (l *fakeLink) receive(ctx context.Context) (wire.Report, error) {
 	select {
 	case r := <-l.reports:
 		return r, nil
 	case <-l.ended:
-		return report{}, l.err
+		return wire.Report{}, l.err
 	case <-ctx.Done():
-		return report{}, ctx.Err()
+		return wire.Report{}, ctx.Err()
 	}
 }
 
@@ -252,7 +253,7 @@ func (l *fakeLink) play() {
 	}
 }
 
-func (l *fakeLink) post(r report) {
+func (l *fakeLink) post(r wire.Report) {
 	select {
 	case l.reports <- r:
 	case <-l.quit:

@@ -10,19 +10,20 @@ import (
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // fakeProcess plays one test process.
 type fakeProcess struct {
 	l      *fakeLink
-	o      *order
+	o      *wire.Order
 	names  []string // of the tests that it runs
 	alone  bool     // no other of its package ran when it started
 	result unit.Result
 }
 
 // process plays one test process; false is the end of the agent.
-func (l *fakeLink) process(o *order) bool {
+func (l *fakeLink) process(o *wire.Order) bool {
 	p := l.begin(o)
 	w := l.w
 	if w.initFail[o.Package] || w.port[o.Package] && !p.alone {
@@ -51,7 +52,7 @@ func (l *fakeLink) process(o *order) bool {
 }
 
 // begin starts a process, and waits for another of its package if the world wants two.
-func (l *fakeLink) begin(o *order) *fakeProcess {
+func (l *fakeLink) begin(o *wire.Order) *fakeProcess {
 	w := l.w
 	p := &fakeProcess{l: l, o: o, names: w.packages[o.Package], result: unit.Result{Started: true, Verdict: "PASS", Items: map[string]unit.Item{}, Wall: time.Second}}
 	if o.Names != nil && !w.greedy[o.Package] { // in the order of the package, as often as each is there
@@ -85,17 +86,17 @@ func (p *fakeProcess) finish() {
 	if p.o.Names == nil && p.result.Verdict != "" {
 		p.print(p.result.Verdict + "\n")
 	}
-	p.l.post(report{Result: &p.result})
+	p.l.post(wire.Report{Result: &p.result})
 }
 
 // print says something that belongs to no test.
 func (p *fakeProcess) print(text string) {
-	p.l.post(report{Events: []test2json.Event{{Action: "output", Package: p.o.Package, Output: text}}})
+	p.l.post(wire.Report{Events: []test2json.Event{{Action: "output", Package: p.o.Package, Output: text}}})
 }
 
 // say prints something in a test.
 func (p *fakeProcess) say(test, text string) {
-	p.l.post(report{Events: []test2json.Event{{Action: "output", Package: p.o.Package, Test: test, Output: text}}})
+	p.l.post(wire.Report{Events: []test2json.Event{{Action: "output", Package: p.o.Package, Test: test, Output: text}}})
 }
 
 // fail makes the process one that ends with an exit status after all of its tests.
@@ -131,7 +132,7 @@ func (p *fakeProcess) test(name string) after {
 		return then
 	}
 	action := p.verdict(name, kind)
-	p.l.post(report{Events: []test2json.Event{
+	p.l.post(wire.Report{Events: []test2json.Event{
 		{Action: "output", Package: p.o.Package, Test: name, Output: "--- " + action + "\n"},
 		{Action: strings.ToLower(action), Package: p.o.Package, Test: name, Elapsed: &elapsed},
 	}})
@@ -149,14 +150,14 @@ func (p *fakeProcess) start(name string) (kind string, first bool) {
 	hold := w.holds[name]
 	crowd := w.running[p.o.Package] > 1
 	w.mu.Unlock()
-	p.l.post(report{Events: []test2json.Event{{Action: "run", Package: p.o.Package, Test: name}}})
+	p.l.post(wire.Report{Events: []test2json.Event{{Action: "run", Package: p.o.Package, Test: name}}})
 	if hold != nil {
 		<-hold
 	}
 	kind, _, _ = strings.Cut(strings.TrimPrefix(name, "Test"), "_")
 	if quiet, ok := strings.CutPrefix(kind, "Loud"); ok {
 		kind = quiet
-		p.l.post(report{Events: []test2json.Event{{Action: "output", Package: p.o.Package, Test: name, Output: strings.Repeat("x", heldBytes+1)}}})
+		p.l.post(wire.Report{Events: []test2json.Event{{Action: "output", Package: p.o.Package, Test: name, Output: strings.Repeat("x", heldBytes+1)}}})
 	}
 	if crowd && strings.HasPrefix(kind, "Shy") {
 		w.meet.over()
@@ -239,7 +240,7 @@ func (p *fakeProcess) verdict(name, kind string) string {
 	switch kind {
 	case "Long", "LongFail":
 		for _, action := range []string{"run", "pass"} {
-			p.l.post(report{Events: []test2json.Event{{Action: action, Package: p.o.Package, Test: name + "/sub"}}})
+			p.l.post(wire.Report{Events: []test2json.Event{{Action: action, Package: p.o.Package, Test: name + "/sub"}}})
 		}
 		kind = cmp.Or(strings.TrimPrefix(kind, "Long"), "Pass")
 	case "Little":

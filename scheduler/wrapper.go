@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // A popen gateway of another platform has its agent started under the spec's exec=. Under an emulator of processors (qemu) the agent sees this
@@ -16,7 +18,7 @@ func (n *node) insideWindows() bool {
 }
 
 // localize puts an order into the terms of the world that n's agent lives in. A mirrored order gets its directory when it is sent.
-func (n *node) localize(o *order, mirrored bool) {
+func (n *node) localize(o *wire.Order, mirrored bool) {
 	if !n.insideWindows() {
 		o.Exec = append(strings.Fields(n.spec.Exec), o.Exec...)
 		return

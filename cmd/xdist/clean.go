@@ -9,7 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/hosts"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -97,8 +98,8 @@ func (o *opener) clean(spec xspec.Spec) error {
 		gw.Exit()
 		<-gw.Done() // another spec may lead to the same host
 	}()
-	options := scheduler.CleanOptions{Place: mirrorBase(o.cli, gw.Info().GOOS), Force: o.cli.Bool("force")}
-	left, err := scheduler.Clean(ctx, gw, options)
+	options := wire.CleanOptions{Place: mirrorBase(o.cli, gw.Info().GOOS), Force: o.cli.Bool("force")}
+	left, err := hosts.Clean(ctx, gw, options)
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (o *opener) clean(spec xspec.Spec) error {
 		return err
 	}
 	options.Remove = true
-	if left, err = scheduler.Clean(ctx, gw, options); err != nil {
+	if left, err = hosts.Clean(ctx, gw, options); err != nil {
 		return err
 	}
 	if len(left.Busy) > 0 && !options.Force {

@@ -12,7 +12,10 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/rsync"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/hostbuild"
+	"github.com/xdist-go/xdist/scheduler/hosts"
+	"github.com/xdist-go/xdist/scheduler/wire"
+	"github.com/xdist-go/xdist/scheduler/worker"
 )
 
 // listCommand prints the collection. No code of the module is run for it.
@@ -99,13 +102,13 @@ func agentCommand() *cli.Command {
 // agentHandlers are what an agent offers.
 func agentHandlers() gateway.Handlers {
 	return gateway.Handlers{
-		scheduler.WorkerHandler: scheduler.Work,
-		scheduler.HostHandler:   scheduler.DescribeHost,
-		scheduler.CleanHandler:  scheduler.CleanHost,
-		scheduler.BuildHandler:  scheduler.Builder{Handoff: ownHandoff}.Build,
-		rsync.Handler:           rsync.Receive,
-		rsync.BlobHandler:       rsync.KeepBlobs,
-		rsync.FetchHandler:      rsync.Offer,
+		wire.WorkerHandler: worker.Work,
+		wire.HostHandler:   hosts.DescribeHost,
+		wire.CleanHandler:  hosts.CleanHost,
+		wire.BuildHandler:  hostbuild.Builder{Handoff: ownHandoff}.Build,
+		rsync.Handler:      rsync.Receive,
+		rsync.BlobHandler:  rsync.KeepBlobs,
+		rsync.FetchHandler: rsync.Offer,
 	}
 }
 

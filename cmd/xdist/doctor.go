@@ -15,7 +15,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/xdist-go/xdist/gateway"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/hosts"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -47,7 +48,7 @@ func doctor(c *cli.Context) error {
 	}
 	var times phaseTimes
 	open := newOpener(c, times.note)
-	all, err := scheduler.Examine(c.Context, open.group, specs, func(goos string) string { return mirrorBase(c, goos) })
+	all, err := hosts.Examine(c.Context, open.group, specs, func(goos string) string { return mirrorBase(c, goos) })
 	if all == nil {
 		return classify(err)
 	}
@@ -130,7 +131,7 @@ var phases = [...]gateway.Phase{
 	gateway.PhaseProbe, gateway.PhaseUpload, gateway.PhaseStart, gateway.PhaseHandshake,
 }
 
-func printExaminations(out io.Writer, all []scheduler.Examination, times *phaseTimes) error {
+func printExaminations(out io.Writer, all []hosts.Examination, times *phaseTimes) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	head := []string{"gateway", "host", "platform", "cores", "clock", "binaries", "mirror", "own go", "agent"}
 	for _, p := range phases {
@@ -162,7 +163,7 @@ func milliseconds(d time.Duration) string {
 }
 
 // factCells are the cells from host to agent.
-func factCells(e *scheduler.Examination) []string {
+func factCells(e *hosts.Examination) []string {
 	if e.Info.GOOS == "" {
 		return strings.Split(strings.Repeat("-\t", 7)+"-", "\t")
 	}
@@ -175,7 +176,7 @@ func factCells(e *scheduler.Examination) []string {
 		cmp.Or(e.Facts.Go, "none"), agent)
 }
 
-func placeCell(p scheduler.HostPlace) string {
+func placeCell(p wire.HostPlace) string {
 	switch {
 	case p.Problem != "":
 		return "unusable"
@@ -191,14 +192,14 @@ func gibibytes(n int64) string { return fmt.Sprintf("%.1fGiB", float64(n)/(1<<30
 const lowSpace = 256 << 20
 
 // complaints say what is wrong with a gateway, each with what to do about it on lines of its own.
-func complaints(e *scheduler.Examination) []string {
+func complaints(e *hosts.Examination) []string {
 	if e.Err != nil {
 		return []string{fmt.Sprintf("%v\n%s", e.Err, advice(e.Err))}
 	}
 	var all []string
 	for _, p := range []struct {
 		what, remedy string
-		scheduler.HostPlace
+		wire.HostPlace
 	}{
 		{"test binaries", "make room or rights there, or set XDG_CACHE_HOME for sessions on the host", e.Facts.Binaries},
 		{"the tree", "choose another place with --mirror-dir", e.Facts.Mirror},

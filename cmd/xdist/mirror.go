@@ -21,13 +21,13 @@ import (
 
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/rsync"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/xspec"
 )
 
 // openMirror says how the gateways get the module's files. It is nil when all of them share this machine's. release ends this run's hold on
 // its place; it is never nil.
-func openMirror(c *cli.Context, command *gotest.Command, cache string, specs []xspec.Spec) (m *scheduler.Mirror, release func(), err error) {
+func openMirror(c *cli.Context, command *gotest.Command, cache string, specs []xspec.Spec) (m *hosts.Mirror, release func(), err error) {
 	release = func() {}
 	local := func(s xspec.Spec) bool { return s.Popen && s.Via == "" }
 	if !slices.ContainsFunc(specs, func(s xspec.Spec) bool { return !local(s) }) {
@@ -45,7 +45,7 @@ func openMirror(c *cli.Context, command *gotest.Command, cache string, specs []x
 	if err != nil {
 		return nil, release, fmt.Errorf("choose where the files go on other hosts: %w", err)
 	}
-	return &scheduler.Mirror{
+	return &hosts.Mirror{
 		Source: rsync.Source{
 			Root: root, Extra: c.StringSlice("rsyncdir"), Ignore: c.StringSlice("rsyncignore"),
 			Cache: filepath.Join(cache, "index"),

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/xdist-go/xdist/gotest"
-	"github.com/xdist-go/xdist/scheduler"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 )
 
 // sources lists and builds the packages of a run.
@@ -13,7 +13,7 @@ type sources struct {
 	toolchain gotest.Toolchain // that of the zero Platform
 	run       *runFiles
 	plan      *plan
-	mirror    *scheduler.Mirror // nil when the binaries run on this machine's files
+	mirror    *hosts.Mirror // nil when the binaries run on this machine's files
 }
 
 // load is a scheduler.Source.

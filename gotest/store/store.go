@@ -251,16 +251,6 @@ func parseBinName(base string) (digits string, size int64, ok bool) {
 	return digits, size, err == nil && size >= 0
 }
 
-// Path returns the file of a binary and marks it as used. It is for reading; it can be pruned at any time and does not have
-// the name that the binary expects. See Run.Binary for one to execute. A truncated binary is removed and not found.
-func (s *Store) Path(d Digest) (string, bool) {
-	name, _, ok := s.find(d)
-	if ok {
-		touch(name)
-	}
-	return name, ok
-}
-
 // find returns the file of a binary and its size. There can be truncated ones next to it.
 func (s *Store) find(d Digest) (name string, size int64, ok bool) {
 	dir := filepath.Dir(s.binName(d, 0))

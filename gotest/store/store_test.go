@@ -77,7 +77,7 @@ func age(t *testing.T, path string, d time.Duration) {
 
 func mustPath(t *testing.T, s *Store, d Digest) string {
 	t.Helper()
-	path, ok := s.Path(d)
+	path, _, ok := s.find(d)
 	if !ok {
 		t.Fatalf("%s is not in the store", d)
 	}
@@ -203,8 +203,8 @@ func TestTruncated(t *testing.T) {
 	}
 	mustPath(t, s, d)
 	damage()
-	if _, ok := s.Path(d); ok {
-		t.Error("Path finds a truncated binary")
+	if _, _, ok := s.find(d); ok {
+		t.Error("find finds a truncated binary")
 	}
 	damage()
 	if _, err := begin(t, s).Binary(t.Context(), d, "a.test"); !errors.Is(err, ErrMissing) {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package scheduler
+package hosts
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package scheduler
+package hosts
 
 import (
 	"context"
@@ -17,37 +17,14 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
-
-// CleanHandler is the name under which an agent offers CleanHost.
-const CleanHandler = "xdist/clean"
-
-// CleanOptions say what Clean is to do. The zero value says what would be removed.
-type CleanOptions struct {
-	Place  string `cbor:"1,keyasint"`           // where trees go on the host
-	Remove bool   `cbor:"2,keyasint,omitempty"` // what was found
-	Force  bool   `cbor:"3,keyasint,omitempty"` // even when a run uses it
-}
-
-// Leftovers is what xdist has left on a host for one user.
-type Leftovers struct {
-	Found []Leftover `cbor:"1,keyasint,omitempty"` // in the order in which it is removed: the agent that is asked is the last
-	Busy  []string   `cbor:"2,keyasint,omitempty"` // locks that runs hold; nothing was removed then, unless it was forced
-}
-
-// Leftover is a directory that xdist has made.
-type Leftover struct {
-	Path    string `cbor:"1,keyasint"`
-	Kind    string `cbor:"2,keyasint"` // for people: mirror, test binaries, agent, cover data
-	Bytes   int64  `cbor:"3,keyasint"`
-	Problem string `cbor:"4,keyasint,omitempty"` // why it could not be removed
-}
 
 // Clean removes what xdist has left on the host of a gateway, or tells what that is. The agent of gw may be gone after it: the gateway
 // is of no other use then but to be ended.
-func Clean(ctx context.Context, gw *gateway.Gateway, o CleanOptions) (Leftovers, error) {
-	var l Leftovers
-	ch, err := gw.RemoteExec(ctx, CleanHandler, o)
+func Clean(ctx context.Context, gw *gateway.Gateway, o wire.CleanOptions) (wire.Leftovers, error) {
+	var l wire.Leftovers
+	ch, err := gw.RemoteExec(ctx, wire.CleanHandler, o)
 	if err == nil {
 		defer ch.Close()
 		err = ch.Receive(ctx, &l)
@@ -60,7 +37,7 @@ func Clean(ctx context.Context, gw *gateway.Gateway, o CleanOptions) (Leftovers,
 
 // CleanHost is the agent's side of Clean.
 func CleanHost(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
-	var o CleanOptions
+	var o wire.CleanOptions
 	if err := item.Decode(&o); err != nil {
 		return fmt.Errorf("read the arguments: %w", err)
 	}
@@ -70,7 +47,7 @@ func CleanHost(ctx context.Context, ch *gateway.Channel, item gateway.Item) erro
 	}
 	b := broom{self: self, place: o.Place, homes: cacheHomes()}
 	defer b.unlock()
-	l := Leftovers{Found: b.survey(time.Now()), Busy: b.busy()}
+	l := wire.Leftovers{Found: b.survey(time.Now()), Busy: b.busy()}
 	if o.Remove && (o.Force || len(l.Busy) == 0) {
 		if runtime.GOOS == "windows" {
 			b.unlock() // a file that is open could not be removed
@@ -130,8 +107,8 @@ func cacheHomes() []string {
 }
 
 // survey lists what is there.
-func (b *broom) survey(now time.Time) []Leftover {
-	var found []Leftover
+func (b *broom) survey(now time.Time) []wire.Leftover {
+	var found []wire.Leftover
 	add := func(kind, dir string, name *regexp.Regexp, age time.Duration) {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -141,7 +118,7 @@ func (b *broom) survey(now time.Time) []Leftover {
 			path := filepath.Join(dir, e.Name())
 			info, err := os.Lstat(path)
 			if err == nil && info.IsDir() && name.MatchString(e.Name()) && isOurs(info) && now.Sub(info.ModTime()) >= age {
-				found = append(found, Leftover{Path: path, Kind: kind, Bytes: sizeOf(path)})
+				found = append(found, wire.Leftover{Path: path, Kind: kind, Bytes: sizeOf(path)})
 			}
 		}
 	}
@@ -149,12 +126,12 @@ func (b *broom) survey(now time.Time) []Leftover {
 	add("cover data", os.TempDir(), coverName, coverAge)
 	for _, home := range b.homes {
 		if info, err := os.Lstat(home); err == nil && info.IsDir() && isOurs(info) {
-			add("test binaries", home, regexp.MustCompile("^(blobs|"+buildsDir+")$"), 0)
+			add("test binaries", home, regexp.MustCompile("^(blobs|"+BuildsDir+")$"), 0)
 			add("agent", filepath.Join(home, "agents"), agentName, 0)
 		}
 	}
 	own := filepath.Dir(b.self)
-	slices.SortStableFunc(found, func(x, y Leftover) int {
+	slices.SortStableFunc(found, func(x, y wire.Leftover) int {
 		switch own {
 		case x.Path:
 			return 1
@@ -226,7 +203,7 @@ func (b *broom) tidy() {
 			continue
 		}
 		os.Remove(filepath.Join(home, useLock))
-		removeFreePorts(filepath.Join(home, portLocks))
+		removeFreePorts(filepath.Join(home, PortLocks))
 		os.Remove(filepath.Join(home, "agents")) // these fail when something else is in there
 		os.Remove(home)
 	}
@@ -266,8 +243,8 @@ func removeTree(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// holdHost says that a run uses this host, until release. Without locks on its file system the host is not protected from Clean.
-func holdHost(ctx context.Context) (release func(), err error) {
+// Hold says that a run uses this host, until release. Without locks on its file system the host is not protected from Clean.
+func Hold(ctx context.Context) (release func(), err error) {
 	blobs, err := rsync.BlobDir()
 	if err != nil {
 		return nil, fmt.Errorf("use this host: %w", err)
@@ -281,3 +258,6 @@ func holdHost(ctx context.Context) (release func(), err error) {
 
 // useLockPause is how often a worker tries to begin on a host that is being cleaned.
 const useLockPause = 50 * time.Millisecond
+
+// BuildsDir is the store of builds beside the directory of blobs.
+const BuildsDir = "builds"

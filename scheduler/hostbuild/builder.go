@@ -1,4 +1,4 @@
-package scheduler
+package hostbuild
 
 import (
 	"cmp"
@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -17,6 +16,8 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/store"
 	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/scheduler/hosts"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // Builder builds test binaries on an agent's host, with the Go that is there.
@@ -32,7 +33,7 @@ const buildsKept = 5 << 30
 // controller's would go, and tells what has become of the packages. What is wrong with the host is in the last report. It returns when the
 // controller has closed the channel, because the coverage data of the build stay until then.
 func (b Builder) Build(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
-	var args buildArgs
+	var args wire.BuildArgs
 	if err := item.Decode(&args); err != nil {
 		return fmt.Errorf("read the arguments: %w", err)
 	}
@@ -42,7 +43,7 @@ func (b Builder) Build(ctx context.Context, ch *gateway.Channel, item gateway.It
 	}
 	h := &hostBuild{builder: b, args: args, command: command, ch: ch, ctx: ctx}
 	defer h.close()
-	end := buildEnd{}
+	end := wire.BuildEnd{}
 	if err := h.build(ctx); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -51,7 +52,7 @@ func (b Builder) Build(ctx context.Context, ch *gateway.Channel, item gateway.It
 			end.Error = h.advise(err)
 		}
 	}
-	if err := ch.Send(ctx, buildReport{Done: &end}); err != nil {
+	if err := ch.Send(ctx, wire.BuildReport{Done: &end}); err != nil {
 		return err
 	}
 	<-ctx.Done()
@@ -61,7 +62,7 @@ func (b Builder) Build(ctx context.Context, ch *gateway.Channel, item gateway.It
 // hostBuild is the state of one Build.
 type hostBuild struct {
 	builder Builder
-	args    buildArgs
+	args    wire.BuildArgs
 	command *gotest.Command
 	ch      *gateway.Channel
 	ctx     context.Context
@@ -84,7 +85,7 @@ func (h *hostBuild) build(ctx context.Context) error {
 	if h.tools, err = gotest.FindToolchain(ctx, goCommand, h.command.Dir, platform.Environ(env)); err != nil {
 		return err
 	}
-	h.send(buildReport{Go: h.tools.GOVERSION})
+	h.send(wire.BuildReport{Go: h.tools.GOVERSION})
 	if err := h.open(); err != nil {
 		return err
 	}
@@ -121,15 +122,12 @@ func (h *hostBuild) open() error {
 	if err != nil {
 		return err
 	}
-	if h.store, err = store.Open(filepath.Join(filepath.Dir(blobs), buildsDir), buildsKept, nil); err != nil {
+	if h.store, err = store.Open(filepath.Join(filepath.Dir(blobs), hosts.BuildsDir), buildsKept, nil); err != nil {
 		return err
 	}
 	h.claim, err = h.store.Begin()
 	return err
 }
-
-// buildsDir is the store of builds beside the directory of blobs.
-const buildsDir = "builds"
 
 func (h *hostBuild) close() {
 	if h.claim != nil {
@@ -150,24 +148,24 @@ func (h *hostBuild) event(e gotest.BuildEvent) {
 			return
 		}
 		e.Binary = kept
-		h.send(buildReport{Ready: builtOf(e)})
+		h.send(wire.BuildReport{Ready: wire.BuiltOf(e)})
 	case gotest.Reported:
-		h.send(buildReport{Reported: &e})
+		h.send(wire.BuildReport{Reported: &e})
 	case gotest.BuildOutput:
-		h.send(buildReport{Output: &e.Event})
+		h.send(wire.BuildReport{Output: &e.Event})
 	case gotest.Stderr:
-		h.send(buildReport{Stderr: e.Text})
+		h.send(wire.BuildReport{Stderr: e.Text})
 	case gotest.Warning:
-		h.send(buildReport{Warning: e.Text})
+		h.send(wire.BuildReport{Warning: e.Text})
 	default:
 		panic(fmt.Sprintf("BUG: a build has a %T", e))
 	}
 }
 
 func (h *hostBuild) listed(packages []gotest.Package) {
-	for part := range slices.Chunk(packages, listedPart) {
+	for part := range slices.Chunk(packages, wire.ListedPart) {
 		packages = packages[len(part):]
-		h.send(buildReport{Listed: part, More: len(packages) > 0})
+		h.send(wire.BuildReport{Listed: part, More: len(packages) > 0})
 	}
 }
 
@@ -177,13 +175,13 @@ func (h *hostBuild) profile(name string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for part := range slices.Chunk(data, profilePart) {
-		h.send(buildReport{Profile: part})
+	for part := range slices.Chunk(data, wire.ProfilePart) {
+		h.send(wire.BuildReport{Profile: part})
 	}
 	return h.failed()
 }
 
-func (h *hostBuild) send(r buildReport) {
+func (h *hostBuild) send(r wire.BuildReport) {
 	if h.failed() == nil {
 		h.fail(h.ch.Send(h.ctx, r))
 	}
@@ -207,19 +205,12 @@ var errNoGo = errors.New("there is no go command, neither on PATH nor in the usu
 
 // findGo is the go command that a session on this host finds, or the one in the usual place.
 func findGo() (string, error) {
-	for _, name := range []string{"go", usualGo()} {
+	for _, name := range []string{"go", hosts.UsualGo()} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
 	}
 	return "", errNoGo
-}
-
-func usualGo() string {
-	if runtime.GOOS == "windows" {
-		return `C:\Program Files\Go\bin\go.exe`
-	}
-	return "/usr/local/go/bin/go"
 }
 
 // advise is the text of an error with what to do about it, where that is known.

@@ -1,4 +1,4 @@
-package scheduler
+package hosts
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -15,33 +16,22 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/store"
 	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
-
-// HostFacts are what an agent finds out about its host for a person who wants to know whether tests could run there.
-type HostFacts struct {
-	Binaries HostPlace `cbor:"1,keyasint"`           // where test binaries go, and agents most often
-	Mirror   HostPlace `cbor:"2,keyasint"`           // where trees go
-	Go       string    `cbor:"3,keyasint,omitempty"` // version of the host's own Go; "" when it has none
-}
-
-// HostPlace is a directory of a host.
-type HostPlace struct {
-	Dir     string `cbor:"1,keyasint,omitempty"`
-	Free    int64  `cbor:"2,keyasint,omitempty"` // bytes that can still be written there
-	Problem string `cbor:"3,keyasint,omitempty"` // why it cannot be used; "" when it can
-	NoExec  bool   `cbor:"4,keyasint,omitempty"` // no program can be started from it
-}
 
 // Examination is what is known about one gateway.
 type Examination struct {
 	Spec   xspec.Spec // with the id that the gateway has got
 	Info   gateway.Info
-	Facts  HostFacts
+	Facts  wire.HostFacts
 	Offset time.Duration // of the host's clock from this one's; less than the time of a round trip is nothing
 	Took   time.Duration // to open the gateway
 	Err    error         // why it could not be opened or asked; Info and Facts are then not complete
 }
+
+// terminateTimeout is how long agents have to end after an examination. That of a run is the same by default.
+const terminateTimeout = 10 * time.Second
 
 // Examine opens a gateway for each spec, all at once, asks the agents about their hosts, and terminates the group. place is where
 // trees go on hosts of a GOOS. One spec that fails says nothing about the others. Errors: of ids, before anything is started.
@@ -58,7 +48,7 @@ func Examine(ctx context.Context, group *gateway.Group, specs []xspec.Spec, plac
 		wait.Go(func() { all[i].run(ctx, group, place) })
 	}
 	wait.Wait()
-	return all, group.Terminate(context.WithoutCancel(ctx), defaultTerminateTimeout)
+	return all, group.Terminate(context.WithoutCancel(ctx), terminateTimeout)
 }
 
 func (e *Examination) run(ctx context.Context, group *gateway.Group, place func(string) string) {
@@ -82,7 +72,7 @@ func (e *Examination) ask(ctx context.Context, gw *gateway.Gateway, place string
 	var fastest time.Duration
 	for i := range clockRounds {
 		begin := time.Now()
-		report, err := askHost(ctx, gw, hostArgs{})
+		report, err := askHost(ctx, gw, wire.HostArgs{})
 		took := time.Since(begin)
 		if err != nil {
 			return err
@@ -92,7 +82,7 @@ func (e *Examination) ask(ctx context.Context, gw *gateway.Gateway, place string
 			e.Offset = time.Unix(0, report.Clock).Sub(begin.Add(took / 2))
 		}
 	}
-	report, err := askHost(ctx, gw, hostArgs{Examine: true, Place: place})
+	report, err := askHost(ctx, gw, wire.HostArgs{Examine: true, Place: place})
 	if err != nil {
 		return err
 	}
@@ -104,8 +94,8 @@ func (e *Examination) ask(ctx context.Context, gw *gateway.Gateway, place string
 }
 
 // examineHost is the agent's side.
-func examineHost(ctx context.Context, place string) HostFacts {
-	var f HostFacts
+func examineHost(ctx context.Context, place string) wire.HostFacts {
+	var f wire.HostFacts
 	var err error
 	if f.Binaries.Dir, err = rsync.BlobDir(); err != nil {
 		f.Binaries.Problem = err.Error()
@@ -162,7 +152,7 @@ const goWait = 10 * time.Second
 func ownGo(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, goWait)
 	defer cancel()
-	for _, name := range []string{"go", usualGo()} {
+	for _, name := range []string{"go", UsualGo()} {
 		cmd := exec.CommandContext(ctx, name, "env", "GOVERSION")
 		cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOWORK=off", "GOFLAGS=")
 		if out, err := cmd.Output(); err == nil {
@@ -170,4 +160,12 @@ func ownGo(ctx context.Context) string {
 		}
 	}
 	return ""
+}
+
+// UsualGo is where an installer puts the go command.
+func UsualGo() string {
+	if runtime.GOOS == "windows" {
+		return `C:\Program Files\Go\bin\go.exe`
+	}
+	return "/usr/local/go/bin/go"
 }

@@ -1,4 +1,4 @@
-package scheduler
+package wire
 
 import (
 	"time"
@@ -10,24 +10,24 @@ import (
 // WorkerHandler is the name under which an agent offers Work.
 const WorkerHandler = "xdist/worker"
 
-// workerArgs starts a worker.
-type workerArgs struct {
+// Args starts a worker.
+type Args struct {
 	Env   []string `cbor:"1,keyasint,omitempty"` // replaces or adds to the agent's own environment
 	Guest bool     `cbor:"2,keyasint,omitempty"` // the host is not the controller's: it is not to be cleaned meanwhile
 	Slot  int      `cbor:"3,keyasint"`           // on the host
 }
 
-// assignment is what the controller sends to a worker. Exactly one field is set.
-type assignment struct {
-	Run  *order `cbor:"1,keyasint,omitempty"`
+// Assignment is what the controller sends to a worker. Exactly one field is set.
+type Assignment struct {
+	Run  *Order `cbor:"1,keyasint,omitempty"`
 	Stop bool   `cbor:"2,keyasint,omitempty"` // end the unit that runs now, whose report comes as always; no other follows
 
-	digest string // of Run's binary; not sent
-	host   string // token of the host that Run is meant for as it is; "" for the controller's paths; not sent
+	Digest string `cbor:"-"` // of Run's binary; not sent
+	Host   string `cbor:"-"` // token of the host that Run is meant for as it is; "" for the controller's paths; not sent
 }
 
-// order is a unit to run. A worker has at most one at a time.
-type order struct {
+// Order is a unit to run. A worker has at most one at a time.
+type Order struct {
 	Package      string        `cbor:"1,keyasint"`
 	Binary       string        `cbor:"2,keyasint"` // path on the worker's host
 	Args         []string      `cbor:"3,keyasint"`
@@ -46,11 +46,14 @@ type order struct {
 	Part         *unit.Part               `cbor:"15,keyasint,omitempty"` // of the test in Names
 }
 
-// report is what a worker sends: events of the unit that runs, in order, and at its end its profile and the result.
-type report struct {
+// Report is what a worker sends: events of the unit that runs, in order, and at its end its profile and the result.
+type Report struct {
 	Events []test2json.Event `cbor:"1,keyasint,omitempty"`
 	Result *unit.Result      `cbor:"2,keyasint,omitempty"`
 	// Profile is the next part of the cover profile, which can be larger than an item may be. All of it comes before Result, whose
 	// own is empty.
 	Profile []byte `cbor:"3,keyasint,omitempty"`
 }
+
+// ProfilePart is how many bytes of a cover profile go into one item, far below the gateway's limit.
+const ProfilePart = 1 << 20

@@ -1,4 +1,4 @@
-package scheduler
+package hosts
 
 import (
 	"os"
@@ -16,7 +16,7 @@ func TestPathsOnAnotherHost(t *testing.T) {
 		t.Skip("skipped: the controller's paths are those of Unix")
 	}
 	m := &Mirror{Source: rsync.Source{Root: "/home/me/mod"}}
-	unix, windows := &host{mirror: "/var/tmp/x/mod"}, &host{mirror: `C:\x\mod`}
+	unix, windows := &Host{mirror: "/var/tmp/x/mod"}, &Host{mirror: `C:\x\mod`}
 	for _, tc := range []struct{ path, unix, windows string }{
 		{"/home/me/mod", "/var/tmp/x/mod", `C:\x\mod`},
 		{"/home/me/mod/a/b", "/var/tmp/x/mod/a/b", `C:\x\mod\a\b`},
@@ -24,10 +24,10 @@ func TestPathsOnAnotherHost(t *testing.T) {
 		{"/home/me/mod/..a", "/var/tmp/x/mod/..a", `C:\x\mod\..a`},
 		{"/home/me", "/home/me", "/home/me"},
 	} {
-		if got := unix.translate(m, "linux", tc.path); got != tc.unix {
+		if got := unix.Translate(m, "linux", tc.path); got != tc.unix {
 			t.Errorf("%s is %s on linux, want %s", tc.path, got, tc.unix)
 		}
-		if got := windows.translate(m, "windows", tc.path); got != tc.windows {
+		if got := windows.Translate(m, "windows", tc.path); got != tc.windows {
 			t.Errorf("%s is %s on windows, want %s", tc.path, got, tc.windows)
 		}
 	}
@@ -36,7 +36,7 @@ func TestPathsOnAnotherHost(t *testing.T) {
 		"two packages in /var/tmp/x/mod\n":          "two packages in /home/me/mod\n",
 		"# example.com/m":                           "# example.com/m",
 	} {
-		if got := unix.homeward(m.Source.Root, text); got != want {
+		if got := unix.Homeward(m.Source.Root, text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}
@@ -59,7 +59,7 @@ func TestHostsToExpect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if hs := newHosts(&Mirror{}, specs, ""); hs.expect != 4 {
+	if hs := New(&Mirror{}, specs, "", func(any) {}); hs.expect != 4 {
 		t.Errorf("%d hosts are expected, want 4", hs.expect)
 	}
 }
@@ -96,5 +96,14 @@ func TestTokenOfADirectory(t *testing.T) {
 	}
 	if _, err := tokenIn(dir); err == nil {
 		t.Error("a directory that everybody may enter is taken")
+	}
+}
+
+// TestSplitPath splits paths of other platforms.
+func TestSplitPath(t *testing.T) {
+	for path, want := range map[string][2]string{"/a/b": {"/a", "b"}, `C:\a\b.exe`: {`C:\a`, "b.exe"}, "x": {"", "x"}} {
+		if dir, name := splitPath(path); dir != want[0] || name != want[1] {
+			t.Errorf("%s: %q and %q", path, dir, name)
+		}
 	}
 }

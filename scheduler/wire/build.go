@@ -1,4 +1,4 @@
-package scheduler
+package wire
 
 import (
 	"errors"
@@ -11,31 +11,31 @@ import (
 // BuildHandler is the name under which an agent offers a Builder's Build.
 const BuildHandler = "xdist/build"
 
-// buildArgs asks a host to build for itself.
-type buildArgs struct {
+// BuildArgs asks a host to build for itself.
+type BuildArgs struct {
 	RunID   string `cbor:"1,keyasint"`
 	Command []byte `cbor:"2,keyasint"`           // as gotest.Command.Encode writes it, with the paths of the host
 	GOFLAGS string `cbor:"3,keyasint"`           // the controller's
 	Go      string `cbor:"4,keyasint,omitempty"` // a toolchain as GOTOOLCHAIN has it, or ""
 }
 
-// buildReport is what a host says of a build. Exactly one field is set, Listed with More aside. First comes Go, then what gotest.Load
+// BuildReport is what a host says of a build. Exactly one field is set, Listed with More aside. First comes Go, then what gotest.Load
 // has to say, then Profile, and Done at last.
-type buildReport struct {
+type BuildReport struct {
 	Go       string           `cbor:"1,keyasint,omitempty"` // GOVERSION of what builds
 	Listed   []gotest.Package `cbor:"2,keyasint,omitempty"`
 	More     bool             `cbor:"3,keyasint,omitempty"` // Listed goes on in the next report
-	Ready    *builtPackage    `cbor:"4,keyasint,omitempty"`
+	Ready    *BuiltPackage    `cbor:"4,keyasint,omitempty"`
 	Reported *gotest.Reported `cbor:"5,keyasint,omitempty"`
 	Output   *test2json.Event `cbor:"6,keyasint,omitempty"`
 	Stderr   string           `cbor:"7,keyasint,omitempty"`
 	Warning  string           `cbor:"8,keyasint,omitempty"`
 	Profile  []byte           `cbor:"9,keyasint,omitempty"` // the next part of what go test itself writes to -coverprofile
-	Done     *buildEnd        `cbor:"10,keyasint,omitempty"`
+	Done     *BuildEnd        `cbor:"10,keyasint,omitempty"`
 }
 
-// builtPackage is gotest.Ready as the host has it.
-type builtPackage struct {
+// BuiltPackage is gotest.Ready as the host has it.
+type BuiltPackage struct {
 	Package   string        `cbor:"1,keyasint"`
 	Digest    []byte        `cbor:"2,keyasint"`
 	Name      string        `cbor:"3,keyasint"`
@@ -48,13 +48,14 @@ type builtPackage struct {
 	Known     bool          `cbor:"10,keyasint,omitempty"` // Tests is all, though it may be empty
 }
 
-// buildEnd is how a build ended.
-type buildEnd struct {
+// BuildEnd is how a build ended.
+type BuildEnd struct {
 	Error string             `cbor:"1,keyasint,omitempty"` // why nothing more can be built
 	Build *gotest.BuildError `cbor:"2,keyasint,omitempty"` // the go command failed and named no package
 }
 
-func (e *buildEnd) err() error {
+// Err is the error that the host has met, or nil.
+func (e *BuildEnd) Err() error {
 	switch {
 	case e.Build != nil:
 		return e.Build
@@ -64,18 +65,19 @@ func (e *buildEnd) err() error {
 	return nil
 }
 
-// listedPart is how many packages go into one report. One with a thousand tests takes some 50 KB, far below the gateway's limit for an item.
-const listedPart = 100
+// ListedPart is how many packages go into one report. One with a thousand tests takes some 50 KB, far below the gateway's limit for an item.
+const ListedPart = 100
 
-func builtOf(r gotest.Ready) *builtPackage {
-	return &builtPackage{
+// BuiltOf is the message for a package that this host has made ready.
+func BuiltOf(r gotest.Ready) *BuiltPackage {
+	return &BuiltPackage{
 		Package: r.Package, Digest: r.Digest[:], Name: r.Name, Binary: r.Binary, Args: r.Args, Dir: r.Dir, Env: r.Env, CoverMeta: r.CoverMeta,
 		Tests: r.Tests, Known: r.Tests != nil,
 	}
 }
 
-// ready is the package for the controller. host is the token of the host that has built it.
-func (b *builtPackage) ready(host string) (gotest.Ready, error) {
+// Ready is the package for the controller. host is the token of the host that has built it.
+func (b *BuiltPackage) Ready(host string) (gotest.Ready, error) {
 	r := gotest.Ready{
 		Package: b.Package, Name: b.Name, Binary: b.Binary, Args: b.Args, Dir: b.Dir, Env: b.Env, CoverMeta: b.CoverMeta, Tests: b.Tests, Host: host,
 	}

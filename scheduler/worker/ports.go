@@ -1,4 +1,4 @@
-package scheduler
+package worker
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"github.com/xdist-go/xdist/internal/lockfile"
 	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 )
 
 // The ports that tests are given in XDIST_PORT_BASE. All blocks are below 32768, from where on Linux hands ports out by itself; other systems
@@ -19,9 +19,6 @@ const (
 	portBlocks = 127
 )
 
-// portLocks is the directory, beside the directory of blobs, with a lock for each block.
-const portLocks = "ports"
-
 // holdPorts returns the first port of a block that no other worker of this user on this host has until release: that of the slot, or
 // the next one that is free. It is 0 when all are taken. Where there are no locks it is the slot's own, and another run may have the same.
 func holdPorts(slot int) (base int, release func()) {
@@ -30,7 +27,7 @@ func holdPorts(slot int) (base int, release func()) {
 	if err != nil {
 		return own, func() {}
 	}
-	return holdPortsIn(filepath.Join(filepath.Dir(blobs), portLocks), slot)
+	return holdPortsIn(filepath.Join(filepath.Dir(blobs), hosts.PortLocks), slot)
 }
 
 func holdPortsIn(dir string, slot int) (base int, release func()) {
@@ -60,20 +57,4 @@ func slotEnv(slot, portBase int) []string {
 		env = append(env, fmt.Sprintf("XDIST_PORT_BASE=%d", portBase))
 	}
 	return env
-}
-
-// removeFreePorts removes the locks that nobody holds, and their directory when it is empty then.
-func removeFreePorts(dir string) {
-	names, err := filepath.Glob(filepath.Join(dir, "*.lock"))
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	for _, name := range names {
-		lock := flock.New(name)
-		if ok, err := lock.TryLock(); err != nil || !ok {
-			continue
-		}
-		lockfile.Remove(lock) // fails only where somebody has it already
-	}
-	os.Remove(dir)
 }

@@ -1,4 +1,4 @@
-package scheduler
+package hosts
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -30,31 +31,31 @@ type Mirror struct {
 	Pull []string
 }
 
-// hosts are the machines of a run, as far as their files go. Its methods may be called concurrently; they are called by the
+// Set is the machines of a run, as far as their files go. Its methods may be called concurrently; they are called by the
 // nodes' goroutines, which may wait for a tree or a binary while the controller's loop goes on.
-type hosts struct {
-	mirror *Mirror
+type Set struct {
+	Mirror *Mirror
 	expect int    // how many hosts may come, to be served from one reading of the source
 	runDir string // private to the run, for what comes from hosts
-	built  *host  // binaries that have come to the controller from the host that has built them; only bring is used
+	built  *Host  // binaries that have come to the controller from the host that has built them; only bring is used
 
 	sends sync.WaitGroup // syncs that go on
-	tell  func(any)      // posts a binaryFound or binariesListed to the loop
+	tell  func(any)      // posts a BinaryFound or BinariesListed to the loop
 
 	mu      sync.Mutex // guards the fields below
-	byToken map[string]*host
+	byToken map[string]*Host
 	asked   int
 	batch   *batch // the next sync, or nil
 	targets []*rsync.Target
 }
 
-// host is a machine whose gateways share files, known by a token in the directory of the mirror.
-type host struct {
-	token  string
+// Host is a machine whose gateways share files, known by a token in the directory of the mirror.
+type Host struct {
+	Token  string
 	mirror string             // directory, absolute
-	local  bool               // the controller's own; guarded by hosts.mu
-	used   bool               // it was given tests to run; guarded by hosts.mu
-	doors  []*gateway.Gateway // those on it, which may have ended; guarded by hosts.mu
+	local  bool               // the controller's own; guarded by Set.mu
+	used   bool               // it was given tests to run; guarded by Set.mu
+	doors  []*gateway.Gateway // those on it, which may have ended; guarded by Set.mu
 	turn   chan struct{}      // capacity 1: held while the tree is sent
 	synced bool               // guarded by turn
 	sent   atomic.Int64       // bytes of binaries so far
@@ -69,11 +70,11 @@ type binary struct {
 	path string        // on the host, "" until it is there; guarded by turn
 }
 
-// hostError says that a host could not be given what it needs. It says nothing about tests.
-type hostError struct{ err error }
+// Error says that a host could not be given what it needs. It says nothing about tests.
+type Error struct{ Err error }
 
-func (e *hostError) Error() string { return e.err.Error() }
-func (e *hostError) Unwrap() error { return e.err }
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
 
 // batch is a sync to hosts that became ready at about the same time.
 type batch struct {
@@ -84,8 +85,9 @@ type batch struct {
 // gather is how long the first host waits for others to be served from the same reading of the source.
 const gather = 250 * time.Millisecond
 
-func newHosts(m *Mirror, specs []xspec.Spec, runDir string) *hosts {
-	h := &hosts{mirror: m, byToken: make(map[string]*host), runDir: runDir, built: &host{binaries: make(map[string]*binary)}, tell: func(any) {}}
+// New is the hosts of a run whose gateways have these specs. tell may be called by several goroutines at once.
+func New(m *Mirror, specs []xspec.Spec, runDir string, tell func(any)) *Set {
+	h := &Set{Mirror: m, byToken: make(map[string]*Host), runDir: runDir, built: &Host{binaries: make(map[string]*binary)}, tell: tell}
 	var places []string
 	for _, s := range specs { // hosts of agents that come by themselves are not waited for
 		place := strings.Join([]string{s.SSH, s.Socket, s.Cmd, s.Via, s.InstallVia}, "\x00")
@@ -97,11 +99,11 @@ func newHosts(m *Mirror, specs []xspec.Spec, runDir string) *hosts {
 	return h
 }
 
-// join makes the host of a gateway ready for its worker: the tree is there, and not changed by another run. Gateways of one host
+// Join makes the host of a gateway ready for its worker: the tree is there, and not changed by another run. Gateways of one host
 // wait for the first of them; when that one is lost another takes over.
-func (hs *hosts) join(ctx context.Context, gw *gateway.Gateway) (*host, error) {
-	dir := hs.mirror.Dir(gw.Info().GOOS)
-	report, err := askHost(ctx, gw, hostArgs{Mirror: dir})
+func (hs *Set) Join(ctx context.Context, gw *gateway.Gateway) (*Host, error) {
+	dir := hs.Mirror.Dir(gw.Info().GOOS)
+	report, err := askHost(ctx, gw, wire.HostArgs{Mirror: dir})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the host of gateway %s: %w", gw.ID(), err)
 	}
@@ -119,46 +121,46 @@ func (hs *hosts) join(ctx context.Context, gw *gateway.Gateway) (*host, error) {
 	err = hs.send(ctx, gw, dir)
 	<-listed
 	if err != nil {
-		return nil, fmt.Errorf("sync %s to gateway %s: %w", hs.mirror.Source.Root, gw.ID(), err)
+		return nil, fmt.Errorf("sync %s to gateway %s: %w", hs.Mirror.Source.Root, gw.ID(), err)
 	}
 	h.synced = true
 	return h, nil
 }
 
-// sharesFiles reports whether an agent has the controller's files.
-func sharesFiles(spec xspec.Spec) bool { return spec.Popen && spec.Via == "" }
+// SharesFiles reports whether an agent has the controller's files.
+func SharesFiles(spec xspec.Spec) bool { return spec.Popen && spec.Via == "" }
 
 // known returns the record of the host with a token, which gw leads to.
-func (hs *hosts) known(token, dir string, gw *gateway.Gateway) *host {
+func (hs *Set) known(token, dir string, gw *gateway.Gateway) *Host {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	h := hs.byToken[token]
 	if h == nil {
-		h = &host{token: token, mirror: dir, turn: make(chan struct{}, 1), binaries: make(map[string]*binary)}
+		h = &Host{Token: token, mirror: dir, turn: make(chan struct{}, 1), binaries: make(map[string]*binary)}
 		hs.byToken[token] = h
 	}
-	h.local = h.local || sharesFiles(gw.Spec())
+	h.local = h.local || SharesFiles(gw.Spec())
 	h.doors = append(h.doors, gw)
 	return h
 }
 
-// shared reports whether a host is the controller's own, as far as is known by now.
-func (hs *hosts) shared(h *host) bool {
+// Shared reports whether a host is the controller's own, as far as is known by now.
+func (hs *Set) Shared(h *Host) bool {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	return h.local
 }
 
 // send brings the tree to the host of gw, together with the hosts that ask at about the same time, and does not wait for those.
-func (hs *hosts) send(ctx context.Context, gw *gateway.Gateway, dir string) error {
+func (hs *Set) send(ctx context.Context, gw *gateway.Gateway, dir string) error {
 	hs.mu.Lock()
 	b, first := hs.batch, false
 	if b == nil {
-		b = &batch{sync: rsync.New(hs.mirror.Source), fullc: make(chan struct{})}
+		b = &batch{sync: rsync.New(hs.Mirror.Source), fullc: make(chan struct{})}
 		hs.batch, first = b, true
 	}
 	resultc := make(chan error, 1) // never closed
-	t := b.sync.AddTarget(gw, dir, rsync.TargetOptions{Delete: true, Clean: !hs.mirror.Keep, Hold: true, Done: func(err error) { resultc <- err }})
+	t := b.sync.AddTarget(gw, dir, rsync.TargetOptions{Delete: true, Clean: !hs.Mirror.Keep, Hold: true, Done: func(err error) { resultc <- err }})
 	hs.targets = append(hs.targets, t)
 	if hs.asked++; hs.asked >= hs.expect {
 		hs.batch = nil
@@ -177,7 +179,7 @@ func (hs *hosts) send(ctx context.Context, gw *gateway.Gateway, dir string) erro
 }
 
 // lead waits for the other hosts of b, and sends.
-func (hs *hosts) lead(ctx context.Context, b *batch) {
+func (hs *Set) lead(ctx context.Context, b *batch) {
 	wait := time.NewTimer(gather)
 	defer wait.Stop()
 	select {
@@ -192,8 +194,11 @@ func (hs *hosts) lead(ctx context.Context, b *batch) {
 	b.sync.Send(ctx) // each target hears what became of it
 }
 
-// release lets other runs have the mirrors.
-func (hs *hosts) release(ctx context.Context) {
+// Wait returns when no sync goes on. The gateways have ended.
+func (hs *Set) Wait() { hs.sends.Wait() }
+
+// Release lets other runs have the mirrors.
+func (hs *Set) Release(ctx context.Context) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	for _, t := range hs.targets {
@@ -201,19 +206,19 @@ func (hs *hosts) release(ctx context.Context) {
 	}
 }
 
-// pull brings the files of hs.mirror.Pull back from every host that has a mirror, through the first of its gateways that can do it.
-func (hs *hosts) pull(ctx context.Context, gateways []*gateway.Gateway) error {
+// Pull brings the files of hs.Mirror.Pull back from every host that has a mirror, through the first of its gateways that can do it.
+func (hs *Set) Pull(ctx context.Context, gateways []*gateway.Gateway) error {
 	failed := make(map[string]error) // by token, of hosts that have given nothing so far
 	for token, dir := range hs.mirrors() {
 		failed[token] = fmt.Errorf("bring files back from %s: no gateway is left on its host", dir)
 	}
 	for _, gw := range gateways {
-		dir := hs.mirror.Dir(gw.Info().GOOS)
-		report, err := askHost(ctx, gw, hostArgs{Mirror: dir})
+		dir := hs.Mirror.Dir(gw.Info().GOOS)
+		report, err := askHost(ctx, gw, wire.HostArgs{Mirror: dir})
 		if err != nil || failed[report.Token] == nil {
 			continue // it has ended, or is done; another gateway may have the host
 		}
-		if _, err := rsync.Fetch(ctx, gw, dir, hs.mirror.Pull, hs.mirror.Source.Root); err != nil {
+		if _, err := rsync.Fetch(ctx, gw, dir, hs.Mirror.Pull, hs.Mirror.Source.Root); err != nil {
 			failed[report.Token] = fmt.Errorf("bring files back from the host of gateway %s: %w", gw.ID(), err)
 			continue
 		}
@@ -223,7 +228,7 @@ func (hs *hosts) pull(ctx context.Context, gateways []*gateway.Gateway) error {
 }
 
 // mirrors are the directories that tests ran in, by the tokens of their hosts.
-func (hs *hosts) mirrors() map[string]string {
+func (hs *Set) mirrors() map[string]string {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	all := make(map[string]string)
@@ -235,23 +240,23 @@ func (hs *hosts) mirrors() map[string]string {
 	return all
 }
 
-// place rewrites an order for the host: directories of the controller become those of the mirror, and the binary is brought there. An order with the
+// Place rewrites an order for the host: directories of the controller become those of the mirror, and the binary is brought there. An order with the
 // binary of another host, which has the same mirror, gets that over the controller.
-func (hs *hosts) place(ctx context.Context, gw *gateway.Gateway, h *host, a assignment) (*order, error) {
-	m, o := hs.mirror, *a.Run
+func (hs *Set) Place(ctx context.Context, gw *gateway.Gateway, h *Host, a wire.Assignment) (*wire.Order, error) {
+	m, o := hs.Mirror, *a.Run
 	hs.mu.Lock()
 	h.used = true
 	hs.mu.Unlock()
-	if a.host == h.token {
+	if a.Host == h.Token {
 		return &o, nil
 	}
-	if a.host != "" {
-		if err := hs.fetchBuilt(ctx, a.host, a.digest, &o); err != nil {
+	if a.Host != "" {
+		if err := hs.fetchBuilt(ctx, a.Host, a.Digest, &o); err != nil {
 			return nil, err
 		}
 	}
-	dir := h.translate(m, gw.Info().GOOS, o.Dir)
-	if dir == o.Dir && a.host == "" && !hs.shared(h) {
+	dir := h.Translate(m, gw.Info().GOOS, o.Dir)
+	if dir == o.Dir && a.Host == "" && !hs.Shared(h) {
 		return nil, fmt.Errorf("run %s on gateway %s: its directory %s is outside of %s, and other hosts have only what is in that", o.Package, gw.ID(), dir, m.Source.Root)
 	}
 	o.Dir = dir
@@ -259,7 +264,7 @@ func (hs *hosts) place(ctx context.Context, gw *gateway.Gateway, h *host, a assi
 	for i, arg := range o.Args {
 		o.Args[i] = h.translateArg(m, gw.Info().GOOS, arg)
 	}
-	if hs.shared(h) {
+	if hs.Shared(h) {
 		return &o, nil
 	}
 	// PATH names the toolchain of where it was built, which the host does not have.
@@ -268,14 +273,14 @@ func (hs *hosts) place(ctx context.Context, gw *gateway.Gateway, h *host, a assi
 	if o.CoverMeta, err = h.bringCoverMeta(ctx, gw, o.CoverMeta); err != nil {
 		return nil, err
 	}
-	o.Binary, err = h.bring(ctx, a.digest, func() (string, error) {
-		return hs.put(ctx, gw, h, o.Binary, a.digest)
+	o.Binary, err = h.bring(ctx, a.Digest, func() (string, error) {
+		return hs.put(ctx, gw, h, o.Binary, a.Digest)
 	})
 	return &o, err
 }
 
-// translate returns what a path of the controller is on the host; one outside of the tree stays.
-func (h *host) translate(m *Mirror, goos, path string) string {
+// Translate returns what a path of the controller is on the host; one outside of the tree stays.
+func (h *Host) Translate(m *Mirror, goos, path string) string {
 	rel, err := filepath.Rel(m.Source.Root, path)
 	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
 		return path
@@ -290,8 +295,8 @@ func (h *host) translate(m *Mirror, goos, path string) string {
 	return h.mirror + sep + strings.ReplaceAll(filepath.ToSlash(rel), "/", sep)
 }
 
-// homeward names the tree's files in what a host's go command says as the user knows them.
-func (h *host) homeward(root, text string) string {
+// Homeward names the tree's files in what a host's go command says as the user knows them.
+func (h *Host) Homeward(root, text string) string {
 	if !strings.Contains(text, h.mirror) {
 		return text
 	}
@@ -299,16 +304,16 @@ func (h *host) homeward(root, text string) string {
 }
 
 // translateArg translates the path in an argument -name=path.
-func (h *host) translateArg(m *Mirror, goos, arg string) string {
+func (h *Host) translateArg(m *Mirror, goos, arg string) string {
 	name, value, ok := strings.Cut(arg, "=")
 	if !ok || !strings.HasPrefix(name, "-test.") || !filepath.IsAbs(value) {
 		return arg
 	}
-	return name + "=" + h.translate(m, goos, value)
+	return name + "=" + h.Translate(m, goos, value)
 }
 
 // bringCoverMeta brings the directory of -coverpkg's metafiles.
-func (h *host) bringCoverMeta(ctx context.Context, gw *gateway.Gateway, dir string) (string, error) {
+func (h *Host) bringCoverMeta(ctx context.Context, gw *gateway.Gateway, dir string) (string, error) {
 	if dir == "" {
 		return "", nil
 	}
@@ -324,7 +329,7 @@ func (h *host) bringCoverMeta(ctx context.Context, gw *gateway.Gateway, dir stri
 }
 
 // bring makes sure that the host has a thing, by put, and returns its path there. put is called once, and again when it failed.
-func (h *host) bring(ctx context.Context, name string, put func() (string, error)) (string, error) {
+func (h *Host) bring(ctx context.Context, name string, put func() (string, error)) (string, error) {
 	h.mu.Lock()
 	b := h.binaries[name]
 	if b == nil {
@@ -346,17 +351,4 @@ func (h *host) bring(ctx context.Context, name string, put func() (string, error
 		b.path = there
 	}
 	return there, err
-}
-
-// leaveHosts brings back what is asked for and lets other runs have the mirrors. The gateways are still there.
-func (c *controller) leaveHosts() {
-	if c.hosts == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), c.cfg.TerminateTimeout)
-	defer cancel()
-	if len(c.hosts.mirror.Pull) > 0 {
-		c.reportFault(c.hosts.pull(context.WithoutCancel(c.ctx), slices.Collect(c.cfg.Group.All())))
-	}
-	c.hosts.release(ctx)
 }

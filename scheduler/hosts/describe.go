@@ -1,4 +1,4 @@
-package scheduler
+package hosts
 
 import (
 	"context"
@@ -11,34 +11,17 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
-
-// HostHandler is the name under which an agent offers DescribeHost.
-const HostHandler = "xdist/host"
-
-// hostArgs asks for a description.
-type hostArgs struct {
-	Mirror string `cbor:"1,keyasint,omitempty"` // where the tree is to go; "" leaves Token empty
-	// Examine asks for Facts, about Place as the directory for mirrors.
-	Examine bool   `cbor:"2,keyasint,omitempty"`
-	Place   string `cbor:"3,keyasint,omitempty"`
-}
-
-// hostReport describes the host of an agent.
-type hostReport struct {
-	Token string     `cbor:"1,keyasint,omitempty"` // the same for all agents that share the directory of the mirror, and for no others
-	Clock int64      `cbor:"2,keyasint"`           // of the host, nanoseconds since 1970
-	Facts *HostFacts `cbor:"3,keyasint,omitempty"`
-}
 
 // DescribeHost is the agent's answer to a controller that wants to know where it is. For a mirror it makes the directory that
 // holds it, which nobody else may enter.
 func DescribeHost(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
-	var args hostArgs
+	var args wire.HostArgs
 	if err := item.Decode(&args); err != nil {
 		return fmt.Errorf("read the arguments: %w", err)
 	}
-	report := hostReport{Clock: time.Now().UnixNano()}
+	report := wire.HostReport{Clock: time.Now().UnixNano()}
 	if args.Examine {
 		facts := examineHost(ctx, args.Place)
 		report.Facts = &facts
@@ -53,9 +36,9 @@ func DescribeHost(ctx context.Context, ch *gateway.Channel, item gateway.Item) e
 }
 
 // askHost runs DescribeHost in the agent of a gateway.
-func askHost(ctx context.Context, gw *gateway.Gateway, args hostArgs) (hostReport, error) {
-	var report hostReport
-	ch, err := gw.RemoteExec(ctx, HostHandler, args)
+func askHost(ctx context.Context, gw *gateway.Gateway, args wire.HostArgs) (wire.HostReport, error) {
+	var report wire.HostReport
+	ch, err := gw.RemoteExec(ctx, wire.HostHandler, args)
 	if err != nil {
 		return report, err
 	}

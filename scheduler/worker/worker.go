@@ -1,4 +1,4 @@
-package scheduler
+package worker
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/hosts"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // Work is the agent's side of a node: it runs one unit after the other as the controller sends them, until the
@@ -21,12 +23,12 @@ import (
 func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var args workerArgs
+	var args wire.Args
 	if err := item.Decode(&args); err != nil {
 		return fmt.Errorf("read the worker's arguments: %w", err)
 	}
 	if args.Guest {
-		release, err := holdHost(ctx)
+		release, err := hosts.Hold(ctx)
 		if err != nil {
 			return err
 		}
@@ -37,7 +39,7 @@ func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 	w := &worker{
 		ch:     ch,
 		env:    slices.Concat(os.Environ(), args.Env, slotEnv(args.Slot, portBase)),
-		orders: make(chan *order),
+		orders: make(chan *wire.Order),
 		stopc:  make(chan struct{}),
 	}
 	receiverc := make(chan error, 1)
@@ -60,15 +62,15 @@ func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 type worker struct {
 	ch     *gateway.Channel
 	env    []string
-	orders chan *order   // closed by the receiver
-	stopc  chan struct{} // closed by the receiver: end the unit that runs, start no other
+	orders chan *wire.Order // closed by the receiver
+	stopc  chan struct{}    // closed by the receiver: end the unit that runs, start no other
 }
 
 // receive hands assignments to run until the controller closes the channel.
 func (w *worker) receive(ctx context.Context) error {
 	stopped := false
 	for {
-		var a assignment
+		var a wire.Assignment
 		err := w.ch.Receive(ctx, &a)
 		switch {
 		case errors.Is(err, io.EOF):
@@ -88,22 +90,19 @@ func (w *worker) receive(ctx context.Context) error {
 	}
 }
 
-// profilePart is how many bytes of a cover profile go into one item, far below the gateway's limit.
-const profilePart = 1 << 20
-
 func (w *worker) run(ctx context.Context) error {
 	for o := range w.orders {
 		result, err := w.unit(ctx, o)
 		if err != nil {
 			return err
 		}
-		for part := range slices.Chunk(result.Profile, profilePart) {
-			if err := w.ch.Send(ctx, report{Profile: part}); err != nil {
+		for part := range slices.Chunk(result.Profile, wire.ProfilePart) {
+			if err := w.ch.Send(ctx, wire.Report{Profile: part}); err != nil {
 				return err
 			}
 		}
 		result.Profile = nil
-		if err := w.ch.Send(ctx, report{Result: &result}); err != nil {
+		if err := w.ch.Send(ctx, wire.Report{Result: &result}); err != nil {
 			return err
 		}
 	}
@@ -111,7 +110,7 @@ func (w *worker) run(ctx context.Context) error {
 }
 
 // unit runs one order and streams its events. An error is one of the channel: the process has been ended then.
-func (w *worker) unit(workCtx context.Context, o *order) (unit.Result, error) {
+func (w *worker) unit(workCtx context.Context, o *wire.Order) (unit.Result, error) {
 	ctx, cancel := context.WithCancel(workCtx) // of the process
 	watcher := make(chan struct{})
 	go func() {
@@ -136,7 +135,7 @@ func (w *worker) unit(workCtx context.Context, o *order) (unit.Result, error) {
 			return
 		}
 		// Not the unit's ctx: what a stopped unit has printed still counts.
-		if sendErr = w.ch.Send(workCtx, report{Events: events}); sendErr != nil {
+		if sendErr = w.ch.Send(workCtx, wire.Report{Events: events}); sendErr != nil {
 			cancel()
 		}
 	})

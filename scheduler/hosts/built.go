@@ -1,4 +1,4 @@
-package scheduler
+package hosts
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 	"strings"
 
 	"github.com/xdist-go/xdist/rsync"
+	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // fetchBuilt brings the binary of an order, and its coverage data, from the host that has built it to the controller, once, and puts their
 // paths here into the order.
-func (hs *hosts) fetchBuilt(ctx context.Context, token, digest string, o *order) (err error) {
+func (hs *Set) fetchBuilt(ctx context.Context, token, digest string, o *wire.Order) (err error) {
 	dir, name := splitPath(o.Binary)
 	local := filepath.Join(hs.runDir, "built", digest)
 	o.Binary, err = hs.built.bring(ctx, digest, func() (string, error) {
@@ -30,7 +31,7 @@ func (hs *hosts) fetchBuilt(ctx context.Context, token, digest string, o *order)
 }
 
 // fetch brings what matches a pattern from a directory of the host with a token, through the first of its gateways that can do it.
-func (hs *hosts) fetch(ctx context.Context, token, dir, pattern, local string) error {
+func (hs *Set) fetch(ctx context.Context, token, dir, pattern, local string) error {
 	hs.mu.Lock()
 	var errs []error
 	doors := slices.Clone(hs.byToken[token].doors)

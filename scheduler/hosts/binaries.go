@@ -1,0 +1,66 @@
+package hosts
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/rsync"
+)
+
+// What the hosts' goroutines post to the loop.
+type (
+	// BinaryFound says that a host has a binary, and how many bytes per second came to it meanwhile, or 0.
+	BinaryFound struct {
+		Token, Digest string
+		Link          float64
+	}
+	// BinariesListed says which binaries a host has had from the beginning.
+	BinariesListed struct {
+		Token   string
+		Digests []string
+	}
+)
+
+// leastSent is how many bytes must have been sent to tell something of a link: less takes a round trip more than anything else.
+const leastSent = 2 << 20
+
+// list asks a host which binaries it has, beside the sync of its tree, which takes no less than the answer. It closes what it returns when the loop was told. Without
+// an answer nothing is known, which costs time and no test.
+func (hs *Set) list(ctx context.Context, gw *gateway.Gateway, h *Host) <-chan struct{} {
+	listed := make(chan struct{})
+	if hs.Shared(h) {
+		close(listed)
+		return listed
+	}
+	go func() {
+		defer close(listed)
+		if digests, err := rsync.ListBlobs(ctx, gw); err == nil {
+			hs.tell(BinariesListed{h.Token, digests})
+		}
+	}()
+	return listed
+}
+
+// put sends a binary to a host, unless it is there, and tells the loop. What other goroutines send to the same host meanwhile counts as well: they share the link.
+func (hs *Set) put(ctx context.Context, gw *gateway.Gateway, h *Host, path, digest string) (string, error) {
+	var begun time.Time
+	var before int64
+	there, err := rsync.PutBlob(ctx, gw, path, digest, func(bytes int) {
+		if begun.IsZero() {
+			begun, before = time.Now(), h.sent.Load()
+		}
+		h.sent.Add(int64(bytes))
+	})
+	if err != nil {
+		return "", fmt.Errorf("send %s to gateway %s: %w", filepath.Base(path), gw.ID(), err)
+	}
+	found := BinaryFound{Token: h.Token, Digest: digest}
+	if bytes := h.sent.Load() - before; !begun.IsZero() && bytes >= leastSent {
+		found.Link = float64(bytes) / time.Since(begun).Seconds()
+	}
+	hs.tell(found)
+	return there, nil
+}

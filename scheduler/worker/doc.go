@@ -1,0 +1,17 @@
+// Package worker runs tests in an agent.
+//
+// [Work] is the handler that an agent offers under wire.WorkerHandler. A worker gets one
+// wire.Assignment after the other and runs the units in them one at a time, each in a process of its
+// own; what the tests print goes back in wire.Reports, and the result behind it. A slot is the
+// worker's number on its host: tests see it, and a block of ports that no other worker there has.
+//
+// # Goroutines and cancellation
+//
+// Work runs the units. A second goroutine receives the assignments, so that a stop reaches a unit that
+// runs, and a unit has one that waits for that stop; both are joined. Cancelling Work's ctx ends the
+// process first.
+//
+// # Limits
+//
+// Where a file system has no locks, two runs may give the same ports.
+package worker
