@@ -2,6 +2,7 @@ package gotest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ type TestFiles struct {
 type Discovery struct {
 	Testmain
 	Serial    bool    // a directive at a package clause, or of any of the tests, says that the tests need each other
+	Undivided string  // why all tests must run in one process, "" when nothing says so: "reads os.Args"
 	Misplaced []error // directives that mean nothing, each a *DirectiveError
 	Err       error
 }
@@ -122,6 +124,7 @@ func mergeTestFiles(files []testFile) Discovery {
 		fuzz = f.appendItems(fuzz, KindFuzz, f.fuzz)
 		examples = f.appendItems(examples, KindExample, f.examples)
 		d.Serial = d.Serial || f.serial
+		d.Undivided = cmp.Or(d.Undivided, f.undivided)
 		d.Misplaced = append(d.Misplaced, f.misplaced...)
 		d.Benchmarks = append(d.Benchmarks, f.benchmarks...)
 	}
@@ -144,6 +147,7 @@ type testFile struct {
 	directives map[string]*Directives // by the name of what has them
 	serial     bool
 	misplaced  []error
+	undivided  string // see Discovery.Undivided
 
 	testMain bool
 	err      error
@@ -158,7 +162,8 @@ func parseTestFile(source testSource, overlay Overlay) testFile {
 		return testFile{err: err}
 	}
 	directed := bytes.Contains(src, []byte("xdist:"))
-	if source.known && !directed {
+	suspect := suspicious(src)
+	if source.known && !directed && !suspect {
 		return testFile{name: filepath.Base(name), tests: namesAtLineStarts(src)}
 	}
 	// Comments are of use for the output of examples and for directives only, and they cost a tenth of the time.
@@ -189,6 +194,9 @@ func parseTestFile(source testSource, overlay Overlay) testFile {
 		}
 	}
 	f.direct(fset, parsed)
+	if suspect {
+		f.undivided = undivided(parsed)
+	}
 	return f
 }
 

@@ -56,8 +56,9 @@ type Package struct {
 	NoTestFiles bool
 	Items       []Item // what -run and -skip leave, in the order in which the binary runs it
 	HasTestMain bool
-	Serial      bool // a directive says that its tests need each other
-	Partial     bool // Items are a part of the package; somebody else runs the others
+	Serial      bool   // a directive says that its tests need each other
+	Undivided   string // why its tests must run in one process, "" when nothing says so: "reads os.Args"
+	Partial     bool   // Items are a part of the package; somebody else runs the others
 
 	// Err says why the package cannot be loaded; `go test` reports it as [setup failed]. Not all such errors are known
 	// here: those of imports that only tests have, and compile errors, are left for `go test` to find.
@@ -397,6 +398,7 @@ func newListing(cfg ListConfig, listed []listedPackage, overlay Overlay) *Listin
 			Items:       found[i].Items,
 			HasTestMain: found[i].HasTestMain,
 			Serial:      found[i].Serial,
+			Undivided:   found[i].Undivided,
 			Err:         p.loadError(),
 		})
 		l.misplaced = append(l.misplaced, found[i].Misplaced...)

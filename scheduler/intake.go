@@ -64,7 +64,7 @@ func (c *controller) collect(t *target, packages []gotest.Package) {
 	}
 	for _, lp := range packages {
 		p := c.addPackage(t, lp.ImportPath, lp.Items)
-		p.serial, p.partial = lp.Serial, lp.Partial
+		p.serial, p.undivided, p.partial = lp.Serial, lp.Undivided, lp.Partial
 		items += len(p.names)
 	}
 	c.expectAll(t)

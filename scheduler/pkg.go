@@ -26,8 +26,9 @@ type pkg struct {
 	ready  *gotest.Ready
 	key    string // digest of its binary, in hex, when it is ready
 
-	serial  bool // its tests need each other: one process at a time
-	partial bool // its binary has tests that are none of this run's
+	serial    bool   // its tests need each other: one process at a time
+	undivided string // why all of it has to run in one process, or ""
+	partial   bool   // its binary has tests that are none of this run's
 
 	expected []time.Duration // by item; 0 is not known
 	verdicts []Verdict       // by item

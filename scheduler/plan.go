@@ -44,7 +44,7 @@ func (c *controller) plan(p *pkg) policy.Package {
 	items, strands := demands(p.items)
 	out := policy.Package{
 		ID: p.num, Items: items, Strands: strands, ProcessCost: known.ProcessCost,
-		Whole: grain != gotest.Split || known.Serial && p.holds(known.SerialUntil), Alone: grain == gotest.Alone, Serial: p.serial,
+		Whole: grain != gotest.Split || p.undivided != "" || known.Serial && p.holds(known.SerialUntil), Alone: grain == gotest.Alone, Serial: p.serial,
 	}
 	if c.sizeOf != nil {
 		out.Size = c.sizeOf(*p.ready)
