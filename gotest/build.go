@@ -154,7 +154,9 @@ func (b *builder) command(ctx context.Context) (*exec.Cmd, error) {
 	if env == nil {
 		env = os.Environ()
 	}
-	if err := writeHandoffConfig(cfg.RunDir, handoffConfig{RunID: cfg.RunID, Store: cfg.Store.Dir(), Env: env}); err != nil {
+	if err := writeHandoffConfig(cfg.RunDir, handoffConfig{
+		RunID: cfg.RunID, Store: cfg.Store.Dir(), Env: env, Left: cfg.Command.Output != "" || len(cfg.Command.Profiles) > 0,
+	}); err != nil {
 		return nil, fmt.Errorf("prepare the build: %w", err)
 	}
 	args, err := buildArgs(cfg)
@@ -191,8 +193,11 @@ func buildArgs(cfg BuildConfig) ([]string, error) {
 	}
 	args = append(args, c.coverFlags()...)
 	args = append(args, "-json", "-count=1", "-exec="+handoff)
-	if c.Vet != "" {
+	if c.vetSet {
 		args = append(args, "-vet="+c.Vet)
+	}
+	if c.Output != "" {
+		args = append(args, "-o="+c.Output)
 	}
 	if c.CoverProfile != "" {
 		args = append(args, "-coverprofile="+CoverProfileFile(cfg.RunDir))

@@ -61,11 +61,13 @@ type Command struct {
 	Chdir         string // -C as given, "" when not
 	Dir           string // absolute: the directory that the go command works in
 	PrintCommands bool   // -x
+	Work          bool   // -work
 	DryRun        bool   // -n
 
 	coverFlagsSet bool // a coverage flag was given, maybe only to switch it off
+	vetSet        bool // -vet was given, maybe only to overrule GOFLAGS
 	vcsStamped    bool // -buildvcs=true: test binaries hold the state of the repository
-	rawTestFlags  bool // -test. flags follow -args: they can change what runs behind our back
+	rawTestFlags  bool // there are -test. flags that go test does not know or does not look at: they can change what runs behind our back
 }
 
 // UsageError is a command line that `go test` rejects. Its text is the first line that `go test` would print.
@@ -76,6 +78,9 @@ func (e *UsageError) Error() string { return e.Text }
 func usagef(format string, args ...any) error {
 	return &UsageError{fmt.Sprintf(format, args...)}
 }
+
+// Undistributed reports whether the command compiles or lists only, or shows what it would do, so that `go test` does it all.
+func (c *Command) Undistributed() bool { return c.Compile || c.DryRun || c.List != "" }
 
 // Grain is how much of a package one test process runs.
 type Grain int
@@ -292,6 +297,7 @@ func (p *flagParser) parse(args []string) error {
 				p.unknown = one.raw
 			}
 			p.explicit = append(p.explicit, one.raw)
+			p.c.rawTestFlags = p.c.rawTestFlags || isRawTestFlag(one.raw)
 			afterBareUnknown = !one.hasValue
 		case knownFlag:
 			inList = false
@@ -310,9 +316,11 @@ func (p *flagParser) parse(args []string) error {
 // raw passes args to the binary as they are.
 func (p *flagParser) raw(args []string) {
 	p.explicit = append(p.explicit, args...)
-	p.c.rawTestFlags = slices.ContainsFunc(args, func(a string) bool {
-		return strings.HasPrefix(a, "-test.") || strings.HasPrefix(a, "--test.")
-	})
+	p.c.rawTestFlags = p.c.rawTestFlags || slices.ContainsFunc(args, isRawTestFlag)
+}
+
+func isRawTestFlag(arg string) bool {
+	return strings.HasPrefix(arg, "-test.") || strings.HasPrefix(arg, "--test.")
 }
 
 // known records a flag of go test that was set on the command line.
@@ -362,6 +370,7 @@ func (p *flagParser) command() (*Command, error) {
 	c.TestArgs = append(p.injected(), p.explicit...)
 	p.fs.Visit(func(f *flag.Flag) {
 		c.coverFlagsSet = c.coverFlagsSet || strings.HasPrefix(strings.TrimPrefix(f.Name, "test."), "cover")
+		c.vetSet = c.vetSet || f.Name == "vet"
 	})
 	if c.Cover && c.CoverMode == "" {
 		c.CoverMode = "set"

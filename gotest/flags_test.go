@@ -275,7 +275,7 @@ func TestParseCommandFields(t *testing.T) {
 		})},
 		{[]string{"-json", "-v", "-exec", `wrap "two words"`, "-vet=printf,atomic", "-c", "-o=out"}, "", base(func(c *Command) {
 			c.JSON, c.Verbose, c.Exec, c.Vet = true, true, []string{"wrap", "two words"}, "printf,atomic"
-			c.Compile, c.Output = true, "out"
+			c.Compile, c.Output, c.vetSet = true, "out", true
 		})},
 		{[]string{"-coverpkg=a,b", "-coverprofile", "c.out"}, "-race", base(func(c *Command) {
 			c.Race, c.Cover, c.CoverMode, c.CoverPkg, c.CoverProfile = true, true, "atomic", []string{"a", "b"}, "c.out"

@@ -26,8 +26,8 @@ func isOwnFlag(name string) bool  { return strings.Contains(ownFlagNames, " "+na
 
 // flagValues are the variables behind the flag set.
 type flagValues struct {
-	compile, json, cover, race, msan, asan, dryRun, printCommands, rebuild bool
-	artifacts, failfast, short                                             bool
+	compile, json, cover, race, msan, asan, dryRun, printCommands, rebuild, work bool
+	artifacts, failfast, short                                                   bool
 
 	output, overlay, mod                 string
 	run, skip, bench, fuzz, list, cpu    string
@@ -69,6 +69,7 @@ func addBuildFlags(fs *flag.FlagSet, v *flagValues) {
 	fs.BoolVar(&v.dryRun, "n", false, "")
 	fs.BoolVar(&v.printCommands, "x", false, "")
 	fs.BoolVar(&v.rebuild, "a", false, "")
+	fs.BoolVar(&v.work, "work", false, "")
 	fs.BoolVar(&v.race, "race", false, "")
 	fs.BoolVar(&v.msan, "msan", false, "")
 	fs.BoolVar(&v.asan, "asan", false, "")
@@ -76,7 +77,7 @@ func addBuildFlags(fs *flag.FlagSet, v *flagValues) {
 	fs.StringVar(&v.mod, "mod", "", "")
 	fs.IntVar(&v.buildP, "p", unsetParallelism, "")
 	fs.Var((*buildVCSFlag)(&v.buildVCS), "buildvcs", "")
-	for _, name := range []string{"linkshared", "modcacherw", "trimpath", "work"} {
+	for _, name := range []string{"linkshared", "modcacherw", "trimpath"} {
 		fs.Bool(name, false, "")
 	}
 	for _, name := range []string{"buildmode", "installsuffix", "modfile", "pgo", "pkgdir", "debug-actiongraph", "debug-runtime-trace", "debug-trace"} {
@@ -153,7 +154,7 @@ func (v *flagValues) fill(c *Command) {
 	c.Compile, c.Output, c.BuildP = v.compile, v.output, v.buildP
 	c.Race, c.MSan, c.ASan = v.race, v.msan, v.asan
 	c.Rebuild, c.Overlay, c.vcsStamped = v.rebuild, v.overlay, v.buildVCS == "true"
-	c.PrintCommands, c.DryRun = v.printCommands, v.dryRun
+	c.PrintCommands, c.DryRun, c.Work = v.printCommands, v.dryRun, v.work
 	for cpu := range strings.SplitSeq(v.cpu, ",") {
 		if strings.TrimSpace(cpu) != "" {
 			c.CPUs++

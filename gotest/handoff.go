@@ -43,6 +43,7 @@ type handoffConfig struct {
 	RunID string
 	Store string
 	Env   []string // the environment that the go command was started with
+	Left  bool     // with -o or a profile the go command leaves the binary with the user, who may write to it
 }
 
 // Handoff is the program that `go test -exec` runs instead of a test binary. args are the run's directory, the
@@ -77,11 +78,12 @@ func describe(ctx context.Context, cfg handoffConfig, run, binary string, args [
 	}
 	h.Env = changedEnv(cfg.Env, os.Environ())
 	how := store.Link
+	if cfg.Left {
+		how = store.Copy
+	}
 	src, err := os.ReadFile(filepath.Join(filepath.Dir(binary), "_testmain.go"))
 	if errors.Is(err, fs.ErrNotExist) {
-		// With -o or a profile the go command leaves the binary with the user, and runs that when it is up to date. The next build may
-		// write to it.
-		how = store.Copy
+		how = store.Copy // it was left with the user earlier, and is up to date
 	} else if err != nil {
 		return h, err
 	} else {

@@ -71,7 +71,7 @@ func Load(ctx context.Context, cfg LoadConfig, emit func(BuildEvent)) error {
 	if err := os.MkdirAll(l.cfg.RunDir, 0o700); err != nil {
 		return fmt.Errorf("prepare the build: %w", err)
 	}
-	if l.env, err = buildEnv(l.cfg.RunDir, cfg.Platform.Environ(cfg.Env)); err != nil {
+	if l.env, err = buildEnv(l.cfg.RunDir, cfg.Platform.Environ(cfg.Env), l.cfg.Command.Work); err != nil {
 		return err
 	}
 	if l.cfg.Command.keepable() {
@@ -202,10 +202,10 @@ func (l *loader) loadPart(ctx context.Context) error {
 	return err
 }
 
-// buildEnv is the environment of the go command. Its work directory is in the run's, unless the user has chosen another: a go
+// buildEnv is the environment of the go command. Its work directory is in the run's, unless the user has chosen another or wants to keep it: a go
 // command that is interrupted early, or killed along with xdist, leaves it behind.
-func buildEnv(runDir string, env []string) ([]string, error) {
-	if os.Getenv("GOTMPDIR") != "" {
+func buildEnv(runDir string, env []string, keep bool) ([]string, error) {
+	if keep || os.Getenv("GOTMPDIR") != "" {
 		return env, nil
 	}
 	dir := filepath.Join(runDir, "go-tmp")

@@ -41,6 +41,7 @@ type loaded struct {
 	reported map[string]Reported
 	output   []test2json.Event
 	warnings []string
+	runDir   string
 }
 
 // loads makes runs of a module that share a store.
@@ -76,7 +77,7 @@ func newLoads(t *testing.T, files map[string]string) *loads {
 func (l *loads) load(p Platform, args ...string) (loaded, error) {
 	l.t.Helper()
 	l.t.Chdir(l.dir)
-	got := loaded{ready: make(map[string]Ready), reported: make(map[string]Reported)}
+	got := loaded{ready: make(map[string]Ready), reported: make(map[string]Reported), runDir: l.t.TempDir()}
 	toolchain, err := p.FindToolchain(l.t.Context(), "", "")
 	if err != nil {
 		return got, err
@@ -90,7 +91,7 @@ func (l *loads) load(p Platform, args ...string) (loaded, error) {
 		l.t.Fatal(err)
 	}
 	err = Load(l.t.Context(), LoadConfig{
-		Command: c, Platform: p, Toolchain: toolchain, Store: l.store, Claim: l.claim, RunID: "r", RunDir: l.t.TempDir(), Handoff: []string{self, handoffWord},
+		Command: c, Platform: p, Toolchain: toolchain, Store: l.store, Claim: l.claim, RunID: "r", RunDir: got.runDir, Handoff: []string{self, handoffWord},
 	}, func(e BuildEvent) {
 		switch e := e.(type) {
 		case Listed:

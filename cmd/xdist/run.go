@@ -40,7 +40,7 @@ func runTests(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.command.Compile || r.command.DryRun || r.command.List != "" {
+	if r.command.Undistributed() {
 		return runGo(c.Context, r.args)
 	}
 	return r.run(c)
