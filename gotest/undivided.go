@@ -2,9 +2,9 @@ package gotest
 
 import (
 	"bytes"
+	"fmt"
 	"go/ast"
 	"go/token"
-	"go/types"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,7 +119,7 @@ const (
 func inHelper(branch *ast.IfStmt) helperWhen {
 	variable := "" // v in: if v := os.Getenv("HELPER"); v != ""
 	if init, ok := branch.Init.(*ast.AssignStmt); ok && len(init.Lhs) == 1 && isGetenv(init.Rhs[0], "") {
-		variable = types.ExprString(init.Lhs[0])
+		variable = exprText(init.Lhs[0])
 	}
 	return inHelperCond(branch.Cond, variable)
 }
@@ -145,7 +145,7 @@ func inHelperCond(cond ast.Expr, variable string) helperWhen {
 				return unrelated
 			}
 		}
-		if (c.Op == token.EQL) != (types.ExprString(value) == `""`) {
+		if (c.Op == token.EQL) != (exprText(value) == `""`) {
 			return whenTrue
 		}
 		return whenFalse
@@ -169,6 +169,28 @@ func isOS(e ast.Node, name string) bool {
 	}
 	id, ok := sel.X.(*ast.Ident)
 	return ok && id.Name == "os"
+}
+
+// exprText tells simple expressions apart: names, literals, selections, elements and calls. Others are equal to none. (go/types can do it for all, and makes
+// the program 2 MB larger.)
+func exprText(e ast.Expr) string {
+	switch e := ast.Unparen(e).(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.BasicLit:
+		return e.Value
+	case *ast.SelectorExpr:
+		return exprText(e.X) + "." + e.Sel.Name
+	case *ast.IndexExpr:
+		return exprText(e.X) + "[" + exprText(e.Index) + "]"
+	case *ast.CallExpr:
+		text := exprText(e.Fun) + "("
+		for _, arg := range e.Args {
+			text += exprText(arg) + ","
+		}
+		return text + ")"
+	}
+	return fmt.Sprintf("expression at %d", e.Pos())
 }
 
 // argsReader finds what reads the arguments of the process.
@@ -278,9 +300,9 @@ func copied(e ast.Expr) ast.Expr {
 	switch {
 	case !ok || len(call.Args) == 0:
 		return e
-	case types.ExprString(call.Fun) == "slices.Clone":
+	case exprText(call.Fun) == "slices.Clone":
 		return call.Args[0]
-	case types.ExprString(call.Fun) == "append" && len(call.Args) == 2 && call.Ellipsis.IsValid():
+	case exprText(call.Fun) == "append" && len(call.Args) == 2 && call.Ellipsis.IsValid():
 		return call.Args[1]
 	}
 	return e
@@ -370,7 +392,7 @@ func (s *stateChanges) collect(body *ast.BlockStmt) {
 			}
 		case *ast.AssignStmt:
 			if call, ok := n.Rhs[0].(*ast.CallExpr); ok && (isOS(call.Fun, "Getwd") || isOS(call.Fun, "Getenv") || isOS(call.Fun, "LookupEnv")) {
-				s.saved[types.ExprString(n.Lhs[0])] = true
+				s.saved[exprText(n.Lhs[0])] = true
 			}
 		}
 		return true
@@ -411,7 +433,7 @@ func (s *stateChanges) walk(root ast.Node, later bool) {
 		case *ast.AssignStmt:
 			for i, e := range n.Rhs {
 				_, isFunc := e.(*ast.FuncLit)
-				s.walk(&ast.ExprStmt{X: e}, later || isFunc && len(n.Lhs) == len(n.Rhs) && s.later[types.ExprString(n.Lhs[i])])
+				s.walk(&ast.ExprStmt{X: e}, later || isFunc && len(n.Lhs) == len(n.Rhs) && s.later[exprText(n.Lhs[i])])
 			}
 			return false
 		case *ast.CallExpr:
@@ -439,12 +461,12 @@ func (s *stateChanges) call(n *ast.CallExpr, later bool) {
 	c := stateCall{restores: later, scoped: !isOS(sel, sel.Sel.Name)}
 	switch args := n.Args; {
 	case sel.Sel.Name == "Chdir" && len(args) == 1:
-		c.dir, c.value = true, types.ExprString(args[0])
+		c.dir, c.value = true, exprText(args[0])
 	case sel.Sel.Name == "Setenv" && len(args) == 2:
-		c.variable, c.value = types.ExprString(args[0]), types.ExprString(args[1])
+		c.variable, c.value = exprText(args[0]), exprText(args[1])
 		_, c.fixed = args[0].(*ast.BasicLit)
 	case sel.Sel.Name == "Unsetenv" && len(args) == 1 && !c.scoped:
-		c.variable = types.ExprString(args[0])
+		c.variable = exprText(args[0])
 		_, c.fixed = args[0].(*ast.BasicLit)
 	case sel.Sel.Name == "Clearenv" && !c.scoped:
 	default:

@@ -9,6 +9,7 @@ import (
 
 // A tracker follows the events of a process and keeps what became of each top-level item.
 type tracker struct {
+	pkg        string
 	items      map[string]*itemState
 	started    []*itemState // in the order of their last run event
 	lastOutput string       // item that the last output belongs to, or "" for the package's
@@ -27,8 +28,8 @@ type itemState struct {
 	elapsed time.Duration
 }
 
-func newTracker(names []string) *tracker {
-	t := &tracker{items: make(map[string]*itemState, len(names))}
+func newTracker(pkg string, names []string) *tracker {
+	t := &tracker{pkg: pkg, items: make(map[string]*itemState, len(names))}
 	for _, name := range names {
 		t.item(name)
 	}
@@ -118,8 +119,12 @@ func (t *tracker) unfinished() []*itemState {
 	return found
 }
 
-// culprit returns the item to blame for the death of the process, or "".
+// culprit returns the item to blame for the death of the process, or "". The trace of a panic says whose it is, whatever other tests have
+// printed meanwhile. A panic that package testing has caught and raised again is of a test that it has reported as failed.
 func (t *tracker) culprit(s *scanner) string {
+	if it := t.items[s.panicked.test(t.pkg)]; it != nil && (it.running && !s.repanicked || it.fails > 0 && s.repanicked) {
+		return it.name
+	}
 	if t.pending != "" {
 		return t.pending
 	}

@@ -49,6 +49,12 @@ func TestCulprit(t *testing.T) {
 		{"timeout, all the same", bothRun + "panic: test timed out after 9s\n\trunning tests:\n\t\tTestB (3s)\n\t\tTestA (3s)\n", "TestA"},
 		{"timeout, unknown tests", bothRun + "panic: test timed out after 9s\n\trunning tests:\n\t\tTestX (3s)\n", "TestB"},
 		{"a test prints a list", bothRun + "\trunning tests:\n\t\tTestA (3s)\n", "TestB"},
+		{"a goroutine's panic, while a neighbour prints", bothRun + "=== NAME  TestB\nhello\npanic: x\n\ngoroutine 9 [running]:\np.work()\n\t/p.go:1\ncreated by p.TestA.func1 in goroutine 7\n\t/p.go:2\n", "TestA"},
+		{"a goroutine's panic, when a neighbour has just failed", bothRun + "--- FAIL: TestB (0.00s)\n=== NAME  TestA\npanic: x\n\ngoroutine 9 [running]:\np.work()\n\t/p.go:1\ncreated by p.TestA in goroutine 7\n", "TestA"},
+		{"a panic of a test that has ended", bothRun + "--- PASS: TestA (0.00s)\n=== NAME  TestB\npanic: x\n\ngoroutine 9 [running]:\np.work()\n\t/p.go:1\ncreated by p.TestA in goroutine 7\n", "TestB"},
+		{"a panic of a parked test", "=== RUN   TestA\n=== PAUSE TestA\n=== RUN   TestB\npanic: x\n\ngoroutine 9 [running]:\np.work()\n\t/p.go:1\ncreated by p.TestA in goroutine 7\n", "TestA"},
+		{"a report and a trace with another test's function", bothRun + "--- FAIL: TestA (0.00s)\n    --- FAIL: TestA/b (0.00s)\npanic: x [recovered, repanicked]\n\ngoroutine 9 [running]:\np.TestB(0x1)\n\t/p.go:1\ntesting.tRunner(0x1)\ncreated by testing.(*T).Run in goroutine 7\n", "TestA"},
+		{"two reports", bothRun + "--- FAIL: TestA (0.00s)\n--- FAIL: TestB (0.00s)\npanic: x [recovered, repanicked]\n\ngoroutine 9 [running]:\np.TestA(0x1)\n\t/p.go:1\ntesting.tRunner(0x1)\n", "TestA"},
 		{"benchmarks", "=== RUN   BenchmarkA\n=== RUN   BenchmarkB\n", "BenchmarkB"},
 	} {
 		s := follow(nil, tt.output)

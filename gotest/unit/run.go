@@ -21,6 +21,8 @@ const (
 	afterKill = time.Second
 	// pipeSize is what a pipe may hold that the process wrote before its end.
 	pipeSize = 1 << 20
+	// panicStatus is the exit status of a process that the runtime ends.
+	panicStatus = 2
 )
 
 // Run runs the unit's process, emits its events in order, and returns when the process has been reaped, what it left behind
@@ -305,6 +307,10 @@ func (r *run) result(state *os.ProcessState, err error) Result {
 	res.TimedOut = r.traced || r.killed || died && out.scan.timedOut
 	res.Items = out.track.results(died, rounds(r.flags))
 	if died && res.Started && !res.Interrupted {
+		if res.ExitCode != panicStatus && res.Signal == "" {
+			out.scan.panicked = panicText{} // it was of a process that a test has run
+		}
+		res.Panic = out.scan.panicked.String()
 		res.Culprit, res.TestTimeout = r.culprit()
 	}
 	r.judge(&res, err)

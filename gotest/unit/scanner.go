@@ -26,6 +26,7 @@ type scanner struct {
 	repanicked  bool      // a panic that a test's runner caught and raised again
 	inRunning   bool      // reading the list "running tests:"
 	runningList []running // as listed by the panic of -test.timeout
+	panicked    panicText
 }
 
 // running is one entry of the list of running tests in the panic of -test.timeout.
@@ -60,11 +61,12 @@ var (
 	warning       = []byte("testing: warning: ")
 	coverageText  = []byte("coverage: ")
 	timeoutPanic  = []byte("panic: test timed out after ")
-	panicText     = []byte("panic: ")
+	panicBegin    = []byte("panic: ")
 	recoveredText = []byte(" [recovered")
 )
 
 func (s *scanner) endLine(line []byte) {
+	s.panicked.line(line)
 	if s.inRunning {
 		if s.inRunning = s.addRunning(string(line)); s.inRunning {
 			return
@@ -90,7 +92,7 @@ func (s *scanner) endLine(line []byte) {
 		s.timedOut = true
 	case s.timedOut && string(bytes.TrimSpace(line)) == "running tests:":
 		s.inRunning = true
-	case bytes.Contains(line, panicText) && bytes.Contains(line, recoveredText):
+	case bytes.Contains(line, panicBegin) && bytes.Contains(line, recoveredText):
 		s.repanicked = true
 	}
 }

@@ -51,7 +51,7 @@ func newStream(u Unit, covered bool, emit Emit) *stream {
 	s := &stream{
 		covered: covered,
 		scan:    scanner{covered: covered},
-		track:   newTracker(u.Names),
+		track:   newTracker(u.Package, u.Names),
 		sift:    sift{hold: u.split(), covered: covered},
 		emit:    emit,
 	}

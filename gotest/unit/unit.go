@@ -100,6 +100,10 @@ type Result struct {
 	// the stream has no terminal event for it, and the one who reports the run must make one.
 	Culprit string
 
+	// Panic is what the runtime printed last when the process died of a panic or a fatal error: the text from "panic: " or "fatal error: " to the end of the output,
+	// at most 64 KiB of it. The events have it as output of the test that printed last, which need not be Culprit.
+	Panic string
+
 	// Unfinished is the item in whose middle the process exited 0, or "". `go test` calls that a pass, though it can be the end of a
 	// process that never came to its other tests; a test that closes its standard output looks the same.
 	Unfinished string
