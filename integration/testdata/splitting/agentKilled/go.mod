@@ -1,0 +1,3 @@
+module example.com/agentKilled
+
+go 1.26.0

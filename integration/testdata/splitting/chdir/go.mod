@@ -1,0 +1,3 @@
+module example.com/chdir
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module example.com/mrunTwice
+
+go 1.26.0

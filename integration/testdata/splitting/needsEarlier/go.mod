@@ -1,0 +1,3 @@
+module example.com/needsEarlier
+
+go 1.26.0

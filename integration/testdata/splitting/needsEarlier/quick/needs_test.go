@@ -1,0 +1,64 @@
+// Package quick has 42 tests, of which one needs that the first one ran before it.
+package quick
+
+import (
+	"testing"
+)
+
+var prepared bool
+
+func work(t *testing.T) {}
+
+func TestPrepares(t *testing.T) {
+	work(t)
+	prepared = true
+}
+
+func Test01(t *testing.T) { work(t) }
+func Test02(t *testing.T) { work(t) }
+func Test03(t *testing.T) { work(t) }
+func Test04(t *testing.T) { work(t) }
+func Test05(t *testing.T) { work(t) }
+func Test06(t *testing.T) { work(t) }
+func Test07(t *testing.T) { work(t) }
+func Test08(t *testing.T) { work(t) }
+func Test09(t *testing.T) { work(t) }
+func Test10(t *testing.T) { work(t) }
+func Test11(t *testing.T) { work(t) }
+func Test12(t *testing.T) { work(t) }
+func Test13(t *testing.T) { work(t) }
+func Test14(t *testing.T) { work(t) }
+func Test15(t *testing.T) { work(t) }
+func Test16(t *testing.T) { work(t) }
+func Test17(t *testing.T) { work(t) }
+func Test18(t *testing.T) { work(t) }
+func Test19(t *testing.T) { work(t) }
+func Test20(t *testing.T) { work(t) }
+
+func TestNeedsEarlier(t *testing.T) {
+	work(t)
+	if !prepared {
+		t.Fatal("nothing is prepared")
+	}
+}
+
+func Test21(t *testing.T) { work(t) }
+func Test22(t *testing.T) { work(t) }
+func Test23(t *testing.T) { work(t) }
+func Test24(t *testing.T) { work(t) }
+func Test25(t *testing.T) { work(t) }
+func Test26(t *testing.T) { work(t) }
+func Test27(t *testing.T) { work(t) }
+func Test28(t *testing.T) { work(t) }
+func Test29(t *testing.T) { work(t) }
+func Test30(t *testing.T) { work(t) }
+func Test31(t *testing.T) { work(t) }
+func Test32(t *testing.T) { work(t) }
+func Test33(t *testing.T) { work(t) }
+func Test34(t *testing.T) { work(t) }
+func Test35(t *testing.T) { work(t) }
+func Test36(t *testing.T) { work(t) }
+func Test37(t *testing.T) { work(t) }
+func Test38(t *testing.T) { work(t) }
+func Test39(t *testing.T) { work(t) }
+func Test40(t *testing.T) { work(t) }

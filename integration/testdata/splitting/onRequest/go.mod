@@ -1,0 +1,3 @@
+module example.com/onRequest
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module example.com/panicBystander
+
+go 1.26.0

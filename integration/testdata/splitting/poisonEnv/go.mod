@@ -1,0 +1,3 @@
+module example.com/poisonEnv
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module example.com/portExit
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module example.com/portSkip
+
+go 1.26.0

@@ -1,0 +1,31 @@
+// Package p2 has tests that use one port, and skip when it is taken.
+package p2
+
+import (
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// address is one that every process of the test binary uses.
+func address() string {
+	if port := os.Getenv("SPLITTING_PORT"); port != "" {
+		return "127.0.0.1:" + port
+	}
+	return "127.0.0.1:19471"
+}
+
+func hold(t *testing.T, d time.Duration) {
+	l, err := net.Listen("tcp", address())
+	if err != nil {
+		t.Skip("the port is taken")
+	}
+	defer l.Close()
+	time.Sleep(d)
+}
+
+func Test0(t *testing.T) { hold(t, 60*time.Millisecond) }
+func Test1(t *testing.T) { hold(t, 70*time.Millisecond) }
+func Test2(t *testing.T) { hold(t, 80*time.Millisecond) }
+func Test3(t *testing.T) { hold(t, 90*time.Millisecond) }

@@ -1,0 +1,3 @@
+module example.com/serialFile
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module example.com/testmainLeak
+
+go 1.26.0
