@@ -1,11 +1,11 @@
 # check: everything that needs no test to run. test: every test. fidelity: verdicts on real modules next to go test's, here and on a
-# host without Go.
+# host without Go. splitting: modules that are in trouble when they are split, next to go test, in all modes, several times.
 # bench: speed next to the peers, with the limits that this project holds itself to.
 
 GO ?= go
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: check test self fidelity bench fuzz clean
+.PHONY: check test self fidelity splitting bench fuzz clean
 
 check:
 	@unformatted=$$(git ls-files '*.go' | grep -v /testdata/ | xargs gofmt -l); \
@@ -29,6 +29,10 @@ fidelity:
 	@if [ "$$(uname)" = Linux ] && [ "$$(id -u)" = 0 ] && [ -x /usr/sbin/sshd ]; then \
 		echo "$(GO) run ./integration/fidelity -ssh"; $(GO) run ./integration/fidelity -ssh; \
 	else echo "skipped: fidelity over ssh, which needs root on Linux and openssh-server"; fi
+
+# splitting takes more than an hour on two cores; SPLITTING='-splitting.times=1' is quicker.
+splitting:
+	$(GO) test ./integration -run '^TestSplitting$$' -count=1 -v -timeout=6h -splitting.full $(SPLITTING)
 
 bench:
 	sh bench/run.sh

@@ -2,6 +2,11 @@
 //
 // A trap is one package of testdata/fixture, a module of packages that `go test` treats in a way of their own; a
 // scenario is one command line that both are run with; a script is a file of testdata/script that drives the command.
+// A splitting fault is a module of testdata/splitting whose tests get in each other's way when
+// their package is split, when packages run beside each other or when a test runs again: they
+// share a port or a variable, or their TestMain counts them. The default is a small part of the
+// matrix of faults, gateways and modes; `make splitting` runs all of it.
+//
 // internal/compare says in what two runs differ, and fidelity (a program, `make fidelity`) asks the same of real modules.
 //
 // The tests build the command once into a temporary directory and start it as a process; they start no goroutine that

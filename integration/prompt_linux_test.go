@@ -56,8 +56,14 @@ func openTerminal(t *testing.T) *terminal {
 // start runs a command with the terminal as its own.
 func (term *terminal) start(env []string, name string, args ...string) *exec.Cmd {
 	term.t.Helper()
+	return term.startIn(".", env, name, args...)
+}
+
+// startIn is start in a directory.
+func (term *terminal) startIn(dir string, env []string, name string, args ...string) *exec.Cmd {
+	term.t.Helper()
 	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.theirs, term.theirs, term.theirs
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
