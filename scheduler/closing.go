@@ -2,9 +2,11 @@ package scheduler
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 // startPackage makes the start event of a package, once.
@@ -20,6 +22,10 @@ func (c *controller) startPackage(p *pkg) {
 // process: PASS or FAIL, the coverage, the ok or FAIL line, and the terminal event.
 func (c *controller) close(p *pkg) {
 	p.leaveBuild(pkgClosed)
+	if c.stopped != "" && !p.failed && (p.units == 0 || p.cutShort()) {
+		c.closeStopped(p)
+		return
+	}
 	c.startPackage(p)
 	p.failed = p.failed || len(p.results) == 0
 	if p.failed {
@@ -46,6 +52,25 @@ func (c *controller) close(p *pkg) {
 	seconds := elapsed.Round(time.Millisecond).Seconds()
 	c.emit(c.packageEvent(p, test2json.Event{Time: time.Now(), Action: action, Package: p.shown, Elapsed: &seconds}))
 	c.tell(p)
+	p.forget()
+}
+
+// closeStopped ends a package that the end of the run has cut short, which is no failure of its own.
+// Of one that had not begun nothing is said, as by go test.
+func (c *controller) closeStopped(p *pkg) {
+	if !p.start.IsZero() {
+		c.packageOutput(p, fmt.Sprintf("xdist: %s was not run to its end: %s\n", p.shown, c.stopped))
+		seconds := time.Since(p.start).Round(time.Millisecond).Seconds()
+		c.emit(c.packageEvent(p, test2json.Event{Time: time.Now(), Action: test2json.ActionSkip, Package: p.shown, Elapsed: &seconds}))
+	}
+	p.forget()
+}
+
+// cutShort reports whether an item of the package has not run.
+func (p *pkg) cutShort() bool { return slices.Contains(p.verdicts, event.NotRun) }
+
+// forget gives up what a closed package has no use for.
+func (p *pkg) forget() {
 	p.results, p.seenOutput, p.trials, p.setbacks, p.ready = nil, nil, nil, nil, nil
 }
 

@@ -65,6 +65,9 @@ func (c *controller) conclude(n *node, end jobEnd, r *unit.Result) policy.Outcom
 		c.serialize(p, end.how)
 		end.kind = endUnsaid
 	}
+	if r != nil {
+		c.givePanic(n, r)
+	}
 	tainted := r != nil && c.taints(j, *r)
 	begun := len(j.items) > 0
 	for _, i := range j.unit.Items {
@@ -120,7 +123,7 @@ func (c *controller) howEnded(j *job, i int, it *itemRun, end jobEnd, tainted, b
 	switch {
 	case end.kind == endUnsaid:
 		return attempt.CutOff
-	case end.kind == endLost && (j.pkg.names[i] == end.culprit || len(j.unit.Items) == 1):
+	case end.kind == endLost && (j.pkg.names[i] == end.culprit || len(j.unit.Items) == 1 && !j.signalled):
 		return attempt.Lost
 	case end.kind == endDied && j.pkg.names[i] == end.culprit:
 		if it != nil && it.raced || end.hung && j.limits == nil {
@@ -215,6 +218,12 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 		return // its items are tried in the whole
 	}
 	r = j.forgive(r)
+	if j.stopped && r.Failed && !j.failedTests() {
+		return // the end of the run is no failure of its own
+	}
+	if whole && !r.Failed && j.failedTests() {
+		p.lenient = true
+	}
 	withheld := j.withheld()
 	switch {
 	case whole && !withheld:
@@ -537,7 +546,9 @@ func (c *controller) removeFromPolicy(n *node, end gatewayEnd, err error) {
 	if err != nil {
 		how.how += err.Error()
 	}
-	if it := j.items[j.latest]; it != nil && it.phase == phaseRunning {
+	if j.signalled {
+		how.silent = true
+	} else if it := j.items[j.latest]; it != nil && it.phase == phaseRunning {
 		how.culprit = j.latest
 	}
 	if end == endUnfit || c.replay != nil && (fateUnknown(err) || len(j.items) == 0) && c.mayRetry(j) {

@@ -265,6 +265,10 @@ func (c *controller) handle(m any) {
 		c.admit(m)
 	case doorFailed:
 		c.handleDoorFailed(m.err)
+	case heldResult:
+		if m.node.job == m.job {
+			c.handleResult(m.node, m.result)
+		}
 	case nodeDown:
 		c.handleDown(m.node, m.err)
 	default:

@@ -72,6 +72,9 @@ func (l *ledger) check(pkgs []*pkg) string {
 				open++
 				l.faults = append(l.faults, p.id(i)+" has no verdict")
 			}
+			if (v == event.Fail || v == event.Crash) && !p.failed && !p.lenient {
+				l.faults = append(l.faults, p.id(i)+" has failed, and its package has not")
+			}
 		}
 	}
 	if sum := l.done(); sum+open != l.collected {

@@ -57,10 +57,12 @@ type job struct {
 	output  []test2json.Event   // package-level output that is not shown
 	profile []byte              // cover profile, in so far as it has come
 
-	limits  map[string]bool // tests that have one of losePatience
-	overdue time.Duration   // the limit that its culprit had, or 0
-	stopped bool            // it was told to end
-	excused bool            // a test failed that is none of the unit's, and ran for the others' sake
+	limits    map[string]bool // tests that have one of losePatience
+	overdue   time.Duration   // the limit that its culprit had, or 0
+	stopped   bool            // it was told to end
+	signalled bool            // its process has died of a signal, and its agent may follow
+	doomed    bool            // an item has begun to print a panic, or what looks like one
+	excused   bool            // a test failed that is none of the unit's, and ran for the others' sake
 }
 
 // company is what ran beside a job.
@@ -135,6 +137,7 @@ type itemRun struct {
 	verdict  event.Verdict     // of these rounds
 	phase    phase
 	signs
+	dying   int           // 1 + the index in events of the line that may begin a panic; 0 is none
 	begun   []int         // when it failed: the items of its unit that had
 	process time.Duration // when it failed: for how long its process had run
 	elapsed time.Duration

@@ -108,7 +108,7 @@ func (c *controller) handleReport(n *node, r wire.Report) {
 	}
 	n.job.profile = append(n.job.profile, r.Profile...)
 	if r.Result != nil {
-		c.handleResult(n, *r.Result)
+		c.result(n, *r.Result)
 	} else {
 		c.checkMaxFail()
 	}
@@ -163,6 +163,10 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 			c.split(j.pkg) // too much to hold
 		}
 	}
+	if it.dying > 0 && known && it.fate == fateShown && c.triable(j) {
+		it.fate = fateHeld
+	}
+	j.doomed = j.doomed || it.dying > 0
 	if e.Action == test2json.ActionFail && known && it.fate == fateShown && !c.certain(n, i, it, it.failing()) {
 		it.fate = fateHeld
 		it.begun, it.process = j.begun(), time.Since(j.started)
@@ -200,6 +204,9 @@ func (c *controller) begin1(j *job, name string, i int, known bool) *itemRun {
 func (it *itemRun) take(e test2json.Event) {
 	it.events = append(it.events, e)
 	it.bytes += len(e.Output)
+	if it.dying == 0 && dies(e) {
+		it.dying = len(it.events)
+	}
 	it.raced = it.raced || showsRace(e)
 }
 
@@ -243,7 +250,7 @@ func (c *controller) itemEnded(n *node, i int, it *itemRun) {
 	switch had := p.verdicts[i]; {
 	case had != "":
 		c.revise(n, i, it, had)
-	case c.certain(n, i, it, it.end()):
+	case !(n.job.doomed && c.triable(n.job)) && c.certain(n, i, it, it.end()):
 		c.book(n, i, it)
 	default:
 		it.fate = fateHeld
@@ -350,6 +357,29 @@ func (c *controller) eventFrom(n *node, e test2json.Event) event.Test {
 	return t
 }
 
+// signalHold is how long the death of a process by a signal that ends whole hosts waits for its agent to follow.
+const signalHold = time.Second
+
+// heldResult is a result whose process died of such a signal, when its agent did not.
+type heldResult struct {
+	*node
+	job    *job
+	result unit.Result
+}
+
+// result takes the end of a process. A batch system that cancels a job signals test and agent: if the
+// agent is gone a moment later it was lost with all that it ran, and no test is to blame.
+func (c *controller) result(n *node, r unit.Result) {
+	ours := n.job.stopped || r.TestTimeout > 0 || r.TimedOut || r.Interrupted
+	if ours || r.Signal != "killed" && r.Signal != "terminated" {
+		c.handleResult(n, r)
+		return
+	}
+	n.job.signalled = true
+	held := heldResult{n, n.job, r}
+	time.AfterFunc(signalHold, func() { c.post(held) })
+}
+
 // handleResult ends a unit: every item of it has a verdict now or goes back to pending.
 func (c *controller) handleResult(n *node, r unit.Result) {
 	j, p := n.job, n.job.pkg
@@ -420,7 +450,7 @@ func (c *controller) release(n *node, inBooks func()) {
 	inBooks()
 	c.observe(p)
 	if p.failed && c.cfg.Command.FailFast {
-		c.stop("-failfast")
+		c.revoke("-failfast") // what runs goes on, as under go test
 	}
 	if c.stopped != "" || j.stopped {
 		p.target.policy.Drop(p.num)

@@ -457,6 +457,10 @@ func TestLedger(t *testing.T) {
 	l.collect(1)
 	l.settle(p, 0, event.Pass, 0, "gw0", "")
 	l.replace(p, 0, event.Fail)
+	if got := l.check([]*pkg{p}); !strings.Contains(got, "a::TestA has failed, and its package has not") {
+		t.Errorf("a failure in a green package: check = %q", got)
+	}
+	l.faults, p.failed = nil, true
 	if got := l.check([]*pkg{p}); got != "" || l.counts[event.Fail] != 1 || l.counts[event.Pass] != 0 {
 		t.Errorf("after worsen: check = %q, counts %v", got, l.counts)
 	}

@@ -119,7 +119,7 @@ func newDivision(packages []gotest.Package, n int, whole bool, cost Cost) *divis
 		names := make(map[string]*atom) // a package and its _test package can have a test of one name each, which no process can tell apart
 		for j, it := range p.Items {
 			ties := []*atom{names[it.Name]}
-			if whole || p.Serial {
+			if whole || p.Serial || p.Undivided != "" {
 				ties = append(ties, all)
 			}
 			group := ""

@@ -1,0 +1,45 @@
+package scheduler
+
+import (
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
+)
+
+// A process that panics prints why where the test that spoke last stands in the stream, which need
+// not be the one that panicked. So from the first line of a panic on what an item says is held, and
+// the end of the process gives the text to whom it belongs.
+
+// dies reports whether an item's output is the beginning of a panic, or may be.
+func dies(e test2json.Event) bool {
+	return e.Action == test2json.ActionOutput && (strings.HasPrefix(e.Output, "panic: ") || strings.HasPrefix(e.Output, "fatal error: "))
+}
+
+// givePanic gives the text of a panic to the item that the process died of, and takes it from others.
+func (c *controller) givePanic(n *node, r *unit.Result) {
+	j := n.job
+	culprit := j.items[r.Culprit]
+	if r.Panic == "" || culprit == nil {
+		return
+	}
+	for _, it := range j.items {
+		if it != culprit && it.dying > 0 {
+			it.events = it.events[:it.dying-1]
+		}
+	}
+	first, _, _ := strings.Cut(r.Panic, "\n")
+	if strings.Contains(culprit.text(), first) {
+		return
+	}
+	var lines []test2json.Event
+	for line := range strings.Lines(r.Panic) {
+		lines = append(lines, test2json.Event{Time: time.Now(), Action: test2json.ActionOutput, Package: j.pkg.shown, Test: r.Culprit, Output: line})
+	}
+	at := len(culprit.events)
+	for at > 0 && culprit.events[at-1].Action == test2json.ActionFail {
+		at--
+	}
+	culprit.events = append(culprit.events[:at:at], append(lines, culprit.events[at:]...)...)
+}
