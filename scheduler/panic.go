@@ -37,6 +37,14 @@ func (c *controller) givePanic(n *node, r *unit.Result) {
 	for line := range strings.Lines(r.Panic) {
 		lines = append(lines, test2json.Event{Time: time.Now(), Action: test2json.ActionOutput, Package: j.pkg.shown, Test: r.Culprit, Output: line})
 	}
+	if i, ok := j.pkg.index[r.Culprit]; ok && j.pkg.verdicts[i] != "" { // it is shown
+		if culprit.dying == 0 {
+			for _, e := range lines {
+				c.emitFrom(n, e)
+			}
+		}
+		return
+	}
 	at := len(culprit.events)
 	for at > 0 && culprit.events[at-1].Action == test2json.ActionFail {
 		at--
