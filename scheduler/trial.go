@@ -41,6 +41,7 @@ type trial struct {
 	attempt.Case
 	next   attempt.Attempt // how the next attempt is to be made
 	number int             // of that one, as pkg.attempts counts
+	spare  bool            // less than a Whole will do for it
 	said   said            // by the last attempt, should it come to count
 	first  *job            // in which it failed first
 	lasted time.Duration   // that, until then
@@ -166,7 +167,7 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 		p.trials = make(map[int]*trial)
 	}
 	p.trials[i] = t
-	t.next, t.number = d.Next, p.attempts[i]+1
+	t.next, t.spare, t.number = d.Next, d.Spare, p.attempts[i]+1
 	if it != nil {
 		it.fate = fateAside
 		p.keepRemnant(p.names[i], it)
@@ -262,7 +263,7 @@ func (c *controller) brief(p *pkg) bool {
 	if !p.mayRunWhole() || slices.Contains(p.expected, 0) {
 		return false
 	}
-	return p.estimate() <= c.proof
+	return p.estimate(0) <= c.proof
 }
 
 // observe takes note of what a unit's items took, and of what follows for the package.
@@ -270,11 +271,11 @@ func (c *controller) observe(p *pkg) {
 	if p.stage != stageProbing {
 		return
 	}
-	switch total := p.estimate(); {
+	switch {
 	case p.ran == 0:
-	case p.spent > c.proof, total > 3*c.proof, !p.mayRunWhole():
+	case p.spent > c.proof, 4*p.ran >= len(p.names) && p.estimate(0) > 3*c.proof, !p.mayRunWhole():
 		c.split(p)
-	case total <= c.proof:
+	case p.estimate(surprise) <= c.proof:
 		p.stage = stageProof
 		p.target.policy.Park(p.num)
 	}
@@ -306,8 +307,12 @@ func (c *controller) split(p *pkg) {
 	}
 }
 
-// estimate is what all tests of the package take in one process, from those that have run.
-func (p *pkg) estimate() time.Duration {
+// surprise is what a test may last of a package of which few have run.
+const surprise = time.Second
+
+// estimate is what all tests of the package take in one process, from those that have run. Those of
+// which nothing is known are taken to be alike, and one more to have lasted as long as extra.
+func (p *pkg) estimate(extra time.Duration) time.Duration {
 	var sum time.Duration
 	unknown := 0
 	for i := range p.names {
@@ -320,15 +325,16 @@ func (p *pkg) estimate() time.Duration {
 			unknown++
 		}
 	}
-	if p.ran > 0 {
-		sum += time.Duration(unknown) * p.spent / time.Duration(p.ran)
+	seen := p.ran
+	if extra > 0 {
+		seen++
 	}
-	return sum
+	return sum + time.Duration(unknown)*(p.spent+extra)/time.Duration(max(1, seen))
 }
 
 // spare reports whether there is time for a run of the whole package, which go test makes too.
 func (p *pkg) spare() bool {
-	total := p.estimate()
+	total := p.estimate(surprise)
 	running := time.Since(p.start)
 	return p.mayRunWhole() && p.ran > 0 && total <= spareWhole && running <= spareTime+time.Duration(sparePart*float64(total))
 }
@@ -359,6 +365,9 @@ func (p *pkg) context(u policy.Unit) (names []string, made attempt.Before) {
 		t := p.trials[i]
 		if t == nil || t.number != p.attempts[i] {
 			continue
+		}
+		if t.next.Before == attempt.Whole && t.spare && p.estimate(surprise) > spareWhole {
+			t.next.Before = attempt.Begun
 		}
 		made = max(made, t.next.Before)
 		if t.next.Before >= attempt.Begun && t.first != nil {

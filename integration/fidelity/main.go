@@ -25,6 +25,9 @@ var pinned = [...]string{
 	"golang.org/x/text@v0.43.0",
 	"github.com/hashicorp/yamux@v0.1.2",
 	"github.com/hashicorp/raft@v1.8.0",
+	"github.com/spf13/afero@v1.15.0",
+	"github.com/hashicorp/memberlist@v0.7.0",
+	"github.com/google/uuid@v1.6.0",
 	"gotest.tools/gotestsum@v1.13.0",
 }
 

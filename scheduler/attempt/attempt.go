@@ -88,6 +88,7 @@ const (
 type Decision struct {
 	Verdict Verdict
 	Next    Attempt
+	Spare   bool   // a Whole next that less will do for, should it turn out to take long
 	Why     string // the rule that decided
 }
 

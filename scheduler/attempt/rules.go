@@ -54,7 +54,7 @@ var rules = []Rule{
 	{
 		"a quick package that was split runs whole, and that counts",
 		func(_ *Case, s Seen, f Facts) bool { return f.Quick && s.Before != Whole },
-		wholeNext,
+		spareNext,
 	},
 	{
 		"what the whole package does not run is not run",
@@ -123,7 +123,7 @@ var rules = []Rule{
 	{
 		"a failure that may need tests of other processes is tried in the whole, if there is time",
 		func(_ *Case, s Seen, f Facts) bool { return s.Before != Whole && f.Spare },
-		wholeNext,
+		spareNext,
 	},
 	{
 		"a failure with nothing of its package beside it, and no crowd, counts",
@@ -206,3 +206,10 @@ func (c *Case) among(s Seen) Before {
 
 // wholeNext is an attempt in a process of the whole package, with no more beside it than before.
 func wholeNext(_ *Case, s Seen, _ Facts) Decision { return next(max(s.Around, Host), Whole) }
+
+// spareNext is wholeNext where less will do if the whole takes long.
+func spareNext(c *Case, s Seen, f Facts) Decision {
+	d := wholeNext(c, s, f)
+	d.Spare = true
+	return d
+}
