@@ -184,3 +184,51 @@ func TestProseWidthBites(t *testing.T) {
 		}
 	}
 }
+
+// TestArchitectureNamesWhatIsThere looks for the files, functions and tests that ARCHITECTURE.md
+// names.
+func TestArchitectureNamesWhatIsThere(t *testing.T) {
+	text, err := os.ReadFile("../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := regexp.MustCompile(`((?:[a-z0-9]+/)+[a-z_0-9]+\.go)(?:: (\w+))?`).FindAllStringSubmatch(string(text), -1)
+	if len(places) < 10 {
+		t.Errorf("only %d files are named", len(places))
+	}
+	for _, place := range places {
+		src, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(place[1])))
+		if err != nil {
+			t.Error(err)
+		}
+		declared := regexp.MustCompile(`(?m)^func (\(.*?\) )?` + place[2] + `\(`)
+		if place[2] != "" && !declared.Match(src) {
+			t.Errorf("%s has no %s", place[1], place[2])
+		}
+	}
+	tests := make(map[string]bool)
+	err = filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == "testdata" {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		src, err := os.ReadFile(name)
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)`).FindAllSubmatch(src, -1) {
+			tests[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile(`\b(Test[A-Z]\w+) \|`).FindAllStringSubmatch(string(text), -1) {
+		if !tests[name[1]] {
+			t.Errorf("there is no %s", name[1])
+		}
+	}
+}
