@@ -1,4 +1,4 @@
-# check: everything that needs no test to run. test: every test. fidelity: verdicts on real modules next to go test's, here and on a
+# check: everything that needs no test to run, staticcheck included. test: every test. fidelity: verdicts on real modules next to go test's, here and on a
 # host without Go. splitting: modules that are in trouble when they are split, next to go test, in all modes, several times.
 # bench: speed next to the peers, with the limits that this project holds itself to.
 
@@ -12,6 +12,7 @@ check:
 	if [ -n "$$unformatted" ]; then echo "gofmt wants to change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) mod verify
 	$(GO) mod tidy -diff
+	$(GO) tool staticcheck ./...
 	@set -e; for p in $(PLATFORMS); do \
 		echo "GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./..."; \
 		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; \

@@ -1,10 +1,12 @@
-// Package gateway runs named functions in other processes, its agents, and talks to them over channels.
+// Package gateway runs named functions in other processes, its agents, and talks to them over
+// channels.
 //
-// A Group holds gateways, gives them ids and owns their end. Group.Open starts an agent as an xspec.Spec says and
-// returns the Gateway, the live connection to it. Gateway.RemoteExec runs one of the agent's Handlers, by its name, and
-// returns a Channel: a bidirectional stream of Items, which are CBOR values. A MultiChannel treats the
-// channels to many agents as one. A Ref hands a channel to the other side, inside an item. On the agent's side
-// the program calls ServeStdio, or Serve on a connection of its own. PROTOCOL.md describes what goes over the wire.
+// A Group holds gateways, gives them ids and owns their end. Group.Open starts an agent as an
+// xspec.Spec says and returns the Gateway, the live connection to it. Gateway.RemoteExec runs one
+// of the agent's Handlers, by its name, and returns a Channel: a bidirectional stream of Items,
+// which are CBOR values. A MultiChannel treats the channels to many agents as one. A Ref hands a
+// channel to the other side, inside an item. On the agent's side the program calls ServeStdio, or
+// Serve on a connection of its own. PROTOCOL.md describes what goes over the wire.
 //
 //	g := gateway.NewGroup(gateway.Config{})      // agents are this program, started with the argument "agent"
 //	defer g.Terminate(ctx, 0)
@@ -12,47 +14,65 @@
 //	ch, err := gw.RemoteExec(ctx, "add", []int{1, 2})
 //	err = ch.Receive(ctx, &sum)
 //
-// The other way round, Group.Listen returns a Listener, to which the agents of a Joiner connect by themselves; its Accept returns their gateways.
+// The other way round, Group.Listen returns a Listener, to which the agents of a Joiner connect by
+// themselves; its Accept returns their gateways.
 //
-// A gateway can be opened through another one: via=ID in its spec means the host of the agent of gateway ID, wherever that is. What
-// goes through a gateway is lost with it.
+// A gateway can be opened through another one: via=ID in its spec means the host of the agent of
+// gateway ID, wherever that is. What goes through a gateway is lost with it.
+//
+// A transport reaches hosts through an origin and not by itself. The origin dials and starts
+// processes, on this host or on that of the gateway of via=, and the transport does not know which.
+// On another host two handlers that every agent has hold the connection or the process. Its bytes
+// are items of a channel, with a channel's back-pressure. Orders, standard error and the exit
+// status go over the handler's own channel and never wait behind data. A hop costs about 60 µs for
+// a round trip. Open waits for the gateway that a spec goes through; Terminate ends it last.
 //
 // # Goroutines
 //
-// A group has none. A listener has one, and one for each connection that is not a gateway yet; Close and Terminate join them. A gateway has a few of its own and up to three for each open channel; all of
-// them end after Exit or Terminate, or when the agent ends, and Done tells when they have. A callback runs in a goroutine of its channel.
-// An agent has the same for its side, and one for each handler that runs.
+// A group has none. A listener has one, and one for each connection that is not a gateway yet;
+// Close and Terminate join them. A gateway has a few of its own and up to three for each open
+// channel; all of them end after Exit or Terminate, or when the agent ends, and Done tells when
+// they have. A callback runs in a goroutine of its channel. An agent has the same for its side, and
+// one for each handler that runs.
 //
 // # Cancellation
 //
-// Each call that blocks takes a context first, prefers what has arrived to the context's end, and wakes at the latest one second
-// after its gateway is lost. A context bounds only its call: the life of a gateway ends with Exit or Terminate, that
-// of a channel with its handler's return or Close. A handler's context ends when its controller
-// closes the channel, says goodbye or is gone. An agent whose connection stays open although its controller has died, is
-// stopped or cannot be reached ends when its lease runs out; the controller gives up an agent in the same way.
+// Each call that blocks takes a context first, prefers what has arrived to the context's end, and
+// wakes at the latest one second after its gateway is lost. A context bounds only its call: the
+// life of a gateway ends with Exit or Terminate, that of a channel with its handler's return or
+// Close. A handler's context ends when its controller closes the channel, says goodbye or is gone.
+// Each end gives the other up after 15 to 19 seconds of silence. An agent whose connection stays
+// open although its controller has died, is stopped or cannot be reached ends when its lease runs
+// out; the controller gives up an agent in the same way.
 //
 // # Memory
 //
-// Of what a peer sends, a channel keeps no more than one window (Config.Window), a queue of 1 MiB and one item; then
-// the peer's Send blocks. A slow receiver delays no other channel. Limits are checked before memory is taken for
-// what they limit, and a peer that breaks the protocol loses its connection. Channel.Recycle lets large items use memory
-// again, which the garbage collector may still take.
+// Of what a peer sends, a channel keeps no more than one window (Config.Window), a queue of 1 MiB
+// and one item; then the peer's Send blocks. A slow receiver delays no other channel. Limits are
+// checked before memory is taken for what they limit, and a peer that breaks the protocol loses its
+// connection. Channel.Recycle lets large items use memory again, which the garbage collector may
+// still take.
 //
 // # Other hosts
 //
-// A host needs an account with a POSIX shell at hand, and nothing else: ssh= and cmd= make the shell become the agent, which Config.Agent
-// gives for the host's platform; the time that this takes does not count against Config.OpenTimeout. It is kept under its digest in the user's cache directory, or, where that cannot be, in
-// one of the user's own in /var/tmp, /tmp or /dev/shm, and is sent once for each version. Gateways to one destination share ssh connections, eight on
-// each, or as many as the host allows. ~/.ssh/config, or the file that ssh_config= names in the spec, is honoured as far as it leads
-// to the host and proves who is who; ProxyCommand is refused. Host keys are always checked: StrictHostKeyChecking=no adds
-// an unknown key as accept-new does, and refuses a changed one.
+// A host needs an account with a POSIX shell at hand, and nothing else: ssh= and cmd= make the
+// shell become the agent, which Config.Agent gives for the host's platform; the time that this
+// takes does not count against Config.OpenTimeout. It is kept under its digest in the user's cache
+// directory, or, where that cannot be, in one of the user's own in /var/tmp, /tmp or /dev/shm, and
+// is sent once for each version. Gateways to one destination share ssh connections, eight on each,
+// or as many as the host allows. ~/.ssh/config, or the file that ssh_config= names in the spec, is
+// honoured as far as it leads to the host and proves who is who; ProxyCommand is refused. Host keys
+// are always checked: StrictHostKeyChecking=no adds an unknown key as accept-new does, and refuses
+// a changed one.
 //
 // # Limits
 //
-// What an agent has started dies with it as far as the system
-// can tell whose it is: on Linux all of its session, on Windows its job, elsewhere its process group and what its
-// handlers end themselves. A program started through a gateway (via) that takes no notice of the end of its input survives when
-// that gateway's agent is killed by somebody else; agents take notice. A controller that is stopped (Ctrl-Z) for longer than the lease loses its agents. The
-// end of a channel is read in order, after the items before it: a handler that never receives does not notice
-// that its channel was closed behind more than a window of items. On Windows the protocol stays on inherited handles that block.
+// What an agent has started dies with it as far as the system can tell whose it is: on Linux all of
+// its session, on Windows its job, elsewhere its process group and what its handlers end
+// themselves. A program started through a gateway (via) that takes no notice of the end of its
+// input survives when that gateway's agent is killed by somebody else; agents take notice. A
+// controller that is stopped (Ctrl-Z) for longer than the lease loses its agents. The end of a
+// channel is read in order, after the items before it: a handler that never receives does not
+// notice that its channel was closed behind more than a window of items. On Windows the protocol
+// stays on inherited handles that block.
 package gateway

@@ -162,7 +162,8 @@ type popenProcess struct {
 	errPipe  *os.File
 	errDonec chan struct{} // closed when stderr was read to its end
 	tail     tail
-	system   processHandle // what the operating system needs to end the tree
+	//lint:ignore U1000 it is used on Windows
+	system processHandle // what the operating system needs to end the tree
 
 	mu     sync.Mutex // guards reaped, and keeps it true while a signal is sent
 	reaped bool       // the process id may belong to somebody else

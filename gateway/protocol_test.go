@@ -25,10 +25,12 @@ func protocolText(t *testing.T) string {
 // rows returns number and name of each row of the table that follows the heading.
 func rows(t *testing.T, text, heading string) map[int]string {
 	t.Helper()
-	_, rest, ok := strings.Cut(text, "\n"+heading+"\n")
-	if !ok {
+	words := strings.Fields(regexp.QuoteMeta(heading)) // a line may end between any two of them
+	at := regexp.MustCompile(`\n` + strings.Join(words, `\s+`) + `\n`).FindStringIndex(text)
+	if at == nil {
 		t.Fatalf("PROTOCOL.md has no %q", heading)
 	}
+	rest := text[at[1]:]
 	out := make(map[int]string)
 	row := regexp.MustCompile(`^\| (\d+) \| (\w+) \|`)
 	for line := range strings.Lines(rest) {

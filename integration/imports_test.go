@@ -17,8 +17,8 @@ import (
 
 const modulePath = "github.com/xdist-go/xdist"
 
-// rule is one line of the table of packages: who may import whom, and what must never be there. Packages below the named one
-// belong to it, unless they have a line of their own.
+// rule is one line of the table of packages: who may import whom, and what must never be there.
+// Packages below the named one belong to it, unless they have a line of their own.
 type rule struct {
 	pkg     string
 	may     []string // our packages; "*" is all that anybody may import
@@ -44,6 +44,7 @@ var importPolicy = []rule{
 	{pkg: "merge", may: []string{"gotest", "scheduler/event", "reporters", "shard"}, never: []string{"net", "testing", "flag", "os/exec"}, noGo: true},
 	{pkg: "shard", may: []string{"gotest"}, never: []string{"net", "os", "io", "testing"}, calls: clockCalls, noGo: true},
 	{pkg: "scheduler/policy", never: []string{"os", "net", "io", "syscall", "log", "context"}, calls: clockCalls, noGo: true},
+	{pkg: "scheduler/attempt", never: []string{"os", "net", "io", "syscall", "log", "context"}, calls: clockCalls, noGo: true},
 	{pkg: "scheduler/event", may: []string{"gotest", "history"}, never: []string{"net", "os", "io", "syscall", "log", "context", "testing", "flag"}, calls: clockCalls, noGo: true},
 	{pkg: "scheduler/wire", may: []string{"gotest"}, never: []string{"net", "os", "io", "syscall", "log", "context", "testing", "flag"}, calls: clockCalls, noGo: true},
 	{pkg: "scheduler/hosts", may: []string{"xspec", "gateway", "rsync", "gotest", "internal/lockfile", "scheduler/wire"}, never: []string{"net", "testing", "flag"},
@@ -52,7 +53,7 @@ var importPolicy = []rule{
 		calls: []string{"fmt.Print", "fmt.Printf", "fmt.Println", "os.Stdout", "os.Stderr", "os.Exit"}},
 	{pkg: "scheduler/hostbuild", may: []string{"gateway", "rsync", "gotest", "scheduler/hosts", "scheduler/wire"}, never: []string{"net", "testing", "flag"},
 		calls: []string{"fmt.Print", "fmt.Printf", "fmt.Println", "os.Stdout", "os.Stderr", "os.Exit"}},
-	{pkg: "scheduler", may: []string{"xspec", "gateway", "gotest", "history", "scheduler/event", "scheduler/hostbuild", "scheduler/hosts", "scheduler/policy", "scheduler/wire"}, never: []string{"flag", "github.com/urfave"},
+	{pkg: "scheduler", may: []string{"xspec", "gateway", "gotest", "history", "scheduler/attempt", "scheduler/event", "scheduler/hostbuild", "scheduler/hosts", "scheduler/policy", "scheduler/wire"}, never: []string{"flag", "github.com/urfave"},
 		calls: []string{"fmt.Print", "fmt.Printf", "fmt.Println", "os.Stdout", "os.Stderr", "os.Exit"}},
 	{pkg: "reporters", may: []string{"gotest", "history", "scheduler/event"}, never: []string{"net", "flag", "os/exec"}, calls: []string{"os.Exit"}},
 	{pkg: "cmd/xdist", may: []string{"*"}, private: true},
@@ -202,6 +203,9 @@ func TestImportPolicyBites(t *testing.T) {
 		{"scheduler/policy", `import "time"; var n = time.Now()`, false, true},
 		{"scheduler/policy", `import "time"; var n = time.Now()`, true, false},
 		{"scheduler/policy", `func f() { go f() }`, false, true},
+		{"scheduler/attempt", `import "` + modulePath + `/scheduler/event"`, false, true},
+		{"scheduler/attempt", `import "time"; var n = time.Now()`, false, true},
+		{"scheduler", `import "` + modulePath + `/scheduler/attempt"`, false, false},
 		{"reporters", `import "` + modulePath + `/gateway"`, false, true},
 		{"reporters", `import "` + modulePath + `/scheduler/policy"`, false, true},
 		{"reporters", `import "` + modulePath + `/scheduler/event"`, false, false},
@@ -224,6 +228,38 @@ func TestImportPolicyBites(t *testing.T) {
 		if wrong := check(c.folder, f, c.test); (len(wrong) > 0) != c.wrong {
 			t.Errorf("%s, test %v: %s: got %q", c.folder, c.test, c.source, wrong)
 		}
+	}
+}
+
+// TestImportPolicyIsDocumented compares the table with that of ARCHITECTURE.md.
+func TestImportPolicyIsDocumented(t *testing.T) {
+	b, err := os.ReadFile("../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(b), "| package | is | may import (ours) |\n|---|---|---|\n")
+	text, _, found := strings.Cut(text, "\n\n")
+	if !found {
+		t.Fatal("ARCHITECTURE.md has no table of packages")
+	}
+	documented := make(map[string]string)
+	for line := range strings.SplitSeq(text, "\n") {
+		if cells := strings.Split(strings.Trim(line, "| "), " | "); len(cells) == 3 {
+			documented[cells[0]] = cells[2]
+		}
+	}
+	for _, r := range importPolicy {
+		want := strings.ReplaceAll(strings.Join(r.may, ", "), "*", "all")
+		if want == "" {
+			want = "–"
+		}
+		if got := documented[r.pkg]; got != want {
+			t.Errorf("%s: the table of ARCHITECTURE.md has %q, want %q", r.pkg, got, want)
+		}
+		delete(documented, r.pkg)
+	}
+	for pkg := range documented {
+		t.Errorf("%s is in ARCHITECTURE.md and not in the policy", pkg)
 	}
 }
 

@@ -24,7 +24,6 @@ type jobEnd struct {
 	how     string // "exit status 2", "signal: killed"
 	culprit string // the item that the process died of, or ""
 	cutOff  string // the item in whose middle the process exited 0, or ""
-	text    string // of the panic or fatal error that it died of, or ""
 	changed bool   // it has failed, and changed files of its package that are still there
 	hung    bool   // until -timeout
 	silent  bool   // its agent was lost in a way that says nothing about it

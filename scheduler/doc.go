@@ -1,38 +1,112 @@
 // Package scheduler runs a suite on nodes and accounts for every test.
 //
-// The nouns, in the order you meet them: a [Source] says what there is to run and makes it runnable; a node is the
-// controller's record of one worker, a supply what the Source gives for one platform, a target the nodes that share a policy; a unit
-// is what one test process runs, and a job is a unit on a node; an item is a top-level test, fuzz target or example, and gets exactly one [event.Verdict]: those of one name, in
-// a package and its external test package, are one item; the ledger holds the verdicts; an [event.Event] is one step of the run and goes to the [event.Reporter]; the [event.Summary] is the account at the end.
+// The nouns, in the order you meet them: a [Source] says what there is to run and makes it
+// runnable. A node is the controller's record of one worker. A supply is what the Source gives for
+// one platform. A target is the nodes that share a policy. A unit is what one test process runs,
+// and a job is a unit on a node. An item is a top-level test, fuzz target or example, and gets
+// exactly one [event.Verdict]; those of one name, in a package and its external test package, are
+// one item. A trial is an item whose verdict is open after an attempt. The ledger holds the
+// verdicts. An [event.Event] is one step of the run and goes to the [event.Reporter]. The
+// [event.Summary] is the account at the end.
 //
 // # The two roles
 //
-// [Run] is the controller: one loop, in the caller's goroutine, owns all state of the run. [worker.Work] is the worker, the handler
-// that an agent offers under [wire.WorkerHandler]: it runs one unit after the other and streams what they print. What they say to each
-// other is in package wire. What runs where is decided by package policy, which has no clock and does no I/O.
+// [Run] is the controller: one loop, in the caller's goroutine, owns all state of the run. Others
+// post messages to it. It calls the reporters, so that a slow terminal is back-pressure and not a
+// queue. [worker.Work] is the worker, the handler that an agent offers under [wire.WorkerHandler]:
+// it runs one unit after the other and streams what they print. What they say to each other is in
+// package wire. Package policy decides what runs where; it has no clock and does no I/O.
 //
-// # Other hosts
+// # What counts
 //
-// Hosts that do not share the controller's files get them before their first unit: package hosts has the tree sent by package rsync, once per host,
-// and the binaries as they are needed. [hosts.DescribeHost] and [hosts.CleanHost] are what else an agent offers; [hosts.Examine] and [hosts.Clean] ask for it.
-// With build=remote a [hostbuild.Builder] in the agent stands for the Source: package hostbuild has its two sides.
+// What a process says of a test is a verdict only where nothing is left to doubt. Package attempt
+// decides that, by a table; trial.go gives it what was seen and makes the next attempt. The files:
+//
+//	trial.go     an attempt becomes a verdict, or the test goes on trial
+//	conclude.go  the end of a unit, of a process and of an agent
+//	crowd.go     what ran beside an attempt on its host
+//	closing.go   the lines that end a package
+//
+// A package begins in a stage. It runs whole when it takes a second in all, when its sources show
+// that its tests could tell that they were chosen, when a flag asks for it (-bench, -fuzz,
+// profiles, -shuffle, -failfast, -p 1), with one gateway, with --dist loadscope, and when an
+// earlier run saw a test fail in a part and not in the whole. A package that nobody knows is
+// probed: its parts run, and what they show is held until it is known to be quick or not. A quick
+// one is then shown by a run of the whole.
+//
+// A package that was split may run whole all the same: for a test on trial, for a process that
+// failed though no test of it did, and for a test that is owed the whole. What the whole shows of
+// items that have their verdicts replaces them, as go test would show it. That happens at most
+// [mostWholes] times for want of a verdict.
+//
+// A hang is doubted, too. Where a package is split, a test whose duration is known may take ten
+// times that long, and 5 s at least, while other processes of its package run. Then its process is
+// ended and the test is on trial. The attempt with nothing of the package beside it has the time
+// that go test would give it.
+//
+// A unit that fails before its first test, while another process of its package runs, is no
+// verdict. The package runs one process at a time from then on, and the unit again.
+//
+// # Tests in parts
+//
+// A test that is known to last longer than the plan has use for is divided (division.go): its long
+// subtests and the rest are items of the policy. The processes tell them apart by -test.run and
+// -test.skip, which are complements, so that a subtest that nobody knew runs exactly once. The
+// account has the test alone. The events of the parts are held, and are shown as one test when all
+// have passed. Otherwise none of them counts and the test runs whole. A test whose whole does
+// otherwise than its parts is not divided again until its package changes.
+//
+// # Running again
+//
+// A failure that --reruns follows up (rerun.go) is shown as an attempt of its own. Then the test
+// runs again at the end of its package, with nothing of it beside it. A test that passes then is
+// flaky, a verdict of its own. When the run stops before, the failure counts. A crash runs again
+// only when asked; a test out of --test-timeout runs again as a failure does.
+//
+// # Platforms and hosts
+//
+// Each platform that the gateways have between them has a collection, a build and an account of its
+// own (platform.go). A popen gateway's platform is in its spec. Any other's is known when the agent
+// answers, and a platform that comes late is built for when it comes. Without build=remote all is
+// cross-compiled on the controller without cgo. A second go list with cgo on finds what that
+// leaves out, which is reported as not run.
+//
+// Hosts that do not share the controller's files get them before their first unit: package hosts
+// has the tree sent by package rsync, once per host, and the binaries as they are needed.
+// [hosts.DescribeHost] and [hosts.CleanHost] are what else an agent offers; [hosts.Examine] and
+// [hosts.Clean] ask for it. With build=remote a [hostbuild.Builder] in the agent stands for the
+// Source: package hostbuild has its two sides. The controller numbers the nodes of a host
+// (slots.go); hosts are told apart by the token of their mirror.
 //
 // # Nodes that come and go
 //
-// A spec with listen= lets agents join the run at any time, as joiners.go says. Config.MinNodes and Config.NodesWait say what the run waits for.
+// A spec with listen= is a door and no gateway (joiners.go). A listener posts each agent that has
+// joined to the loop, which makes a node of it. Its loss ends no run, and it is not replaced: who
+// started it is not here. While a door is open and tests have no node, the run waits for
+// Config.NodesWait. The same clock runs until Config.MinNodes are there.
+//
+// Other nodes that die are replaced, eight times per gateway if not told otherwise. A host that has
+// fallen silent says nothing about its tests: they run elsewhere, and the second host that is lost
+// over a test blames it.
 //
 // # Replays
 //
-// With Config.Replay the units of an earlier run are given out, in their order, instead of what the policy chooses: replay.go.
+// With Config.Replay the units of an earlier run are given out, in their order, instead of what the
+// policy chooses (replay.go). policy.Take keeps the books as for Next, so that the account is that
+// of any run. An item that is in a later unit too goes back to pending, with the worst verdict so
+// far. A failure counts at once.
 //
 // # Goroutines and cancellation
 //
-// Run starts one goroutine for the Source, or the remote build, of each platform, one for each listener and one for each node, which has a second one to send; all are joined before
-// it returns. Cancelling Run's ctx interrupts the run: units are told to end, and what they do not say within
+// Run starts one goroutine for the Source, or the remote build, of each platform, one for each
+// listener and one for each node, which has a second one to send. All are joined before it returns.
+// Cancelling Run's ctx interrupts the run: units are told to end, and what they do not say within
 // Config.TerminateTimeout is lost and booked as not run.
 //
 // # Limits
 //
-// What earlier runs took is not remembered. A unit that was given out is not taken back. Code that needs cgo is not built for other
-// platforms, except by their hosts. Only what lies in the directory of the module or workspace is brought to hosts.
+// A unit that was given out is not taken back. Code that needs cgo is not built for other
+// platforms, except by their hosts. Only what lies in the directory of the module or workspace is
+// brought to hosts. A test that passes for want of tests in other processes is found out only in
+// packages that run whole, and where a run has seen it fail.
 package scheduler

@@ -13,7 +13,7 @@ import (
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
-// A test that fails for good may run again when the user wants that. Unlike a failure in doubt (doubt.go) each of its attempts is shown, with its
+// A test that fails for good may run again when the user wants that. Unlike a failure in doubt (trial.go) each of its attempts is shown, with its
 // run and its terminal event; only the last one counts. It comes when all else of the package has ended, with nothing of the package beside it.
 
 // Reruns says which failures run again. The zero value is none. Benchmarks, fuzzing and what is profiled never run again. What a failed attempt has

@@ -1,8 +1,5 @@
 package policy
 
-// indivisible is more than any amount of work, in nanoseconds, and leaves room for one.
-const indivisible = 1 << 62
-
 // classify returns the strand's class.
 func (p *Policy) classify(s *strand) *class {
 	if s.class == nil {
