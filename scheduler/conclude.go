@@ -151,6 +151,7 @@ func (c *controller) concludeStopped(n *node, i int, it *itemRun) {
 		c.settleItem(n, i, it, it.verdict)
 		c.flush(n, it)
 	case p.trials[i] != nil && p.trials[i].said.verdict != "":
+		p.failed = p.failed || p.trials[i].said.verdict != event.Pass && p.trials[i].said.verdict != event.Skip
 		c.settleSaid(p, i, p.trials[i].said)
 	default:
 		c.cutShort(n, i, it, c.stopped)
@@ -231,15 +232,19 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 			p.needsWhole = p.needsWhole || p.tainted && !r.Failed
 			p.results = nil
 		}
-	case j.first:
-		j.dropClosing(r)
+	case whole:
+		j.dropClosing(r) // there is more to come
 	}
-	c.showOutput(n)
-	if r.Profile = j.profile; aside {
+	if quiet := j.confirms() && !whole && !r.Failed; !quiet {
+		c.showOutput(n)
+	} else if p.ranWhole() {
+		return // that process has said it all
+	}
+	if r.Profile = j.profile; aside && (!whole || withheld) {
 		r.Profile = nil
 	}
 	p.takeResult(r)
-	p.whole = whole && !withheld && j.unit.Whole && !p.partial // asked for by their names, a process leaves the closing lines to others
+	p.whole = whole && !withheld && j.untouched // asked for by their names, a process leaves the closing lines to others
 	if !r.Failed && !whole && j.failedTests() {
 		p.owed = true // a TestMain that thinks nothing of failures has to do so as go test runs it
 	}
@@ -248,7 +253,7 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 // withheld reports whether an item of the job goes on.
 func (j *job) withheld() bool {
 	for _, it := range j.items {
-		if it.aside() {
+		if it.aside() && it.verdict != event.Skip { // skips change nothing that the process says of itself
 			return true
 		}
 	}

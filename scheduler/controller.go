@@ -265,6 +265,8 @@ func (c *controller) handle(m any) {
 		c.admit(m)
 	case doorFailed:
 		c.handleDoorFailed(m.err)
+	case probed:
+		c.endProbing(m.pkg)
 	case heldResult:
 		if m.node.job == m.job {
 			c.handleResult(m.node, m.result)
@@ -376,6 +378,7 @@ func (c *controller) settleRest(p *pkg, reason string) {
 		if v != "" || c.settleSetback(p, i) {
 			continue
 		} else if t := p.trials[i]; t != nil && t.said.verdict != "" {
+			p.failed = p.failed || t.said.verdict != event.Pass && t.said.verdict != event.Skip
 			c.settleSaid(p, i, t.said)
 		} else {
 			p.failed = p.failed || c.stopped == ""

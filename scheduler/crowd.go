@@ -29,7 +29,8 @@ func (c *controller) enterHost(n *node) {
 		return
 	}
 	j.met = min(j.met, attempt.Host)
-	j.over = room > 0 && h.most > room
+	// Who wants packages whole wants their failures, too.
+	j.over = room > 0 && h.most > room && c.cfg.Dist != DistLoadScope
 	if h.now > 2 && !(room > 0 && h.now == h.most && h.now > room) {
 		return // the others know
 	}

@@ -75,6 +75,7 @@ func (c *controller) refuse(t *target) {
 				continue
 			}
 			if t := p.trials[i]; t != nil {
+				p.failed = true
 				c.settleSaid(p, i, t.said)
 				continue
 			}

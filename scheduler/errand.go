@@ -33,6 +33,7 @@ type ordinary struct{}
 
 func (ordinary) ask(j *job) (names []string, part *unit.Part) {
 	names, j.made = j.pkg.context(j.unit)
+	j.untouched = names == nil
 	for _, i := range j.unit.Items {
 		if t := j.pkg.trials[i]; t != nil && t.number == j.pkg.attempts[i] {
 			j.around = max(j.around, t.next.Around)
@@ -77,7 +78,7 @@ type recorded struct{ history.UnitRun }
 
 func (u recorded) ask(j *job) (names []string, part *unit.Part) {
 	names, part = j.pkg.replayed(j.unit, u.UnitRun)
-	if names == nil {
+	if j.untouched = names == nil; j.untouched {
 		j.made = attempt.Whole
 	}
 	return names, part
@@ -94,7 +95,7 @@ func (u recorded) end(c *controller, n *node, end jobEnd, r *unit.Result) policy
 		c.showOutput(n)
 		r.Profile = j.profile
 		p.takeResult(*r)
-		p.whole = j.unit.Whole && !p.partial
+		p.whole = j.untouched && !p.partial
 	}
 	return c.concludeReplayed(n, end)
 }

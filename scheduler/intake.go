@@ -147,6 +147,30 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 		c.overrule(p, r.Tests)
 	}
 	p.ready, p.key = &r, r.Digest.Hex()
+	if c.cfg.Command.FailFast {
+		c.releaseInOrder(p.target)
+		return
+	}
+	c.release1(p)
+}
+
+// releaseInOrder gives packages to their policy as go test starts them, so that the first failure of
+// several is that of the first package.
+func (c *controller) releaseInOrder(t *target) {
+	for _, q := range c.pkgs {
+		switch {
+		case q.target != t || q.state == pkgClosed:
+		case q.state == pkgExpected:
+			return
+		case !q.released:
+			c.release1(q)
+		}
+	}
+}
+
+// release1 gives a package that can run to its policy.
+func (c *controller) release1(p *pkg) {
+	p.released = true
 	p.target.policy.AddPackage(c.plan(p))
 	c.stores.ready(p)
 	c.dropMissing(p)
@@ -211,6 +235,9 @@ func (c *controller) closeReported(p *pkg, r gotest.Reported) {
 	}
 	c.settleRest(p, why)
 	p.leaveBuild(pkgClosed)
+	if c.cfg.Command.FailFast && c.stopped == "" {
+		c.releaseInOrder(p.target)
+	}
 	c.checkMaxFail()
 }
 

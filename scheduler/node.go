@@ -61,6 +61,7 @@ type job struct {
 	overdue   time.Duration   // the limit that its culprit had, or 0
 	stopped   bool            // it was told to end
 	signalled bool            // its process has died of a signal, and its agent may follow
+	untouched bool            // its process runs the binary as go test does
 	doomed    bool            // an item has begun to print a panic, or what looks like one
 	excused   bool            // a test failed that is none of the unit's, and ran for the others' sake
 }

@@ -52,6 +52,7 @@ type pkg struct {
 	tainted    bool            // a process of a part of it failed for no test
 	crashes    int             // items with that verdict: they would end any process of the whole
 	lenient    bool            // a process of the whole passed though a test of it failed: its TestMain will have it so
+	released   bool            // its policy has it
 	needsWhole bool            // the whole did otherwise than its parts
 	lost       int             // units that ended with their agents
 	prints     map[int]uint64  // fingerprints of failures that count, by item

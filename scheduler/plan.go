@@ -51,7 +51,7 @@ func (c *controller) plan(p *pkg) policy.Package {
 	lone := len(c.cfg.Specs) == 1 && c.listening == 0 // nobody to share with
 	out := policy.Package{
 		ID: p.num, Items: items, Strands: strands, ProcessCost: known.ProcessCost,
-		Whole: grain != gotest.Split || p.undivided != "" || known.Serial && p.holds(known.SerialUntil) || c.brief(p) || lone, Alone: alone, Serial: p.serial,
+		Whole: grain != gotest.Split || p.undivided != "" || known.Serial && p.holds(known.SerialUntil) || c.brief(p) || lone && p.mayRunWhole(), Alone: alone, Serial: p.serial,
 	}
 	p.stage = c.firstStage(p, out.Whole || alone)
 	if c.sizeOf != nil {

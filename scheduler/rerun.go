@@ -122,6 +122,9 @@ func (c *controller) rerunDelay(p *pkg, u policy.Unit) time.Duration {
 		if s := p.setbacks[i]; s != nil {
 			delay = max(delay, time.Until(s.ended.Add(c.cfg.Reruns.Delay)))
 		}
+		if t := p.trials[i]; t != nil {
+			delay = max(delay, time.Until(t.after))
+		}
 	}
 	return delay
 }
@@ -146,9 +149,6 @@ func (j *job) asideOnly() bool {
 
 // dropClosing takes from the output of a process that was to be the whole of its package what the package ends with: there is more to come.
 func (j *job) dropClosing(r unit.Result) {
-	if !j.first || !j.withheld() {
-		return
-	}
 	j.output = slices.DeleteFunc(j.output, func(e test2json.Event) bool {
 		line := strings.TrimSuffix(e.Output, "\n")
 		return line == "PASS" || line == "FAIL" || line != "" && line == r.Coverage

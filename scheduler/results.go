@@ -31,6 +31,9 @@ func (c *controller) assign(n *node, u policy.Unit, e errand) {
 		pkg: p, unit: u, errand: e, started: time.Now(), items: make(map[string]*itemRun),
 		first: u.Whole && len(u.Items) == len(p.names) && len(p.setbacks)+len(p.trials) == 0 && p.units == 0,
 	}
+	if j.first {
+		p.stage = stageWhole
+	}
 	n.job = j
 	c.enterHost(n)
 	p.jobs = append(p.jobs, j)
@@ -39,6 +42,9 @@ func (c *controller) assign(n *node, u policy.Unit, e errand) {
 		p.attempts[i]++
 	}
 	c.startPackage(p)
+	if p.stage == stageProbing && p.units == 1 {
+		time.AfterFunc(c.proof, func() { c.post(probed{p}) })
+	}
 	names, part := e.ask(j)
 	o := c.order(n, p, names, part)
 	o.Delay = c.rerunDelay(p, u)

@@ -29,6 +29,8 @@ const (
 	spareTime  = 1500 * time.Millisecond
 	sparePart  = 0.15
 	spareWhole = 10 * time.Second
+	// lostDelay is how long the processes of an agent that was lost may go on.
+	lostDelay = time.Second / 2
 	// mostWholes is how often a package runs whole for want of a verdict.
 	mostWholes = 3
 	// maxContext bounds the names of a process that runs more than its unit, as
@@ -41,6 +43,7 @@ type trial struct {
 	attempt.Case
 	next   attempt.Attempt // how the next attempt is to be made
 	number int             // of that one, as pkg.attempts counts
+	after  time.Time       // before which the next attempt is not made: what a lost agent ran may live for a moment
 	spare  bool            // less than a Whole will do for it
 	said   said            // by the last attempt, should it come to count
 	first  *job            // in which it failed first
@@ -167,6 +170,9 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 		p.trials = make(map[int]*trial)
 	}
 	p.trials[i] = t
+	if how == attempt.Lost {
+		t.after = time.Now().Add(lostDelay)
+	}
 	t.next, t.spare, t.number = d.Next, d.Spare, p.attempts[i]+1
 	if it != nil {
 		it.fate = fateAside
@@ -200,6 +206,7 @@ func (c *controller) settleTrial(n *node, i int, it *itemRun, end jobEnd, t *tri
 	if passed := d.Verdict == attempt.Pass || d.Verdict == attempt.Skip; passed && t.apart && j.made == attempt.Whole && p.stage == stageSplit {
 		p.needsWhole = true
 	}
+	p.failed = p.failed || end.kind == endLost && d.Verdict == attempt.Fail // else the process says so
 	c.settleSaid(p, i, t.said)
 	c.learnDivision(p, i, t.said.verdict)
 	if it != nil {
@@ -230,8 +237,12 @@ func (t *trial) say(c *controller, n *node, i int, it *itemRun, end jobEnd, how 
 		}
 		events = append(slices.Clip(events), crashEvents(n, it, n.job.pkg.names[i], end)...)
 	}
+	before := n.job.pkg.remnants[n.job.pkg.names[i]]
+	if it != nil {
+		before = it.before
+	}
 	for _, e := range events {
-		if it == nil || !it.before.has(e) {
+		if !before.has(e) {
 			t.said.events = append(t.said.events, c.eventFrom(n, e))
 		}
 	}
@@ -278,6 +289,29 @@ func (c *controller) observe(p *pkg) {
 	case p.estimate(surprise) <= c.proof:
 		p.stage = stageProof
 		p.target.policy.Park(p.num)
+	}
+}
+
+// probed says that a package has been probed for as long as one may take that runs whole.
+type probed struct{ *pkg }
+
+// endProbing shows what was held of a package that takes longer than it might have.
+func (c *controller) endProbing(p *pkg) {
+	if p.stage != stageProbing {
+		return
+	}
+	c.split(p)
+	for _, n := range c.nodes {
+		if n.job == nil || n.job.pkg != p || n.job.made != attempt.Unit {
+			continue
+		}
+		for name, it := range n.job.items {
+			if i, ok := p.index[name]; ok && it.fate == fateHeld && p.trials[i] == nil && it.open() && it.begun == nil && it.dying == 0 {
+				if it.fate = fateShown; it.streamed {
+					c.flush(n, it)
+				}
+			}
+		}
 	}
 }
 
@@ -463,7 +497,6 @@ func (c *controller) settleSaid(p *pkg, i int, s said) {
 		c.emit(e)
 	}
 	if s.verdict == event.Fail || s.verdict == event.Crash {
-		p.failed = true
 		c.fail(p)
 	}
 }
