@@ -18,10 +18,12 @@ import (
 // platforms are those that the files of the command are looked up for.
 var platforms = []string{"linux", "windows", "darwin", "freebsd", "netbsd", "openbsd"}
 
-// maxSources is what the sources may add to the executable in bytes. More is a sign of test data among them.
+// maxSources is what the sources may add to the executable in bytes. More is a sign of test data
+// among them.
 const maxSources = 3 << 20
 
-// TestSourcesAreTheCheckout holds what is embedded against the files, and against what the go command says that xdist is made of.
+// TestSourcesAreTheCheckout holds what is embedded against the files, and against what the go
+// command says that xdist is made of.
 func TestSourcesAreTheCheckout(t *testing.T) {
 	size := 0
 	err := fs.WalkDir(Sources(), ".", func(name string, d fs.DirEntry, err error) error {

@@ -28,11 +28,12 @@ const (
 	interruptWait = 5 * time.Second
 )
 
-// buildFlags make the executable depend on nothing but the sources, the Go version and the platform.
+// buildFlags make the executable depend on nothing but the sources, the Go version and the
+// platform.
 var buildFlags = []string{"-trimpath", "-ldflags=-s -w", "-tags=xdist_agent"}
 
-// baseline is the environment that reaches the code of an agent. The oldest processors are good enough, and -buildvcs stands for a GOFLAGS of
-// the user's, which an empty one would not replace.
+// baseline is the environment that reaches the code of an agent. The oldest processors are good
+// enough, and -buildvcs stands for a GOFLAGS of the user's, which an empty one would not replace.
 var baseline = []string{
 	"CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off", "GO111MODULE=on",
 	"GOAMD64=v1", "GO386=sse2", "GOARM=6", "GOARM64=v8.0", "GOMIPS=softfloat", "GOMIPS64=softfloat", "GOPPC64=power8", "GORISCV64=rva20u64",
@@ -125,7 +126,8 @@ func (m *Maker) extract(dir string) error {
 	})
 }
 
-// run runs the go command and returns what it prints. Its error holds the end of what it complained about.
+// run runs the go command and returns what it prints. Its error holds the end of what it complained
+// about.
 func (m *Maker) run(ctx context.Context, dir string, env []string, args ...string) (string, error) {
 	name := m.cfg.Go
 	if name == "" {

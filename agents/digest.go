@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// stamp is what is remembered of an executable, so that it need not be read again while nothing about it changes.
+// stamp is what is remembered of an executable, so that it need not be read again while nothing
+// about it changes.
 type stamp struct {
 	Path     string
 	Size     int64
@@ -24,7 +25,8 @@ type stamp struct {
 	Digest   string
 }
 
-// usedEvery is how often a stamp's own time is brought up to date, which tells prune what is in use.
+// usedEvery is how often a stamp's own time is brought up to date, which tells prune what is in
+// use.
 const usedEvery = 24 * time.Hour
 
 // digest returns the SHA-256 of a file in hexadecimal digits, from its stamp where that is true.
@@ -72,7 +74,8 @@ func (m *Maker) intact(name string) bool {
 	return ok && had == now
 }
 
-// stampFile is where the stamp of a file is: in the Maker's directory, whatever directory the file is in.
+// stampFile is where the stamp of a file is: in the Maker's directory, whatever directory the file
+// is in.
 func (m *Maker) stampFile(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return filepath.Join(m.cfg.Dir, hex.EncodeToString(sum[:16])+".stamp")
@@ -113,9 +116,9 @@ func (m *Maker) writeStamp(file string, s stamp) {
 	}
 }
 
-// selfContained reports whether an executable of this platform runs on hosts that lack this one's shared libraries. On Linux one that was
-// linked with the C library
-// does not; elsewhere a Go program uses at most the system's libraries, which are the same everywhere.
+// selfContained reports whether an executable of this platform runs on hosts that lack this one's
+// shared libraries. On Linux one that was linked with the C library does not; elsewhere a Go
+// program uses at most the system's libraries, which are the same everywhere.
 func selfContained(name string) bool {
 	if runtime.GOOS != "linux" {
 		return true

@@ -14,7 +14,8 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 )
 
-// Config of a Maker. Dir and Args must be set; Sources and Package too if agents are to be compiled.
+// Config of a Maker. Dir and Args must be set; Sources and Package too if agents are to be
+// compiled.
 type Config struct {
 	Dir     string   // keeps what was compiled; made when missing
 	Sources fs.FS    // a module: go.mod, go.sum and packages. Nil: nothing is compiled
@@ -54,8 +55,9 @@ func (e *UnavailableError) Error() string {
 
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// Agent returns the executable for a platform. It blocks while one is compiled, some seconds the first time; of several callers
-// who want the same one compiles. It fits gateway.Config.Agent. Errors: *UnavailableError, and those of ctx.
+// Agent returns the executable for a platform. It blocks while one is compiled, some seconds the
+// first time; of several callers who want the same one compiles. It fits gateway.Config.Agent.
+// Errors: *UnavailableError, and those of ctx.
 func (m *Maker) Agent(ctx context.Context, goos, goarch string) (gateway.Agent, error) {
 	program, err := m.program()
 	if err != nil {

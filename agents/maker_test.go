@@ -29,7 +29,8 @@ func tiny() fstest.MapFS {
 	}
 }
 
-// newMaker returns a Maker for sources, and the count of its builds. Its program is a script, which is not self-contained.
+// newMaker returns a Maker for sources, and the count of its builds. Its program is a script, which
+// is not self-contained.
 func newMaker(t *testing.T, sources fs.FS) (*Maker, func() int) {
 	t.Helper()
 	goCommand, err := exec.LookPath("go")

@@ -33,7 +33,8 @@ func (f fifo) meet(t *testing.T, flag int) {
 	file.Close()
 }
 
-// TestCallersDoNotEndEachOther cancels one of two callers that want the same agent, while the first one's compiler runs.
+// TestCallersDoNotEndEachOther cancels one of two callers that want the same agent, while the first
+// one's compiler runs.
 func TestCallersDoNotEndEachOther(t *testing.T) {
 	goCommand, err := exec.LookPath("go")
 	if err != nil {

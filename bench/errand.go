@@ -14,8 +14,8 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// errand is what one process of our side does for the comparison with rsync: it opens a gateway to each host, makes the directories
-// there what the root is, and ends.
+// errand is what one process of our side does for the comparison with rsync: it opens a gateway to
+// each host, makes the directories there what the root is, and ends.
 type errand struct {
 	Specs []string      // one for each host
 	Dirs  []string      // the target on each

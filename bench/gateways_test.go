@@ -29,7 +29,8 @@ func TestMeasure(t *testing.T) {
 	checkMeasured(t, m)
 }
 
-// TestExecnetPeer does execnet's side of the same workload, and finds the same figures under the same names.
+// TestExecnetPeer does execnet's side of the same workload, and finds the same figures under the
+// same names.
 func TestExecnetPeer(t *testing.T) {
 	python := "/usr/bin/python3"
 	if err := exec.Command(python, "-c", "import execnet").Run(); err != nil {

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// learnedSuites are the modules of the comparison with a history, each with the part of go test's time that the second run may take.
+// learnedSuites are the modules of the comparison with a history, each with the part of go test's
+// time that the second run may take.
 func learnedSuites() []learnedSuite {
 	return []learnedSuite{{raft, 0.15}, {serf, 0.25}, {grpc, 0.5}}
 }
@@ -17,8 +18,8 @@ type learnedSuite struct {
 	bound float64
 }
 
-// learned compares go test with runs of an xdist that has run each suite once. The first run begins with an empty store, finds go's own
-// caches warm, and has no limit here.
+// learned compares go test with runs of an xdist that has run each suite once. The first run begins
+// with an empty store, finds go's own caches warm, and has no limit here.
 func (b *bench) learned(ctx context.Context) (*table, error) {
 	runs := b.count(3)
 	t := &table{
@@ -46,7 +47,8 @@ func (b *bench) learned(ctx context.Context) (*table, error) {
 // lessons are runs of go test, each with a first and a second run of xdist over the same module.
 type lessons struct{ peer, first, second []timing }
 
-// teach runs go test, and xdist twice with a store that was empty before, in turns, after one run of go test that is not counted.
+// teach runs go test, and xdist twice with a store that was empty before, in turns, after one run
+// of go test that is not counted.
 func (b *bench) teach(ctx context.Context, m module, runs int) (lessons, error) {
 	dir, err := b.fetch(ctx, m)
 	if err != nil {
@@ -72,7 +74,8 @@ func (b *bench) teach(ctx context.Context, m module, runs int) (lessons, error) 
 	return l, nil
 }
 
-// runTwice runs xdist with a new store, and again with what is in it then: what it has learned, and the test binaries.
+// runTwice runs xdist with a new store, and again with what is in it then: what it has learned, and
+// the test binaries.
 func (b *bench) runTwice(ctx context.Context, dir string, m module) (first, second timing, err error) {
 	store, remove, err := b.emptyStore()
 	if err != nil {
@@ -106,7 +109,8 @@ func (b *bench) runPackages(ctx context.Context, m module, packages []string) (v
 	return v[0], nil
 }
 
-// account notes what differs between the verdicts, which is worth a limit where it is more than chance. repeat runs packages once more with go test.
+// account notes what differs between the verdicts, which is worth a limit where it is more than
+// chance. repeat runs packages once more with go test.
 func (l lessons) account(t *table, m module, repeat func(packages []string) (verdicts, error)) error {
 	if m.skips() {
 		t.note("%s: without %s on both sides, because %s", m.name, m.unfit.pattern, m.unfit.reason)

@@ -106,7 +106,8 @@ func choose(only string) ([]part, error) {
 	return chosen, nil
 }
 
-// measureAll runs the parts one after the other, prints each table when it is complete, and returns how many limits were missed.
+// measureAll runs the parts one after the other, prints each table when it is complete, and returns
+// how many limits were missed.
 func (b *bench) measureAll(ctx context.Context, chosen []part) (missed int, err error) {
 	if b.work, err = os.MkdirTemp("", "xdist-bench-"); err != nil {
 		return 0, fmt.Errorf("make a temporary directory: %w", err)

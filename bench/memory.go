@@ -12,14 +12,15 @@ import (
 	"time"
 )
 
-// errUnavailable says that a part cannot be measured here. It is wrapped with the reason, which is printed.
+// errUnavailable says that a part cannot be measured here. It is wrapped with the reason, which is
+// printed.
 var errUnavailable = errors.New("not available here")
 
 // peakLimit is what the controller may take of memory, in bytes.
 const peakLimit = 100 << 20
 
-// memory measures the peak of the controller's own memory over x/text, the suite with the most packages. Its children, the
-// compilers, linkers and tests, do not count.
+// memory measures the peak of the controller's own memory over x/text, the suite with the most
+// packages. Its children, the compilers, linkers and tests, do not count.
 func (b *bench) memory(ctx context.Context) (*table, error) {
 	if runtime.GOOS != "linux" {
 		return nil, fmt.Errorf("peak memory is read from /proc: %w", errUnavailable)
@@ -64,12 +65,13 @@ func (b *bench) memory(ctx context.Context) (*table, error) {
 	return t, nil
 }
 
-// peakInterval is how often the peak is read. The kernel keeps it, so that only what is added in the last interval
-// before the end is missed.
+// peakInterval is how often the peak is read. The kernel keeps it, so that only what is added in
+// the last interval before the end is missed.
 const peakInterval = 5 * time.Millisecond
 
-// peak runs a command and returns the largest resident size that its first process had, in bytes. The rusage of a waited-for
-// process would not do: it is the maximum over the process and all of its children.
+// peak runs a command and returns the largest resident size that its first process had, in bytes.
+// The rusage of a waited-for process would not do: it is the maximum over the process and all of
+// its children.
 func (b *bench) peak(ctx context.Context, dir string, argv ...string) (float64, timing, error) {
 	cmd, log, err := b.prepare(ctx, dir, argv)
 	if err != nil {

@@ -18,7 +18,8 @@ type module struct {
 	unfit   unfit
 }
 
-// unfit are tests of a module that fail on some machines and are left out there, on both sides. The zero value is none.
+// unfit are tests of a module that fail on some machines and are left out there, on both sides. The
+// zero value is none.
 type unfit struct {
 	pattern string // of go test's -skip
 	reason  string

@@ -14,7 +14,8 @@ import (
 	"strings"
 )
 
-// plan shows how long simulated runs of recorded suites take, by the tests of package policy that hold them to these limits.
+// plan shows how long simulated runs of recorded suites take, by the tests of package policy that
+// hold them to these limits.
 func (b *bench) plan(ctx context.Context) (*table, error) {
 	b.progress("plan: simulating")
 	run, err := b.ownTest(ctx, "-json", "-run", "^(TestLearnedSuites|TestRecordedSuites)$", "./scheduler/policy")
@@ -50,7 +51,8 @@ type makespan struct {
 	limit limit
 }
 
-// makespanAttribute is the key under which a test tells a makespan; its value is suite, nodes, how, ratio and the upper limit of it, which is 0 for none.
+// makespanAttribute is the key under which a test tells a makespan; its value is suite, nodes, how,
+// ratio and the upper limit of it, which is 0 for none.
 const makespanAttribute = "makespan"
 
 // scanMakespans reads what go test -json prints of such attributes.
@@ -72,7 +74,8 @@ func scanMakespans(r io.Reader) ([]makespan, error) {
 	return all, s.Err()
 }
 
-// fillPlan makes a row for each suite and number of nodes and a column for each way to plan, in the order in which they come.
+// fillPlan makes a row for each suite and number of nodes and a column for each way to plan, in the
+// order in which they come.
 func fillPlan(t *table, spans []makespan) {
 	type place struct {
 		suite string

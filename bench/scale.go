@@ -14,7 +14,8 @@ const (
 	systemLimit     = 1 << 30
 )
 
-// scale measures what the controller and the planning cost when there is very much of both, by the benchmarks of their packages.
+// scale measures what the controller and the planning cost when there is very much of both, by the
+// benchmarks of their packages.
 func (b *bench) scale(ctx context.Context) (*table, error) {
 	runs := b.count(3)
 	t := &table{
@@ -45,7 +46,8 @@ func (b *bench) ownTest(ctx context.Context, args ...string) (timing, error) {
 	return b.run(ctx, root, append([]string{"go", "test", "-count=1", "-timeout=30m"}, args...)...)
 }
 
-// ownBenchmarks runs benchmarks of this project in so many processes, one after the other, and returns what they measured, by name and unit.
+// ownBenchmarks runs benchmarks of this project in so many processes, one after the other, and
+// returns what they measured, by name and unit.
 func (b *bench) ownBenchmarks(ctx context.Context, runs int, pkg, pattern, benchtime string) (map[string]map[string]sample, error) {
 	all := make(map[string]map[string]sample)
 	for range runs {
@@ -65,7 +67,8 @@ func (b *bench) ownBenchmarks(ctx context.Context, runs int, pkg, pattern, bench
 	return all, nil
 }
 
-// addBenchmarks adds the figures of lines such as "BenchmarkPlan/known/1000-2  1  5000 ns/op  0.5 µs/test".
+// addBenchmarks adds the figures of lines such as "BenchmarkPlan/known/1000-2  1  5000 ns/op  0.5
+// µs/test".
 func addBenchmarks(all map[string]map[string]sample, out string) {
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)
@@ -115,7 +118,8 @@ func scaled(s sample, factor float64) sample {
 	return out
 }
 
-// fillPlanning takes the figures of BenchmarkPlan. Planning n tests may cost in proportion to n log n, so that the cost of one may grow as log n does.
+// fillPlanning takes the figures of BenchmarkPlan. Planning n tests may cost in proportion to n log
+// n, so that the cost of one may grow as log n does.
 func fillPlanning(t *table, measured map[string]map[string]sample) error {
 	for _, how := range []string{"known", "unknown", "worksteal"} {
 		var least float64

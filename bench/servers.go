@@ -12,8 +12,9 @@ import (
 	"strings"
 )
 
-// server is an OpenSSH server on the loopback, which plays a host: sessions have a home directory of their own, and with it a cache of
-// agents. The processor and the disk are the same for all, and the controller's.
+// server is an OpenSSH server on the loopback, which plays a host: sessions have a home directory
+// of their own, and with it a cache of agents. The processor and the disk are the same for all, and
+// the controller's.
 type server struct {
 	name string // in the file of ssh's configuration
 	home string // HOME of sessions

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// suites are the modules of the everyday comparison; the sum of their medians has a limit of its own.
+// suites are the modules of the everyday comparison; the sum of their medians has a limit of its
+// own.
 var suites = []module{cobra, gin, toml, text}
 
 // storeState is what xdist finds in its store.
@@ -125,7 +126,8 @@ func cpus(runs []timing) sample {
 	return s
 }
 
-// account notes runs that did not pass. The time of a run with another verdict than go test's is worth nothing.
+// account notes runs that did not pass. The time of a run with another verdict than go test's is
+// worth nothing.
 func (p pairs) account(t *table, m module) {
 	if m.skips() {
 		t.note("%s: without %s on both sides, because %s", m.name, m.unfit.pattern, m.unfit.reason)
@@ -155,7 +157,8 @@ func failures(runs []timing) []timing {
 	return slices.DeleteFunc(slices.Clone(runs), func(r timing) bool { return r.status == 0 })
 }
 
-// failLine is how a failed test is told by go test, with or without -json, and in the summary of xdist.
+// failLine is how a failed test is told by go test, with or without -json, and in the summary of
+// xdist.
 var failLine = regexp.MustCompile(`(?:--- FAIL: |=== FAIL: \S+ )((?:Test|Example|Fuzz)[^\s"\\]*)`)
 
 // failedTests names the tests that the logs of these runs say to have failed, for a note.
@@ -174,8 +177,8 @@ func failedTests(runs []timing) string {
 	return strings.Join(slices.Compact(names), " ")
 }
 
-// failedCounts is how many tests failed in each run. A flaky suite fails some on both sides; a run that fails many more is
-// over too soon to be compared.
+// failedCounts is how many tests failed in each run. A flaky suite fails some on both sides; a run
+// that fails many more is over too soon to be compared.
 func failedCounts(runs []timing) sample {
 	var s sample
 	for _, r := range runs {
@@ -184,5 +187,6 @@ func failedCounts(runs []timing) sample {
 	return s
 }
 
-// comparable reports whether an exit status of xdist is a verdict on the tests: passed, failed, build failed.
+// comparable reports whether an exit status of xdist is a verdict on the tests: passed, failed,
+// build failed.
 func comparable(status int) bool { return status == 0 || status == 1 || status == 3 }

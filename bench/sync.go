@@ -16,8 +16,8 @@ import (
 // hostsAtMost is how many hosts a tree is sent to at the same time.
 const hostsAtMost = 4
 
-// treeFiles and hugeTreeFiles are how many files the generated trees have: the one that is timed, and the one that shows what memory
-// a sync takes.
+// treeFiles and hugeTreeFiles are how many files the generated trees have: the one that is timed,
+// and the one that shows what memory a sync takes.
 const (
 	treeFiles     = 10_000
 	hugeTreeFiles = 50_000
@@ -26,7 +26,8 @@ const (
 // syncPeakLimit is what either side may take of memory for the huge tree, in bytes.
 const syncPeakLimit = 256 << 20
 
-// syncs compares sending trees with rsync over ssh. Each side is a process that begins with nothing, the connection included.
+// syncs compares sending trees with rsync over ssh. Each side is a process that begins with
+// nothing, the connection included.
 func (b *bench) syncs(ctx context.Context) (*table, error) {
 	d, err := b.newDepot(ctx)
 	if err != nil {
@@ -161,8 +162,9 @@ func (d *depot) compareTree(ctx context.Context, t *table, name, root string, ru
 	return nil
 }
 
-// fresh is the name of a target that is on no host yet. No target is removed while times are taken: for half a minute afterwards ext4 passes
-// by the inodes of a removed tree one after the other for each file that it makes, and the next copy takes several times longer.
+// fresh is the name of a target that is on no host yet. No target is removed while times are taken:
+// for half a minute afterwards ext4 passes by the inodes of a removed tree one after the other for
+// each file that it makes, and the next copy takes several times longer.
 func (d *depot) fresh() string {
 	d.targets++
 	return fmt.Sprintf("tree%d", d.targets)
@@ -189,7 +191,8 @@ func (d *depot) peerRound(ctx context.Context, root string) (r [2]copies, err er
 	return r, nil
 }
 
-// ourRound sends the tree to one host, cold and unchanged, and then to all. rsync is asked whether it finds a difference.
+// ourRound sends the tree to one host, cold and unchanged, and then to all. rsync is asked whether
+// it finds a difference.
 func (d *depot) ourRound(ctx context.Context, t *table, root string) (r [2]copies, err error) {
 	var target string
 	for _, hosts := range []int{1, hostsAtMost} {
@@ -268,7 +271,8 @@ func (d *depot) close() {
 	os.RemoveAll(d.dir) // a rest goes with the bench's directory
 }
 
-// sshStart compares the start of a gateway, up to the agent's first answer, with ssh's own start of a program that does nothing.
+// sshStart compares the start of a gateway, up to the agent's first answer, with ssh's own start of
+// a program that does nothing.
 func (b *bench) sshStart(ctx context.Context) (*table, error) {
 	d, err := b.newDepot(ctx)
 	if err != nil {

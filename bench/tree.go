@@ -11,8 +11,9 @@ import (
 // filesPerDir is how many files a directory of a generated tree has.
 const filesPerDir = 25
 
-// growTree makes a directory with so many files in directories three deep: most have a few KB, one in fifty some hundred. scale multiplies the
-// sizes. Contents compress as source code does. The same arguments give the same tree.
+// growTree makes a directory with so many files in directories three deep: most have a few KB, one
+// in fifty some hundred. scale multiplies the sizes. Contents compress as source code does. The
+// same arguments give the same tree.
 func growTree(root string, files int, scale float64) error {
 	r := rand.New(rand.NewPCG(uint64(files), 1))
 	stock := textStock(r, 4<<20)

@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// verdicts are how the tests and subtests of one run ended, each by package::test; a package is package:: and its own.
+// verdicts are how the tests and subtests of one run ended, each by package::test; a package is
+// package:: and its own.
 type verdicts map[string]string
 
 // absent is the verdict on a test that a run does not mention.
@@ -42,7 +43,8 @@ func readVerdicts(runs []timing) ([]verdicts, error) {
 	return all, nil
 }
 
-// scanVerdicts reads the events of one run; lines of another kind, from standard error, are passed over.
+// scanVerdicts reads the events of one run; lines of another kind, from standard error, are passed
+// over.
 func scanVerdicts(r io.Reader) (verdicts, error) {
 	v := make(verdicts)
 	s := bufio.NewScanner(r)
@@ -80,8 +82,8 @@ func strange(peer, ours []verdicts, id string) int {
 // repeats bounds how often the peer has to run again what differs.
 const repeats = 2
 
-// repeated returns the peer's runs and, while tests differ, further ones of their packages: a test that fails now and then is found out so. repeat
-// runs some packages.
+// repeated returns the peer's runs and, while tests differ, further ones of their packages: a test
+// that fails now and then is found out so. repeat runs some packages.
 func repeated(peer, ours []verdicts, repeat func(packages []string) (verdicts, error)) ([]verdicts, error) {
 	for range repeats {
 		packages := make(map[string]bool)
@@ -110,8 +112,9 @@ func packageOf(id string) string {
 	return pkg
 }
 
-// differ compares the verdicts of runs. A test whose verdict in most of our runs is one that no run of the peer gave is a missed limit. One that has such
-// a verdict less often, or fails in the peer, as tests do that fail now and then, is named with its verdicts on both sides.
+// differ compares the verdicts of runs. A test whose verdict in most of our runs is one that no run
+// of the peer gave is a missed limit. One that has such a verdict less often, or fails in the peer,
+// as tests do that fail now and then, is named with its verdicts on both sides.
 func differ(t *table, what string, peer, ours []verdicts) {
 	var wrong, rare []string
 	for _, id := range ids(slices.Concat(peer, ours)) {

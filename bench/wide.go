@@ -12,11 +12,12 @@ import (
 	"gotest.tools/gotestsum/testjson"
 )
 
-// wideGateways is how many gateways the slow suites are spread over. Their tests mostly wait, so that it may be far more than
-// there are cores.
+// wideGateways is how many gateways the slow suites are spread over. Their tests mostly wait, so
+// that it may be far more than there are cores.
 const wideGateways = 16
 
-// wide compares suites whose tests mostly wait. raft is held to what its longest test and its total allow, serf to go test.
+// wide compares suites whose tests mostly wait. raft is held to what its longest test and its total
+// allow, serf to go test.
 func (b *bench) wide(ctx context.Context) (*table, error) {
 	runs := b.count(3)
 	t := &table{
@@ -34,8 +35,8 @@ func (b *bench) wide(ctx context.Context) (*table, error) {
 
 func wideFlags() []string { return []string{"--tx", fmt.Sprintf("%d*popen", wideGateways)} }
 
-// wideRaft compares with the best that is possible without splitting a test: the longest test, or all of them evenly
-// spread, and the build.
+// wideRaft compares with the best that is possible without splitting a test: the longest test, or
+// all of them evenly spread, and the build.
 func (b *bench) wideRaft(ctx context.Context, t *table, runs int) error {
 	dir, err := b.fetch(ctx, raft)
 	if err != nil {
@@ -88,13 +89,15 @@ func (b *bench) wideSerf(ctx context.Context, t *table, runs int) error {
 	return nil
 }
 
-// weights are how long the tests of a suite took, without the waiting of parallel ones for their turn.
+// weights are how long the tests of a suite took, without the waiting of parallel ones for their
+// turn.
 type weights struct{ longest, total time.Duration }
 
 // ideal is the shortest time in which n processes could run them.
 func (w weights) ideal(n int) time.Duration { return max(w.longest, w.total/time.Duration(n)) }
 
-// readWeights reads them from a file that go test -json has written; its standard error may be in it.
+// readWeights reads them from a file that go test -json has written; its standard error may be in
+// it.
 func readWeights(file string) (weights, error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -23,8 +23,9 @@ type workload struct {
 // fullWorkload takes about a second on each side.
 var fullWorkload = workload{Starts: 10, Trips: 10_000, Items: 100_000, Blocks: 300, BlockSize: 1_000_000}
 
-// measured is what a side found out. Out is from the controller to the agent, in the other way round; each stream ends
-// when its last item was received and, on the way out, that was acknowledged.
+// measured is what a side found out. Out is from the controller to the agent, in the other way
+// round; each stream ends when its last item was received and, on the way out, that was
+// acknowledged.
 type measured struct {
 	Start    float64 `json:"start"`    // seconds from nothing to the first answer of a function, the median
 	Trip     float64 `json:"trip"`     // seconds
@@ -32,7 +33,8 @@ type measured struct {
 	ItemsIn  float64 `json:"itemsIn"`
 	BytesOut float64 `json:"bytesOut"` // per second
 	BytesIn  float64 `json:"bytesIn"`
-	// Tool is Start with the xdist executable as the agent, up to its first status. Only our side has it.
+	// Tool is Start with the xdist executable as the agent, up to its first status. Only our side
+	// has it.
 	Tool float64 `json:"tool"`
 }
 
@@ -120,7 +122,8 @@ func blocks(ctx context.Context, ch *gateway.Channel, args gateway.Item) error {
 	return nil
 }
 
-// measure is our side. Config.Command of own starts agents with handlers, that of tool the agent of xdist.
+// measure is our side. Config.Command of own starts agents with handlers, that of tool the agent of
+// xdist.
 func measure(ctx context.Context, w workload, own, tool gateway.Config) (m measured, err error) {
 	if m.Start, err = measureStart(ctx, own, w.Starts, firstAnswer); err != nil {
 		return m, err
@@ -159,7 +162,8 @@ func firstStatus(ctx context.Context, gw *gateway.Gateway) error {
 	return err
 }
 
-// measureStart opens gateways one after the other and returns the median time to the first sign of life, in seconds.
+// measureStart opens gateways one after the other and returns the median time to the first sign of
+// life, in seconds.
 func measureStart(ctx context.Context, cfg gateway.Config, starts int, alive func(context.Context, *gateway.Gateway) error) (float64, error) {
 	var taken sample
 	for range starts {
@@ -180,7 +184,8 @@ func measureStart(ctx context.Context, cfg gateway.Config, starts int, alive fun
 	return taken.median(), nil
 }
 
-// measureTrip returns the mean time there and back of a small item, in seconds, after some that are not counted.
+// measureTrip returns the mean time there and back of a small item, in seconds, after some that are
+// not counted.
 func measureTrip(ctx context.Context, gw *gateway.Gateway, trips int) (float64, error) {
 	ch, err := gw.RemoteExec(ctx, "echo", nil)
 	if err != nil {
@@ -228,7 +233,8 @@ func measureStreams(ctx context.Context, gw *gateway.Gateway, w workload, m *mea
 	return err
 }
 
-// measureOut sends items to an agent that takes and counts them, and returns how many went in a second.
+// measureOut sends items to an agent that takes and counts them, and returns how many went in a
+// second.
 func measureOut(ctx context.Context, gw *gateway.Gateway, items []any) (float64, error) {
 	ch, err := gw.RemoteExec(ctx, "sink", len(items))
 	if err != nil {

@@ -54,7 +54,8 @@ func Find(root string) string {
 	return name
 }
 
-// Load reads the named file. flags are the flags that can have a default in [run]. What is wrong is an *Error, or several that are joined.
+// Load reads the named file. flags are the flags that can have a default in [run]. What is wrong is
+// an *Error, or several that are joined.
 func Load(name string, flags []string) (*File, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -85,7 +86,8 @@ type testTable struct {
 }
 
 func parse(name string, text []byte, flags []string) (*File, error) {
-	// What [run] may hold is known to the caller, and a struct is what the library checks keys against.
+	// What [run] may hold is known to the caller, and a struct is what the library checks keys
+	// against.
 	fields := []reflect.StructField{{Name: "Document", Type: reflect.TypeFor[document](), Anonymous: true}}
 	settings := make([]reflect.StructField, len(flags))
 	for i, flag := range flags {

@@ -129,7 +129,8 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// TestTooMuch: a test that can never have what it asks for is an error, and not one that waits or does not care.
+// TestTooMuch: a test that can never have what it asks for is an error, and not one that waits or
+// does not care.
 func TestTooMuch(t *testing.T) {
 	p := []gotest.Package{{ImportPath: "m", Items: []gotest.Item{{Name: "TestA", Directives: &gotest.Directives{Resources: []gotest.Resource{{Name: "db", Units: 3}}, Pos: "a_test.go:7"}}}}}
 	err := parsed(t, "[resources]\ndb = 2\n").Resolve(p)

@@ -9,7 +9,8 @@ import (
 // lines finds the lines of keys, which the decoder tells of its own errors only.
 type lines map[place]int
 
-// place is a key of a table; of an array of tables that of one of its tables. An empty key is the table itself.
+// place is a key of a table; of an array of tables that of one of its tables. An empty key is the
+// table itself.
 type place struct {
 	table string
 	index int

@@ -26,8 +26,9 @@ func (r *Rule) Matches(importPath, test string) bool {
 	return r.packages.MatchString(importPath) && (r.tests == nil || r.tests.MatchString(test))
 }
 
-// compile reads the pattern: a package pattern as the go command has it, "..." for any text, and behind "::" a regular expression for the names of
-// tests, which has to match a part of them, as that of -run.
+// compile reads the pattern: a package pattern as the go command has it, "..." for any text, and
+// behind "::" a regular expression for the names of tests, which has to match a part of them, as
+// that of -run.
 func (r *Rule) compile() error {
 	pkgs, tests, ok := strings.Cut(r.Match, "::")
 	if r.Match == "" {
@@ -103,9 +104,11 @@ func (t *testTable) rule() (r Rule, key string, err error) {
 	return r, "", nil
 }
 
-// Resolve gives each item of packages all that is asked for it, in its Directives and its package's Serial. Rules are taken in their order: a
-// later one overrules an earlier one, and the directives of the test itself overrule all; resources and labels add up. A resource of which
-// a test wants more than there is is an error that says where it is asked for. What packages and items share is replaced, not changed.
+// Resolve gives each item of packages all that is asked for it, in its Directives and its package's
+// Serial. Rules are taken in their order: a later one overrules an earlier one, and the directives
+// of the test itself overrule all; resources and labels add up. A resource of which a test wants
+// more than there is is an error that says where it is asked for. What packages and items share is
+// replaced, not changed.
 func (f *File) Resolve(packages []gotest.Package) error {
 	var errs []error
 	for i := range packages {

@@ -10,7 +10,8 @@ import (
 	"runtime"
 )
 
-// agent returns the executable for a platform. The time that it takes does not count against OpenTimeout.
+// agent returns the executable for a platform. The time that it takes does not count against
+// OpenTimeout.
 func (cfg Config) agent(ctx context.Context, goos, goarch string) (Agent, error) {
 	defer holdClock(ctx)()
 	if cfg.Agent != nil {

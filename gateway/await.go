@@ -12,7 +12,8 @@ import (
 
 var errNoGateway = errors.New("there is no such gateway")
 
-// routes knows which gateway goes through which, and tells those who wait for one what has become of it. Group.mu guards it.
+// routes knows which gateway goes through which, and tells those who wait for one what has become
+// of it. Group.mu guards it.
 type routes struct {
 	through  map[string]string // by id, reserved ones included: what it goes through
 	opening  map[string]bool   // by id
@@ -74,8 +75,8 @@ func (r *routes) changed() {
 	r.changedc = make(chan struct{})
 }
 
-// await waits until the gateway that spec goes through is a member, or will not be. One that has an id and is not being opened yet is
-// waited for as long as Config.OpenTimeout.
+// await waits until the gateway that spec goes through is a member, or will not be. One that has an
+// id and is not being opened yet is waited for as long as Config.OpenTimeout.
 func (g *Group) await(ctx context.Context, spec xspec.Spec) error {
 	id := throughOf(spec)
 	if id == "" {
@@ -109,7 +110,8 @@ func (g *Group) await(ctx context.Context, spec xspec.Spec) error {
 	}
 }
 
-// stateOf reports whether the gateway with this id is a member, and if not so, why it will not be. g.mu is held.
+// stateOf reports whether the gateway with this id is a member, and if not so, why it will not be.
+// g.mu is held.
 func (g *Group) stateOf(id string) (ready bool, err error) {
 	member := slices.ContainsFunc(g.order, func(gw *Gateway) bool { return gw.ID() == id })
 	switch {

@@ -109,7 +109,8 @@ func TestWaitIsBounded(t *testing.T) {
 	})
 }
 
-// TestWaitLastsAsLongAsTheOpening has a gateway wait for one whose opening begins late and ends when the first one's patience would.
+// TestWaitLastsAsLongAsTheOpening has a gateway wait for one whose opening begins late and ends
+// when the first one's patience would.
 func TestWaitLastsAsLongAsTheOpening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inMemory := memDialer(Handlers{}, func(c io.ReadWriteCloser) io.ReadWriteCloser { return c }, func(string) {})

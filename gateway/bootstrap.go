@@ -16,8 +16,9 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// bootstrap makes a POSIX shell on some host become the agent, and brings the agent there when it is missing. With a
-// cached agent that takes one exchange: the shell gets one line, and what comes back is the agent's announcement.
+// bootstrap makes a POSIX shell on some host become the agent, and brings the agent there when it
+// is missing. With a cached agent that takes one exchange: the shell gets one line, and what comes
+// back is the agent's announcement.
 type bootstrap struct {
 	hosts        *hosts
 	destination  string // host, user and way to it: the scope of uploads and of what is known about the platform
@@ -55,11 +56,12 @@ func newBootstrap(h *hosts, destination, host string, spec xspec.Spec) *bootstra
 	return b
 }
 
-// shellOpener starts a shell whose next line of input is its program. When it returns a link whose bytes are an agent's, ready is true.
+// shellOpener starts a shell whose next line of input is its program. When it returns a link whose
+// bytes are an agent's, ready is true.
 type shellOpener func(ctx context.Context) (l *link, ready bool, err error)
 
-// open opens a shell and makes it the agent. An agent that does not start is looked at once more, with distrust: the file may be damaged,
-// or the directory mounted anew.
+// open opens a shell and makes it the agent. An agent that does not start is looked at once more,
+// with distrust: the file may be damaged, or the directory mounted anew.
 func (b *bootstrap) open(ctx context.Context, shell shellOpener) (*link, error) {
 	l, err := b.attempt(ctx, shell)
 	var phase *PhaseError
@@ -188,7 +190,8 @@ func (b *bootstrap) converse(ctx context.Context, conn *bufferedConn, proc proce
 	return fmt.Errorf("%w: the shell has asked more than %d times", ErrProtocol, converseAtMost)
 }
 
-// converseAtMost bounds what a shell may say. There are six directories, each of which may be bad, and ask for an upload twice.
+// converseAtMost bounds what a shell may say. There are six directories, each of which may be bad,
+// and ask for an upload twice.
 const converseAtMost = 40
 
 // agentFor is the agent for a host that uname calls system.
@@ -206,7 +209,8 @@ func (b *bootstrap) agentFor(ctx context.Context, system string) (knownAgent, er
 	return a, err
 }
 
-// upload sends the agent, unless another gateway was at it meanwhile. The turn lasts until the agent is there.
+// upload sends the agent, unless another gateway was at it meanwhile. The turn lasts until the
+// agent is there.
 func (b *bootstrap) upload(ctx context.Context, conn *bufferedConn, agent knownAgent, rest string) error {
 	packing, _, _ := strings.Cut(rest, " ")
 	if b.unlock == nil {
@@ -245,7 +249,8 @@ func sendAgent(w io.Writer, agent knownAgent, packing string) error {
 // noiseLine is the size in bytes of the longest line of a shell, login files included.
 const noiseLine = 16 << 10
 
-// readMarked skips to the next line with the marker, which need not be at its beginning, and returns the word behind it and the rest.
+// readMarked skips to the next line with the marker, which need not be at its beginning, and
+// returns the word behind it and the rest.
 func readMarked(r *bufio.Reader, marker string) (word, rest string, err error) {
 	var noise []byte
 	for len(noise) <= maxNoise {
@@ -271,8 +276,8 @@ func (b *bootstrap) explain(r *bufio.Reader, err error) error {
 	return err
 }
 
-// announcement is what an agent on standard input and output says first, so that it can be told from a shell. To the handshake
-// it is noise that it skips.
+// announcement is what an agent on standard input and output says first, so that it can be told
+// from a shell. To the handshake it is noise that it skips.
 const announcement = "\x00xdist agent\n"
 
 // awaitAnnouncement reads up to it.
@@ -281,7 +286,8 @@ func awaitAnnouncement(r *bufio.Reader) error {
 	return err
 }
 
-// awaitOne reads up to the end of the first of these words and returns it. Each ends with a newline, and no byte behind is read.
+// awaitOne reads up to the end of the first of these words and returns it. Each ends with a
+// newline, and no byte behind is read.
 func awaitOne(r *bufio.Reader, words ...string) (string, error) {
 	var noise []byte
 	for len(noise) <= maxNoise {

@@ -33,8 +33,9 @@ type agentEntry struct {
 	abandoned bool // err is that the context has ended with which Config.Agent was called
 }
 
-// get returns the agent for a platform. The first to ask waits for Config.Agent, with its context, and others for it. When that context
-// ends one of the others asks anew. None of this counts against OpenTimeout.
+// get returns the agent for a platform. The first to ask waits for Config.Agent, with its context,
+// and others for it. When that context ends one of the others asks anew. None of this counts
+// against OpenTimeout.
 func (c *agentCache) get(ctx context.Context, goos, goarch string) (knownAgent, error) {
 	defer holdClock(ctx)()
 	platform := goos + "/" + goarch
@@ -80,7 +81,8 @@ func (c *agentCache) load(ctx context.Context, goos, goarch string) (knownAgent,
 	return knownAgent{Agent: a, size: info.Size(), packed: sync.OnceValues(func() ([]byte, error) { return packFile(a.Path) })}, nil
 }
 
-// packFile compresses a file. An executable of Go shrinks to less than half; more effort is not worth its time.
+// packFile compresses a file. An executable of Go shrinks to less than half; more effort is not
+// worth its time.
 func packFile(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {

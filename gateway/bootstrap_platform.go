@@ -38,7 +38,8 @@ func parseUname(system string) (goos, goarch string, err error) {
 	return goos, goarch, nil
 }
 
-// ownUname is what uname -s -m most likely prints where this program runs; empty when that is anybody's guess.
+// ownUname is what uname -s -m most likely prints where this program runs; empty when that is
+// anybody's guess.
 func ownUname() string {
 	systems := map[string]string{"linux": "Linux", "darwin": "Darwin", "freebsd": "FreeBSD"}
 	machines := map[string]string{"amd64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64", "s390x": "s390x", "ppc64le": "ppc64le"}

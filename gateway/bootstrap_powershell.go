@@ -10,7 +10,8 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// windowsServer is in the version of Windows' OpenSSH, whatever its default shell and its language are.
+// windowsServer is in the version of Windows' OpenSSH, whatever its default shell and its language
+// are.
 const windowsServer = "OpenSSH_for_Windows"
 
 // powerShell is the dialect of Windows PowerShell 5 and later.
@@ -18,7 +19,8 @@ func powerShell() dialect {
 	return dialect{"Windows AMD64", powerShellProgram, powerShellArguments}
 }
 
-// powerShellStart reads one line of input, byte by byte, and runs it. It must not grow: cmd.exe takes 8191 characters.
+// powerShellStart reads one line of input, byte by byte, and runs it. It must not grow: cmd.exe
+// takes 8191 characters.
 const powerShellStart = `$ProgressPreference='SilentlyContinue';$in=[Console]::OpenStandardInput();` +
 	`function RL{$l=New-Object IO.MemoryStream;while($true){$c=$in.ReadByte();if($c -lt 0){exit 1};if($c -eq 10){break};$l.WriteByte($c)};` +
 	`[Text.Encoding]::UTF8.GetString($l.ToArray())};Invoke-Expression (RL)`
@@ -32,8 +34,9 @@ func powerShellCommand() string {
 	return "powershell -NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand " + base64.StdEncoding.EncodeToString(utf16le)
 }
 
-// powerShellScript is bootstrapScript for Windows. There is one directory, which belongs to the user. The agent is started as a process that
-// inherits the handles, because PowerShell's own pipes are for text. Names of variables are the same in both cases there.
+// powerShellScript is bootstrapScript for Windows. There is one directory, which belongs to the
+// user. The agent is started as a process that inherits the handles, because PowerShell's own pipes
+// are for text. Names of variables are the same in both cases there.
 const powerShellScript = `
 $out=[Console]::OpenStandardOutput()
 function Say($t){$b=[Text.Encoding]::UTF8.GetBytes("$mark $t` + "`n" + `");$out.Write($b,0,$b.Length);$out.Flush()}
@@ -103,7 +106,8 @@ func powerShellProgram(b *bootstrap, agent knownAgent) string {
 	return "Invoke-Expression ([Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('" + base64.StdEncoding.EncodeToString([]byte(s.String())) + "')))"
 }
 
-// powerShellQuote writes a string, in which nothing but the quote has a meaning. There are typographic ones too.
+// powerShellQuote writes a string, in which nothing but the quote has a meaning. There are
+// typographic ones too.
 func powerShellQuote(text string) string {
 	for _, quote := range []string{"'", "\u2018", "\u2019", "\u201a", "\u201b"} {
 		text = strings.ReplaceAll(text, quote, quote+quote)

@@ -8,19 +8,20 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// shellCommand makes any login shell a POSIX shell that takes one line of its input as its program: nothing in it has a meaning to
-// csh or fish, it is short enough for old ones, and what follows the line is left to the program. To bash TMOUT, which hosts set against
-// idle users, is a limit for read as well; getting an agent may take longer.
+// shellCommand makes any login shell a POSIX shell that takes one line of its input as its program:
+// nothing in it has a meaning to csh or fish, it is short enough for old ones, and what follows the
+// line is left to the program. To bash TMOUT, which hosts set against idle users, is a limit for
+// read as well; getting an agent may take longer.
 const shellCommand = `exec sh -c 'IFS= TMOUT=0 read -r s && eval "$s"'`
 
-// shellLine is shellCommand for a shell that reads commands from its input, and may read ahead: the program is to
-// be sent when readyWord was read.
+// shellLine is shellCommand for a shell that reads commands from its input, and may read ahead: the
+// program is to be sent when readyWord was read.
 const shellLine = `exec sh -c 'echo xdist-shell-is-"ready"; IFS= TMOUT=0 read -r s && eval "$s"'`
 
 const readyWord = "xdist-shell-is-ready"
 
-// bootstrapScript looks for the agent, asks for what it lacks, and becomes the agent. It speaks in lines that begin with $M,
-// amid whatever login files print:
+// bootstrapScript looks for the agent, asks for what it lacks, and becomes the agent. It speaks in
+// lines that begin with $M, amid whatever login files print:
 //
 //	want SYSTEM            which agent is it for this system? SYSTEM is from uname -s -m
 //	need PACKING DIRECTORY the agent is missing; it can be put into DIRECTORY. PACKING is gz or raw
@@ -35,9 +36,10 @@ const readyWord = "xdist-shell-is-ready"
 //	again                  look once more
 //	put SIZE               so many bytes follow, packed
 //
-// Its variables: M marker, N a name for temporary files, D digest, Z size, S system for which D is, E what goes before the agent, A its
-// arguments; V is 1 to trust no file that it finds. A directory that others may write to is not used, nor one of somebody else. Programs cannot be started from some
-// directories, which is tried.
+// Its variables: M marker, N a name for temporary files, D digest, Z size, S system for which D is,
+// E what goes before the agent, A its arguments; V is 1 to trust no file that it finds. A directory
+// that others may write to is not used, nor one of somebody else. Programs cannot be started from
+// some directories, which is tried.
 const bootstrapScript = `
 U=$(id -u); B=
 say() { printf "%s\n" "$M $*"; }
@@ -144,8 +146,9 @@ func oneLine(script string) string {
 	return s.String()
 }
 
-// endSessionScript kills the session that a process has led, on one line: again and again, because a process may fork while the list is
-// read, until only dead ones are left. Where there is no /proc it is the process group.
+// endSessionScript kills the session that a process has led, on one line: again and again, because
+// a process may fork while the list is read, until only dead ones are left. Where there is no /proc
+// it is the process group.
 func endSessionScript(pid int) string {
 	return fmt.Sprintf(`s=%d; [ -r /proc/self/stat ] || { kill -9 -$s; exit; } 2>/dev/null; n=0; while [ $n -lt 20 ]; do n=$((n+1)); k=; `+
 		`for f in /proc/[0-9]*/stat; do { IFS= read -r l <"$f"; } 2>/dev/null || continue; p=${l%%%% *}; l=${l##*) }; set -- $l; `+

@@ -31,7 +31,8 @@ func mount(t *testing.T, options string) string {
 	return dir
 }
 
-// TestBootstrapHomes plays homes in which no agent can be kept, beside a runtime directory in which it can.
+// TestBootstrapHomes plays homes in which no agent can be kept, beside a runtime directory in which
+// it can.
 func TestBootstrapHomes(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -79,7 +80,8 @@ func TestBootstrapHomes(t *testing.T) {
 	}
 }
 
-// TestBootstrapRemovesLeftovers finds the rest of an upload that was killed, and leaves one alone that is going on.
+// TestBootstrapRemovesLeftovers finds the rest of an upload that was killed, and leaves one alone
+// that is going on.
 func TestBootstrapRemovesLeftovers(t *testing.T) {
 	s := sshd.Start(t, sshd.Options{})
 	dir := filepath.Join(s.Home, ".cache", "xdist", "agents", "0123")

@@ -10,14 +10,14 @@ import (
 	"sync"
 )
 
-// Channel is one bidirectional stream of items between the controller and a gateway's agent. It lives until
-// both sides have closed it or the gateway ends; nothing is left to the garbage collector. All methods
-// may be called concurrently. Channels come from RemoteExec, NewChannel and Resolve, and as the argument of
-// a Handler; there is no useful zero value.
+// Channel is one bidirectional stream of items between the controller and a gateway's agent. It
+// lives until both sides have closed it or the gateway ends; nothing is left to the garbage
+// collector. All methods may be called concurrently. Channels come from RemoteExec, NewChannel and
+// Resolve, and as the argument of a Handler; there is no useful zero value.
 //
 // A channel owns up to three goroutines: one reads frames into the queue, one writes what Send has
-// buffered, one runs a callback. They end when the channel or the gateway does, and the gateway's end
-// waits for all of them but a callback that does not return.
+// buffered, one runs a callback. They end when the channel or the gateway does, and the gateway's
+// end waits for all of them but a callback that does not return.
 type Channel struct {
 	session *session
 	stream  stream
@@ -53,20 +53,21 @@ type Channel struct {
 	abandoned context.CancelCauseFunc // ends the handler's context; nil when there is no handler
 }
 
-// segment is a piece of the outgoing stream, behind muxHeader bytes of room; buf is what to give back to the pool.
+// segment is a piece of the outgoing stream, behind muxHeader bytes of room; buf is what to give
+// back to the pool.
 type segment struct {
 	data []byte
 	buf  *bytes.Buffer
 }
 
 const (
-	// sendBuffer is how many bytes Send puts ahead of the writer before it blocks. It holds enough small items to
-	// make one write of many, and is small beside the window.
+	// sendBuffer is how many bytes Send puts ahead of the writer before it blocks. It holds enough
+	// small items to make one write of many, and is small beside the window.
 	sendBuffer = 256 << 10
 	// smallFrame is the size in bytes up to which frames are joined in one segment.
 	smallFrame = 16 << 10
-	// queueAtMost is the cost in bytes of arrived items that are kept out of the stream's window. Above
-	// it the window fills, and then the sender blocks.
+	// queueAtMost is the cost in bytes of arrived items that are kept out of the stream's window.
+	// Above it the window fills, and then the sender blocks.
 	queueAtMost = 1 << 20
 )
 
@@ -84,10 +85,11 @@ func newChannel(s *session, st stream) *Channel {
 // String returns a name for messages: the gateway's id and the channel's number.
 func (c *Channel) String() string { return fmt.Sprintf("%s/%d", c.session.name, c.id) }
 
-// Send sends one item: any value that CBOR can encode, or an Item as it is. It returns when the item is
-// buffered; it blocks while the buffer is full because the peer does not read. Afterwards v may be changed.
-// Errors: ctx's; ErrClosed when either side has closed the channel; ErrTooLarge; a *LostError or ErrExited when
-// the gateway has ended. An item that was not sent leaves the channel as it was.
+// Send sends one item: any value that CBOR can encode, or an Item as it is. It returns when the
+// item is buffered; it blocks while the buffer is full because the peer does not read. Afterwards v
+// may be changed. Errors: ctx's; ErrClosed when either side has closed the channel; ErrTooLarge; a
+// *LostError or ErrExited when the gateway has ended. An item that was not sent leaves the channel
+// as it was.
 func (c *Channel) Send(ctx context.Context, v any) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("send on channel %s: %w", c, err)
@@ -193,8 +195,8 @@ func (c *Channel) writeLoop() {
 	}
 }
 
-// writeSegment writes one segment and makes room for what waits in Send. A write fails only when the
-// gateway has ended; the end of reading reports that.
+// writeSegment writes one segment and makes room for what waits in Send. A write fails only when
+// the gateway has ended; the end of reading reports that.
 func (c *Channel) writeSegment(s segment) {
 	c.stream.write(s.data)
 	c.mu.Lock()
@@ -204,10 +206,11 @@ func (c *Channel) writeSegment(s segment) {
 	c.session.frames.put(s.buf)
 }
 
-// Receive waits for the next item and decodes it into *v. Items that have arrived are returned even when ctx
-// has ended or the channel is closed. After the last one it returns, once, the error by which the peer
-// ended the channel (*RemoteError) or by which the gateway was lost (*LostError), and io.EOF from then
-// on; with an orderly end io.EOF alone. An item that cannot be decoded into *v is gone, and the channel stays usable.
+// Receive waits for the next item and decodes it into *v. Items that have arrived are returned even
+// when ctx has ended or the channel is closed. After the last one it returns, once, the error by
+// which the peer ended the channel (*RemoteError) or by which the gateway was lost (*LostError),
+// and io.EOF from then on; with an orderly end io.EOF alone. An item that cannot be decoded into *v
+// is gone, and the channel stays usable.
 func (c *Channel) Receive(ctx context.Context, v any) error {
 	it, err := c.ReceiveItem(ctx)
 	if err != nil {
@@ -232,9 +235,10 @@ func (c *Channel) ReceiveItem(ctx context.Context) (Item, error) {
 	return c.next(ctx)
 }
 
-// Recycle gives the memory of an item back, to be filled with one that arrives later on any channel of the gateway.
-// Neither the item nor what Item.Bytes returned may be used afterwards. It is never needed, and doubles the rate of large
-// items that their receiver does not keep. Receive, All and Reader do it by themselves.
+// Recycle gives the memory of an item back, to be filled with one that arrives later on any channel
+// of the gateway. Neither the item nor what Item.Bytes returned may be used afterwards. It is never
+// needed, and doubles the rate of large items that their receiver does not keep. Receive, All and
+// Reader do it by themselves.
 func (c *Channel) Recycle(it Item) { c.session.contents.put(it) }
 
 func (c *Channel) next(ctx context.Context) (Item, error) {
@@ -287,8 +291,8 @@ func (c *Channel) poll() (it Item, ok bool, err error) {
 	return nil, false, c.recvErr
 }
 
-// Items returns the items that are still to come, until the end of the channel. A failure, ctx's end
-// included, is yielded once, with a nil item, and ends the iteration.
+// Items returns the items that are still to come, until the end of the channel. A failure, ctx's
+// end included, is yielded once, with a nil item, and ends the iteration.
 func (c *Channel) Items(ctx context.Context) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		for {
@@ -303,8 +307,8 @@ func (c *Channel) Items(ctx context.Context) iter.Seq2[Item, error] {
 	}
 }
 
-// All is Items with each item decoded into a T. An item that does not fit T is yielded as an error, and
-// the iteration goes on.
+// All is Items with each item decoded into a T. An item that does not fit T is yielded as an error,
+// and the iteration goes on.
 func All[T any](ctx context.Context, c *Channel) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for it, err := range c.Items(ctx) {
@@ -320,9 +324,10 @@ func All[T any](ctx context.Context, c *Channel) iter.Seq2[T, error] {
 	}
 }
 
-// WaitClose waits until the peer has ended its side of the channel, and returns nil for an orderly end,
-// the error that Receive returns otherwise, each time. A channel that this side has closed is at its end. Items that arrived before the
-// end stay readable. The peer cannot reach its end while more items than fit the queue and the window are not received.
+// WaitClose waits until the peer has ended its side of the channel, and returns nil for an orderly
+// end, the error that Receive returns otherwise, each time. A channel that this side has closed is
+// at its end. Items that arrived before the end stay readable. The peer cannot reach its end while
+// more items than fit the queue and the window are not received.
 func (c *Channel) WaitClose(ctx context.Context) error {
 	select {
 	case <-c.recvEndc:
@@ -341,8 +346,8 @@ func (c *Channel) WaitClose(ctx context.Context) error {
 	return c.recvErr
 }
 
-// CloseSend says that no more items follow from this side, which can still receive. Items sent before
-// reach the peer. A second call does nothing. It does not block.
+// CloseSend says that no more items follow from this side, which can still receive. Items sent
+// before reach the peer. A second call does nothing. It does not block.
 func (c *Channel) CloseSend() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -358,10 +363,10 @@ func (c *Channel) CloseSend() error {
 	return nil
 }
 
-// Close ends the channel in both directions. Items sent before reach the peer; items that have arrived stay
-// readable, and what arrives later is dropped. It does not block; a second call does nothing. The peer notices once it
-// has read what was sent before, and a handler's context ends then. In a handler, on its own channel, it
-// fails with ErrExplicitClose.
+// Close ends the channel in both directions. Items sent before reach the peer; items that have
+// arrived stay readable, and what arrives later is dropped. It does not block; a second call does
+// nothing. The peer notices once it has read what was sent before, and a handler's context ends
+// then. In a handler, on its own channel, it fails with ErrExplicitClose.
 func (c *Channel) Close() error { return c.CloseWith(nil) }
 
 // CloseWith is Close, and makes the peer's Receive fail with a RemoteError of err's text.

@@ -8,12 +8,14 @@ import (
 	"runtime/debug"
 )
 
-// SetCallback gives all items, those that have arrived already included, to onItem, in order and one at a
-// time, from a goroutine that the channel owns; then onEnd, if not nil, is called exactly once: with nil for an orderly end or a local
-// Close, and otherwise with the error that Receive would have returned. While onItem runs, what arrives waits as it would for Receive.
+// SetCallback gives all items, those that have arrived already included, to onItem, in order and
+// one at a time, from a goroutine that the channel owns; then onEnd, if not nil, is called exactly
+// once: with nil for an orderly end or a local Close, and otherwise with the error that Receive
+// would have returned. While onItem runs, what arrives waits as it would for Receive.
 //
-// When onItem returns an error or panics, the channel is closed: the peer gets a RemoteError, WaitClose returns
-// the error, and onEnd gets it. Receive and a second SetCallback fail with ErrCallback.
+// When onItem returns an error or panics, the channel is closed: the peer gets a RemoteError,
+// WaitClose returns the error, and onEnd gets it. Receive and a second SetCallback fail with
+// ErrCallback.
 func (c *Channel) SetCallback(onItem func(Item) error, onEnd func(error)) error {
 	c.mu.Lock()
 	taken := c.callback
@@ -49,7 +51,8 @@ func (c *Channel) callbackLoop(onItem func(Item) error, onEnd func(error)) {
 	}
 }
 
-// callItem turns a panic of the callback into an error: it must not end an agent that has other work.
+// callItem turns a panic of the callback into an error: it must not end an agent that has other
+// work.
 func callItem(onItem func(Item) error, it Item) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// Writer returns the sending direction of c as a writer. Each Write sends one item, a byte string, and blocks as Send
-// does, under ctx. Close is CloseSend; a Write after it fails with ErrClosed.
+// Writer returns the sending direction of c as a writer. Each Write sends one item, a byte string,
+// and blocks as Send does, under ctx. Close is CloseSend; a Write after it fails with ErrClosed.
 func (c *Channel) Writer(ctx context.Context) io.WriteCloser { return &channelWriter{ctx, c} }
 
 // channelWriter carries its ctx because io.Writer has no place for one.
@@ -30,9 +30,10 @@ func (w *channelWriter) Write(p []byte) (int, error) {
 
 func (w *channelWriter) Close() error { return w.c.CloseSend() }
 
-// Reader returns the receiving direction of c as a reader: the contents of the items, which have to be byte strings
-// or text strings, one after another. Read blocks as Receive does, under ctx, and returns no more than what is left of one item.
-// It may be used concurrently with other readers of the channel only if it does not matter who gets which item.
+// Reader returns the receiving direction of c as a reader: the contents of the items, which have to
+// be byte strings or text strings, one after another. Read blocks as Receive does, under ctx, and
+// returns no more than what is left of one item. It may be used concurrently with other readers of
+// the channel only if it does not matter who gets which item.
 func (c *Channel) Reader(ctx context.Context) io.Reader { return &channelReader{ctx: ctx, c: c} }
 
 type channelReader struct {

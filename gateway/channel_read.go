@@ -10,8 +10,8 @@ import (
 // readBuffer is the size in bytes of a channel's buffer between stream and frames.
 const readBuffer = 8 << 10
 
-// readLoop reads frames until the peer has closed the channel or the gateway has ended. opened is false for a
-// stream that the peer opened: its first frame says what it is for.
+// readLoop reads frames until the peer has closed the channel or the gateway has ended. opened is
+// false for a stream that the peer opened: its first frame says what it is for.
 func (c *Channel) readLoop(opened bool) {
 	fr := &frameReader{r: bufio.NewReaderSize(c.stream, readBuffer), limit: c.session.recvLimit, spare: &c.session.contents}
 	for {

@@ -476,8 +476,9 @@ func testManyItemsEachWay(t *testing.T, tr transport) {
 	sender.Wait()
 }
 
-// TestCloseMeetsClose closes channels at the moment at which their handlers end, many times: the Close that is still queued when the
-// peer's arrives has to be sent all the same, or the peer takes the connection for lost.
+// TestCloseMeetsClose closes channels at the moment at which their handlers end, many times: the
+// Close that is still queued when the peer's arrives has to be sent all the same, or the peer takes
+// the connection for lost.
 func TestCloseMeetsClose(t *testing.T) {
 	gw := open(t, "popen")
 	for range 1000 {

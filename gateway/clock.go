@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// openClock is the context of the opening of one gateway. It ends with its parent, and with context.DeadlineExceeded when its time is up; while it
-// is held its time stands still. Deadline is the parent's, because its own may move.
+// openClock is the context of the opening of one gateway. It ends with its parent, and with
+// context.DeadlineExceeded when its time is up; while it is held its time stands still. Deadline is
+// the parent's, because its own may move.
 //
 // It has no goroutine. Its owner calls stop, which ends it too.
 type openClock struct {
@@ -66,7 +67,8 @@ func (c *openClock) stop() {
 	c.finish(context.Canceled)
 }
 
-// strike is for the timer. One that had started before the clock was held is not the last: the time that is left is none then.
+// strike is for the timer. One that had started before the clock was held is not the last: the time
+// that is left is none then.
 func (c *openClock) strike() {
 	c.mu.Lock()
 	held := c.holds > 0
@@ -105,7 +107,8 @@ func (c *openClock) resume() {
 	}
 }
 
-// holdClock holds the clock of the opening that ctx belongs to, where it has one, until resume is called. Several may hold it at once.
+// holdClock holds the clock of the opening that ctx belongs to, where it has one, until resume is
+// called. Several may hold it at once.
 func holdClock(ctx context.Context) (resume func()) {
 	c, ok := ctx.Value(openClockKey{}).(*openClock)
 	if !ok {

@@ -27,8 +27,8 @@ func pass(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// agentDialer gets an agent for the gateways with a goarch, and takes some time before and after that. The agents are not started: the peer
-// is in memory.
+// agentDialer gets an agent for the gateways with a goarch, and takes some time before and after
+// that. The agents are not started: the peer is in memory.
 func agentDialer(before, after time.Duration, get func(context.Context, Config, xspec.Spec) error) dialer {
 	inMemory := memDialer(Handlers{}, func(c io.ReadWriteCloser) io.ReadWriteCloser { return c }, func(string) {})
 	return func(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
@@ -95,7 +95,8 @@ func TestGettingAnAgentDoesNotCount(t *testing.T) {
 	}
 }
 
-// TestWayMayGetAnAgent opens gateways that go through others, of which the last has to get an agent.
+// TestWayMayGetAnAgent opens gateways that go through others, of which the last has to get an
+// agent.
 func TestWayMayGetAnAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(Config{OpenTimeout: 20 * time.Second, Agent: slowAgent(new(atomic.Int32))}, agentDialer(0, 0, alone))
@@ -120,7 +121,8 @@ func TestWayMayGetAnAgent(t *testing.T) {
 	})
 }
 
-// TestSharedAgentOutlivesItsAskers has two gateways wait for one agent, of which one loses interest.
+// TestSharedAgentOutlivesItsAskers has two gateways wait for one agent, of which one loses
+// interest.
 func TestSharedAgentOutlivesItsAskers(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -230,7 +232,8 @@ func TestOpeningEndsWhileAnAgentIsGot(t *testing.T) {
 	}
 }
 
-// TestShellsWaitForAnAgent has a shell that limits the time of its reads wait for its program, and for the answer to its question.
+// TestShellsWaitForAnAgent has a shell that limits the time of its reads wait for its program, and
+// for the answer to its question.
 func TestShellsWaitForAnAgent(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("skipped: bash may be too old to limit a read to a part of a second")

@@ -10,8 +10,9 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// startCmd starts an agent through a program that leads to a shell on some host, or to an agent. The program's
-// command line is split as a shell does. Errors: *PhaseError of the phases probe, upload and start.
+// startCmd starts an agent through a program that leads to a shell on some host, or to an agent.
+// The program's command line is split as a shell does. Errors: *PhaseError of the phases probe,
+// upload and start.
 func startCmd(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
 	args, err := splitWords(spec.Cmd, true)
 	if err == nil && len(args) == 0 {
@@ -31,7 +32,8 @@ func startCmd(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*l
 	return b.open(ctx, open)
 }
 
-// greetShell finds out whether a program is a shell, which it makes ready for its program, or an agent.
+// greetShell finds out whether a program is a shell, which it makes ready for its program, or an
+// agent.
 func greetShell(ctx context.Context, l *link, host string) (_ *link, isAgent bool, err error) {
 	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
 	defer stop()

@@ -8,12 +8,13 @@ import (
 	"github.com/xdist-go/xdist/integration/sshd"
 )
 
-// transport is one way to an agent. Whatever the way is, gateways, their end and their channels behave the same: tests of that
-// take a transport and are run over all of them.
+// transport is one way to an agent. Whatever the way is, gateways, their end and their channels
+// behave the same: tests of that take a transport and are run over all of them.
 type transport struct {
 	name string
-	// spec opens in g what the way needs and returns the spec of gateways that take it, to which fields may be
-	// added. It may be called more than once for a group. Where the way is not to be had it skips the test and says why.
+	// spec opens in g what the way needs and returns the spec of gateways that take it, to which
+	// fields may be added. It may be called more than once for a group. Where the way is not to be
+	// had it skips the test and says why.
 	spec func(t *testing.T, g *gateway.Group) string
 	// come opens a gateway where Group.Open does not; nil elsewhere.
 	come func(t *testing.T, g *gateway.Group, text string) *gateway.Gateway
@@ -41,7 +42,8 @@ func transports() []transport {
 	}
 }
 
-// through opens a gateway with this id in g, unless it is there, and returns the spec of a popen through it.
+// through opens a gateway with this id in g, unless it is there, and returns the spec of a popen
+// through it.
 func through(t *testing.T, g *gateway.Group, id, text string) string {
 	t.Helper()
 	if _, ok := g.Lookup(id); !ok {

@@ -67,7 +67,8 @@ func (n *session) handleControl(msg controlMessage) error {
 	return nil
 }
 
-// tell sends a control message unless so many wait already that the peer cannot be reading; it never blocks.
+// tell sends a control message unless so many wait already that the peer cannot be reading; it
+// never blocks.
 func (n *session) tell(msg controlMessage) {
 	c := n.control
 	c.mu.Lock()
@@ -123,12 +124,12 @@ func (n *session) answered(msg controlMessage) {
 	}
 }
 
-// leaseChecks is how often within a lease it is looked whether the peer has said anything. A peer is given up at the latest when
-// 1 + 1/leaseChecks leases have gone by since it was heard of last.
+// leaseChecks is how often within a lease it is looked whether the peer has said anything. A peer
+// is given up at the latest when 1 + 1/leaseChecks leases have gone by since it was heard of last.
 const leaseChecks = 4
 
-// beatLoop sends the controller's beats, and ends the session when the peer has been silent for the lease.
-// Any byte from the peer is a sign of life, because a beat may be stuck behind much data.
+// beatLoop sends the controller's beats, and ends the session when the peer has been silent for the
+// lease. Any byte from the peer is a sign of life, because a beat may be stuck behind much data.
 func (n *session) beatLoop() {
 	beat := newTimer(n.beat)
 	defer beat.Stop()

@@ -3,7 +3,8 @@ package gateway
 import "runtime"
 
 // UsableCPUs returns how many processors this process may keep busy: those that its affinity mask
-// allows, and no more than the CPU quota of its control groups. It is at least 1. GOMAXPROCS plays no part.
+// allows, and no more than the CPU quota of its control groups. It is at least 1. GOMAXPROCS plays
+// no part.
 func UsableCPUs() int {
 	n := runtime.NumCPU()
 	if quota, ok := cpuQuota(); ok {

@@ -13,8 +13,8 @@ import (
 // cpuQuota returns how many processors' time the control groups of this process grant.
 func cpuQuota() (float64, bool) { return cgroupQuota(os.DirFS("/")) }
 
-// cgroupQuota reads the quota under the root of a file system: the smallest of the process's group and the groups
-// around it, as the kernel applies all of them.
+// cgroupQuota reads the quota under the root of a file system: the smallest of the process's group
+// and the groups around it, as the kernel applies all of them.
 func cgroupQuota(root fs.FS) (quota float64, ok bool) {
 	membership, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {

@@ -30,7 +30,8 @@ func (p *memProcess) stderr() string { return "" }
 func (p *memProcess) interrupt()     { p.cancel() }
 func (p *memProcess) kill()          { p.cancel() }
 
-// memDialer serves handlers in this process. wrap may change the controller's end of the connection.
+// memDialer serves handlers in this process. wrap may change the controller's end of the
+// connection.
 func memDialer(handlers Handlers, wrap func(io.ReadWriteCloser) io.ReadWriteCloser, ended func(name string)) dialer {
 	return func(_ context.Context, _ origin, spec xspec.Spec, _ Config) (*link, error) {
 		near, far := net.Pipe()
@@ -76,8 +77,8 @@ func (c *cutConn) Write(p []byte) (int, error) {
 // plenty is more bytes than a dialogue takes.
 const plenty = 1 << 40
 
-// dialogue opens a gateway over a connection that is cut after so many bytes, uses it and ends it. It returns the
-// error of the first step that failed, and how many bytes went each way.
+// dialogue opens a gateway over a connection that is cut after so many bytes, uses it and ends it.
+// It returns the error of the first step that failed, and how many bytes went each way.
 func dialogue(t *testing.T, in, out int64) (usedIn, usedOut int64, err error) {
 	t.Helper()
 	var conn *cutConn
@@ -150,7 +151,8 @@ func TestConnectionCutAtEveryByte(t *testing.T) {
 		slots <- struct{}{}
 		cuts.Go(func() {
 			defer func() { <-slots }()
-			// The last bytes belong to the end of the gateway, which may be cut without anybody's loss.
+			// The last bytes belong to the end of the gateway, which may be cut without anybody's
+			// loss.
 			if _, _, err := dialogue(t, in, out); err == nil && min(in, out) < min(usedIn, usedOut)/2 {
 				t.Errorf("cut after %d bytes in, %d out: no error", in, out)
 			}

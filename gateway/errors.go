@@ -10,10 +10,11 @@ import (
 var (
 	// ErrClosed is returned by an operation on a channel that this side or the peer has closed.
 	ErrClosed = errors.New("channel is closed")
-	// ErrExplicitClose is returned to a handler that closes its own channel: the channel of a handler
-	// ends when the handler returns, and at no other time.
+	// ErrExplicitClose is returned to a handler that closes its own channel: the channel of a
+	// handler ends when the handler returns, and at no other time.
 	ErrExplicitClose = errors.New("explicit close of a handler's own channel: return from the handler instead")
-	// ErrCallback is returned by Receive while a callback takes the items, and by a second SetCallback.
+	// ErrCallback is returned by Receive while a callback takes the items, and by a second
+	// SetCallback.
 	ErrCallback = errors.New("channel has a callback")
 	// ErrNoTransport is returned by Open for a spec that does not say how to reach an agent.
 	ErrNoTransport = errors.New("no gateway type found")

@@ -15,9 +15,9 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// A program that has agents is its own agent: started with the argument "agent", it serves what can be run in it.
-// The examples below use this one's handlers, by way of Config.Command; a program whose agents are started as
-// "program agent" needs no Config at all.
+// A program that has agents is its own agent: started with the argument "agent", it serves what can
+// be run in it. The examples below use this one's handlers, by way of Config.Command; a program
+// whose agents are started as "program agent" needs no Config at all.
 func Example() {
 	if len(os.Args) > 1 && os.Args[1] == "agent" {
 		err := gateway.ServeStdio(context.Background(), gateway.Handlers{

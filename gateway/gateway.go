@@ -12,11 +12,12 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// Gateway is the live connection from the controller to one agent. It comes from Group.Open or Listener.Accept and lasts until
-// Exit, Group.Terminate, or the agent's end. All methods may be called concurrently.
+// Gateway is the live connection from the controller to one agent. It comes from Group.Open or
+// Listener.Accept and lasts until Exit, Group.Terminate, or the agent's end. All methods may be
+// called concurrently.
 //
-// It owns the session and its goroutines, and two more: lifeLoop, which ends all of them, and one that waits
-// for the agent's process. They have ended when Done is closed.
+// It owns the session and its goroutines, and two more: lifeLoop, which ends all of them, and one
+// that waits for the agent's process. They have ended when Done is closed.
 type Gateway struct {
 	group *Group
 	spec  xspec.Spec
@@ -36,10 +37,11 @@ type Gateway struct {
 }
 
 const (
-	// statusWait is how long the end of a connection waits for the exit status that explains it. Blocked
-	// calls are to wake within a second.
+	// statusWait is how long the end of a connection waits for the exit status that explains it.
+	// Blocked calls are to wake within a second.
 	statusWait = 900 * time.Millisecond
-	// drainWait is how long an agent's last words may take from its end to the end of its connection.
+	// drainWait is how long an agent's last words may take from its end to the end of its
+	// connection.
 	drainWait = time.Second
 	// abandonedWait is how long an agent that has lost its connection gets to end what it started.
 	abandonedWait = 3 * time.Second
@@ -160,7 +162,8 @@ func (gw *Gateway) lifeLoop() {
 	gw.link.conn.Close() // closed by the session already
 }
 
-// awaitEnd waits for the agent after the goodbye, interrupts it at half of the time, and gives up at its end.
+// awaitEnd waits for the agent after the goodbye, interrupts it at half of the time, and gives up
+// at its end.
 func (gw *Gateway) awaitEnd(d time.Duration) {
 	if gw.awaitExit(d / 2) {
 		return
@@ -211,9 +214,10 @@ func (gw *Gateway) Info() Info { return gw.info }
 // String returns the id.
 func (gw *Gateway) String() string { return gw.spec.ID }
 
-// RemoteExec runs the agent's handler with this name and returns the channel to it. args is encoded as an item;
-// nil gives the handler a nil Item. It does not wait for the handler to start: a name that the agent does not know is a
-// RemoteError of the channel. Errors: ctx's, ErrTooLarge, ErrExited, *LostError. The caller ends the channel.
+// RemoteExec runs the agent's handler with this name and returns the channel to it. args is encoded
+// as an item; nil gives the handler a nil Item. It does not wait for the handler to start: a name
+// that the agent does not know is a RemoteError of the channel. Errors: ctx's, ErrTooLarge,
+// ErrExited, *LostError. The caller ends the channel.
 func (gw *Gateway) RemoteExec(ctx context.Context, name string, args any) (*Channel, error) {
 	if name == "" {
 		return nil, fmt.Errorf("run handler on gateway %s: name is empty", gw.spec.ID)
@@ -247,7 +251,8 @@ func (gw *Gateway) open(ctx context.Context, name string, args any) (*Channel, e
 	}
 }
 
-// Resolve returns this side's end of the channel that the agent sent a reference to, see Channel.Resolve.
+// Resolve returns this side's end of the channel that the agent sent a reference to, see
+// Channel.Resolve.
 func (gw *Gateway) Resolve(ctx context.Context, ref Ref) (*Channel, error) {
 	return gw.n.resolve(ctx, ref)
 }
@@ -261,9 +266,10 @@ func (gw *Gateway) Status(ctx context.Context) (Status, error) {
 	return st, nil
 }
 
-// Exit takes the gateway out of its group and begins its end: the agent is told to end its handlers and itself, is
-// interrupted when that takes longer than half of Config.Grace, and killed, with all that it started, at its end. Exit
-// does not block; Done tells when the end is complete. A second call does nothing.
+// Exit takes the gateway out of its group and begins its end: the agent is told to end its handlers
+// and itself, is interrupted when that takes longer than half of Config.Grace, and killed, with all
+// that it started, at its end. Exit does not block; Done tells when the end is complete. A second
+// call does nothing.
 func (gw *Gateway) Exit() {
 	gw.exitOnce.Do(func() {
 		gw.group.remove(gw)
@@ -277,12 +283,12 @@ func (gw *Gateway) kill() {
 	gw.link.proc.kill()
 }
 
-// Done returns a Go channel that is closed when the gateway has ended, the agent's process is gone and its
-// goroutines have returned. The agent's own end closes it too.
+// Done returns a Go channel that is closed when the gateway has ended, the agent's process is gone
+// and its goroutines have returned. The agent's own end closes it too.
 func (gw *Gateway) Done() <-chan struct{} { return gw.donec }
 
-// Err returns nil before Done is closed. Then it returns how the gateway ended: an error that wraps ErrExited
-// after Exit or Terminate, a *LostError otherwise.
+// Err returns nil before Done is closed. Then it returns how the gateway ended: an error that wraps
+// ErrExited after Exit or Terminate, a *LostError otherwise.
 func (gw *Gateway) Err() error {
 	select {
 	case <-gw.donec:

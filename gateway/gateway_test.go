@@ -98,7 +98,8 @@ func testInfo(t *testing.T, tr transport) {
 	}
 }
 
-// awaitStatus asks until the status is as wanted: a handler's end travels on another channel than the status.
+// awaitStatus asks until the status is as wanted: a handler's end travels on another channel than
+// the status.
 func awaitStatus(t *testing.T, gw *gateway.Gateway, want gateway.Status) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)

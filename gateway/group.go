@@ -15,42 +15,52 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// Config says how a group starts and keeps its agents. The zero value is usable; for durations and sizes zero
-// means the default that is documented, and negative switches off where that makes sense.
+// Config says how a group starts and keeps its agents. The zero value is usable; for durations and
+// sizes zero means the default that is documented, and negative switches off where that makes
+// sense.
 type Config struct {
 	// Default is the spec of gateways that are opened with the empty spec. Zero means popen.
 	Default xspec.Spec
 	// Command starts an agent: program and arguments. It must call ServeStdio. Nil means this
 	// executable with the argument "agent".
 	Command []string
-	// Agent gives the agent's executable for a platform, for hosts other than this one and for platforms other than this one's. It may
-	// take its time, as a compiler does, until ctx ends, which is with the opening that asks; it is called concurrently. Nil knows this executable's own platform.
+	// Agent gives the agent's executable for a platform, for hosts other than this one and for
+	// platforms other than this one's. It may take its time, as a compiler does, until ctx ends,
+	// which is with the opening that asks; it is called concurrently. Nil knows this executable's
+	// own platform.
 	Agent func(ctx context.Context, goos, goarch string) (Agent, error)
-	// Prompt asks the user, for passwords and passphrases; echo says whether the answer may be seen while it is typed. It is not called
-	// concurrently. Nil means that there is nobody to ask.
+	// Prompt asks the user, for passwords and passphrases; echo says whether the answer may be seen
+	// while it is typed. It is not called concurrently. Nil means that there is nobody to ask.
 	Prompt func(question string, echo bool) (string, error)
-	// Stderr gets what agents write to their standard error, as it comes, from one goroutine per gateway at
-	// the same time. Nil drops it; its end is kept for errors in any case.
+	// Stderr gets what agents write to their standard error, as it comes, from one goroutine per
+	// gateway at the same time. Nil drops it; its end is kept for errors in any case.
 	Stderr io.Writer
-	// Trace is told when a phase of the opening of a gateway has ended well, and how long it took. A phase may come more than once (jump
-	// hosts), and not at all where there was nothing to do; together they are the whole time. It is called concurrently. Nil is for nobody.
+	// Trace is told when a phase of the opening of a gateway has ended well, and how long it took.
+	// A phase may come more than once (jump hosts), and not at all where there was nothing to do;
+	// together they are the whole time. It is called concurrently. Nil is for nobody.
 	Trace func(gateway string, p Phase, took time.Duration)
-	// Logger is told at level debug which gateways are up and how each connection ended. Nil is for nobody.
+	// Logger is told at level debug which gateways are up and how each connection ended. Nil is for
+	// nobody.
 	Logger *slog.Logger
 
-	// OpenTimeout bounds the start of an agent up to its answer. The time that Agent takes does not count, nor that in which this
-	// executable's digest is made. 0 means 60 s; negative is for ever.
+	// OpenTimeout bounds the start of an agent up to its answer. The time that Agent takes does not
+	// count, nor that in which this executable's digest is made. 0 means 60 s; negative is for
+	// ever.
 	OpenTimeout time.Duration
 	// Beat is how often agents hear from the controller. 0 means 5 s.
 	Beat time.Duration
-	// Lease is how long each side goes on without a sign of life from the other. 0 means 15 s; negative is for ever.
+	// Lease is how long each side goes on without a sign of life from the other. 0 means 15 s;
+	// negative is for ever.
 	Lease time.Duration
-	// Grace is how long an agent gets to end after Exit, and its handlers in it, before it is killed. 0 means 5 s.
+	// Grace is how long an agent gets to end after Exit, and its handlers in it, before it is
+	// killed. 0 means 5 s.
 	Grace time.Duration
 
-	// MaxItem is the size in bytes of the largest item, encoded. 0 means 16 MiB, which is also bounded below by 64 KiB and above by 1 GiB.
+	// MaxItem is the size in bytes of the largest item, encoded. 0 means 16 MiB, which is also
+	// bounded below by 64 KiB and above by 1 GiB.
 	MaxItem int
-	// Window is how many bytes of one channel may be on the way unread. 0 means 4 MiB; at least 256 KiB, at most 256 MiB.
+	// Window is how many bytes of one channel may be on the way unread. 0 means 4 MiB; at least 256
+	// KiB, at most 256 MiB.
 	Window int
 	// MaxChannels is how many channels a peer may have open at once. 0 means 4096.
 	MaxChannels int
@@ -77,9 +87,11 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Group is a set of gateways; it gives them ids and owns their end. NewGroup makes one. All methods may be called concurrently.
+// Group is a set of gateways; it gives them ids and owns their end. NewGroup makes one. All methods
+// may be called concurrently.
 //
-// A group has no goroutine of its own; each of its gateways and listeners has, until Terminate or Exit has ended it.
+// A group has no goroutine of its own; each of its gateways and listeners has, until Terminate or
+// Exit has ended it.
 type Group struct {
 	cfg  Config
 	dial dialer
@@ -114,9 +126,10 @@ func newGroup(cfg Config, d dialer) *Group {
 	}
 }
 
-// Allocate returns spec with an id of this group reserved for it: its own id, or the next of gw0, gw1 and so on.
-// The empty spec stands for Config.Default. The id is gone even when no gateway is ever opened with it. A gateway that goes through this one may be opened before it, and waits then.
-// Errors: ErrIDTaken; that gateways would go through each other.
+// Allocate returns spec with an id of this group reserved for it: its own id, or the next of gw0,
+// gw1 and so on. The empty spec stands for Config.Default. The id is gone even when no gateway is
+// ever opened with it. A gateway that goes through this one may be opened before it, and waits
+// then. Errors: ErrIDTaken; that gateways would go through each other.
 func (g *Group) Allocate(spec xspec.Spec) (xspec.Spec, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -159,7 +172,8 @@ func (g *Group) freshID() string {
 	}
 }
 
-// take gives spec its id for good, before anything is started. It returns how to undo that, and for what reason.
+// take gives spec its id for good, before anything is started. It returns how to undo that, and for
+// what reason.
 func (g *Group) take(spec xspec.Spec) (xspec.Spec, func(error), error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -194,11 +208,13 @@ func (g *Group) take(spec xspec.Spec) (xspec.Spec, func(error), error) {
 	return spec, undo, nil
 }
 
-// Open starts an agent as spec says and returns the connected gateway, a member of the group. The empty
-// spec stands for Config.Default. Open may be called many times at once. ctx bounds only the opening, as does
-// Config.OpenTimeout. A gateway that the spec goes through (via, installvia) and that has its id from Allocate or is being opened
-// is waited for, which may take its own OpenTimeout and the time to get its agent. Errors: ErrNoTransport and ErrIDTaken before anything is started; else what the transport or the
-// handshake met, with the agent's exit status and the end of its stderr; nothing is left running then.
+// Open starts an agent as spec says and returns the connected gateway, a member of the group. The
+// empty spec stands for Config.Default. Open may be called many times at once. ctx bounds only the
+// opening, as does Config.OpenTimeout. A gateway that the spec goes through (via, installvia) and
+// that has its id from Allocate or is being opened is waited for, which may take its own
+// OpenTimeout and the time to get its agent. Errors: ErrNoTransport and ErrIDTaken before anything
+// is started; else what the transport or the handshake met, with the agent's exit status and the
+// end of its stderr; nothing is left running then.
 func (g *Group) Open(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
 	text := spec.String()
 	spec, undo, err := g.take(spec)
@@ -223,7 +239,8 @@ func (g *Group) Open(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
 
 var errTerminated = errors.New("group is terminated")
 
-// enlist makes a connected gateway a member. On an error, which is that the group was terminated meanwhile, it has ended.
+// enlist makes a connected gateway a member. On an error, which is that the group was terminated
+// meanwhile, it has ended.
 func (g *Group) enlist(gw *Gateway) error {
 	g.mu.Lock()
 	g.routes.end(gw.ID(), nil)
@@ -274,15 +291,16 @@ func (g *Group) At(i int) *Gateway {
 	return g.order[i]
 }
 
-// All returns the present members in the order in which they were opened. The group may change meanwhile.
+// All returns the present members in the order in which they were opened. The group may change
+// meanwhile.
 func (g *Group) All() iter.Seq[*Gateway] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Values(slices.Clone(g.order))
 }
 
-// RemoteExec runs the handler with this name in every member and returns their channels in the members' order.
-// When one cannot be reached, the channels opened before it are closed.
+// RemoteExec runs the handler with this name in every member and returns their channels in the
+// members' order. When one cannot be reached, the channels opened before it are closed.
 func (g *Group) RemoteExec(ctx context.Context, name string, args any) (*MultiChannel, error) {
 	var channels []*Channel
 	for gw := range g.All() {

@@ -62,8 +62,8 @@ type bufferedConn struct {
 	r *bufio.Reader
 }
 
-// connBuffer is the size in bytes of the buffer below the multiplexer: several small frames arrive with one system
-// call, and little of a large one, which is read to where it is wanted, gets in.
+// connBuffer is the size in bytes of the buffer below the multiplexer: several small frames arrive
+// with one system call, and little of a large one, which is read to where it is wanted, gets in.
 const connBuffer = 4 << 10
 
 func newBufferedConn(conn io.ReadWriteCloser) *bufferedConn {
@@ -79,7 +79,8 @@ func greet(ctx context.Context, conn *bufferedConn, h hello) (Info, error) {
 	defer stop()
 	var w welcome
 	err := writeGreeting(conn, ProtocolVersion, h)
-	// What can be read tells more than a failed write: the agent, or what was started in its place, may have said why.
+	// What can be read tells more than a failed write: the agent, or what was started in its place,
+	// may have said why.
 	if readErr := readGreeting(conn.r, &w); readErr != nil {
 		err = readErr
 	} else if w.Error != "" {
@@ -164,8 +165,8 @@ func writeGreeting(w io.Writer, version uint16, v any) error {
 	return err
 }
 
-// readGreeting searches for the peer's magic and decodes what follows into *v. The errors are *VersionError,
-// ErrProtocol, or that of the reader.
+// readGreeting searches for the peer's magic and decodes what follows into *v. The errors are
+// *VersionError, ErrProtocol, or that of the reader.
 func readGreeting(r *bufio.Reader, v any) error {
 	if err := skipNoise(r); err != nil {
 		return err

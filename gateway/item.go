@@ -12,8 +12,8 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// Item is one value in its encoded form, CBOR (RFC 8949). Sending an Item sends these bytes as they are,
-// so that an item can be passed on without being decoded. The nil Item is invalid.
+// Item is one value in its encoded form, CBOR (RFC 8949). Sending an Item sends these bytes as they
+// are, so that an item can be passed on without being decoded. The nil Item is invalid.
 type Item []byte
 
 // NewItem encodes v.
@@ -25,8 +25,8 @@ func NewItem(v any) (Item, error) {
 	return b, nil
 }
 
-// Decode stores the value in *v. A value that does not fit v's type is an error, as are bytes that are
-// no CBOR or go beyond the limits of nesting and length; *v may then be partly written.
+// Decode stores the value in *v. A value that does not fit v's type is an error, as are bytes that
+// are no CBOR or go beyond the limits of nesting and length; *v may then be partly written.
 func (it Item) Decode(v any) error {
 	if err := decMode.Unmarshal(it, v); err != nil {
 		return fmt.Errorf("decode item into %T: %w", v, err)
@@ -47,7 +47,8 @@ func (it Item) Bytes() ([]byte, error) {
 	return it[head:], nil
 }
 
-// stringHead returns the size of the head of a definite-length CBOR string, and the string's length.
+// stringHead returns the size of the head of a definite-length CBOR string, and the string's
+// length.
 func stringHead(it Item) (head int, n uint64, err error) {
 	if len(it) == 0 || (it[0]>>5 != 2 && it[0]>>5 != 3) {
 		return 0, 0, errors.New("read bytes of item: item is no string")
@@ -80,8 +81,8 @@ func (it *Item) UnmarshalCBOR(b []byte) error {
 	return nil
 }
 
-// Bounds of what is decoded. An array or map is allocated only after its elements have been seen, so
-// these and the item size bound the memory that an item takes.
+// Bounds of what is decoded. An array or map is allocated only after its elements have been seen,
+// so these and the item size bound the memory that an item takes.
 const (
 	maxNesting  = 64      // levels of arrays, maps and tags
 	maxElements = 1 << 20 // elements of one array, pairs of one map
@@ -138,8 +139,8 @@ type openMessage struct {
 // framePool holds buffers of frames between their uses.
 type framePool struct{ pool sync.Pool }
 
-// maxPooled is the capacity in bytes above which a buffer is left to the garbage collector, so that one huge
-// item does not stay in memory for ever.
+// maxPooled is the capacity in bytes above which a buffer is left to the garbage collector, so that
+// one huge item does not stay in memory for ever.
 const maxPooled = 4 << 20
 
 func (p *framePool) get() *bytes.Buffer {
@@ -156,8 +157,9 @@ func (p *framePool) put(b *bytes.Buffer) {
 	}
 }
 
-// contentPool holds the memory of large items that nobody uses any more. A fresh one costs more than its transfer: it is
-// cleared, is not in the processor's caches, and every few of them the garbage collector has to run.
+// contentPool holds the memory of large items that nobody uses any more. A fresh one costs more
+// than its transfer: it is cleared, is not in the processor's caches, and every few of them the
+// garbage collector has to run.
 type contentPool struct{ pool sync.Pool } // *[]byte
 
 // get returns n bytes of any content, or nil.
@@ -171,7 +173,8 @@ func (p *contentPool) get(n int) []byte {
 	return nil
 }
 
-// put gives memory back that get has given, or any other. What is small is not worth it, and shares a slab.
+// put gives memory back that get has given, or any other. What is small is not worth it, and shares
+// a slab.
 func (p *contentPool) put(b []byte) {
 	if cap(b) > slabSize/4 && cap(b) <= maxPooled {
 		b = b[:0]
@@ -179,9 +182,9 @@ func (p *contentPool) put(b []byte) {
 	}
 }
 
-// encodeFrame writes a frame with the encoded v into b, which must be empty, and returns the frame, a part
-// of b's memory, behind muxHeader bytes of room. A nil v gives an empty frame. It returns ErrTooLarge for content above
-// limit bytes.
+// encodeFrame writes a frame with the encoded v into b, which must be empty, and returns the frame,
+// a part of b's memory, behind muxHeader bytes of room. A nil v gives an empty frame. It returns
+// ErrTooLarge for content above limit bytes.
 func encodeFrame(b *bytes.Buffer, kind frameKind, v any, limit int) ([]byte, error) {
 	var head [frameHead]byte
 	b.Write(make([]byte, muxHeader))
@@ -254,8 +257,9 @@ const (
 	readAhead = 1 << 20  // bytes allocated for a content before any byte of it has arrived
 )
 
-// next returns the next frame. The content belongs to the caller. It returns io.EOF only between frames,
-// io.ErrUnexpectedEOF in one, and an error that wraps ErrProtocol for a frame that is not allowed.
+// next returns the next frame. The content belongs to the caller. It returns io.EOF only between
+// frames, io.ErrUnexpectedEOF in one, and an error that wraps ErrProtocol for a frame that is not
+// allowed.
 func (f *frameReader) next() (frameKind, []byte, error) {
 	k, err := f.r.ReadByte()
 	if err != nil {

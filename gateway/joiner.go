@@ -15,27 +15,33 @@ import (
 	"github.com/xdist-go/xdist/gateway/keyed"
 )
 
-// Joiner brings agents to a controller that listens for them (Group.Listen). The zero value of a field is the default that is
-// documented; Key or Keyless must be set. The fields must not be changed while Join runs.
+// Joiner brings agents to a controller that listens for them (Group.Listen). The zero value of a
+// field is the default that is documented; Key or Keyless must be set. The fields must not be
+// changed while Join runs.
 type Joiner struct {
 	// Key is what the controller must have.
 	Key keyed.Key
 	// Keyless joins a controller without a key, on a loopback address alone.
 	Keyless bool
-	// Command starts an agent: program and arguments. Nil means this executable with the argument "agent".
+	// Command starts an agent: program and arguments. Nil means this executable with the argument
+	// "agent".
 	Command []string
 	// Agents is how many agents there are, each with a connection of its own. 0 means 1.
 	Agents int
-	// Wait bounds how long a controller that is not there is looked for. 0 means 5 minutes; negative is for ever.
+	// Wait bounds how long a controller that is not there is looked for. 0 means 5 minutes;
+	// negative is for ever.
 	Wait time.Duration
-	// Logger gets a line for each agent that was started and ended, and at level debug for each attempt to connect. Nil drops them.
+	// Logger gets a line for each agent that was started and ended, and at level debug for each
+	// attempt to connect. Nil drops them.
 	Logger *slog.Logger
 }
 
-// Join connects to the controller at addr, trying again while nobody is there, and runs the agents until the controller ends them, which
-// is nil. An agent that ends in another way is not replaced; the others go on, and Join tells of it at their end. When ctx ends, Join tells
-// the controller that the agents go, ends them as a SocketServer does, and returns ctx's error. Other errors: *PhaseError, of a controller that is
-// not there, does not have the key, or wants no agent of this version.
+// Join connects to the controller at addr, trying again while nobody is there, and runs the agents
+// until the controller ends them, which is nil. An agent that ends in another way is not replaced;
+// the others go on, and Join tells of it at their end. When ctx ends, Join tells the controller
+// that the agents go, ends them as a SocketServer does, and returns ctx's error. Other errors:
+// *PhaseError, of a controller that is not there, does not have the key, or wants no agent of this
+// version.
 func (j *Joiner) Join(ctx context.Context, addr string) error {
 	run := joinRun{Joiner: j.withDefaults(), addr: addr}
 	if err := run.check(); err != nil {
@@ -65,7 +71,8 @@ func (j *Joiner) Join(ctx context.Context, addr string) error {
 // errRunOver ends the search for a controller that has let other agents go.
 var errRunOver = errors.New("the run is over")
 
-// joinErrors joins errors that are not the same; those that have only followed from others are among those.
+// joinErrors joins errors that are not the same; those that have only followed from others are
+// among those.
 func joinErrors(errs []error) error {
 	var different []error
 	seen := make(map[string]bool)
@@ -184,7 +191,8 @@ func (r *joinRun) find() (net.Conn, *socketClient, socketRequest, error) {
 
 var errJoinWait = errors.New("waited long enough")
 
-// absent reports whether an attempt has failed in a way that a controller that is still to come, or a port that is forwarded to it, explains.
+// absent reports whether an attempt has failed in a way that a controller that is still to come, or
+// a port that is forwarded to it, explains.
 func absent(err error) bool {
 	phase, ok := errors.AsType[*PhaseError](err)
 	return ok && (phase.Phase == PhaseResolve || phase.Phase == PhaseConnect)

@@ -14,10 +14,12 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// Listener waits for agents that connect by themselves, as those of a Joiner do, and makes gateways of them. It comes from Group.Listen and
-// lasts until Close or Group.Terminate. All methods may be called concurrently.
+// Listener waits for agents that connect by themselves, as those of a Joiner do, and makes gateways
+// of them. It comes from Group.Listen and lasts until Close or Group.Terminate. All methods may be
+// called concurrently.
 //
-// It owns acceptLoop and a goroutine for each connection until that is a gateway that Accept has returned. Close joins them.
+// It owns acceptLoop and a goroutine for each connection until that is a gateway that Accept has
+// returned. Close joins them.
 type Listener struct {
 	group *Group
 	spec  xspec.Spec
@@ -33,9 +35,10 @@ type Listener struct {
 	err     error         // why no more connections are taken
 }
 
-// Listen begins to wait for agents at the address of spec.Listen. Each agent that proves the key of spec.Key becomes a gateway with
-// an id of the group's choice, and with what else spec says for it (chdir, nice, env). Without a key, which spec.Insecure
-// must ask for, only a loopback address is listened on. ctx bounds the call and not the listener.
+// Listen begins to wait for agents at the address of spec.Listen. Each agent that proves the key of
+// spec.Key becomes a gateway with an id of the group's choice, and with what else spec says for it
+// (chdir, nice, env). Without a key, which spec.Insecure must ask for, only a loopback address is
+// listened on. ctx bounds the call and not the listener.
 func (g *Group) Listen(ctx context.Context, spec xspec.Spec) (*Listener, error) {
 	l, err := g.listen(ctx, spec)
 	if err != nil {
@@ -86,9 +89,10 @@ func (g *Group) listen(ctx context.Context, spec xspec.Spec) (*Listener, error) 
 // Addr returns the address that is listened on.
 func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 
-// Accept returns the next agent's gateway, a member of the group since it was connected. Agents shake hands while nobody
-// calls Accept, and an agent that comes to nothing is nobody's error. Errors: ctx's; one that wraps net.ErrClosed after Close or
-// Group.Terminate; else why no more connections can be taken.
+// Accept returns the next agent's gateway, a member of the group since it was connected. Agents
+// shake hands while nobody calls Accept, and an agent that comes to nothing is nobody's error.
+// Errors: ctx's; one that wraps net.ErrClosed after Close or Group.Terminate; else why no more
+// connections can be taken.
 func (l *Listener) Accept(ctx context.Context) (*Gateway, error) {
 	var err error
 	select {
@@ -102,7 +106,8 @@ func (l *Listener) Accept(ctx context.Context) (*Gateway, error) {
 	return nil, fmt.Errorf("accept an agent at %s: %w", l.Addr(), err)
 }
 
-// Close ends the listener and the gateways that Accept has not returned. It waits for the goroutines; a second call does nothing.
+// Close ends the listener and the gateways that Accept has not returned. It waits for the
+// goroutines; a second call does nothing.
 func (l *Listener) Close() {
 	l.cancel()
 	l.ln.Close() // a second time is told, which says nothing
@@ -156,7 +161,8 @@ func (l *Listener) connect(raw net.Conn) (*Gateway, error) {
 	return gw, l.group.enlist(gw)
 }
 
-// welcome has both sides prove the key, looks at the offer, and has an agent started. It closes raw on an error.
+// welcome has both sides prove the key, looks at the offer, and has an agent started. It closes raw
+// on an error.
 func (l *Listener) welcome(raw net.Conn) (*link, error) {
 	raw.SetDeadline(time.Now().Add(defaultHandshakeTimeout)) // fails when it is closed, as all that follows
 	stop := context.AfterFunc(l.ctx, func() { raw.Close() })
@@ -204,7 +210,8 @@ func (l *Listener) prove(raw net.Conn) (net.Conn, error) {
 	return conn, nil
 }
 
-// answer says which agent is wanted, and waits until it is started; or why none is, which it returns.
+// answer says which agent is wanted, and waits until it is started; or why none is, which it
+// returns.
 func (l *Listener) answer(conn net.Conn, in socketReader, refusal error) error {
 	reply := joinRequest{Request: newSocketRequest(l.spec.Env, l.group.cfg)}
 	if refusal != nil {
@@ -227,7 +234,8 @@ func (l *Listener) answer(conn net.Conn, in socketReader, refusal error) error {
 	return err
 }
 
-// check refuses agents of another version than the controller's: what they would say to each other may mean something else to each.
+// check refuses agents of another version than the controller's: what they would say to each other
+// may mean something else to each.
 func (o joinOffer) check() error {
 	own := selfInfo().Version
 	if o.Protocol == ProtocolVersion && o.Program == own {

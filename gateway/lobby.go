@@ -16,7 +16,8 @@ const (
 	defaultHandshakeTimeout = 10 * time.Second
 )
 
-// lobby takes connections in and bounds how many may be without a proof of the shared key. Its methods may be called concurrently.
+// lobby takes connections in and bounds how many may be without a proof of the shared key. Its
+// methods may be called concurrently.
 type lobby struct {
 	limit  int
 	logger *slog.Logger
@@ -31,7 +32,8 @@ const (
 	maxAcceptPause = time.Second
 )
 
-// acceptLoop hands each connection, as a stranger's, to serve, which must not block. It returns when the listener is closed.
+// acceptLoop hands each connection, as a stranger's, to serve, which must not block. It returns
+// when the listener is closed.
 func (l *lobby) acceptLoop(ctx context.Context, ln net.Listener, serve func(net.Conn)) error {
 	pause := time.Duration(0)
 	for {
@@ -56,7 +58,8 @@ func (l *lobby) acceptLoop(ctx context.Context, ln net.Listener, serve func(net.
 	}
 }
 
-// admit counts a new connection as a stranger's, and closes the oldest stranger's if there are too many.
+// admit counts a new connection as a stranger's, and closes the oldest stranger's if there are too
+// many.
 func (l *lobby) admit(conn net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

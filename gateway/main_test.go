@@ -24,7 +24,8 @@ const (
 	serverRole     = "server"
 )
 
-// prompt bounds what must not wait for the lease of 15 s to run out. It says nothing of speed: a busy machine may take its time.
+// prompt bounds what must not wait for the lease of 15 s to run out. It says nothing of speed: a
+// busy machine may take its time.
 const prompt = 10 * time.Second
 
 // cacheHome is a home or cache directory for tests that do not care whether the agent is uploaded.
@@ -37,7 +38,8 @@ func TestMain(m *testing.M) {
 	}
 	switch role {
 	default:
-		// The race detector has every process sleep for a second before it exits, agents too. What the caller has set wins.
+		// The race detector has every process sleep for a second before it exits, agents too. What
+		// the caller has set wins.
 		os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 		var err error
 		if cacheHome, err = os.MkdirTemp("", "xdist-cache"); err != nil {

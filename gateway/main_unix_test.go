@@ -31,7 +31,8 @@ func systemHandlers() gateway.Handlers {
 	}
 }
 
-// startSleeper starts a process in a group of its own that ignores the wish to end, and sends its pid.
+// startSleeper starts a process in a group of its own that ignores the wish to end, and sends its
+// pid.
 func startSleeper(ctx context.Context, ch *gateway.Channel, _ gateway.Item) error {
 	cmd := exec.Command("/bin/sh", "-c", "trap '' INT TERM; echo; sleep 1000 & wait; sleep 1000")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -53,8 +54,8 @@ func startSleeper(ctx context.Context, ch *gateway.Channel, _ gateway.Item) erro
 	return cmd.Wait()
 }
 
-// controllerMain is a controller that opens the gateways that its arguments describe, starts a sleeper in each, prints all pids and
-// waits to be killed.
+// controllerMain is a controller that opens the gateways that its arguments describe, starts a
+// sleeper in each, prints all pids and waits to be killed.
 func controllerMain() {
 	ctx := context.Background()
 	g := gateway.NewGroup(config())

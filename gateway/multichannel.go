@@ -9,9 +9,9 @@ import (
 	"slices"
 )
 
-// MultiChannel treats channels, most often the same handler's on many gateways, as one. It has no goroutine
-// and no buffer of its own: what is not received fills the channel that it came on. A channel can be
-// a member of one MultiChannel only. The members are never changed.
+// MultiChannel treats channels, most often the same handler's on many gateways, as one. It has no
+// goroutine and no buffer of its own: what is not received fills the channel that it came on. A
+// channel can be a member of one MultiChannel only. The members are never changed.
 type MultiChannel struct {
 	members []*Channel
 	wakec   chan struct{} // capacity 1, never closed: some member has something
@@ -47,7 +47,8 @@ func (m *MultiChannel) Members() iter.Seq[*Channel] { return slices.Values(m.mem
 // Len returns the number of members.
 func (m *MultiChannel) Len() int { return len(m.members) }
 
-// SendEach sends v to each member in order. It goes on after a failure, and returns all of them joined.
+// SendEach sends v to each member in order. It goes on after a failure, and returns all of them
+// joined.
 func (m *MultiChannel) SendEach(ctx context.Context, v any) error {
 	it, err := NewItem(v)
 	if err != nil {
@@ -73,9 +74,10 @@ func (m *MultiChannel) ReceiveEach(ctx context.Context) ([]Item, error) {
 	return items, nil
 }
 
-// Receive returns the next item from any member. The end of a member is returned exactly once, after its last item, as
-// its channel with a nil item and the error: io.EOF, *RemoteError or *LostError. After the last end, and with
-// ctx's end, the channel is nil: the error is io.EOF or ctx's.
+// Receive returns the next item from any member. The end of a member is returned exactly once,
+// after its last item, as its channel with a nil item and the error: io.EOF, *RemoteError or
+// *LostError. After the last end, and with ctx's end, the channel is nil: the error is io.EOF or
+// ctx's.
 func (m *MultiChannel) Receive(ctx context.Context) (*Channel, Item, error) {
 	for {
 		c, it, err := m.poll()
@@ -119,7 +121,8 @@ func (m *MultiChannel) poll() (*Channel, Item, error) {
 	return nil, nil, nil
 }
 
-// WaitClose waits for the ends of all members, and returns their errors joined; see Channel.WaitClose.
+// WaitClose waits for the ends of all members, and returns their errors joined; see
+// Channel.WaitClose.
 func (m *MultiChannel) WaitClose(ctx context.Context) error {
 	var errs []error
 	for _, c := range m.members {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// memMux is a mux in memory, one end of a pair. It keeps to what mux says, and its Go channels belong to the
-// testing/synctest bubble that made it.
+// memMux is a mux in memory, one end of a pair. It keeps to what mux says, and its Go channels
+// belong to the testing/synctest bubble that made it.
 type memMux struct {
 	mu      *sync.Mutex // of the pair
 	cond    *sync.Cond

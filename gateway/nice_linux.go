@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelNice is what getpriority(2) gives for niceness 0: the system call returns 20 minus niceness.
+// kernelNice is what getpriority(2) gives for niceness 0: the system call returns 20 minus
+// niceness.
 const kernelNice = 20
 
 // Niceness runs from leastNice to mostNice; the kernel cuts what lies outside.
@@ -17,8 +18,8 @@ const (
 	mostNice  = 19
 )
 
-// addNice adds n to the niceness of this process. Linux keeps it per thread, and a new thread has its
-// creator's: so each thread gets the same value, until a pass finds none that has another.
+// addNice adds n to the niceness of this process. Linux keeps it per thread, and a new thread has
+// its creator's: so each thread gets the same value, until a pass finds none that has another.
 func addNice(n int) error {
 	target := max(leastNice, min(mostNice, niceness()+n))
 	for {
@@ -54,7 +55,8 @@ func niceThreads(target int) (changed bool, err error) {
 	return changed, nil
 }
 
-// niceness returns the niceness of the calling thread, which is that of the process unless somebody treats threads differently.
+// niceness returns the niceness of the calling thread, which is that of the process unless somebody
+// treats threads differently.
 func niceness() int {
 	n, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
 	if err != nil {

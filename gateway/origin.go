@@ -9,13 +9,15 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// origin is a host from which agents are started and reached: the controller's own, or that of the gateway that a spec goes
-// via. Transports touch network and processes through it alone, so that each of them works over any number of hops.
-// Methods may be called concurrently.
+// origin is a host from which agents are started and reached: the controller's own, or that of the
+// gateway that a spec goes via. Transports touch network and processes through it alone, so that
+// each of them works over any number of hops. Methods may be called concurrently.
 type origin interface {
-	// dialTCP connects to addr, host:port, as it is seen from there. Errors: *PhaseError of the phases resolve and connect.
+	// dialTCP connects to addr, host:port, as it is seen from there. Errors: *PhaseError of the
+	// phases resolve and connect.
 	dialTCP(ctx context.Context, addr string) (net.Conn, error)
-	// start starts a program there. Its standard input and output are the link's conn. ctx bounds the start alone.
+	// start starts a program there. Its standard input and output are the link's conn. ctx bounds
+	// the start alone.
 	start(ctx context.Context, c command) (*link, error)
 }
 

@@ -19,9 +19,9 @@ import (
 
 // startPopen starts the agent as a child process that talks over its standard input and output.
 //
-// The child is not tied to the life of the thread that starts it (Pdeathsig): when the controller dies the
-// kernel closes the pipe as surely as it would send that signal, and an agent that reads EOF can still end
-// what its handlers have started, which one that is killed cannot.
+// The child is not tied to the life of the thread that starts it (Pdeathsig): when the controller
+// dies the kernel closes the pipe as surely as it would send that signal, and an agent that reads
+// EOF can still end what its handlers have started, which one that is killed cannot.
 func startPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
 	l, err := launchPopen(ctx, from, spec, cfg)
 	if err == nil {
@@ -156,7 +156,8 @@ func (c *pipeConn) Close() error {
 	return errors.Join(c.out.Close(), c.in.Close())
 }
 
-// popenProcess is the agent as a child process. It owns the goroutine that reads stderr, which wait joins.
+// popenProcess is the agent as a child process. It owns the goroutine that reads stderr, which wait
+// joins.
 type popenProcess struct {
 	cmd      *exec.Cmd
 	errPipe  *os.File
@@ -169,8 +170,8 @@ type popenProcess struct {
 	reaped bool       // the process id may belong to somebody else
 }
 
-// stderrWait is how long the end of stderr may come after the end of the process and its tree: somebody who
-// has escaped the tree may hold the pipe.
+// stderrWait is how long the end of stderr may come after the end of the process and its tree:
+// somebody who has escaped the tree may hold the pipe.
 const stderrWait = 200 * time.Millisecond
 
 func (p *popenProcess) readStderr(copyTo io.Writer) {

@@ -13,14 +13,15 @@ import (
 
 type processHandle struct{}
 
-// setProcessAttributes puts the agent into a session of its own. It is then the leader of a process group, out of reach of
-// the terminal's signals, and what its handlers put into further process groups can still be found by the session.
+// setProcessAttributes puts the agent into a session of its own. It is then the leader of a process
+// group, out of reach of the terminal's signals, and what its handlers put into further process
+// groups can still be found by the session.
 func setProcessAttributes(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
 func (p *popenProcess) adopt() error { return nil }
 
-// reap waits until the process has ended, ends what it has left behind while the id is still its own, and
-// reaps it.
+// reap waits until the process has ended, ends what it has left behind while the id is still its
+// own, and reaps it.
 func (p *popenProcess) reap() error {
 	for {
 		err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
@@ -38,8 +39,8 @@ func (p *popenProcess) reap() error {
 
 func (p *popenProcess) interruptTree() { unix.Kill(p.cmd.Process.Pid, unix.SIGTERM) }
 
-// endTree kills the session: again and again, because a process may fork while the list is read, until only
-// dead ones are left. What has made a session of its own escapes.
+// endTree kills the session: again and again, because a process may fork while the list is read,
+// until only dead ones are left. What has made a session of its own escapes.
 func (p *popenProcess) endTree() {
 	sid := p.cmd.Process.Pid
 	unix.Kill(-sid, unix.SIGKILL) // fails when the group is empty
@@ -89,8 +90,8 @@ func sessionOf(pid int) (sid int, dead, ok bool) {
 	return sid, state == 'Z' || state == 'X', err == nil
 }
 
-// pipeSize is the size in bytes of the pipes to and from an agent, which is what an unprivileged process may
-// ask for by default. The usual 64 KiB cost a switch between the processes too often.
+// pipeSize is the size in bytes of the pipes to and from an agent, which is what an unprivileged
+// process may ask for by default. The usual 64 KiB cost a switch between the processes too often.
 const pipeSize = 1 << 20
 
 // growPipe makes the pipe larger if it can.

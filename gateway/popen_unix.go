@@ -17,7 +17,8 @@ func setProcessAttributes(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAtt
 
 func (p *popenProcess) adopt() error { return nil }
 
-// reap waits for the process and ends what it has left in its group, which keeps the id while it has members.
+// reap waits for the process and ends what it has left in its group, which keeps the id while it
+// has members.
 func (p *popenProcess) reap() error {
 	err := p.cmd.Wait()
 	p.mu.Lock()

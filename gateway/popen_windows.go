@@ -13,13 +13,14 @@ import (
 // processHandle is the job object that holds the agent and all that it starts.
 type processHandle struct{ job windows.Handle }
 
-// setProcessAttributes makes the agent the root of a console process group, so that it can be interrupted alone.
+// setProcessAttributes makes the agent the root of a console process group, so that it can be
+// interrupted alone.
 func setProcessAttributes(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
 }
 
-// adopt puts the agent into a job object, which ends with its last handle: at the latest with the controller.
-// The agent starts nothing before the handshake, so nothing can be outside.
+// adopt puts the agent into a job object, which ends with its last handle: at the latest with the
+// controller. The agent starts nothing before the handshake, so nothing can be outside.
 func (p *popenProcess) adopt() error {
 	job, err := windows.CreateJobObject(nil, nil)
 	if err != nil {

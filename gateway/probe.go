@@ -7,8 +7,9 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// Probe opens a gateway as spec says, outside of the group, asks what and where its agent is, and ends it. No id of the group is taken;
-// via= finds its members. ctx and Config.OpenTimeout bound it. Errors: as Open's.
+// Probe opens a gateway as spec says, outside of the group, asks what and where its agent is, and
+// ends it. No id of the group is taken; via= finds its members. ctx and Config.OpenTimeout bound
+// it. Errors: as Open's.
 func (g *Group) Probe(ctx context.Context, spec xspec.Spec) (Info, error) {
 	spec, err := g.probed(spec)
 	if err != nil {
@@ -30,7 +31,8 @@ func (g *Group) Probe(ctx context.Context, spec xspec.Spec) (Info, error) {
 	return gw.Info(), nil
 }
 
-// CountCPUs returns how many processors an agent as spec wants it may keep busy, see UsableCPUs. Errors: as Open's.
+// CountCPUs returns how many processors an agent as spec wants it may keep busy, see UsableCPUs.
+// Errors: as Open's.
 func (g *Group) CountCPUs(ctx context.Context, spec xspec.Spec) (int, error) {
 	info, err := g.Probe(ctx, spec)
 	return max(1, info.CPUs), err

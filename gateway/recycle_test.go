@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestRecycledMemoryIsNobodyElses keeps all that was received, by every way that gives memory back, while more comes.
+// TestRecycledMemoryIsNobodyElses keeps all that was received, by every way that gives memory back,
+// while more comes.
 func TestRecycledMemoryIsNobodyElses(t *testing.T) {
 	const items, size = 20, 20_000
 	controller, _ := pair(t, Handlers{"send": func(ctx context.Context, ch *Channel, _ Item) error {

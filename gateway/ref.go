@@ -6,9 +6,10 @@ import (
 	"fmt"
 )
 
-// Ref names a channel in an item, so that one side can hand a channel to the other: what Channel.Ref returns is sent as, or
-// inside, an item over any channel of the same gateway, and Resolve turns it into the other end there. A Ref has no meaning in
-// another gateway. The zero Ref names nothing.
+// Ref names a channel in an item, so that one side can hand a channel to the other: what
+// Channel.Ref returns is sent as, or inside, an item over any channel of the same gateway, and
+// Resolve turns it into the other end there. A Ref has no meaning in another gateway. The zero Ref
+// names nothing.
 type Ref struct {
 	_     struct{} `cbor:",toarray"`
 	Nonce uint64   // of the connection
@@ -27,11 +28,12 @@ func (c *Channel) NewChannel(ctx context.Context) (*Channel, error) {
 	return d, nil
 }
 
-// Resolve returns this side's end of a channel that the other side sent a reference to; a reference that comes back
-// gives the very channel that it was taken from. It waits until the channel is there, which is at once unless the
-// peer made the reference up. The end of the channel is shared by all who resolve it. One that
-// has ended before anybody resolved it can be resolved still, unless many others came after it. Errors: ctx's; that
-// the reference is of another gateway or of a channel that has ended; ErrExited, *LostError.
+// Resolve returns this side's end of a channel that the other side sent a reference to; a reference
+// that comes back gives the very channel that it was taken from. It waits until the channel is
+// there, which is at once unless the peer made the reference up. The end of the channel is shared
+// by all who resolve it. One that has ended before anybody resolved it can be resolved still,
+// unless many others came after it. Errors: ctx's; that the reference is of another gateway or of a
+// channel that has ended; ErrExited, *LostError.
 func (c *Channel) Resolve(ctx context.Context, ref Ref) (*Channel, error) {
 	return c.session.resolve(ctx, ref)
 }

@@ -21,7 +21,8 @@ const (
 	startHandler = reservedPrefix + "start"
 )
 
-// Wire messages of the relay. The bytes themselves go over a channel of their own, which Data refers to.
+// Wire messages of the relay. The bytes themselves go over a channel of their own, which Data
+// refers to.
 type (
 	dialRequest struct {
 		Addr string `cbor:"1,keyasint"` // host:port
@@ -43,7 +44,8 @@ type (
 		Own  bool     `cbor:"4,keyasint,omitempty"` // the program is the agent's own
 		Wrap []string `cbor:"5,keyasint,omitempty"` // with Own: program and arguments to run it under
 	}
-	// startReport is an item that a start's handler sends: first one with Pid or Error, then Stderr as it comes, and a last one with Status.
+	// startReport is an item that a start's handler sends: first one with Pid or Error, then Stderr
+	// as it comes, and a last one with Status.
 	startReport struct {
 		Error  string `cbor:"1,keyasint,omitempty"` // why there is no process
 		Pid    int    `cbor:"2,keyasint,omitempty"`
@@ -155,7 +157,8 @@ func (o relayOrigin) startProcess(ctx context.Context, req startRequest, env []x
 	return &link{conn: conn, proc: followProcess(conn.control, o.gw.group.cfg.Stderr)}, nil
 }
 
-// openRelay runs a relaying handler with a fresh channel for its bytes and returns its first item, with the connection that the two channels are.
+// openRelay runs a relaying handler with a fresh channel for its bytes and returns its first item,
+// with the connection that the two channels are.
 func openRelay[T any](ctx context.Context, o relayOrigin, handler string, request func(Ref) any) (first T, _ *relayConn, err error) {
 	data, err := o.gw.open(ctx, "", nil)
 	if err != nil {

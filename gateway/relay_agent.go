@@ -17,9 +17,11 @@ import (
 )
 
 const (
-	// flushWait is how long a relayed connection that the controller has closed may take to accept what was written before.
+	// flushWait is how long a relayed connection that the controller has closed may take to accept
+	// what was written before.
 	flushWait = 2 * time.Second
-	// orphanWait is how long a relayed process gets to end by itself when nobody is interested in it any more and it has read EOF.
+	// orphanWait is how long a relayed process gets to end by itself when nobody is interested in
+	// it any more and it has read EOF.
 	orphanWait = time.Second
 )
 
@@ -40,7 +42,8 @@ func (h Handlers) check() error {
 	return nil
 }
 
-// relaying makes a handler of a relay, which gets the request and the channel for the bytes. That is closed when it returns.
+// relaying makes a handler of a relay, which gets the request and the channel for the bytes. That
+// is closed when it returns.
 func relaying[R interface{ bytes() Ref }](relay func(ctx context.Context, ch, data *Channel, req R) error) Handler {
 	return func(ctx context.Context, ch *Channel, args Item) error {
 		var req R
@@ -84,8 +87,8 @@ func relayDial(ctx context.Context, ch, data *Channel, req dialRequest) error {
 	return nil
 }
 
-// relayStart starts a process, carries its standard input and output, and tells about its standard error and its end. The process
-// ends with the handler's context at the latest.
+// relayStart starts a process, carries its standard input and output, and tells about its standard
+// error and its end. The process ends with the handler's context at the latest.
 func relayStart(ctx context.Context, ch, data *Channel, req startRequest) error {
 	stderr := &reportedStderr{ctx: ctx, ch: ch, startedc: make(chan struct{})}
 	l, err := req.start(stderr)
@@ -205,8 +208,9 @@ func (w *reportedStderr) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// relayPump carries bytes between a channel and a connection, each direction until its end, which it passes on. It owns a
-// goroutine for each direction and one that waits for them; cut ends and joins them.
+// relayPump carries bytes between a channel and a connection, each direction until its end, which
+// it passes on. It owns a goroutine for each direction and one that waits for them; cut ends and
+// joins them.
 type relayPump struct {
 	data      *Channel
 	conn      io.ReadWriteCloser
@@ -259,8 +263,8 @@ func (p *relayPump) inward(ctx context.Context) {
 	}
 }
 
-// drop takes what the connection does not, until there is nothing to come from it either: it may have something to say still. Then
-// the controller gets the error.
+// drop takes what the connection does not, until there is nothing to come from it either: it may
+// have something to say still. Then the controller gets the error.
 func (p *relayPump) drop(ctx context.Context, cause error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

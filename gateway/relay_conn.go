@@ -11,13 +11,14 @@ import (
 	"time"
 )
 
-// relayChunk is how many bytes of a relayed connection go into one item, at most: no item limit is smaller, and with its
-// heads it is one write to the stream.
+// relayChunk is how many bytes of a relayed connection go into one item, at most: no item limit is
+// smaller, and with its heads it is one write to the stream.
 const relayChunk = writeAtMost - 64
 
-// relayConn is the controller's end of a connection that an agent holds, or of the standard input and output of a process that it has
-// started. Its bytes are items of a channel, which bounds what is on the way. It keeps net.Conn's contract: deadlines bound
-// calls that are blocked already, Close wakes them, and all methods may be called concurrently.
+// relayConn is the controller's end of a connection that an agent holds, or of the standard input
+// and output of a process that it has started. Its bytes are items of a channel, which bounds what
+// is on the way. It keeps net.Conn's contract: deadlines bound calls that are blocked already,
+// Close wakes them, and all methods may be called concurrently.
 type relayConn struct {
 	origin        relayOrigin
 	control, data *Channel
@@ -109,7 +110,8 @@ func (c *relayConn) failed(op string, err error) error {
 // CloseWrite ends the sending direction: the other side reads EOF and can still send.
 func (c *relayConn) CloseWrite() error { return c.data.CloseSend() }
 
-// Close implements net.Conn. What was written before reaches the other side if that takes it within flushWait.
+// Close implements net.Conn. What was written before reaches the other side if that takes it within
+// flushWait.
 func (c *relayConn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
@@ -154,7 +156,8 @@ func (c *relayConn) setDeadline(d *deadline, t time.Time) error {
 	return nil
 }
 
-// deadline is a point in time that can be moved while somebody waits for it, after pipeDeadline of Go's net/pipe.go.
+// deadline is a point in time that can be moved while somebody waits for it, after pipeDeadline of
+// Go's net/pipe.go.
 type deadline struct {
 	mu      sync.Mutex // guards the fields below
 	timer   *time.Timer

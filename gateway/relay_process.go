@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// relayProcess is a process that an agent has started. It owns a goroutine that takes what the agent reports about it, and which
-// wait joins; it ends with the process, or with the gateway.
+// relayProcess is a process that an agent has started. It owns a goroutine that takes what the
+// agent reports about it, and which wait joins; it ends with the process, or with the gateway.
 type relayProcess struct {
 	control *Channel
 	tail    tail

@@ -8,27 +8,30 @@ import (
 	"time"
 )
 
-// Handler is a function that a controller can run in an agent. It talks to the controller over ch until it returns, which
-// closes ch: with a RemoteError of the returned error's text at the controller, or in order. A panic ends only the handler,
-// and the controller gets its stack.
+// Handler is a function that a controller can run in an agent. It talks to the controller over ch
+// until it returns, which closes ch: with a RemoteError of the returned error's text at the
+// controller, or in order. A panic ends only the handler, and the controller gets its stack.
 //
-// ctx ends when the controller has closed its side of ch, says goodbye, or is gone. The handler must then
-// return soon, and end by then whatever it has started: Serve waits for it, but not for ever.
+// ctx ends when the controller has closed its side of ch, says goodbye, or is gone. The handler
+// must then return soon, and end by then whatever it has started: Serve waits for it, but not for
+// ever.
 type Handler func(ctx context.Context, ch *Channel, args Item) error
 
-// Handlers are the functions that an agent offers, by name. They must not be changed while they are served. Names that begin with
-// "gateway/" are reserved for handlers that every agent offers by itself.
+// Handlers are the functions that an agent offers, by name. They must not be changed while they are
+// served. Names that begin with "gateway/" are reserved for handlers that every agent offers by
+// itself.
 type Handlers map[string]Handler
 
 // graceAtMost bounds what a controller can ask an agent to wait for its handlers.
 const graceAtMost = time.Minute
 
-// Serve is the agent's side: it answers the controller at the other end of conn, and runs handlers, each in a
-// goroutine of its own, until the controller says goodbye (nil), the connection ends, the lease runs out or ctx
-// ends (an error that says so). It then ends the handlers' contexts, waits for the handlers as long as the
-// controller's hello allows, and closes conn. The hello may also ask for a working directory and a
-// niceness of the whole process. A handler that does not return in time is left behind and cannot use
-// its channel any more; the caller is expected to end the process.
+// Serve is the agent's side: it answers the controller at the other end of conn, and runs handlers,
+// each in a goroutine of its own, until the controller says goodbye (nil), the connection ends, the
+// lease runs out or ctx ends (an error that says so). It then ends the handlers' contexts, waits
+// for the handlers as long as the controller's hello allows, and closes conn. The hello may also
+// ask for a working directory and a niceness of the whole process. A handler that does not return
+// in time is left behind and cannot use its channel any more; the caller is expected to end the
+// process.
 func Serve(ctx context.Context, conn io.ReadWriteCloser, handlers Handlers) error {
 	bc := newBufferedConn(conn)
 	h, err := welcomeController(ctx, bc, func(h hello) (Info, error) {

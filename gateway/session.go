@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// session is one side of a connected gateway: the streams of a mux as channels, and the control channel, which is
-// the first stream. Both sides have one.
+// session is one side of a connected gateway: the streams of a mux as channels, and the control
+// channel, which is the first stream. Both sides have one.
 //
-// It owns these goroutines: superviseLoop, acceptLoop, controlLoop, beatLoop, and those of its channels. All end after
-// end was called, and wait joins them. Handlers are joined apart from them, because they may not listen.
+// It owns these goroutines: superviseLoop, acceptLoop, controlLoop, beatLoop, and those of its
+// channels. All end after end was called, and wait joins them. Handlers are joined apart from them,
+// because they may not listen.
 type session struct {
 	mux  mux
 	side side
@@ -65,8 +66,8 @@ type sessionConfig struct {
 	logger      *slog.Logger
 }
 
-// startSession starts the session's goroutines over m. The control stream is opened by the controller and
-// awaited by the agent; ctx bounds that.
+// startSession starts the session's goroutines over m. The control stream is opened by the
+// controller and awaited by the agent; ctx bounds that.
 func startSession(ctx context.Context, m mux, s side, cfg sessionConfig) (*session, error) {
 	n := &session{
 		mux: m, side: s, sessionConfig: cfg,
@@ -282,8 +283,8 @@ func (n *session) gone() error {
 	}
 }
 
-// openStream calls start, which takes no ctx, and waits for it no longer than ctx. A stream that comes
-// later is announced and closed at once.
+// openStream calls start, which takes no ctx, and waits for it no longer than ctx. A stream that
+// comes later is announced and closed at once.
 func (n *session) openStream(ctx context.Context, start func() (stream, error)) (stream, error) {
 	type result struct {
 		st  stream
@@ -330,8 +331,8 @@ func (n *session) reason() error {
 	return n.err
 }
 
-// unclaimedAtMost is how many channels that the peer has opened and ended are kept for a Resolve that may still
-// come: the reference travels on another stream than the channel's end.
+// unclaimedAtMost is how many channels that the peer has opened and ended are kept for a Resolve
+// that may still come: the reference travels on another stream than the channel's end.
 const unclaimedAtMost = 64
 
 // forget takes a channel that has ended out of the table.
@@ -350,7 +351,8 @@ func (n *session) forget(c *Channel) {
 	}
 }
 
-// claim returns the channel with this id, also when it has ended and nobody had claimed it before. n.mu is held.
+// claim returns the channel with this id, also when it has ended and nobody had claimed it before.
+// n.mu is held.
 func (n *session) claim(id uint32) *Channel {
 	c := n.channels[id]
 	if i := slices.IndexFunc(n.unclaimed, func(c *Channel) bool { return c.id == id }); i >= 0 {

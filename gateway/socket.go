@@ -41,7 +41,8 @@ func dialSocket(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (
 	return d.connect(ctx, from, spec.Socket, cfg)
 }
 
-// keyFile is the name of the key file that a spec means: ~/ is the user's home directory, as no shell expands it there.
+// keyFile is the name of the key file that a spec means: ~/ is the user's home directory, as no
+// shell expands it there.
 func keyFile(name string) (string, error) {
 	rest, ok := strings.CutPrefix(name, "~/")
 	if !ok {
@@ -159,7 +160,8 @@ func (d socketDial) keyOf() string {
 const (
 	// socketCloseWait is how long a connection that is closed may take to say so, before it is cut.
 	socketCloseWait = 300 * time.Millisecond
-	// socketKillWait is how long a server may take to kill an agent, the way there and back included.
+	// socketKillWait is how long a server may take to kill an agent, the way there and back
+	// included.
 	socketKillWait = time.Second
 )
 

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// socketConn is the client's end of a connection to an agent that a SocketServer runs: its bytes and its process. It owns
-// readLoop and the goroutines that say that it is closed, interrupted or killed; they end with the connection, and wait joins them.
+// socketConn is the client's end of a connection to an agent that a SocketServer runs: its bytes
+// and its process. It owns readLoop and the goroutines that say that it is closed, interrupted or
+// killed; they end with the connection, and wait joins them.
 type socketConn struct {
 	raw net.Conn // closing it wakes whatever is blocked
 	in  socketReader
@@ -42,7 +43,8 @@ func (c *socketConn) Read(p []byte) (int, error) { return c.data.Read(p) }
 // Write implements io.Writer.
 func (c *socketConn) Write(p []byte) (int, error) { return c.out.write(socketData, p) }
 
-// Close ends the agent's input and drops what it still sends. How it ends is still to be learned from wait.
+// Close ends the agent's input and drops what it still sends. How it ends is still to be learned
+// from wait.
 func (c *socketConn) Close() error {
 	c.closing.Do(func() {
 		c.data.CloseWithError(net.ErrClosed)
@@ -54,7 +56,8 @@ func (c *socketConn) Close() error {
 // interrupt implements process.
 func (c *socketConn) interrupt() { c.say(socketInterrupt, socketKillWait, nil) }
 
-// kill implements process. A server that does not confirm in time is left: it ends the agent when it notices.
+// kill implements process. A server that does not confirm in time is left: it ends the agent when
+// it notices.
 func (c *socketConn) kill() {
 	c.killing.Do(func() {
 		c.data.CloseWithError(net.ErrClosed)
@@ -62,7 +65,8 @@ func (c *socketConn) kill() {
 	})
 }
 
-// say sends an empty frame without blocking. The connection is cut when that and donec, unless it is nil, take longer than d.
+// say sends an empty frame without blocking. The connection is cut when that and donec, unless it
+// is nil, take longer than d.
 func (c *socketConn) say(kind byte, d time.Duration, donec <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,7 +97,8 @@ func (c *socketConn) wait() string {
 // stderr implements process.
 func (c *socketConn) stderr() string { return c.tail.String() }
 
-// errLeft is the end of a connection whose agent's side went of its own accord. What has become of the agent says nothing then.
+// errLeft is the end of a connection whose agent's side went of its own accord. What has become of
+// the agent says nothing then.
 var errLeft = errors.New("its host has left of its own accord")
 
 // readLoop sorts what the server sends until it tells how the agent ended, or the connection ends.

@@ -29,7 +29,8 @@ func (g *Group) originOf(spec xspec.Spec) (origin, error) {
 	return installOrigin{origin: from, installer: in, host: host}, nil
 }
 
-// placeOf returns the host of a gateway with this spec, and from where it can be reached under that name. An empty host is not known.
+// placeOf returns the host of a gateway with this spec, and from where it can be reached under that
+// name. An empty host is not known.
 func (g *Group) placeOf(spec xspec.Spec) (from origin, host string, err error) {
 	switch {
 	case spec.InstallVia != "" && spec.Socket == "":
@@ -75,7 +76,8 @@ func hostPart(addr string) string {
 	return strings.Trim(addr, "[]")
 }
 
-// installOrigin is a host from which servers are reached that were started there by a gateway's agent.
+// installOrigin is a host from which servers are reached that were started there by a gateway's
+// agent.
 type installOrigin struct {
 	origin
 	installer *Gateway
@@ -125,8 +127,8 @@ func (o installOrigin) dialInstalled(ctx context.Context, spec xspec.Spec, cfg C
 	return d.connect(ctx, o.origin, net.JoinHostPort(host, strconv.Itoa(server.port)), cfg)
 }
 
-// listenAddress is where a server listens that is reached as host. A name may mean another address there than here, so
-// that only an address is listened on alone; the key protects all of them.
+// listenAddress is where a server listens that is reached as host. A name may mean another address
+// there than here, so that only an address is listened on alone; the key protects all of them.
 func listenAddress(host, socket string) string {
 	_, port, err := net.SplitHostPort(socket)
 	if err != nil {
@@ -141,7 +143,8 @@ func listenAddress(host, socket string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// get returns the server on this address, and has the gateway's agent start it if there is none that lives.
+// get returns the server on this address, and has the gateway's agent start it if there is none
+// that lives.
 func (in *installedServers) get(ctx context.Context, gw *Gateway, addr string) (installedServer, error) {
 	select {
 	case <-in.turnc:

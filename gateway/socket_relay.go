@@ -7,9 +7,11 @@ import (
 	"time"
 )
 
-// socketClient is the server's end of a connection that has proved the key, and the agent that was started for it.
+// socketClient is the server's end of a connection that has proved the key, and the agent that was
+// started for it.
 //
-// It owns these goroutines while relay runs, and joins them: waitLoop, inLoop, outLoop and aliveLoop.
+// It owns these goroutines while relay runs, and joins them: waitLoop, inLoop, outLoop and
+// aliveLoop.
 type socketClient struct {
 	raw net.Conn
 	in  socketReader
@@ -43,7 +45,8 @@ func (c *socketClient) answer(a socketAnswer) {
 	}
 }
 
-// start starts the agent and answers the request. What the agent writes to its standard error waits until that is done.
+// start starts the agent and answers the request. What the agent writes to its standard error waits
+// until that is done.
 func (c *socketClient) start(command []string, request socketRequest) error {
 	args, err := Config{Command: command}.command()
 	if err != nil {
@@ -59,20 +62,23 @@ func (c *socketClient) start(command []string, request socketRequest) error {
 }
 
 const (
-	// aliveEvery is how often a client is written to, so that one that is gone is noticed while its agent takes no input.
+	// aliveEvery is how often a client is written to, so that one that is gone is noticed while its
+	// agent takes no input.
 	aliveEvery = 2 * time.Second
 	// lastWords is how long the end of an agent's data may be on the way to its client.
 	lastWords = 15 * time.Second
 	// lastWordsInHaste is the same for a server that is to end.
 	lastWordsInHaste = time.Second
-	// stallLimit is how long a client may take nothing, with its buffers full, before it is taken for gone. A
-	// controller that lives reads always.
+	// stallLimit is how long a client may take nothing, with its buffers full, before it is taken
+	// for gone. A controller that lives reads always.
 	stallLimit = time.Minute
-	// interruptWait is how long an agent has from its interrupt to its end, when its client is gone.
+	// interruptWait is how long an agent has from its interrupt to its end, when its client is
+	// gone.
 	interruptWait = time.Second
 )
 
-// relay passes bytes on until the agent has ended, and returns how it did. When the client goes away, or ctx ends, the agent does.
+// relay passes bytes on until the agent has ended, and returns how it did. When the client goes
+// away, or ctx ends, the agent does.
 func (c *socketClient) relay(ctx context.Context, grace time.Duration) (status string) {
 	var loops sync.WaitGroup
 	stopc := make(chan struct{})
@@ -103,7 +109,8 @@ func (c *socketClient) relay(ctx context.Context, grace time.Duration) (status s
 	return c.status
 }
 
-// awaitHangUp lets the client read its last bytes: a connection that is closed while something comes in loses them.
+// awaitHangUp lets the client read its last bytes: a connection that is closed while something
+// comes in loses them.
 func (c *socketClient) awaitHangUp() {
 	if half, ok := c.raw.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()

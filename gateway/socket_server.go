@@ -13,30 +13,35 @@ import (
 	"github.com/xdist-go/xdist/gateway/keyed"
 )
 
-// SocketServer starts an agent for each client that proves the shared key, and relays the bytes between them. The zero value of a
-// field is the default that is documented; Key or Keyless must be set. The fields must not be changed while Serve runs.
+// SocketServer starts an agent for each client that proves the shared key, and relays the bytes
+// between them. The zero value of a field is the default that is documented; Key or Keyless must be
+// set. The fields must not be changed while Serve runs.
 type SocketServer struct {
 	// Key is what clients must have.
 	Key keyed.Key
-	// Keyless serves without a key, everybody who can connect, and therefore on loopback addresses only.
+	// Keyless serves without a key, everybody who can connect, and therefore on loopback addresses
+	// only.
 	Keyless bool
-	// Command starts an agent: program and arguments. Nil means this executable with the argument "agent".
+	// Command starts an agent: program and arguments. Nil means this executable with the argument
+	// "agent".
 	Command []string
 	// MaxAgents is how many agents may run at once; further clients are told so. 0 means 256.
 	MaxAgents int
-	// MaxHandshakes is how many connections may be without a proof of the key at once. One more, and the oldest of them is
-	// closed: those that only wait give way to those that do something. 0 means 512.
+	// MaxHandshakes is how many connections may be without a proof of the key at once. One more,
+	// and the oldest of them is closed: those that only wait give way to those that do something. 0
+	// means 512.
 	MaxHandshakes int
 	// HandshakeTimeout bounds the time from a connection to its request for an agent. 0 means 10 s.
 	HandshakeTimeout time.Duration
-	// Logger gets a line for each agent that was started and ended, and at level debug for each connection that was refused.
-	// Nil drops them.
+	// Logger gets a line for each agent that was started and ended, and at level debug for each
+	// connection that was refused. Nil drops them.
 	Logger *slog.Logger
 }
 
-// Serve serves the clients that connect to ln, until ctx ends (nil) or ln fails for good (an error). Then it closes ln and ends
-// the agents: each gets an interrupt, the half of the time that its client has set for that, and is killed with all that it has
-// started. It returns when they have ended. Several calls may serve several listeners.
+// Serve serves the clients that connect to ln, until ctx ends (nil) or ln fails for good (an
+// error). Then it closes ln and ends the agents: each gets an interrupt, the half of the time that
+// its client has set for that, and is killed with all that it has started. It returns when they
+// have ended. Several calls may serve several listeners.
 func (s *SocketServer) Serve(ctx context.Context, ln net.Listener) error {
 	defer ln.Close()
 	if err := s.check(ln.Addr()); err != nil {

@@ -12,15 +12,19 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// Wire constants between a socket's client, which is the controller, and the server; PROTOCOL.md describes them.
+// Wire constants between a socket's client, which is the controller, and the server; PROTOCOL.md
+// describes them.
 const (
-	// socketMagic precedes the request and the answer. No other protocol begins with these bytes, least of all one that a browser speaks.
+	// socketMagic precedes the request and the answer. No other protocol begins with these bytes,
+	// least of all one that a browser speaks.
 	socketMagic = "\x00xdist socket\n"
-	// joinMagic precedes what an agent's side that connects to a controller says first, and the answer. It is as long as socketMagic.
+	// joinMagic precedes what an agent's side that connects to a controller says first, and the
+	// answer. It is as long as socketMagic.
 	joinMagic = "\x00xdist joiner\n"
 	// socketVersion is the version of what follows either.
 	socketVersion uint16 = 1
-	// maxSocketGreeting is the size in bytes of the largest request or answer: room for an environment.
+	// maxSocketGreeting is the size in bytes of the largest request or answer: room for an
+	// environment.
 	maxSocketGreeting = 256 << 10
 )
 
@@ -70,7 +74,8 @@ func socketGreeting(magic string, v any) ([]byte, error) {
 	return append(b, content...), nil
 }
 
-// readSocketGreeting decodes a request or an answer that begins with magic into *v. The errors are *VersionError, ErrProtocol, or that of the reader.
+// readSocketGreeting decodes a request or an answer that begins with magic into *v. The errors are
+// *VersionError, ErrProtocol, or that of the reader.
 func readSocketGreeting(r io.Reader, magic string, v any) error {
 	var head [len(socketMagic) + 2 + 4]byte
 	if _, err := io.ReadFull(r, head[:1]); err != nil {
@@ -109,7 +114,8 @@ type joinOffer struct {
 	Program  string `cbor:"2,keyasint"` // version of its program, as Info has it
 }
 
-// joinRequest is the controller's answer: what a client of a server asks for, or why it wants no agent.
+// joinRequest is the controller's answer: what a client of a server asks for, or why it wants no
+// agent.
 type joinRequest struct {
 	Error   string        `cbor:"1,keyasint,omitempty"`
 	Request socketRequest `cbor:"2,keyasint"`
@@ -196,7 +202,8 @@ func (r socketReader) next() (kind byte, n int64, err error) {
 	return head[0], int64(binary.BigEndian.Uint32(head[1:])), nil
 }
 
-// copyTo passes n bytes of content on as they come, however large n is. When w takes no more, the rest is dropped.
+// copyTo passes n bytes of content on as they come, however large n is. When w takes no more, the
+// rest is dropped.
 func (r socketReader) copyTo(w io.Writer, n int64) error {
 	for n > 0 {
 		if _, err := r.Peek(1); err != nil { // what is buffered, or a Read of whatever is there

@@ -86,7 +86,8 @@ func (c replayConn) Read(p []byte) (int, error)  { return c.r.Read(p) }
 func (c replayConn) Write(p []byte) (int, error) { return len(p), nil }
 func (c replayConn) Close() error                { return nil }
 
-// wellFormed follows frames as PROTOCOL.md has them, and returns the contents of those kinds, in one, up to the first violation.
+// wellFormed follows frames as PROTOCOL.md has them, and returns the contents of those kinds, in
+// one, up to the first violation.
 func wellFormed(b []byte, stop byte, kinds ...byte) (content []byte) {
 	for len(b) >= socketHeader {
 		kind, n := b[0], int64(binary.BigEndian.Uint32(b[1:]))

@@ -16,8 +16,9 @@ import (
 // sshConfigKey is the key of a spec that names a file of ssh's configuration.
 const sshConfigKey = "ssh_config"
 
-// startSSH starts an agent on a host that ssh leads to, and puts it there when it is missing. Gateways to one destination share
-// connections. Errors: *PhaseError of any phase but handshake; another for a spec or a configuration that makes no sense.
+// startSSH starts an agent on a host that ssh leads to, and puts it there when it is missing.
+// Gateways to one destination share connections. Errors: *PhaseError of any phase but handshake;
+// another for a spec or a configuration that makes no sense.
 func startSSH(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
 	target, err := parseSSH(spec.SSH)
 	if err != nil {
@@ -56,7 +57,8 @@ type sshStart struct {
 	key    string // tells connections that can be shared from others
 }
 
-// run starts the command for a connection in a session of a shared one, or of a new one when the host allows no more on that.
+// run starts the command for a connection in a session of a shared one, or of a new one when the
+// host allows no more on that.
 func (s *sshStart) run(ctx context.Context, command func(*sshClient) string) (*link, error) {
 	for {
 		c, mine, err := s.hosts.connect(ctx, s.key, func(ctx context.Context) (*sshClient, error) {
@@ -86,8 +88,9 @@ func (s *sshStart) run(ctx context.Context, command func(*sshClient) string) (*l
 	}
 }
 
-// session is startSession with a context. When that ends, the share in the connection is released as soon as the host has answered, or its
-// silence has ended the connection; after other errors it is the caller's still.
+// session is startSession with a context. When that ends, the share in the connection is released
+// as soon as the host has answered, or its silence has ended the connection; after other errors it
+// is the caller's still.
 func (s *sshStart) session(ctx context.Context, c *sshConn, command string) (*link, error) {
 	startedc := make(chan started, 1)
 	go func() { // ends with the host's answer, or with the connection
@@ -127,7 +130,8 @@ type started struct {
 	err error
 }
 
-// answer waits for startSession, which may hang when the connection ended while it was called, see endsWithin.
+// answer waits for startSession, which may hang when the connection ended while it was called, see
+// endsWithin.
 func (c *sshConn) answer(startedc <-chan started) started {
 	select {
 	case r := <-startedc:

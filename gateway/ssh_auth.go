@@ -17,7 +17,8 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 )
 
-// secrets asks for passphrases and passwords, one at a time and each once, and remembers them as long as its group lives.
+// secrets asks for passphrases and passwords, one at a time and each once, and remembers them as
+// long as its group lives.
 type secrets struct {
 	ask func(question string, echo bool) (string, error) // nil: there is nobody to ask
 
@@ -46,7 +47,8 @@ type authenticator struct {
 // passwordTries is how often a password is asked for, as ssh does.
 const passwordTries = 3
 
-// methods are in the order in which they are tried. close is to be called when authentication is over.
+// methods are in the order in which they are tried. close is to be called when authentication is
+// over.
 func (a *authenticator) methods() []ssh.AuthMethod {
 	var methods []ssh.AuthMethod
 	if !a.host.noPublicKey {
@@ -73,7 +75,8 @@ func (a *authenticator) close() {
 	}
 }
 
-// await waits until no other connection to the account is about to find out whether its password is right.
+// await waits until no other connection to the account is about to find out whether its password is
+// right.
 func (a *authenticator) await() (err error) {
 	if a.pass == nil {
 		_, a.pass, err = a.secrets.accounts.take(a.ctx, a.account())
@@ -85,8 +88,8 @@ func (a *authenticator) note(format string, args ...any) {
 	a.notes = append(a.notes, fmt.Sprintf(format, args...))
 }
 
-// signers are the keys to offer: those of the agent that are among the identity files, its others unless
-// they are not wanted, then the files.
+// signers are the keys to offer: those of the agent that are among the identity files, its others
+// unless they are not wanted, then the files.
 func (a *authenticator) signers() ([]ssh.Signer, error) {
 	inAgent := a.agentSigners()
 	var wanted, files, others []ssh.Signer
@@ -130,7 +133,8 @@ func find(signers []ssh.Signer, key ssh.PublicKey) ssh.Signer {
 	return nil
 }
 
-// agentWait bounds the agent's answers. Signing may take longer: somebody may have to touch a token.
+// agentWait bounds the agent's answers. Signing may take longer: somebody may have to touch a
+// token.
 const agentWait = 10 * time.Second
 
 func (a *authenticator) agentSigners() []ssh.Signer {
@@ -152,7 +156,8 @@ func (a *authenticator) agentSigners() []ssh.Signer {
 	return signers
 }
 
-// publicKey is the public half of an identity file as far as it can be known without its passphrase, or nil.
+// publicKey is the public half of an identity file as far as it can be known without its
+// passphrase, or nil.
 func (a *authenticator) publicKey(name string) ssh.PublicKey {
 	for _, file := range []string{name + ".pub", name} {
 		if content, err := os.ReadFile(file); err == nil {

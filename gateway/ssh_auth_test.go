@@ -27,7 +27,8 @@ import (
 	"github.com/xdist-go/xdist/integration/sshd"
 )
 
-// sshServer is an ssh server in this process, for what an sshd cannot be made to do without changing the machine's accounts.
+// sshServer is an ssh server in this process, for what an sshd cannot be made to do without
+// changing the machine's accounts.
 type sshServer struct {
 	options string // of a spec, that lead to it
 	known   string // file
@@ -274,7 +275,8 @@ func TestSSHAcceptNew(t *testing.T) {
 	wantEcho(t, open(t, strings.Replace(text, "accept-new", "yes", 1)))
 }
 
-// fakePowerShell plays the far side of the conversation that powerShellScript would have, and keeps the script.
+// fakePowerShell plays the far side of the conversation that powerShellScript would have, and keeps
+// the script.
 const fakePowerShell = `#!/bin/sh
 case $* in *"-EncodedCommand "*) ;; *) echo "no command" >&2; exit 9;; esac
 IFS= read -r line
@@ -294,7 +296,8 @@ echo "$mark go 0 C:\Users\me\xdist.exe"
 exec "$FAKE/agent" $arguments
 `
 
-// TestSSHWindows is about this side alone: whether PowerShell understands the script is not known here.
+// TestSSHWindows is about this side alone: whether PowerShell understands the script is not known
+// here.
 func TestSSHWindows(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("FAKE", dir)

@@ -26,7 +26,8 @@ const (
 	acceptNew
 )
 
-// sshHost is everything that is to be known for a connection, from the spec and from the configuration.
+// sshHost is everything that is to be known for a connection, from the spec and from the
+// configuration.
 type sshHost struct {
 	alias      string // as the user names it
 	name       string // to connect to
@@ -54,8 +55,8 @@ type sshHost struct {
 }
 
 const (
-	// aliveInterval and aliveCount say how soon a connection is given up that does not answer, where the configuration does
-	// not: as soon as the lease of a gateway would.
+	// aliveInterval and aliveCount say how soon a connection is given up that does not answer,
+	// where the configuration does not: as soon as the lease of a gateway would.
 	aliveInterval = 5 * time.Second
 	aliveCount    = 3
 	// jumpsAtMost bounds jump hosts that are behind jump hosts.

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// sshClient is a connection to a host, through those to its jump hosts. It owns a goroutine that asks for signs of life; close
-// joins it and those that sessions have left.
+// sshClient is a connection to a host, through those to its jump hosts. It owns a goroutine that
+// asks for signs of life; close joins it and those that sessions have left.
 type sshClient struct {
 	*ssh.Client
 	jumps []*sshClient // that it goes through, to be closed after it
@@ -142,7 +142,8 @@ func handshakeError(ctx context.Context, err error, h *sshHost, keys *hostKeys, 
 	return e
 }
 
-// keepAlive closes the connection when the host has not answered count questions, one in each interval.
+// keepAlive closes the connection when the host has not answered count questions, one in each
+// interval.
 func (c *sshClient) keepAlive(interval time.Duration, count int) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -173,7 +174,8 @@ func (c *sshClient) keepAlive(interval time.Duration, count int) {
 	}
 }
 
-// end is how a session's bytes ended that ended with err: because the host has not answered, if that is why.
+// end is how a session's bytes ended that ended with err: because the host has not answered, if
+// that is why.
 func (c *sshClient) end(err error) error {
 	if mute := c.mute.Load(); mute != nil {
 		return *mute
@@ -191,8 +193,9 @@ func (c *sshClient) isDead() bool {
 	}
 }
 
-// endsWithin waits for the end of the connection, and reports whether it has come. In x/crypto a session that is opened while
-// a connection ends may never be answered, so that it is better not tried, and never waited for.
+// endsWithin waits for the end of the connection, and reports whether it has come. In x/crypto a
+// session that is opened while a connection ends may never be answered, so that it is better not
+// tried, and never waited for.
 func (c *sshClient) endsWithin(d time.Duration) bool {
 	if d > 0 {
 		late := time.NewTimer(d)

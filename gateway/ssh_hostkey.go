@@ -47,8 +47,8 @@ func loadHostKeys(h *sshHost) (*hostKeys, error) {
 	return k, nil
 }
 
-// algorithms are those of the keys that are known for the host: with another of its keys it would be a stranger. Nil
-// leaves the choice open.
+// algorithms are those of the keys that are known for the host: with another of its keys it would
+// be a stranger. Nil leaves the choice open.
 func (k *hostKeys) algorithms() []string { return k.db.HostKeyAlgorithms(k.name) }
 
 // check is an ssh.HostKeyCallback.
@@ -56,7 +56,8 @@ func (k *hostKeys) check(_ string, _ net.Addr, key ssh.PublicKey) error {
 	if k.patience != nil {
 		k.patience.Stop()
 	}
-	// The address is only to be well-formed: known hosts go by name, and the real one is unknown behind a jump host.
+	// The address is only to be well-formed: known hosts go by name, and the real one is unknown
+	// behind a jump host.
 	err := k.db.HostKeyCallback()(k.name, &net.TCPAddr{IP: net.IPv4zero}, key)
 	if knownhosts.IsHostUnknown(err) && k.host.strict == acceptNew {
 		err = k.accept(key)

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// sshTarget is a destination with its options as a spec gives them, before any configuration is looked at.
+// sshTarget is a destination with its options as a spec gives them, before any configuration is
+// looked at.
 type sshTarget struct {
 	host       string              // as given, the alias that configuration goes by
 	user, port string              // empty when not given
@@ -15,8 +16,8 @@ type sshTarget struct {
 	configFile string              // -F; empty for the usual files
 }
 
-// sshOptionKeys are the keywords that -o takes. What is not among them is refused: an option that somebody gave and that does
-// nothing would be a lie.
+// sshOptionKeys are the keywords that -o takes. What is not among them is refused: an option that
+// somebody gave and that does nothing would be a lie.
 var sshOptionKeys = map[string]bool{
 	"addkeystoagent": true, "batchmode": true, "certificatefile": true, "connecttimeout": true, "forwardagent": true,
 	"globalknownhostsfile": true, "hostkeyalias": true, "hostname": true, "identitiesonly": true, "identityagent": true, "identityfile": true,
@@ -28,7 +29,8 @@ var sshOptionKeys = map[string]bool{
 // sshLetters are ssh's letters with a value, and the keywords that they stand for.
 var sshLetters = map[byte]string{'p': "port", 'l': "user", 'i': "identityfile", 'J': "proxyjump", 'o': "", 'F': ""}
 
-// sshIgnored are ssh's letters that change nothing for an agent: no terminal, no forwarding, quiet, verbose.
+// sshIgnored are ssh's letters that change nothing for an agent: no terminal, no forwarding, quiet,
+// verbose.
 const sshIgnored = "aknqTvx"
 
 // parseSSH reads what follows ssh= in a spec: options as ssh takes them, and [user@]host[:port].
@@ -61,7 +63,8 @@ func parseSSH(text string) (sshTarget, error) {
 	return t, nil
 }
 
-// letters reads one word of options, whose last may take its value from the words that follow. It returns those that are left.
+// letters reads one word of options, whose last may take its value from the words that follow. It
+// returns those that are left.
 func (t *sshTarget) letters(word string, rest []string) ([]string, error) {
 	for i := range len(word) {
 		letter := word[i]

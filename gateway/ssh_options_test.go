@@ -144,7 +144,8 @@ func TestResolveSSHRefuses(t *testing.T) {
 			t.Errorf("%q: got %+v, %v; want an error with %q", config, h, err, part)
 		}
 	}
-	// A spec's options win over a file, and a pattern for all hosts does not send a jump host through itself.
+	// A spec's options win over a file, and a pattern for all hosts does not send a jump host
+	// through itself.
 	h, err := resolveIn(t, "Host *\n ProxyJump gate\n Port 1\n", "-p 2 x")
 	if err != nil || h.port != "2" || len(h.jumps) != 1 || len(h.jumps[0].jumps) != 0 {
 		t.Errorf("got %+v, %v", h, err)

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// hosts is what a group knows about the hosts that its gateways are on: connections that they share, secrets, agents
-// and uploads. It holds nothing that outlives the gateways but memory: a connection is closed with its last session.
+// hosts is what a group knows about the hosts that its gateways are on: connections that they
+// share, secrets, agents and uploads. It holds nothing that outlives the gateways but memory: a
+// connection is closed with its last session.
 type hosts struct {
 	secrets secrets
 	agents  agentCache
@@ -27,8 +28,8 @@ func newHosts(cfg Config) *hosts {
 	}
 }
 
-// sessionsPerConn is how many sessions share a connection: sshd allows 10 by default (MaxSessions), and two are left for
-// the end of what an agent leaves behind.
+// sessionsPerConn is how many sessions share a connection: sshd allows 10 by default (MaxSessions),
+// and two are left for the end of what an agent leaves behind.
 const sessionsPerConn = 8
 
 // sshDestination is a host with everything that tells its connections from others.
@@ -50,7 +51,8 @@ type sshConn struct {
 	err      error
 }
 
-// connect returns a share in a connection to what key stands for, which the caller releases, and whether it was made by dial just now.
+// connect returns a share in a connection to what key stands for, which the caller releases, and
+// whether it was made by dial just now.
 func (p *hosts) connect(ctx context.Context, key string, dial func(context.Context) (*sshClient, error)) (c *sshConn, mine bool, err error) {
 	for {
 		c, mine := p.join(key)
@@ -121,7 +123,8 @@ func (c *sshConn) opened() {
 	c.sessions++
 }
 
-// refused tells that the host wants no session beside those that are open, and returns whether others have any, or try.
+// refused tells that the host wants no session beside those that are open, and returns whether
+// others have any, or try.
 func (c *sshConn) refused() (others bool) {
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()

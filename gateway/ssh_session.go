@@ -12,9 +12,10 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// sshProcess is a program on a host, in a session of a shared connection. It owns the goroutines that carry its bytes and
-// listen to its end; they end with the session, or at the latest with the connection, which joins them. x/crypto's own Session is
-// not used because it does not tell that the program has ended as long as something that it started keeps its output open.
+// sshProcess is a program on a host, in a session of a shared connection. It owns the goroutines
+// that carry its bytes and listen to its end; they end with the session, or at the latest with the
+// connection, which joins them. x/crypto's own Session is not used because it does not tell that
+// the program has ended as long as something that it started keeps its output open.
 type sshProcess struct {
 	conn *sshConn
 	ch   ssh.Channel
@@ -31,7 +32,8 @@ type sshProcess struct {
 	users int        // of wait and the bytes, who still need the connection
 }
 
-// sshConnection are the bytes of a session. Pumps stand between so that Close wakes everybody at once, whether the host answers or not.
+// sshConnection are the bytes of a session. Pumps stand between so that Close wakes everybody at
+// once, whether the host answers or not.
 type sshConnection struct {
 	in  *io.PipeReader
 	out *io.PipeWriter
@@ -51,7 +53,8 @@ func (c *sshConnection) Close() error {
 	return nil
 }
 
-// startSession runs a command line in a session of the connection. The link takes over the caller's share in the connection.
+// startSession runs a command line in a session of the connection. The link takes over the caller's
+// share in the connection.
 func (c *sshConn) startSession(command string, copyTo io.Writer) (*link, error) {
 	ch, reqs, err := c.client.OpenChannel("session", nil)
 	if err != nil {
@@ -193,7 +196,8 @@ func (p *sshProcess) wait() string {
 	}
 }
 
-// lostWait is how long the end of the connection may come after that of the session, when that has ended without a word.
+// lostWait is how long the end of the connection may come after that of the session, when that has
+// ended without a word.
 func (p *sshProcess) lostWait() time.Duration {
 	select {
 	case <-p.endedc:
@@ -208,7 +212,8 @@ func (p *sshProcess) lostWait() time.Duration {
 // leftoversWait bounds the end of what an agent has left behind.
 const leftoversWait = 2 * time.Second
 
-// endLeftovers kills what is left of the login session that the agent has led, with a command of its own.
+// endLeftovers kills what is left of the login session that the agent has led, with a command of
+// its own.
 func (p *sshProcess) endLeftovers() {
 	p.mu.Lock()
 	pid := p.pid
@@ -243,8 +248,8 @@ func (p *sshProcess) leads(pid int) {
 	p.pid = pid
 }
 
-// leave is called by wait and by Close of the bytes, which go on to give what has arrived after the end of the process. The
-// second gives the share in the connection back.
+// leave is called by wait and by Close of the bytes, which go on to give what has arrived after the
+// end of the process. The second gives the share in the connection back.
 func (p *sshProcess) leave() {
 	p.mu.Lock()
 	p.users--
@@ -272,7 +277,8 @@ func (p *sshProcess) signal(s ssh.Signal) {
 	})
 }
 
-// kill ends the program by a signal and the end of its session; what is left of it is ended when wait has seen its end.
+// kill ends the program by a signal and the end of its session; what is left of it is ended when
+// wait has seen its end.
 func (p *sshProcess) kill() {
 	p.killOnce.Do(func() {
 		p.signal(ssh.SIGKILL)

@@ -29,7 +29,8 @@ func takeStdio() (*stdioConn, error) {
 	return &stdioConn{in: in, out: out}, nil
 }
 
-// moved returns a copy of a descriptor as a file whose Close wakes a blocked Read: the descriptor does not block.
+// moved returns a copy of a descriptor as a file whose Close wakes a blocked Read: the descriptor
+// does not block.
 func moved(fd int, name string) (*os.File, error) {
 	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {

@@ -2,10 +2,12 @@ package gateway
 
 import "sync"
 
-// tailSize is how many bytes of an agent's stderr are kept: enough for the panic of a program with some goroutines.
+// tailSize is how many bytes of an agent's stderr are kept: enough for the panic of a program with
+// some goroutines.
 const tailSize = 32 << 10
 
-// tail keeps the end of what is written to it. The zero value is empty. It may be used concurrently.
+// tail keeps the end of what is written to it. The zero value is empty. It may be used
+// concurrently.
 type tail struct {
 	mu  sync.Mutex // guards buf
 	buf []byte     // at most twice tailSize

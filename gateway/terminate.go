@@ -13,10 +13,12 @@ import (
 // killWait is how long Terminate waits for the operating system to end what was killed.
 const killWait = 2 * time.Second
 
-// Terminate ends all gateways, also those that have left the group by Exit, and empties the group, which opens no more. Its listeners are closed first. Gateways through
-// which others go end after those; apart from that all end at once. Agents get an orderly goodbye, at half of the
-// timeout an interrupt, and at its end, or when ctx ends, they are killed with everything they started. 0 means Config.Grace.
-// It returns when all have ended: nil, or an error that names those that could not be ended. A second call has nothing left to do.
+// Terminate ends all gateways, also those that have left the group by Exit, and empties the group,
+// which opens no more. Its listeners are closed first. Gateways through which others go end after
+// those; apart from that all end at once. Agents get an orderly goodbye, at half of the timeout an
+// interrupt, and at its end, or when ctx ends, they are killed with everything they started. 0
+// means Config.Grace. It returns when all have ended: nil, or an error that names those that could
+// not be ended. A second call has nothing left to do.
 func (g *Group) Terminate(ctx context.Context, timeout time.Duration) error {
 	timeout = cmp.Or(timeout, g.cfg.Grace)
 	g.mu.Lock()
@@ -50,8 +52,8 @@ func (g *Group) Terminate(ctx context.Context, timeout time.Duration) error {
 	return nil
 }
 
-// stillThere waits for gateways that could not be ended by themselves, now that those they go through have ended, and
-// returns the ids of those that have not followed.
+// stillThere waits for gateways that could not be ended by themselves, now that those they go
+// through have ended, and returns the ids of those that have not followed.
 func stillThere(gws []*Gateway) (ids []string) {
 	late := time.NewTimer(killWait)
 	defer late.Stop()
@@ -121,7 +123,8 @@ func (gw *Gateway) endWithin(ctx context.Context, timeout time.Duration) bool {
 	}
 }
 
-// wavesOf orders gateways by what goes through what: each wave may end when the ones before it have.
+// wavesOf orders gateways by what goes through what: each wave may end when the ones before it
+// have.
 func wavesOf(gws []*Gateway) [][]*Gateway {
 	left := slices.Clone(gws)
 	var waves [][]*Gateway

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// stopwatch tells Config.Trace about one opening. All of its time belongs to some phase: each begins where the one before has ended.
+// stopwatch tells Config.Trace about one opening. All of its time belongs to some phase: each
+// begins where the one before has ended.
 type stopwatch struct {
 	tell func(Phase, time.Duration)
 

@@ -8,8 +8,8 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// dialer starts an agent, or reaches one, as spec says, seen from a host. ctx bounds the call and not what it returns. Each
-// transport is one, in a file of its own.
+// dialer starts an agent, or reaches one, as spec says, seen from a host. ctx bounds the call and
+// not what it returns. Each transport is one, in a file of its own.
 type dialer func(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error)
 
 // link is an agent as its transport gives it: its bytes and its process. The gateway owns it.
@@ -19,10 +19,12 @@ type link struct {
 	proc process
 }
 
-// process is the agent's process, or what a transport knows in its place. Methods may be called concurrently, and at any time.
+// process is the agent's process, or what a transport knows in its place. Methods may be called
+// concurrently, and at any time.
 type process interface {
-	// wait blocks until the agent has ended and everything that it started was ended too, and the end of
-	// its stderr was read. It returns how the agent ended: "exit status 3", "signal: killed"; empty when that cannot be known. It is called once.
+	// wait blocks until the agent has ended and everything that it started was ended too, and the
+	// end of its stderr was read. It returns how the agent ended: "exit status 3", "signal:
+	// killed"; empty when that cannot be known. It is called once.
 	wait() (status string)
 	// stderr returns the end of what the agent has written to its standard error so far.
 	stderr() string

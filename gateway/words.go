@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// splitWords splits a command line as a shell does: at blanks, with quotes of both kinds. With escapes, a backslash
-// takes the meaning from the next character; without, it is a character like others, as in paths of Windows.
-// Nothing is expanded.
+// splitWords splits a command line as a shell does: at blanks, with quotes of both kinds. With
+// escapes, a backslash takes the meaning from the next character; without, it is a character like
+// others, as in paths of Windows. Nothing is expanded.
 func splitWords(line string, escapes bool) ([]string, error) {
 	var words []string
 	var word strings.Builder
@@ -52,7 +52,8 @@ func splitWords(line string, escapes bool) ([]string, error) {
 	return words, nil
 }
 
-// quoteWord writes a word for a POSIX shell, on one line whatever it holds, provided that the variable nl of the shell holds a newline.
+// quoteWord writes a word for a POSIX shell, on one line whatever it holds, provided that the
+// variable nl of the shell holds a newline.
 func quoteWord(word string) string {
 	word = strings.ReplaceAll(word, "'", `'\''`)
 	word = strings.ReplaceAll(word, "\n", `'"$nl"'`)

@@ -28,21 +28,23 @@ const (
 )
 
 const (
-	// acceptBacklog is the number of streams that may wait for the peer's accept loop, which never blocks for long.
+	// acceptBacklog is the number of streams that may wait for the peer's accept loop, which never
+	// blocks for long.
 	acceptBacklog = 256
-	// minWindow is the smallest window in bytes that yamux allows, and what each stream begins with.
+	// minWindow is the smallest window in bytes that yamux allows, and what each stream begins
+	// with.
 	minWindow = 256 << 10
-	// writeAtMost is the size in bytes of what one yamux frame carries, so that many channels share a slow
-	// connection fairly and the beat is not stuck behind one of them.
+	// writeAtMost is the size in bytes of what one yamux frame carries, so that many channels share
+	// a slow connection fairly and the beat is not stuck behind one of them.
 	writeAtMost = 64 << 10
 )
 
-// yamuxMux is the mux of real connections. It speaks hashicorp/yamux's protocol, with which tests compare it, but
-// moves bulk data from the connection straight to who waits for it, and from Send's buffer straight to the connection,
-// where that library copies each byte five times more.
+// yamuxMux is the mux of real connections. It speaks hashicorp/yamux's protocol, with which tests
+// compare it, but moves bulk data from the connection straight to who waits for it, and from Send's
+// buffer straight to the connection, where that library copies each byte five times more.
 //
-// It owns two goroutines, readLoop and updateLoop, which end in close, or when the connection does. readLoop never
-// writes: two sides that wait for each other to read would wait for ever.
+// It owns two goroutines, readLoop and updateLoop, which end in close, or when the connection does.
+// readLoop never writes: two sides that wait for each other to read would wait for ever.
 type yamuxMux struct {
 	side   side
 	conn   io.ReadWriteCloser

@@ -11,12 +11,14 @@ import (
 const (
 	// fillAtLeast is the size in bytes from which on a Read waits until its buffer is full.
 	fillAtLeast = 16 << 10
-	// chunkSize is the size in bytes of pieces of a stream's receive buffer, and smallChunk that of a piece for little.
+	// chunkSize is the size in bytes of pieces of a stream's receive buffer, and smallChunk that of
+	// a piece for little.
 	chunkSize  = 64 << 10
 	smallChunk = 2 << 10
 )
 
-// yamuxStream is a stream of a yamuxMux. What arrives goes straight to a Read that waits, else to chunks.
+// yamuxStream is a stream of a yamuxMux. What arrives goes straight to a Read that waits, else to
+// chunks.
 type yamuxStream struct {
 	mux    *yamuxMux
 	number uint32
@@ -121,7 +123,8 @@ func (s *yamuxStream) charge(n uint32) error {
 	return nil
 }
 
-// space returns where readLoop is to put what comes next, at most n bytes. A call of filled must follow.
+// space returns where readLoop is to put what comes next, at most n bytes. A call of filled must
+// follow.
 func (s *yamuxStream) space(n uint32) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +224,8 @@ func (s *yamuxStream) write(b []byte) error {
 	return nil
 }
 
-// reserve waits until the peer can take some of n bytes, and returns how many, with the flags to send.
+// reserve waits until the peer can take some of n bytes, and returns how many, with the flags to
+// send.
 func (s *yamuxStream) reserve(n int) (int, uint16, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -240,7 +240,8 @@ func TestStreamIsForgottenAtItsEnd(t *testing.T) {
 	}
 }
 
-// TestMuxTalksToYamux has hashicorp's own implementation at the other end, as controller and as agent.
+// TestMuxTalksToYamux has hashicorp's own implementation at the other end, as controller and as
+// agent.
 func TestMuxTalksToYamux(t *testing.T) {
 	for _, ours := range []side{controllerSide, agentSide} {
 		t.Run(fmt.Sprint(ours), func(t *testing.T) {

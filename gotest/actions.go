@@ -8,10 +8,12 @@ import (
 	"time"
 )
 
-// actionsFlag makes the go command leave an account of what it has done. It has been there since Go 1.10 and is not documented.
+// actionsFlag makes the go command leave an account of what it has done. It has been there since Go
+// 1.10 and is not documented.
 const actionsFlag = "-debug-actiongraph"
 
-// action is one thing that the go command has done. Its fields are those of cmd/go/internal/work.actionJSON.
+// action is one thing that the go command has done. Its fields are those of
+// cmd/go/internal/work.actionJSON.
 type action struct {
 	Mode    string
 	Package string // plain import path, also of a test variant
@@ -105,7 +107,8 @@ func (a *actions) closure(i int) []int {
 	return found
 }
 
-// buildIDs returns those of the packages that were compiled among some actions. It is false when one has none, or two are of a name.
+// buildIDs returns those of the packages that were compiled among some actions. It is false when
+// one has none, or two are of a name.
 func (a *actions) buildIDs(among []int) (map[string]string, bool) {
 	ids := make(map[string]string)
 	for _, i := range among {
@@ -121,9 +124,11 @@ func (a *actions) buildIDs(among []int) (map[string]string, bool) {
 	return ids, len(ids) > 0
 }
 
-// builtKey is the link key of what a build that began at a time made of a package, "" when it has none. main is the testmainSum of the
-// generated main package, "" without test files. The key is that of a listing with Export of the same sources and settings. Where a source of the package or of another package of the listing that
-// went into it, or a setting, changed since the build began there is none: vet may have seen another version than the compiler.
+// builtKey is the link key of what a build that began at a time made of a package, "" when it has
+// none. main is the testmainSum of the generated main package, "" without test files. The key is
+// that of a listing with Export of the same sources and settings. Where a source of the package or
+// of another package of the listing that went into it, or a setting, changed since the build began
+// there is none: vet may have seen another version than the compiler.
 func (l *Listing) builtKey(p Package, main string, acts *actions, began time.Time) string {
 	in := l.inputs
 	listed := in.packages[p.ImportPath]

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// account builds the tests of dir and runs none. It returns what the go command has to say of it, and the testmainSum of each test binary
-// by the import path of its package.
+// account builds the tests of dir and runs none. It returns what the go command has to say of it,
+// and the testmainSum of each test binary by the import path of its package.
 func account(t *testing.T, dir, line string) (*actions, map[string]string) {
 	t.Helper()
 	tmp := t.TempDir()
@@ -149,7 +149,8 @@ func TestBuiltKeyIsOfWhatWasBuilt(t *testing.T) {
 		}
 	}
 
-	// A source that is gone when the keys are made was in the binary: the key is that of the binary and not of what is left.
+	// A source that is gone when the keys are made was in the binary: the key is that of the binary
+	// and not of what is left.
 	gone := filepath.Join(dir, "q", "more.go")
 	if err := os.WriteFile(gone, []byte("package q\n"), 0o644); err != nil {
 		t.Fatal(err)

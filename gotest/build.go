@@ -31,7 +31,8 @@ type BuildConfig struct {
 	RunDir   string   // private directory of the run, removed by the caller at its end
 	Handoff  []string // the command that runs Handoff; the run's directory and the binary's command line are appended
 
-	// Actions is the file in which the go command leaves its account of the build (see readActions); "" asks for none.
+	// Actions is the file in which the go command leaves its account of the build (see
+	// readActions); "" asks for none.
 	Actions string
 }
 
@@ -52,21 +53,25 @@ type (
 
 		main string // testmainSum of what it was built from; "" when taken from the store
 	}
-	// Reported is a package about which cmd/go has said all: it did not build, vet rejected it, its setup failed, or it has
-	// no test files. Events are its part of the `go test -json` stream, from start to its terminal event.
+	// Reported is a package about which cmd/go has said all: it did not build, vet rejected it, its
+	// setup failed, or it has no test files. Events are its part of the `go test -json` stream,
+	// from start to its terminal event.
 	Reported struct {
 		Package string
 		Events  []test2json.Event
-		// Excluded is why the go command knows nothing of a package that is in the collection, or "". Its tests cannot run.
+		// Excluded is why the go command knows nothing of a package that is in the collection, or
+		// "". Its tests cannot run.
 		Excluded string
 	}
-	// BuildOutput is a build-output or build-fail event. It comes before the Reported of the packages that it stopped.
+	// BuildOutput is a build-output or build-fail event. It comes before the Reported of the
+	// packages that it stopped.
 	BuildOutput struct{ Event test2json.Event }
 	// Stderr is what the go command wrote for no package.
 	Stderr struct{ Text string }
 )
 
-// BuildEvent is one of Ready, Reported, BuildOutput and Stderr, and from Load also Listed and Warning.
+// BuildEvent is one of Ready, Reported, BuildOutput and Stderr, and from Load also Listed and
+// Warning.
 type BuildEvent interface{ buildEvent() }
 
 func (Ready) buildEvent()       {}
@@ -88,10 +93,10 @@ func (e *BuildError) Error() string {
 	return msg
 }
 
-// Build runs `go test -json -exec <hand-off>` and calls emit, from one goroutine at a time, as packages become ready. It
-// returns when the go command has ended. Cancelling ctx interrupts the go command, which removes its temporary files,
-// and kills it after a while. A package that fails is no error; a go command that fails without a word about
-// any package is a *BuildError.
+// Build runs `go test -json -exec <hand-off>` and calls emit, from one goroutine at a time, as
+// packages become ready. It returns when the go command has ended. Cancelling ctx interrupts the go
+// command, which removes its temporary files, and kills it after a while. A package that fails is
+// no error; a go command that fails without a word about any package is a *BuildError.
 func Build(ctx context.Context, cfg BuildConfig, emit func(BuildEvent)) error {
 	b := &builder{cfg: cfg, emit: emit, packages: make(map[string]*packageOutput)}
 	cmd, err := b.command(ctx)
@@ -178,8 +183,9 @@ func goCommand(name string) string {
 	return name
 }
 
-// buildArgs is the go command's command line. The test arguments are passed on in their -test. form, which cmd/go
-// knows too, so that what it needs to know for the build (-fuzz instruments packages) reaches it.
+// buildArgs is the go command's command line. The test arguments are passed on in their -test.
+// form, which cmd/go knows too, so that what it needs to know for the build (-fuzz instruments
+// packages) reaches it.
 func buildArgs(cfg BuildConfig) ([]string, error) {
 	c := cfg.Command
 	handoff, err := quoteFields(append(append([]string{}, cfg.Handoff...), cfg.RunDir))
@@ -218,7 +224,8 @@ func buildArgs(cfg BuildConfig) ([]string, error) {
 	return args, nil
 }
 
-// CoverProfileFile is where a Build with -coverprofile leaves the profile of the packages without test files.
+// CoverProfileFile is where a Build with -coverprofile leaves the profile of the packages without
+// test files.
 func CoverProfileFile(runDir string) string { return filepath.Join(runDir, "go-cover.out") }
 
 // quoteFields joins args so that cmd/go's -exec splits them again: it knows quotes and no escapes.
@@ -245,7 +252,8 @@ func (b *builder) read(stdout io.Reader) error {
 		line, err := r.ReadBytes('\n')
 		if len(line) > 0 {
 			if err := b.line(line); err != nil {
-				// The rest is read all the same: a go command that blocks on a full pipe would never end.
+				// The rest is read all the same: a go command that blocks on a full pipe would
+				// never end.
 				_, _ = io.Copy(io.Discard, r) // the first error is the one to report
 				return err
 			}
@@ -305,7 +313,8 @@ func (b *builder) packageEvent(p *packageOutput, e test2json.Event) error {
 	return nil
 }
 
-// tailWriter passes whole lines on and keeps the end for an error text. exec.Cmd calls Write from one goroutine.
+// tailWriter passes whole lines on and keeps the end for an error text. exec.Cmd calls Write from
+// one goroutine.
 type tailWriter struct {
 	line    func(string)
 	partial []byte

@@ -14,7 +14,8 @@ import (
 // needsCgo is why a package is Excluded.
 const needsCgo = "needs cgo, which is off when code is cross-compiled or there is no C compiler"
 
-// NoCgoError says that packages need cgo and the toolchain has it off, as it does by itself where it finds no C compiler.
+// NoCgoError says that packages need cgo and the toolchain has it off, as it does by itself where
+// it finds no C compiler.
 type NoCgoError struct{ Packages []string }
 
 func newNoCgoError(excluded []Package) *NoCgoError {
@@ -29,8 +30,9 @@ func (e *NoCgoError) Error() string {
 	return fmt.Sprintf("build %s: needs cgo, and there is no C compiler", strings.Join(e.Packages, ", "))
 }
 
-// withCgo is what go list says when cgo is on, for which it needs no C compiler. The go command passes over what build constraints exclude;
-// by comparison it is known what a run for the platform leaves out.
+// withCgo is what go list says when cgo is on, for which it needs no C compiler. The go command
+// passes over what build constraints exclude; by comparison it is known what a run for the platform
+// leaves out.
 type withCgo struct {
 	listed []listedPackage
 	err    error
@@ -46,7 +48,8 @@ func listWithCgo(ctx context.Context, cfg ListConfig) withCgo {
 	return withCgo{listed, err}
 }
 
-// addExcluded books what is there with cgo only: whole packages into Excluded, test files as warnings.
+// addExcluded books what is there with cgo only: whole packages into Excluded, test files as
+// warnings.
 func (l *Listing) addExcluded(with withCgo, without []listedPackage, overlay Overlay) {
 	if with.err != nil {
 		l.Warnings = append(l.Warnings, fmt.Sprintf("it is not known what is left out because it needs cgo: %v", with.err))

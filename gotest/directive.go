@@ -15,7 +15,8 @@ import (
 //
 //	//xdist:resource db:2
 //
-// or by a configuration. The zero value asks for nothing. Whoever has one may read it; nobody changes one that is in an Item.
+// or by a configuration. The zero value asks for nothing. Whoever has one may read it; nobody
+// changes one that is in an Item.
 type Directives struct {
 	Group     string        // all tests of a group, of whatever package, run on one node; "" is no group
 	Exclusive bool          // nothing else runs on the host meanwhile
@@ -53,8 +54,9 @@ func (e *DirectiveError) Error() string {
 // directiveNames are all there are, in the order in which messages list them.
 const directiveNames = "group, exclusive, resource, requires, serial, weight, timeout, retries"
 
-// Set adds a directive: its name, and its argument as text. A bad one changes nothing; the error is a sentence without name and argument.
-// What holds one value can be given once; resource and requires add up.
+// Set adds a directive: its name, and its argument as text. A bad one changes nothing; the error is
+// a sentence without name and argument. What holds one value can be given once; resource and
+// requires add up.
 func (d *Directives) Set(name, arg string) error {
 	if fields := strings.Fields(arg); len(fields) > 1 {
 		return fmt.Errorf("want one word, and there are %d", len(fields))
@@ -160,11 +162,13 @@ func (d *Directives) addLabel(label string) error {
 	return nil
 }
 
-// directivePrefix begins a directive, at the beginning of a comment and without a space, as those of Go.
+// directivePrefix begins a directive, at the beginning of a comment and without a space, as those
+// of Go.
 const directivePrefix = "//xdist:"
 
-// directives finds those of a file: of the tests, by name, and whether its package clause says serial. owners are the doc comments of what
-// a test binary runs. A directive that stands anywhere else, where it would do nothing, is an error.
+// directives finds those of a file: of the tests, by name, and whether its package clause says
+// serial. owners are the doc comments of what a test binary runs. A directive that stands anywhere
+// else, where it would do nothing, is an error.
 func directives(fset *token.FileSet, f *ast.File, owners map[*ast.CommentGroup]string) (of map[string]*Directives, serial bool, errs []error) {
 	for _, group := range f.Comments {
 		name, isTest := owners[group]
@@ -206,7 +210,8 @@ func directives(fset *token.FileSet, f *ast.File, owners map[*ast.CommentGroup]s
 	return of, serial, errs
 }
 
-// misspelt tells whether a comment is a directive but for a space: "// xdist:serial". Prose that begins with the name of the program is none.
+// misspelt tells whether a comment is a directive but for a space: "// xdist:serial". Prose that
+// begins with the name of the program is none.
 func misspelt(comment string) bool {
 	text, ok := strings.CutPrefix(strings.TrimLeftFunc(strings.TrimPrefix(comment, "//"), unicode.IsSpace), "xdist:")
 	if !ok {
@@ -221,7 +226,8 @@ func misspelt(comment string) bool {
 	return false
 }
 
-// Overrule adds what d asks for and replaces what it says otherwise. Slices are not shared with what d was.
+// Overrule adds what d asks for and replaces what it says otherwise. Slices are not shared with
+// what d was.
 func (d *Directives) Overrule(by Directives) {
 	if by.Group != "" {
 		d.Group = by.Group

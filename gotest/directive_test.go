@@ -148,7 +148,8 @@ func TestMisplacedDirective(t *testing.T) {
 	}
 }
 
-// TestKnownTestsAreFound: where names are known, files and directives are found without a parser for most files.
+// TestKnownTestsAreFound: where names are known, files and directives are found without a parser
+// for most files.
 func TestKnownTestsAreFound(t *testing.T) {
 	dir := t.TempDir()
 	for name, source := range map[string]string{

@@ -52,12 +52,14 @@ type TestFiles struct {
 	Test []string // of the package itself
 	X    []string // of the package's _test package
 
-	// Known says that the names of the tests are known from elsewhere, so that directives and the files that tests are in are all that
-	// is wanted. Kinds, benchmarks and TestMain need not be right then.
+	// Known says that the names of the tests are known from elsewhere, so that directives and the
+	// files that tests are in are all that is wanted. Kinds, benchmarks and TestMain need not be
+	// right then.
 	Known bool
 }
 
-// Discovery is what Discover found in one package, or why cmd/go would refuse to build its test binary. Err's text is cmd/go's.
+// Discovery is what Discover found in one package, or why cmd/go would refuse to build its test
+// binary. Err's text is cmd/go's.
 type Discovery struct {
 	Testmain
 	Serial    bool    // a directive at a package clause, or of any of the tests, says that the tests need each other
@@ -66,9 +68,10 @@ type Discovery struct {
 	Err       error
 }
 
-// Discover finds the tests of packages in their sources, by the rules by which cmd/go generates _testmain.go
-// (cmd/go/internal/load.loadTestFuncs and go/doc.Examples). It returns one Discovery for each package, in their
-// order. It reads the files with as many goroutines as there are processors to use, and has joined them when it returns.
+// Discover finds the tests of packages in their sources, by the rules by which cmd/go generates
+// _testmain.go (cmd/go/internal/load.loadTestFuncs and go/doc.Examples). It returns one Discovery
+// for each package, in their order. It reads the files with as many goroutines as there are
+// processors to use, and has joined them when it returns.
 func Discover(packages []TestFiles, overlay Overlay) []Discovery {
 	var sources []testSource
 	for _, p := range packages {
@@ -108,7 +111,8 @@ func parseTestFiles(sources []testSource, overlay Overlay) []testFile {
 	return files
 }
 
-// mergeTestFiles makes the binary's lists of those of its files. The first error in file order is the one that counts.
+// mergeTestFiles makes the binary's lists of those of its files. The first error in file order is
+// the one that counts.
 func mergeTestFiles(files []testFile) Discovery {
 	var d Discovery
 	var fuzz, examples []Item
@@ -166,7 +170,8 @@ func parseTestFile(source testSource, overlay Overlay) testFile {
 	if source.known && !directed && !suspect {
 		return testFile{name: filepath.Base(name), tests: namesAtLineStarts(src)}
 	}
-	// Comments are of use for the output of examples and for directives only, and they cost a tenth of the time.
+	// Comments are of use for the output of examples and for directives only, and they cost a tenth
+	// of the time.
 	mode := parser.SkipObjectResolution
 	if directed || bytes.Contains(src, []byte("Example")) {
 		mode |= parser.ParseComments
@@ -200,7 +205,8 @@ func parseTestFile(source testSource, overlay Overlay) testFile {
 	return f
 }
 
-// namesAtLineStarts finds what look like tests, fuzz targets and examples, in a thirtieth of the time that a parser takes.
+// namesAtLineStarts finds what look like tests, fuzz targets and examples, in a thirtieth of the
+// time that a parser takes.
 func namesAtLineStarts(src []byte) []string {
 	const intro = "\nfunc "
 	var names []string
@@ -275,7 +281,8 @@ func (f *testFile) add(fset *token.FileSet, fn *ast.FuncDecl) error {
 	return nil
 }
 
-// isTest tells whether name is prefix, or prefix followed by a rune that is not a lower case letter.
+// isTest tells whether name is prefix, or prefix followed by a rune that is not a lower case
+// letter.
 func isTest(name, prefix string) bool {
 	rest, ok := strings.CutPrefix(name, prefix)
 	if !ok || rest == "" {
@@ -285,7 +292,8 @@ func isTest(name, prefix string) bool {
 	return !unicode.IsLower(r)
 }
 
-// isTestFunc tells whether fn takes one *arg or *anything.arg, and returns nothing. How testing was imported is not known here.
+// isTestFunc tells whether fn takes one *arg or *anything.arg, and returns nothing. How testing was
+// imported is not known here.
 func isTestFunc(fn *ast.FuncDecl, arg string) bool {
 	params := fn.Type.Params.List
 	if fn.Type.Results != nil && len(fn.Type.Results.List) > 0 || len(params) != 1 || len(params[0].Names) > 1 {
@@ -318,7 +326,8 @@ func checkTestFunc(fset *token.FileSet, fn *ast.FuncDecl, arg string) error {
 	return fmt.Errorf("%s: wrong signature for %s, %s", fset.Position(fn.Pos()), name, why)
 }
 
-// isRunExample tells whether fn is an example that is run, and not compiled only: one with a comment at its end that tells its output.
+// isRunExample tells whether fn is an example that is run, and not compiled only: one with a
+// comment at its end that tells its output.
 func isRunExample(fn *ast.FuncDecl, comments []*ast.CommentGroup) bool {
 	if fn.Recv != nil || !isTest(fn.Name.Name, "Example") || fn.Body == nil {
 		return false
@@ -342,12 +351,12 @@ func isRunExample(fn *ast.FuncDecl, comments []*ast.CommentGroup) bool {
 // outputComment is go/doc's.
 var outputComment = regexp.MustCompile(`(?i)^[[:space:]]*(unordered )?output:`)
 
-// Overlay maps the absolute names of files to the files that stand for them, "" for none: the content of the go
-// command's -overlay. Nil overlays nothing.
+// Overlay maps the absolute names of files to the files that stand for them, "" for none: the
+// content of the go command's -overlay. Nil overlays nothing.
 type Overlay map[string]string
 
-// ReadOverlay reads the JSON file of -overlay. dir is the directory that the go command works in: the names in the file
-// are relative to it. An empty name is a nil Overlay.
+// ReadOverlay reads the JSON file of -overlay. dir is the directory that the go command works in:
+// the names in the file are relative to it. An empty name is a nil Overlay.
 func ReadOverlay(name, dir string) (Overlay, error) {
 	if name == "" {
 		return nil, nil

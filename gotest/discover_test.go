@@ -232,7 +232,8 @@ func TestDiscoverAgreesWithGoOnOddities(t *testing.T) {
 	if len(mains) != 13 {
 		t.Fatalf("go list has %d packages", len(mains))
 	}
-	// A parser's position is in Error.Pos, which is not compared: what is compared is a suffix of the text.
+	// A parser's position is in Error.Pos, which is not compared: what is compared is a suffix of
+	// the text.
 	checkDiscovery(t, mains, nil)
 	for _, m := range mains {
 		if m.ImportPath != "example.com/m/odd" {

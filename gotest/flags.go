@@ -11,24 +11,27 @@ import (
 	"time"
 )
 
-// DefaultTimeout is how long one test binary may run when no -timeout is given, the one of `go test`.
+// DefaultTimeout is how long one test binary may run when no -timeout is given, the one of
+// `go test`.
 const DefaultTimeout = 10 * time.Minute
 
-// Command is a parsed `go test` command line: `[packages] [go test flags]`. It is a value without behaviour of its own;
-// only ParseCommand makes one. Fields named after a flag hold its value; the settings of GOFLAGS are in
-// them too, so that they say what `go test` would do. Concurrent readers are fine.
+// Command is a parsed `go test` command line: `[packages] [go test flags]`. It is a value without
+// behaviour of its own; only ParseCommand makes one. Fields named after a flag hold its value; the
+// settings of GOFLAGS are in them too, so that they say what `go test` would do. Concurrent readers
+// are fine.
 type Command struct {
 	// Packages are the patterns as given; nil is the package in the current directory.
 	Packages []string
 
-	// BuildFlags are the flags on the command line (not those in GOFLAGS, which the go command reads itself) that
-	// `go list`, `go build` and `go test` share, as -name=value, in their order, -C first. The coverage flags are not among
-	// them, nor is -n.
+	// BuildFlags are the flags on the command line (not those in GOFLAGS, which the go command
+	// reads itself) that `go list`, `go build` and `go test` share, as -name=value, in their order,
+	// -C first. The coverage flags are not among them, nor is -n.
 	BuildFlags []string
 
-	// TestArgs are the arguments that `go test -json` would put behind the test binary's name, GOFLAGS included, in
-	// its order. Left out, because they differ from process to process or are xdist's business: -test.v other than
-	// test2json, -test.coverprofile, -test.gocoverdir, -test.fuzzcachedir and -test.testlogfile.
+	// TestArgs are the arguments that `go test -json` would put behind the test binary's name,
+	// GOFLAGS included, in its order. Left out, because they differ from process to process or are
+	// xdist's business: -test.v other than test2json, -test.coverprofile, -test.gocoverdir,
+	// -test.fuzzcachedir and -test.testlogfile.
 	TestArgs []string
 
 	Run, Skip, Bench, Fuzz, List string        // regular expressions, "" when not given
@@ -70,7 +73,8 @@ type Command struct {
 	rawTestFlags  bool // there are -test. flags that go test does not know or does not look at: they can change what runs behind our back
 }
 
-// UsageError is a command line that `go test` rejects. Its text is the first line that `go test` would print.
+// UsageError is a command line that `go test` rejects. Its text is the first line that `go test`
+// would print.
 type UsageError struct{ Text string }
 
 func (e *UsageError) Error() string { return e.Text }
@@ -79,7 +83,8 @@ func usagef(format string, args ...any) error {
 	return &UsageError{fmt.Sprintf(format, args...)}
 }
 
-// Undistributed reports whether the command compiles or lists only, or shows what it would do, so that `go test` does it all.
+// Undistributed reports whether the command compiles or lists only, or shows what it would do, so
+// that `go test` does it all.
 func (c *Command) Undistributed() bool { return c.Compile || c.DryRun || c.List != "" }
 
 // Grain is how much of a package one test process runs.
@@ -91,7 +96,8 @@ const (
 	Alone              // whole, and with nothing else on its host: it measures, or uses the whole machine
 )
 
-// Grain returns the finest grain that gives the command's flags the meaning that they have in `go test`.
+// Grain returns the finest grain that gives the command's flags the meaning that they have in
+// `go test`.
 func (c *Command) Grain() Grain {
 	switch {
 	case c.Bench != "" || c.Fuzz != "" || len(c.Profiles) > 0:
@@ -116,8 +122,9 @@ func (c *Command) Conditions() string {
 	return strings.Join(flags, " ")
 }
 
-// RunFlags are the flags that change what a test does, how often it runs and what is counted of it, in a fixed order: "-race -short -count=2 -covermode=atomic". Reports of
-// runs that differ in them are no reports of one run. Flags that choose tests are not among them.
+// RunFlags are the flags that change what a test does, how often it runs and what is counted of it,
+// in a fixed order: "-race -short -count=2 -covermode=atomic". Reports of runs that differ in them
+// are no reports of one run. Flags that choose tests are not among them.
 func (c *Command) RunFlags() string {
 	flags := strings.Fields(c.Conditions())
 	for _, f := range c.BuildFlags {
@@ -139,7 +146,8 @@ func (c *Command) RunFlags() string {
 	return strings.Join(flags, " ")
 }
 
-// CheckPackages returns the *UsageError with which `go test` rejects the flags for n packages, or nil.
+// CheckPackages returns the *UsageError with which `go test` rejects the flags for n packages, or
+// nil.
 func (c *Command) CheckPackages(n int) error {
 	switch {
 	case c.Fuzz != "" && n != 1:
@@ -154,8 +162,8 @@ func (c *Command) CheckPackages(n int) error {
 	return nil
 }
 
-// coverFlags are the coverage flags for `go test`, without -coverprofile. The last one switches coverage on or off for
-// good, whatever the ones before it and GOFLAGS say.
+// coverFlags are the coverage flags for `go test`, without -coverprofile. The last one switches
+// coverage on or off for good, whatever the ones before it and GOFLAGS say.
 func (c *Command) coverFlags() []string {
 	if !c.coverFlagsSet {
 		return nil
@@ -170,11 +178,12 @@ func (c *Command) coverFlags() []string {
 	return append(flags, fmt.Sprintf("-cover=%t", c.Cover))
 }
 
-// ParseCommand parses args as `go test` parses what follows its name. goflags is the effective GOFLAGS (`go env
-// GOFLAGS`). Relative directories are taken to be below the process' current directory. The error is flag.ErrHelp for -h and -help, and a *UsageError otherwise.
+// ParseCommand parses args as `go test` parses what follows its name. goflags is the effective
+// GOFLAGS (`go env GOFLAGS`). Relative directories are taken to be below the process' current
+// directory. The error is flag.ErrHelp for -h and -help, and a *UsageError otherwise.
 //
-// What only the go command can know is left to it: the names of vet's analyzers, -buildmode and its platforms, and
-// flags in GOFLAGS that other go commands may know.
+// What only the go command can know is left to it: the names of vet's analyzers, -buildmode and its
+// platforms, and flags in GOFLAGS that other go commands may know.
 func ParseCommand(args []string, goflags string) (*Command, error) {
 	p := newFlagParser()
 	args, err := p.chdir(args)
@@ -224,7 +233,8 @@ func (p *flagParser) chdir(args []string) ([]string, error) {
 	return args, nil
 }
 
-// goflags applies GOFLAGS, after cmd/go/internal/base.SetFromGOFLAGS. It passes over flags that `go test` does not have.
+// goflags applies GOFLAGS, after cmd/go/internal/base.SetFromGOFLAGS. It passes over flags that
+// `go test` does not have.
 func (p *flagParser) goflags(text string) error {
 	where := "$GOFLAGS"
 	if runtime.GOOS == "windows" {
@@ -264,8 +274,8 @@ func (p *flagParser) goflags(text string) error {
 	return nil
 }
 
-// parse walks the command line: flags of go test may come before and after the package list; flags that it does not
-// know, and all that follows the second word that is no flag, go to the binary.
+// parse walks the command line: flags of go test may come before and after the package list; flags
+// that it does not know, and all that follows the second word that is no flag, go to the binary.
 func (p *flagParser) parse(args []string) error {
 	inList, seenList, afterBareUnknown := false, false, false
 	for len(args) > 0 {
@@ -339,7 +349,8 @@ func (p *flagParser) known(one argument) {
 	}
 }
 
-// injected are the arguments that come from GOFLAGS and from go test's own defaults. They precede the explicit ones.
+// injected are the arguments that come from GOFLAGS and from go test's own defaults. They precede
+// the explicit ones.
 func (p *flagParser) injected() []string {
 	args := []string{"-test.paniconexit0", "-test.v=test2json"}
 	timeoutSet, outputDirSet := false, false
@@ -381,8 +392,8 @@ func (p *flagParser) command() (*Command, error) {
 	return c, v.check(c)
 }
 
-// splitQuoted splits s at white space into fields. A field may be in single or double quotes; there are no escapes. It is what
-// cmd/go does with GOFLAGS and -exec (cmd/internal/quoted.Split).
+// splitQuoted splits s at white space into fields. A field may be in single or double quotes; there
+// are no escapes. It is what cmd/go does with GOFLAGS and -exec (cmd/internal/quoted.Split).
 func splitQuoted(s string) ([]string, error) {
 	const space = " \t\n\r"
 	var fields []string
@@ -436,8 +447,8 @@ const (
 	knownFlag                       // in the set; a value that does not fit comes with an error
 )
 
-// parseOne takes one flag with its value, or one word, off args, and sets the flag. It is cmd/go/internal/cmdflag.ParseOne,
-// and its errors are *UsageErrors with the same text.
+// parseOne takes one flag with its value, or one word, off args, and sets the flag. It is
+// cmd/go/internal/cmdflag.ParseOne, and its errors are *UsageErrors with the same text.
 func parseOne(fs *flag.FlagSet, args []string) (argument, error) {
 	one := argument{raw: args[0], rest: args[1:]}
 	arg := one.raw
@@ -497,10 +508,12 @@ func isBoolFlag(f *flag.Flag) bool {
 
 var errMisplacedChdir = errors.New("-C flag must be first flag on command line")
 
-// FlagKnown reports whether `go test` has a flag of this name, which is without dashes and may begin with "test.".
+// FlagKnown reports whether `go test` has a flag of this name, which is without dashes and may
+// begin with "test.".
 func FlagKnown(name string) bool { return newFlagParser().fs.Lookup(name) != nil }
 
-// FlagTakesValue reports whether `go test` has such a flag and takes the next argument for its value.
+// FlagTakesValue reports whether `go test` has such a flag and takes the next argument for its
+// value.
 func FlagTakesValue(name string) bool {
 	f := newFlagParser().fs.Lookup(name)
 	return f != nil && !isBoolFlag(f)

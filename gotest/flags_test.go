@@ -14,7 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// argvFileEnv makes the test binary, started by `go test -exec`, write its arguments to the file named there and end.
+// argvFileEnv makes the test binary, started by `go test -exec`, write its arguments to the file
+// named there and end.
 const argvFileEnv = "XDIST_TEST_ARGV_FILE"
 
 func init() {
@@ -143,8 +144,9 @@ func TestTestArgsAreGoTests(t *testing.T) {
 	}
 }
 
-// goTestArgv returns the arguments that `go test -json` passes to the binary. args begin with -C. It asks `go test -n`, which
-// saves compiling and linking but cannot show where an argument with a space ends: those come from a real run.
+// goTestArgv returns the arguments that `go test -json` passes to the binary. args begin with -C.
+// It asks `go test -n`, which saves compiling and linking but cannot show where an argument with a
+// space ends: those come from a real run.
 func goTestArgv(t *testing.T, args []string, goflags string) []string {
 	t.Helper()
 	self, err := os.Executable()
@@ -415,7 +417,8 @@ func FuzzParseCommand(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// The build flags and what follows are a command line that means the same: xdist passes them on to go test.
+		// The build flags and what follows are a command line that means the same: xdist passes
+		// them on to go test.
 		again, err := ParseCommand(append(append([]string{}, c.BuildFlags...), c.Packages...), goflags)
 		if err != nil || !cmp.Equal(again.BuildFlags, c.BuildFlags) || !cmp.Equal(again.Packages, c.Packages) {
 			t.Fatalf("%q with GOFLAGS %q: build flags %q and packages %q do not parse again: %v, %v", line, goflags, c.BuildFlags, c.Packages, again, err)

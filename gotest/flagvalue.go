@@ -17,8 +17,8 @@ const testFlagNames = " artifacts bench benchmem benchtime blockprofile blockpro
 	"failfast fullpath fuzz fuzzminimizetime fuzztime list memprofile memprofilerate mutexprofile mutexprofilefraction " +
 	"outputdir parallel run short shuffle skip timeout trace v "
 
-// ownFlagNames are go test's flags that are neither for the binary nor shared with `go list` and `go build`, or that
-// have a field of their own for another reason.
+// ownFlagNames are go test's flags that are neither for the binary nor shared with `go list` and
+// `go build`, or that have a field of their own for another reason.
 const ownFlagNames = " c o cover covermode coverpkg exec json n vet "
 
 func isTestFlag(name string) bool { return strings.Contains(testFlagNames, " "+name+" ") }
@@ -45,11 +45,12 @@ type flagValues struct {
 	outputDir                            outputDirFlag
 }
 
-// unsetParallelism is -p's value when it is not given; one that is given and not positive is an error.
+// unsetParallelism is -p's value when it is not given; one that is given and not positive is an
+// error.
 const unsetParallelism = math.MinInt
 
-// newFlagParser returns a parser that knows the flags of `go test`, with the types that they have there: what a
-// flag's String returns is what the binary gets.
+// newFlagParser returns a parser that knows the flags of `go test`, with the types that they have
+// there: what a flag's String returns is what the binary gets.
 func newFlagParser() *flagParser {
 	p := &flagParser{fs: flag.NewFlagSet("go test", flag.ContinueOnError), c: new(Command), inherited: make(map[string]bool)}
 	p.fs.SetOutput(io.Discard)
@@ -118,7 +119,8 @@ func addOwnFlags(fs *flag.FlagSet, v *flagValues) {
 	fs.Var(coverFlag{v, (*textFlag)(&v.coverProfile)}, "coverprofile", "")
 }
 
-// addTestFlags adds what is forwarded to the test binary. The binary itself checks the values of the plain strings.
+// addTestFlags adds what is forwarded to the test binary. The binary itself checks the values of
+// the plain strings.
 func addTestFlags(fs *flag.FlagSet, v *flagValues) {
 	fs.BoolVar(&v.artifacts, "artifacts", false, "")
 	fs.BoolVar(&v.failfast, "failfast", false, "")

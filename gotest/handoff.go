@@ -18,15 +18,17 @@ import (
 	"github.com/xdist-go/xdist/gotest/store"
 )
 
-// handoffMark starts the line by which the hand-off program tells the controller of a binary. The mark is followed
-// by the run's id, so that a line that some other program prints cannot be taken for one.
+// handoffMark starts the line by which the hand-off program tells the controller of a binary. The
+// mark is followed by the run's id, so that a line that some other program prints cannot be taken
+// for one.
 const handoffMark = "xdist-handoff:"
 
-// metaFilesName is the file in a GOCOVERDIR that names the coverage meta-data of packages that the binary does not
-// link (internal/coverage.MetaFilesFileName).
+// metaFilesName is the file in a GOCOVERDIR that names the coverage meta-data of packages that the
+// binary does not link (internal/coverage.MetaFilesFileName).
 const metaFilesName = "metafiles.txt"
 
-// handoff is what the hand-off program says of one test binary: everything that `go test` would have run it with.
+// handoff is what the hand-off program says of one test binary: everything that `go test` would
+// have run it with.
 type handoff struct {
 	Digest    store.Digest
 	Name      string   // of the binary's file
@@ -46,9 +48,9 @@ type handoffConfig struct {
 	Left  bool     // with -o or a profile the go command leaves the binary with the user, who may write to it
 }
 
-// Handoff is the program that `go test -exec` runs instead of a test binary. args are the run's directory, the
-// binary, and the binary's arguments. It keeps the binary in the store, writes one line that describes it, and
-// PASS, which is what cmd/go expects of a test that passed.
+// Handoff is the program that `go test -exec` runs instead of a test binary. args are the run's
+// directory, the binary, and the binary's arguments. It keeps the binary in the store, writes one
+// line that describes it, and PASS, which is what cmd/go expects of a test that passed.
 func Handoff(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) < 2 {
 		return fmt.Errorf("hand off: want the run's directory and a test binary, got %q", args)
@@ -108,8 +110,8 @@ func describe(ctx context.Context, cfg handoffConfig, run, binary string, args [
 	return h, err
 }
 
-// changedEnv returns the entries of now that base does not have, without PWD, which follows the directory, and
-// GOCOVERDIR, which each process gets of its own.
+// changedEnv returns the entries of now that base does not have, without PWD, which follows the
+// directory, and GOCOVERDIR, which each process gets of its own.
 func changedEnv(base, now []string) []string {
 	had := make(map[string]bool, len(base))
 	for _, e := range base {
@@ -124,8 +126,9 @@ func changedEnv(base, now []string) []string {
 	return changed
 }
 
-// keepCoverMeta copies the metafiles of gocoverdir, and the files that they name, into a directory of the run: cmd/go
-// removes its own when it ends. The names become relative to it, as unit.Unit.CoverMeta wants them. It returns "" where there are none.
+// keepCoverMeta copies the metafiles of gocoverdir, and the files that they name, into a directory
+// of the run: cmd/go removes its own when it ends. The names become relative to it, as
+// unit.Unit.CoverMeta wants them. It returns "" where there are none.
 func keepCoverMeta(gocoverdir, run, pkgDir string) (string, error) {
 	data, err := os.ReadFile(filepath.Join(gocoverdir, metaFilesName))
 	if os.IsNotExist(err) {
@@ -186,8 +189,8 @@ func readHandoffConfig(run string) (handoffConfig, error) {
 	return cfg, nil
 }
 
-// parseHandoff finds the hand-off line of a run in what a package printed. done is false while the line is not
-// complete.
+// parseHandoff finds the hand-off line of a run in what a package printed. done is false while the
+// line is not complete.
 func parseHandoff(runID string, output []byte) (h handoff, done bool, err error) {
 	mark := []byte(handoffMark + runID + " ")
 	i := bytes.Index(output, mark)

@@ -49,8 +49,8 @@ var goFlags = map[string]goFlag{
 	"exec": {"wrap", forUs}, "json": {"true", forUs}, "v": {"true", forUs},
 }
 
-// TestNoFlagIsSwallowed shows that every flag that this Go release documents has its place, on the command line and in GOFLAGS. A flag that a new release brings
-// fails it.
+// TestNoFlagIsSwallowed shows that every flag that this Go release documents has its place, on the
+// command line and in GOFLAGS. A flag that a new release brings fails it.
 func TestNoFlagIsSwallowed(t *testing.T) {
 	documented := helpFlags(t)
 	for _, name := range documented {
@@ -135,7 +135,8 @@ func has(t *testing.T, c *Command, name string, f goFlag) bool {
 	return map[string]bool{"exec": slices.Equal(c.Exec, []string{f.value}), "json": c.JSON, "v": c.Verbose}[name]
 }
 
-// TestFlagsFromGOFLAGS has those that others than the go command must know of, though they stand in GOFLAGS.
+// TestFlagsFromGOFLAGS has those that others than the go command must know of, though they stand in
+// GOFLAGS.
 func TestFlagsFromGOFLAGS(t *testing.T) {
 	c, err := ParseCommand([]string{"./...", "-vet="}, "-p=1 -work -vet=off -race")
 	if err != nil {
@@ -156,8 +157,8 @@ func TestFlagsFromGOFLAGS(t *testing.T) {
 	}
 }
 
-// TestRawTestFlags shows that flags of package testing which go test does not know keep a package whole, as do those behind -args: two processes would
-// write to one log.
+// TestRawTestFlags shows that flags of package testing which go test does not know keep a package
+// whole, as do those behind -args: two processes would write to one log.
 func TestRawTestFlags(t *testing.T) {
 	for _, line := range []string{"./... -test.testlogfile=log", ". -test.testlogfile log", ". -args -test.testlogfile=log", ". -- --test.gocoverdir=d"} {
 		c, err := ParseCommand(strings.Fields(line), "")
@@ -169,7 +170,8 @@ func TestRawTestFlags(t *testing.T) {
 	}
 }
 
-// TestBuildLeavesWhatIsAskedFor shows that -o leaves test binaries where go test would, and -work the go command's directory.
+// TestBuildLeavesWhatIsAskedFor shows that -o leaves test binaries where go test would, and -work
+// the go command's directory.
 func TestBuildLeavesWhatIsAskedFor(t *testing.T) {
 	l := newLoads(t, map[string]string{
 		"go.mod":      "module example.com/m\n\ngo 1.26\n",

@@ -13,28 +13,35 @@ import (
 	"time"
 )
 
-// A link key hashes what the linked test binary of a package, and vet's verdict on the package, are a function of:
+// A link key hashes what the linked test binary of a package, and vet's verdict on the package, are
+// a function of:
 //
-//   - The build ids of all packages that go into the binary, test variants and the generated main package included. A build
-//     id is "action/content". The first half hashes what the compiler is given: the contents of the sources and of embedded files
-//     (never their times), the package's directory unless -trimpath is set, the compiler's own id, its flags, GOOS, GOARCH and GOAMD64 or
-//     its like, the language version, and for a package that uses cgo the C compiler's id and flags. The second half hashes what
-//     came out.
-//   - The source of the generated main package, in the place of its build id, which differs between `go test` and `go list`. What
-//     else goes into that one are build settings, go.mod and go.work, which are hashed too.
-//   - What the linker is given besides: its flags, the default GODEBUG, the environment that it reads, GOROOT, and the linker itself.
+//   - The build ids of all packages that go into the binary, test variants and the generated main
+//     package included. A build id is "action/content". The first half hashes what the compiler is
+//     given: the contents of the sources and of embedded files (never their times), the package's
+//     directory unless -trimpath is set, the compiler's own id, its flags, GOOS, GOARCH and GOAMD64
+//     or its like, the language version, and for a package that uses cgo the C compiler's id and
+//     flags. The second half hashes what came out.
+//   - The source of the generated main package, in the place of its build id, which differs between
+//     `go test` and `go list`. What else goes into that one are build settings, go.mod and go.work,
+//     which are hashed too.
+//   - What the linker is given besides: its flags, the default GODEBUG, the environment that it
+//     reads, GOROOT, and the linker itself.
 //   - What vet reads besides: its flags, itself, and the files that build constraints leave out.
 //
-// These have no key, and must go through `go test`: packages that do not compile; coverage and fuzzing, which instrument
-// other code than go list compiles; -toolexec and -linkshared, whose effects on the link have no id; gccgo; -a, which asks for
-// a rebuild; -buildvcs=true, which puts the state of the repository into the generated main package; packages that link C libraries
-// from outside of Go's own tree, which can change without Go's notice.
+// These have no key, and must go through `go test`: packages that do not compile; coverage and
+// fuzzing, which instrument other code than go list compiles; -toolexec and -linkshared, whose
+// effects on the link have no id; gccgo; -a, which asks for a rebuild; -buildvcs=true, which puts
+// the state of the repository into the generated main package; packages that link C libraries from
+// outside of Go's own tree, which can change without Go's notice.
 //
-// There are two ways to a key. Before a build, `go list -export` tells the build ids; what is found in the store by such a key is used
-// (linkKey). After a build, the go command's account of it tells what went into each binary, and the binary is stored under
-// that (builtKey): what the sources were at any other time has no part in it.
+// There are two ways to a key. Before a build, `go list -export` tells the build ids; what is found
+// in the store by such a key is used (linkKey). After a build, the go command's account of it tells
+// what went into each binary, and the binary is stored under that (builtKey): what the sources were
+// at any other time has no part in it.
 
-// linkInputs are the packages of a listing with Export, by import path as go list has it ("q [p.test]" for a test variant).
+// linkInputs are the packages of a listing with Export, by import path as go list has it ("q
+// [p.test]" for a test variant).
 type linkInputs struct {
 	packages map[string]*listedPackage
 	common   string   // what all keys have in common
@@ -42,11 +49,13 @@ type linkInputs struct {
 	roots    []string // those of them that are listed
 	refused  bool     // the command has no keys
 
-	// linkerAsked says that flags can make the linker import more than linked, as the go command knows and we can only guess: a key that
-	// was not made from its account of the build proves nothing then. A wrong guess finds nothing in the store.
+	// linkerAsked says that flags can make the linker import more than linked, as the go command
+	// knows and we can only guess: a key that was not made from its account of the build proves
+	// nothing then. A wrong guess finds nothing in the store.
 	linkerAsked bool
 
-	// foreignLibraries says that the C linker is told of libraries by other means than the sources: what is in them is in no key.
+	// foreignLibraries says that the C linker is told of libraries by other means than the sources:
+	// what is in them is in no key.
 	foreignLibraries bool
 
 	moduleFiles []string                 // go.mod and its like
@@ -60,8 +69,8 @@ type changedKey struct {
 	directories bool
 }
 
-// linkEnv are the variables, besides GOFLAGS's like, that reach the compiler, the linker or the C tools. The first group is in
-// `go env`; go reads the second from the environment alone.
+// linkEnv are the variables, besides GOFLAGS's like, that reach the compiler, the linker or the C
+// tools. The first group is in `go env`; go reads the second from the environment alone.
 var linkEnv = []string{
 	"GOVERSION", "GOROOT", "GOTOOLDIR", "GOOS", "GOARCH", "GOEXPERIMENT", "GOFLAGS", "GOFIPS140", "GOHOSTOS", "GOHOSTARCH",
 	"GO386", "GOAMD64", "GOARM", "GOARM64", "GOMIPS", "GOMIPS64", "GOPPC64", "GORISCV64", "GOWASM", "GO111MODULE",
@@ -131,7 +140,8 @@ func (in *linkInputs) addCommon(cfg ListConfig, env map[string]string) {
 		case "toolexec", "linkshared", "compiler":
 			in.refused = true
 		case "p", "x", "work", "C", "debug-actiongraph", "debug-runtime-trace", "debug-trace":
-			// They do not change what is built. The directory that -C leads to is in each package's build id.
+			// They do not change what is built. The directory that -C leads to is in each package's
+			// build id.
 		case "ldflags", "buildmode":
 			in.linkerAsked = true
 			if strings.Contains(f, "linkmode") && strings.Contains(f, "external") {
@@ -189,7 +199,8 @@ func (in *linkInputs) linkKeys(packages []Package) {
 	}
 }
 
-// linkKey is the key of a package's test binary, or of the package itself when it has no test files; "" when it can have none.
+// linkKey is the key of a package's test binary, or of the package itself when it has no test
+// files; "" when it can have none.
 func (in *linkInputs) linkKey(path string) string {
 	p := in.packages[path]
 	main, made := p, linked{}
@@ -278,8 +289,8 @@ func hashFile(h io.Writer, dir, name string) bool {
 	return true
 }
 
-// closure returns the sorted names of what is linked into main, main included. It is false when go list did not tell of
-// one of them.
+// closure returns the sorted names of what is linked into main, main included. It is false when go
+// list did not tell of one of them.
 func (in *linkInputs) closure(main string) ([]string, bool) {
 	seen := make(map[string]bool)
 	todo := []string{main}
@@ -312,12 +323,14 @@ func (in *linkInputs) closure(main string) ([]string, bool) {
 
 var cgoImports = []string{"runtime/cgo", "syscall", "unsafe"}
 
-// clockSlack covers the granularity of the times that file systems keep, which can lie behind the clock by a tick.
+// clockSlack covers the granularity of the times that file systems keep, which can lie behind the
+// clock by a tick.
 const clockSlack = 20 * time.Millisecond
 
-// ChangedSince tells whether a file that goes into p's test binary changed after t, p being a package of a listing with Export: its
-// link key and what was built since t may then be of different sources. Go's own packages (unless they are listed themselves)
-// and the module cache are taken not to change. The files are looked at once per listing; without Export the answer is true.
+// ChangedSince tells whether a file that goes into p's test binary changed after t, p being a
+// package of a listing with Export: its link key and what was built since t may then be of
+// different sources. Go's own packages (unless they are listed themselves) and the module cache are
+// taken not to change. The files are looked at once per listing; without Export the answer is true.
 func (l *Listing) ChangedSince(p Package, t time.Time) bool {
 	if l.inputs == nil {
 		return true
@@ -340,8 +353,8 @@ func (l *Listing) ChangedSince(p Package, t time.Time) bool {
 	})
 }
 
-// changeOf is when the sources of a package last changed, with the directories that they are in or without. A test variant has those of
-// the package itself, which lists its test files too.
+// changeOf is when the sources of a package last changed, with the directories that they are in or
+// without. A test variant has those of the package itself, which lists its test files too.
 func (in *linkInputs) changeOf(name string, directories bool) time.Time {
 	p := in.packages[name]
 	plain, _, _ := strings.Cut(name, " [")
@@ -402,8 +415,8 @@ func (p *listedPackage) changeTime(directories bool) time.Time {
 	return last
 }
 
-// changeTime is when a file's content, name or mode last changed, as far as the system tells. A file that is gone has changed
-// now, unless nobody said that it was there.
+// changeTime is when a file's content, name or mode last changed, as far as the system tells. A
+// file that is gone has changed now, unless nobody said that it was there.
 func changeTime(name string) time.Time {
 	info, err := os.Stat(name)
 	if os.IsNotExist(err) && isModuleFile(name) {
@@ -415,7 +428,8 @@ func changeTime(name string) time.Time {
 	return statusChange(info)
 }
 
-// isModuleFile tells whether a file is one that a module, or the go command's configuration, need not have.
+// isModuleFile tells whether a file is one that a module, or the go command's configuration, need
+// not have.
 func isModuleFile(name string) bool {
 	base := filepath.Base(name)
 	return base == "modules.txt" || base == "env" || strings.HasSuffix(base, ".sum")

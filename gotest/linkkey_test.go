@@ -181,7 +181,8 @@ func goCache(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestLinkKeyIgnoresTheRepository: go test stamps no test binary with the state of the repository unless it is told to.
+// TestLinkKeyIgnoresTheRepository: go test stamps no test binary with the state of the repository
+// unless it is told to.
 func TestLinkKeyIgnoresTheRepository(t *testing.T) {
 	git, err := exec.LookPath("git")
 	if err != nil {
@@ -246,7 +247,8 @@ func TestNoLinkKeyWithForeignLibraries(t *testing.T) {
 	}
 }
 
-// TestClosureIsGosDeps compares what is taken to be linked with go list's own reckoning, for packages with and without cgo.
+// TestClosureIsGosDeps compares what is taken to be linked with go list's own reckoning, for
+// packages with and without cgo.
 func TestClosureIsGosDeps(t *testing.T) {
 	cmd := exec.Command("go", "list", "-e", "-test", "-deps", "-json=Deps,"+listFields+exportFields, "strings", "net", "os/user", "plugin", "encoding/json")
 	cmd.Env = goEnv()
@@ -363,7 +365,8 @@ func lastChange(t *testing.T, dir string) time.Time {
 	return last
 }
 
-// What is in a library that only CGO_LDFLAGS or -extldflags names is in no key, so cgo packages have none then.
+// What is in a library that only CGO_LDFLAGS or -extldflags names is in no key, so cgo packages
+// have none then.
 func TestNoLinkKeyWithLibrariesFromOutside(t *testing.T) {
 	if _, err := exec.LookPath("cc"); err != nil {
 		t.Skip("needs a C compiler: ", err)

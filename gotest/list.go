@@ -19,11 +19,12 @@ import (
 	"github.com/xdist-go/xdist/gotest/unit"
 )
 
-// minGoMinor is the oldest Go 1.x that can be driven: `go test -json` reports failed builds as events since 1.24.
+// minGoMinor is the oldest Go 1.x that can be driven: `go test -json` reports failed builds as
+// events since 1.24.
 const minGoMinor = 24
 
-// listWaitDelay is how long an interrupted go command may take to remove its temporary files before it is killed. It
-// needs a few milliseconds unless the disk is stuck.
+// listWaitDelay is how long an interrupted go command may take to remove its temporary files before
+// it is killed. It needs a few milliseconds unless the disk is stuck.
 const listWaitDelay = 2 * time.Second
 
 // ListConfig says what to list. Command must be set; the rest has the defaults that are documented.
@@ -60,22 +61,24 @@ type Package struct {
 	Undivided   string // why its tests must run in one process, "" when nothing says so: "reads os.Args"
 	Partial     bool   // Items are a part of the package; somebody else runs the others
 
-	// Err says why the package cannot be loaded; `go test` reports it as [setup failed]. Not all such errors are known
-	// here: those of imports that only tests have, and compile errors, are left for `go test` to find.
+	// Err says why the package cannot be loaded; `go test` reports it as [setup failed]. Not all
+	// such errors are known here: those of imports that only tests have, and compile errors, are
+	// left for `go test` to find.
 	Err string
 
 	NeedsCgo bool // with Cross: some of its files are left out because they need cgo
 
-	// LinkKey is a hash of everything that the test binary, and vet's verdict on the package, depend on: packages with equal keys
-	// have equal test binaries. It is "" where no such promise can be made (see linkKeys), and without Export.
+	// LinkKey is a hash of everything that the test binary, and vet's verdict on the package,
+	// depend on: packages with equal keys have equal test binaries. It is "" where no such promise
+	// can be made (see linkKeys), and without Export.
 	LinkKey string
 }
 
 // ID is the test id of an item of a package.
 func ID(importPath, name string) string { return importPath + "::" + name }
 
-// Filter returns those of items that the command's -run and -skip leave, as far as their top-level elements go. A pattern that
-// does not compile is a *UsageError with the testing package's text.
+// Filter returns those of items that the command's -run and -skip leave, as far as their top-level
+// elements go. A pattern that does not compile is a *UsageError with the testing package's text.
 func (c *Command) Filter(items []Item) ([]Item, error) {
 	if c.Run == "" && c.Skip == "" {
 		return items, nil
@@ -142,13 +145,15 @@ func (e *ListError) Error() string {
 	return fmt.Sprintf("list packages: go list: %s: %s", e.Status, cmp.Or(e.Stderr, "it says nothing"))
 }
 
-// List asks `go list` for the packages of a command, and finds their tests. No code of the module is run, and without Export
-// nothing is compiled. A package with an error is in the listing; a listing with no package is an error: *UsageError for a bad
-// -run or -skip, *NoPackagesError, *NotInModuleError, *TooOldError, *ListError for what else the go command refuses, *DirectiveErrors
-// that are joined for directives that mean nothing, and one that wraps exec.ErrNotFound where there is no go command.
+// List asks `go list` for the packages of a command, and finds their tests. No code of the module
+// is run, and without Export nothing is compiled. A package with an error is in the listing; a
+// listing with no package is an error: *UsageError for a bad -run or -skip, *NoPackagesError,
+// *NotInModuleError, *TooOldError, *ListError for what else the go command refuses,
+// *DirectiveErrors that are joined for directives that mean nothing, and one that wraps
+// exec.ErrNotFound where there is no go command.
 //
-// When ctx ends, the go command and all it has started are interrupted, and List returns ctx's cause once they are gone, after
-// two seconds at the latest.
+// When ctx ends, the go command and all it has started are interrupted, and List returns ctx's
+// cause once they are gone, after two seconds at the latest.
 func List(ctx context.Context, cfg ListConfig) (*Listing, error) {
 	if _, err := cfg.Command.Filter([]Item{{Name: "TestX"}}); err != nil {
 		return nil, err
@@ -228,7 +233,8 @@ func listFailure(ctx context.Context, cfg ListConfig, env goEnvResult, listErr e
 	return nil
 }
 
-// noModuleDetail returns the go command's complaint when outside of a module nothing could be loaded.
+// noModuleDetail returns the go command's complaint when outside of a module nothing could be
+// loaded.
 func noModuleDetail(listErr error, stderr string, listed []listedPackage) string {
 	if listErr != nil {
 		return strings.TrimSpace(stderr)
@@ -246,7 +252,8 @@ func noModuleDetail(listErr error, stderr string, listed []listedPackage) string
 	return detail
 }
 
-// tooOld reads "go1.24.3", "go1.26-custom" and "devel go1.27-abc". What it cannot read is not too old.
+// tooOld reads "go1.24.3", "go1.26-custom" and "devel go1.27-abc". What it cannot read is not too
+// old.
 func tooOld(version string) bool {
 	_, rest, ok := strings.Cut(version, "go1.")
 	var minor int
@@ -281,14 +288,15 @@ type listedModule struct{ GoMod string }
 
 type listedError struct{ Pos, Err string }
 
-// matched tells whether a pattern of the command line matches the package. Its test variants and its generated main package
-// are not meant.
+// matched tells whether a pattern of the command line matches the package. Its test variants and
+// its generated main package are not meant.
 func (p *listedPackage) matched() bool {
 	return !p.DepOnly && p.ForTest == "" && len(p.Match) > 0
 }
 
-// loadError is why the package cannot be loaded, in go test's form, "" if it can be. With Export go list reports
-// failed compilations too, which begin with a line "# package": go test calls those [build failed].
+// loadError is why the package cannot be loaded, in go test's form, "" if it can be. With Export go
+// list reports failed compilations too, which begin with a line "# package": go test calls those
+// [build failed].
 func (p *listedPackage) loadError() string {
 	for _, e := range append([]*listedError{p.Error}, p.DepsErrors...) {
 		if e == nil || strings.HasPrefix(e.Err, "# ") {
@@ -324,7 +332,8 @@ func listArgs(cfg ListConfig) []string {
 		args = append(args, "-e", "-json="+listFields)
 	} else {
 		if !cfg.Command.vcsStamped {
-			// go list would stamp packages with the state of the repository, which go test does only when it is told to.
+			// go list would stamp packages with the state of the repository, which go test does
+			// only when it is told to.
 			args = append(args, "-buildvcs=false")
 		}
 		args = append(args, "-e", "-test", "-deps", "-export", "-json="+listFields+exportFields)
@@ -409,7 +418,8 @@ func newListing(cfg ListConfig, listed []listedPackage, overlay Overlay) *Listin
 	return l
 }
 
-// discoverMatched finds the tests of packages in their sources. Where cmd/go has generated a main package that says which there are and in which order.
+// discoverMatched finds the tests of packages in their sources. Where cmd/go has generated a main
+// package that says which there are and in which order.
 func discoverMatched(matched []*listedPackage, mains map[string]*listedPackage, overlay Overlay) []Discovery {
 	files := make([]TestFiles, len(matched))
 	generated := make([]Testmain, len(matched))
@@ -433,7 +443,8 @@ func discoverMatched(matched []*listedPackage, mains map[string]*listedPackage, 
 	return found
 }
 
-// Annotated returns items with what is known only of their sources: file and directives. sources are those that Discover found.
+// Annotated returns items with what is known only of their sources: file and directives. sources
+// are those that Discover found.
 func Annotated(items, sources []Item) []Item {
 	known := make(map[string]Item, len(sources))
 	for _, it := range sources {
@@ -447,8 +458,8 @@ func Annotated(items, sources []Item) []Item {
 	return out
 }
 
-// sortAsMatched undoes the order of -deps: pattern by pattern, and within a pattern as a walk through the directories meets
-// them when it is a directory's, by import path otherwise.
+// sortAsMatched undoes the order of -deps: pattern by pattern, and within a pattern as a walk
+// through the directories meets them when it is a directory's, by import path otherwise.
 func sortAsMatched(matched []*listedPackage, patterns []string) {
 	slices.SortStableFunc(matched, func(a, b *listedPackage) int {
 		pattern := a.Match[0]
@@ -479,7 +490,8 @@ type goEnvResult struct {
 	err error
 }
 
-// readGoEnv is `go env -json` as the module in the command's directory has it: its toolchain line can choose another go.
+// readGoEnv is `go env -json` as the module in the command's directory has it: its toolchain line
+// can choose another go.
 func readGoEnv(ctx context.Context, cfg ListConfig) (map[string]string, error) {
 	args := []string{"env", "-json"}
 	if c := cfg.Command.Chdir; c != "" {

@@ -114,7 +114,8 @@ func TestListFilters(t *testing.T) {
 	}
 }
 
-// TestListOrder compares the order of an Export listing, which has to be restored, with the order of go list and go test.
+// TestListOrder compares the order of an Export listing, which has to be restored, with the order
+// of go list and go test.
 func TestListOrder(t *testing.T) {
 	dir := writeTree(t, map[string]string{
 		"go.mod":      "module example.com/m\n\ngo 1.26\n",

@@ -16,8 +16,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestListCancelled has a go command whose child ignores interrupts and holds the pipes open. A fifo that both keep open tells
-// when they have started, and by its end that none of them is left.
+// TestListCancelled has a go command whose child ignores interrupts and holds the pipes open. A
+// fifo that both keep open tells when they have started, and by its end that none of them is left.
 func TestListCancelled(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	fifo := filepath.Join(t.TempDir(), "fifo")

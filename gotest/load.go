@@ -16,7 +16,8 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 )
 
-// LoadConfig says which packages a run tests. All of the first group must be set; the zero Platform is the toolchain's own choice.
+// LoadConfig says which packages a run tests. All of the first group must be set; the zero Platform
+// is the toolchain's own choice.
 type LoadConfig struct {
 	Command   *Command
 	Platform  Platform
@@ -31,12 +32,14 @@ type LoadConfig struct {
 	Env []string // of the go command, without what is for the platform; nil is os.Environ()
 	Dir string   // where the go command starts, before -C; "" is the current directory
 
-	// NeedCgo makes packages that are there with cgo only an error, *NoCgoError, where the toolchain has it off.
+	// NeedCgo makes packages that are there with cgo only an error, *NoCgoError, where the
+	// toolchain has it off.
 	NeedCgo bool
 
-	// Select, when it is not nil, is given the collection and returns the packages and items that the run is to have. It may change what the
-	// slices hold. With Narrow it may leave packages and items out, as parts of the suite that somebody else runs: nothing is said of them, and nothing is
-	// built before it is known which they are.
+	// Select, when it is not nil, is given the collection and returns the packages and items that
+	// the run is to have. It may change what the slices hold. With Narrow it may leave packages and
+	// items out, as parts of the suite that somebody else runs: nothing is said of them, and
+	// nothing is built before it is known which they are.
 	Select func([]Package) ([]Package, error)
 	Narrow bool
 }
@@ -54,13 +57,15 @@ type (
 func (Listed) buildEvent()  {}
 func (Warning) buildEvent() {}
 
-// Load collects the packages of a run and makes their binaries: from the store where it has them, by Build otherwise.
-// It calls emit from one goroutine at a time, with one Listed first and then as packages become ready.
+// Load collects the packages of a run and makes their binaries: from the store where it has them,
+// by Build otherwise. It calls emit from one goroutine at a time, with one Listed first and then as
+// packages become ready.
 //
-// Linking is most of what a second run costs, and cmd/go does not keep what it links. So the store remembers, by everything
-// that goes into a link, which binary came of it and that vet had nothing to say. Asking for these keys means compiling
-// whatever is new before the first link; a module of which the store knows nothing is therefore built at once, with the
-// collection going on beside it. The keys of what was built come from the go command's own account of the build.
+// Linking is most of what a second run costs, and cmd/go does not keep what it links. So the store
+// remembers, by everything that goes into a link, which binary came of it and that vet had nothing
+// to say. Asking for these keys means compiling whatever is new before the first link; a module of
+// which the store knows nothing is therefore built at once, with the collection going on beside it.
+// The keys of what was built come from the go command's own account of the build.
 func Load(ctx context.Context, cfg LoadConfig, emit func(BuildEvent)) error {
 	l := &loader{cfg: cfg, emit: emit, built: make(map[string]builtPackage), needsCgo: make(map[string]bool), began: time.Now()}
 	var err error
@@ -202,8 +207,9 @@ func (l *loader) loadPart(ctx context.Context) error {
 	return err
 }
 
-// buildEnv is the environment of the go command. Its work directory is in the run's, unless the user has chosen another or wants to keep it: a go
-// command that is interrupted early, or killed along with xdist, leaves it behind.
+// buildEnv is the environment of the go command. Its work directory is in the run's, unless the
+// user has chosen another or wants to keep it: a go command that is interrupted early, or killed
+// along with xdist, leaves it behind.
 func buildEnv(runDir string, env []string, keep bool) ([]string, error) {
 	if keep || os.Getenv("GOTMPDIR") != "" {
 		return env, nil
@@ -260,8 +266,8 @@ func (l *loader) listed(listing *Listing) error {
 	return nil
 }
 
-// build runs Build on packages, or on the command's patterns when there are none. The events wait for listed, which says
-// whether there is anybody to take them.
+// build runs Build on packages, or on the command's patterns when there are none. The events wait
+// for listed, which says whether there is anybody to take them.
 func (l *loader) build(ctx context.Context, packages []string, listed func() bool) error {
 	cfg := BuildConfig{
 		Command: l.cfg.Command, Go: l.cfg.Go, Env: l.env, Dir: l.cfg.Dir, Packages: packages, Store: l.cfg.Store, RunID: l.cfg.RunID, RunDir: l.cfg.RunDir,
@@ -352,8 +358,8 @@ func (l *loader) lookUp(ctx context.Context, p Package) bool {
 	return true
 }
 
-// actionsFile is where the go command accounts for the build; "" where the user asks for that account himself, or the binaries are
-// not kept.
+// actionsFile is where the go command accounts for the build; "" where the user asks for that
+// account himself, or the binaries are not kept.
 func (l *loader) actionsFile() string {
 	c := l.cfg.Command
 	if !c.keepable() || strings.Contains(l.cfg.Toolchain.GOFLAGS, actionsFlag) ||
@@ -363,9 +369,10 @@ func (l *loader) actionsFile() string {
 	return filepath.Join(l.cfg.RunDir, "actions.json")
 }
 
-// keyer returns the function that tells the link key of a package that was built, "" for none. The account that the go command gives of
-// a build is not documented: without one a listing made now has the keys, which hold as long as no source has changed. That
-// none can be had is no reason to fail the run: they are for the next one.
+// keyer returns the function that tells the link key of a package that was built, "" for none. The
+// account that the go command gives of a build is not documented: without one a listing made now
+// has the keys, which hold as long as no source has changed. That none can be had is no reason to
+// fail the run: they are for the next one.
 func (l *loader) keyer(ctx context.Context, listing *Listing) func(Package) string {
 	if name := l.actionsFile(); name != "" {
 		if acts, err := readActions(name); err == nil {
@@ -418,8 +425,9 @@ func (l *loader) suiteKey() string {
 	return "suite:" + hex.EncodeToString(sum[:])
 }
 
-// keepable reports whether the binaries of a command can come from the store: it must be by the sources and the link flags
-// alone what they are, and nothing but the binary may be wanted of the build.
+// keepable reports whether the binaries of a command can come from the store: it must be by the
+// sources and the link flags alone what they are, and nothing but the binary may be wanted of the
+// build.
 func (c *Command) keepable() bool {
 	if c.Cover || c.Fuzz != "" || c.Rebuild || c.PrintCommands || c.Output != "" || len(c.Profiles) > 0 || c.Overlay != "" {
 		return false

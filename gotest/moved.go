@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// Moved returns the command for another host, on which move tells what becomes of an absolute path. It is to be given in the directory Dir of the result, without
-// -C. Relative paths stay as they are; so do arguments of the test binary other than -test.name=path.
+// Moved returns the command for another host, on which move tells what becomes of an absolute path.
+// It is to be given in the directory Dir of the result, without -C. Relative paths stay as they
+// are; so do arguments of the test binary other than -test.name=path.
 func (c *Command) Moved(move func(path string) string) *Command {
 	m := *c
 	m.Dir, m.Chdir = move(c.Dir), ""

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// Platform is what test binaries are built for, and with. Platforms can be compared. The zero value is what the go command does when
-// nobody tells it otherwise.
+// Platform is what test binaries are built for, and with. Platforms can be compared. The zero value
+// is what the go command does when nobody tells it otherwise.
 type Platform struct {
 	GOOS, GOARCH string // "" leaves the choice to the go command
 	Go           string // a toolchain as GOTOOLCHAIN has it, such as go1.25.3; "" leaves the choice to the go command
@@ -22,11 +22,13 @@ type Platform struct {
 	Remote       bool // the binaries are made by another host, for itself, with a Go of its own
 }
 
-// Trim lets binaries speak of the files below Root as of files below Mirror: runtime.Caller, panics, -fullpath. Both are absolute, the second one
-// on the host where the binaries run. The zero value changes nothing.
+// Trim lets binaries speak of the files below Root as of files below Mirror: runtime.Caller,
+// panics, -fullpath. Both are absolute, the second one on the host where the binaries run. The zero
+// value changes nothing.
 type Trim struct{ Root, Mirror string }
 
-// String is the platform for people: "linux/arm64", "linux/amd64 go1.25.3", "linux/amd64 remote". The zero Platform has none.
+// String is the platform for people: "linux/arm64", "linux/amd64 go1.25.3", "linux/amd64 remote".
+// The zero Platform has none.
 func (p Platform) String() string {
 	var parts []string
 	if p.GOOS != "" || p.GOARCH != "" {
@@ -41,7 +43,8 @@ func (p Platform) String() string {
 	return strings.Join(parts, " ")
 }
 
-// RunDir is the part of a run's private directory that the builds for p have to themselves; Load makes it.
+// RunDir is the part of a run's private directory that the builds for p have to themselves; Load
+// makes it.
 func (p Platform) RunDir(dir string) string {
 	if p == (Platform{}) {
 		return dir
@@ -57,8 +60,9 @@ func fileNameRune(r rune) rune {
 	return '-'
 }
 
-// Environ returns env with what makes the go command build for p. Nil is os.Environ(). Code is cross-compiled without cgo, as the go command does by
-// itself, unless the user has named a C compiler along with CGO_ENABLED.
+// Environ returns env with what makes the go command build for p. Nil is os.Environ(). Code is
+// cross-compiled without cgo, as the go command does by itself, unless the user has named a C
+// compiler along with CGO_ENABLED.
 func (p Platform) Environ(env []string) []string {
 	if env == nil {
 		env = os.Environ()
@@ -96,8 +100,9 @@ func (e *ToolchainError) Unwrap() error { return e.Err }
 // release is a name of exactly one toolchain.
 var release = regexp.MustCompile(`^go1(\.\d+)+((rc|beta)\d+)?$`)
 
-// FindToolchain is the function of that name for p. A toolchain that is not there is got by the go command as the user has set that
-// up (GOPROXY, GOSUMDB). Errors: *ToolchainError when p asks for a toolchain that cannot be had; nothing else is used in its place.
+// FindToolchain is the function of that name for p. A toolchain that is not there is got by the go
+// command as the user has set that up (GOPROXY, GOSUMDB). Errors: *ToolchainError when p asks for a
+// toolchain that cannot be had; nothing else is used in its place.
 func (p Platform) FindToolchain(ctx context.Context, name, dir string) (Toolchain, error) {
 	t, err := FindToolchain(ctx, name, dir, p.Environ(nil))
 	switch {
@@ -115,10 +120,11 @@ func (p Platform) FindToolchain(ctx context.Context, name, dir string) (Toolchai
 
 // For returns the command with the build flags that p adds to it. goflags is the effective GOFLAGS.
 //
-// Files below Trim.Root are renamed by a flag for the compiler, for the packages below that directory: the modules of a workspace, vendored ones,
-// and replacements that are in the tree. All others compile as they do anywhere. Of several -gcflags the last one that matches a
-// package counts, so those of the user, in GOFLAGS too, are given again with the renaming added. A command with -trimpath stays as it is: its
-// binaries hold no paths.
+// Files below Trim.Root are renamed by a flag for the compiler, for the packages below that
+// directory: the modules of a workspace, vendored ones, and replacements that are in the tree. All
+// others compile as they do anywhere. Of several -gcflags the last one that matches a package
+// counts, so those of the user, in GOFLAGS too, are given again with the renaming added. A command
+// with -trimpath stays as it is: its binaries hold no paths.
 func (c *Command) For(p Platform, goflags string) (*Command, error) {
 	if p.Trim == (Trim{}) {
 		return c, nil
@@ -156,7 +162,8 @@ func trimsPaths(flags []string) bool {
 	return on
 }
 
-// gcflags returns a pattern for the packages below the root, seen from the directory in which the go command works, and the compiler's flag.
+// gcflags returns a pattern for the packages below the root, seen from the directory in which the
+// go command works, and the compiler's flag.
 func (t Trim) gcflags(dir string) (pattern, flag string, err error) {
 	rel, err := filepath.Rel(dir, t.Root)
 	if err != nil {
@@ -177,7 +184,8 @@ func (t Trim) gcflags(dir string) (pattern, flag string, err error) {
 	return pattern + "/...", flag, err
 }
 
-// addGcflag adds a flag to the value of a -gcflags, before the user's own, which can say the same in another way.
+// addGcflag adds a flag to the value of a -gcflags, before the user's own, which can say the same
+// in another way.
 func addGcflag(value, flag string) string {
 	value = strings.TrimSpace(value)
 	pattern, flags, _ := strings.Cut(value, "=")

@@ -125,7 +125,8 @@ var platformModule = map[string]string{
 	"p/p_windows_test.go": "package p\n\nimport \"testing\"\n\nfunc TestWindows(t *testing.T) { F() }\n",
 }
 
-// A binary of another platform is never run to hand it off, and no platform gets that of another from the store.
+// A binary of another platform is never run to hand it off, and no platform gets that of another
+// from the store.
 func TestLoadForOtherPlatforms(t *testing.T) {
 	l := newLoads(t, platformModule)
 	const path = "example.com/m/p"
@@ -140,7 +141,8 @@ func TestLoadForOtherPlatforms(t *testing.T) {
 		{Platform{GOOS: "windows", GOARCH: "amd64"}, "p.test.exe", 0, []string{"TestP", "TestWindows"}},
 	}
 	digests := make(map[store.Digest]bool)
-	// What is built right after its sources were written is not kept, so it takes a second round for all to be.
+	// What is built right after its sources were written is not kept, so it takes a second round
+	// for all to be.
 	for _, round := range []string{"built", "built or not", "from the store"} {
 		for _, tt := range platforms {
 			if tt.Platform == (Platform{}) && runtime.GOOS == "windows" {
@@ -192,7 +194,8 @@ var trimWorkspace = map[string]string{
 	"alpha/broken/b_test.go": "package broken\n\nimport \"testing\"\n\nfunc TestF(t *testing.T) { F() }\n",
 }
 
-// What a binary says of its sources leads to the mirror: for all modules of the workspace, and for what they replace in the tree.
+// What a binary says of its sources leads to the mirror: for all modules of the workspace, and for
+// what they replace in the tree.
 func TestTrimLeadsToTheMirror(t *testing.T) {
 	mirror := t.TempDir()
 	want := map[string][]string{
@@ -360,7 +363,8 @@ func foreign() Platform {
 	return Platform{GOOS: "linux", GOARCH: "arm64"}
 }
 
-// The go command says nothing of packages that build constraints take out of its patterns. A run must.
+// The go command says nothing of packages that build constraints take out of its patterns. A run
+// must.
 func TestLoadTellsOfWhatNeedsCgo(t *testing.T) {
 	l := newLoads(t, cgoModule)
 	for _, round := range []string{"built", "from the store"} {

@@ -52,8 +52,9 @@ func (r *rest) partOf(importPath string) bool {
 	return p != nil && len(p.order) < p.items
 }
 
-// leaves returns those of a binary's tests that are not left out, in the order of the selection. What was not collected goes with the first item of its package, so
-// that of all the parts of a suite exactly one has it.
+// leaves returns those of a binary's tests that are not left out, in the order of the selection.
+// What was not collected goes with the first item of its package, so that of all the parts of a
+// suite exactly one has it.
 func (r *rest) leaves(importPath string, tests []Item) []Item {
 	if r == nil || r.packages[importPath] == nil || tests == nil {
 		return tests

@@ -13,7 +13,8 @@ func itemsOf(names ...string) (items []Item) {
 	return items
 }
 
-// TestRest: what a binary has of other parts is left out, in the order that was chosen, and what nobody has collected is exactly one part's.
+// TestRest: what a binary has of other parts is left out, in the order that was chosen, and what
+// nobody has collected is exactly one part's.
 func TestRest(t *testing.T) {
 	packages := []Package{
 		{ImportPath: "p", Items: itemsOf("TestA", "TestB", "TestC", "TestB")}, // the second TestB is that of p_test

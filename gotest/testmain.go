@@ -9,8 +9,9 @@ import (
 )
 
 // ParseTestmain reads a _testmain.go, the main package that cmd/go generates for a test binary
-// (cmd/go/internal/load.testmainTmpl). It is what the binary really holds, so that what was found in the sources can be
-// held against it. A source that has not the form that cmd/go gives it is an error, never a shorter list.
+// (cmd/go/internal/load.testmainTmpl). It is what the binary really holds, so that what was found
+// in the sources can be held against it. A source that has not the form that cmd/go gives it is an
+// error, never a shorter list.
 func ParseTestmain(src []byte) (Testmain, error) {
 	var tm Testmain
 	file, err := parser.ParseFile(token.NewFileSet(), "_testmain.go", src, parser.SkipObjectResolution)

@@ -23,8 +23,8 @@ type Toolchain struct {
 	GOHOSTOS, GOHOSTARCH string
 }
 
-// FindToolchain asks the go command called name ("" is "go") as it is seen from dir, where a toolchain line of go.mod can
-// choose another. env is its environment; nil is os.Environ().
+// FindToolchain asks the go command called name ("" is "go") as it is seen from dir, where a
+// toolchain line of go.mod can choose another. env is its environment; nil is os.Environ().
 func FindToolchain(ctx context.Context, name, dir string, env []string) (Toolchain, error) {
 	var t Toolchain
 	cmd := exec.CommandContext(ctx, goCommand(name), "env", "-json", "GOROOT", "GOVERSION", "GOFLAGS", "GOOS", "GOARCH", "CGO_ENABLED", "GOHOSTOS", "GOHOSTARCH")
@@ -47,13 +47,14 @@ func FindToolchain(ctx context.Context, name, dir string, env []string) (Toolcha
 // Platform is the target platform, as in "linux/amd64".
 func (t Toolchain) Platform() string { return t.GOOS + "/" + t.GOARCH }
 
-// Cross reports whether code is compiled for another platform than the go command's own, and without cgo.
+// Cross reports whether code is compiled for another platform than the go command's own, and
+// without cgo.
 func (t Toolchain) Cross() bool {
 	return (t.GOOS != t.GOHOSTOS || t.GOARCH != t.GOHOSTARCH) && t.CGO_ENABLED != "1"
 }
 
-// testEnv is what `go test` changes in the environment of a test binary: GOROOT/bin comes first on PATH, so that a
-// test that runs the go command gets this one.
+// testEnv is what `go test` changes in the environment of a test binary: GOROOT/bin comes first on
+// PATH, so that a test that runs the go command gets this one.
 func (t Toolchain) testEnv() []string {
 	return []string{"PATH=" + filepath.Join(t.GOROOT, "bin") + string(os.PathListSeparator) + os.Getenv("PATH")}
 }

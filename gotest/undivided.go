@@ -10,9 +10,10 @@ import (
 	"strings"
 )
 
-// Some tests can tell that their process runs a part of the package only: by the arguments that chose them, or because a test before
-// them, which has left the working directory or the environment changed, runs elsewhere. The sources show it. What cannot be told
-// for certain counts as such, which costs time and no verdict.
+// Some tests can tell that their process runs a part of the package only: by the arguments that
+// chose them, or because a test before them, which has left the working directory or the
+// environment changed, runs elsewhere. The sources show it. What cannot be told for certain counts
+// as such, which costs time and no verdict.
 //
 // Package os is known by its own name; what files that are no tests do is not looked at.
 
@@ -31,7 +32,8 @@ var suspicions = [][]byte{
 	[]byte(`"test.`), []byte("`test."), []byte("os.Args"), []byte("os.Chdir("), []byte("os.Setenv("), []byte("os.Unsetenv("), []byte("os.Clearenv("),
 }
 
-// suspicious reports whether a file is worth a parser. When it is not, undivided has nothing to say about it.
+// suspicious reports whether a file is worth a parser. When it is not, undivided has nothing to say
+// about it.
 func suspicious(src []byte) bool {
 	return slices.ContainsFunc(suspicions, func(s []byte) bool { return bytes.Contains(src, s) })
 }
@@ -79,7 +81,8 @@ func inspectOwn(root ast.Node, visit func(ast.Node)) {
 	})
 }
 
-// isHelperProcess tells whether a function does something only where an environment variable was set for it: its first statement is
+// isHelperProcess tells whether a function does something only where an environment variable was
+// set for it: its first statement is
 //
 //	if os.Getenv("GO_WANT_HELPER_PROCESS") != "1" { return }
 func isHelperProcess(body *ast.BlockStmt) bool {
@@ -171,8 +174,8 @@ func isOS(e ast.Node, name string) bool {
 	return ok && id.Name == "os"
 }
 
-// exprText tells simple expressions apart: names, literals, selections, elements and calls. Others are equal to none. (go/types can do it for all, and makes
-// the program 2 MB larger.)
+// exprText tells simple expressions apart: names, literals, selections, elements and calls. Others
+// are equal to none. (go/types can do it for all, and makes the program 2 MB larger.)
 func exprText(e ast.Expr) string {
 	switch e := ast.Unparen(e).(type) {
 	case *ast.Ident:
@@ -199,7 +202,8 @@ type argsReader struct {
 	why     string
 }
 
-// allow takes note of mentions of os.Args that do not read beyond os.Args[0], and of those that save it to restore it later.
+// allow takes note of mentions of os.Args that do not read beyond os.Args[0], and of those that
+// save it to restore it later.
 func (r *argsReader) allow(n ast.Node) {
 	switch n := n.(type) {
 	case *ast.FuncDecl:
@@ -323,7 +327,8 @@ func parameters(call *ast.CallExpr) map[*ast.Ident]ast.Expr {
 	return values
 }
 
-// onlyRestores tells whether all that scope does with a variable is to set it, to assign it to os.Args, or to use its first element.
+// onlyRestores tells whether all that scope does with a variable is to set it, to assign it to
+// os.Args, or to use its first element.
 func onlyRestores(name string, scope ast.Node) bool {
 	fine := make(map[ast.Expr]bool)
 	ast.Inspect(scope, func(n ast.Node) bool {
@@ -413,7 +418,8 @@ func isCleanup(call *ast.CallExpr) bool {
 	return ok && strings.HasSuffix(sel.Sel.Name, "Cleanup")
 }
 
-// walk collects the calls in order. later says that they come when the function, or the test, is over.
+// walk collects the calls in order. later says that they come when the function, or the test, is
+// over.
 func (s *stateChanges) walk(root ast.Node, later bool) {
 	ast.Inspect(root, func(n ast.Node) bool {
 		if n == root {
@@ -489,7 +495,8 @@ func (s *stateChanges) left() string {
 	return ""
 }
 
-// restored tells whether what call i changes is put back by another one, or call i does that itself.
+// restored tells whether what call i changes is put back by another one, or call i does that
+// itself.
 func (s *stateChanges) restored(i int) bool {
 	c := s.calls[i]
 	for k, other := range s.calls {

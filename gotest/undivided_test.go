@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestUndivided has what test files say, in function bodies unless a line begins with "decl:", and what that means for their package.
+// TestUndivided has what test files say, in function bodies unless a line begins with "decl:", and
+// what that means for their package.
 func TestUndivided(t *testing.T) {
 	const run, skip = readsFlag + chosenByRun, readsFlag + chosenBySkp
 	for _, tt := range []struct{ body, want string }{
@@ -112,7 +113,8 @@ func TestUndivided(t *testing.T) {
 	}
 }
 
-// TestDiscoverUndivided shows that a package is not divided if any of its files says so, whether or not its tests are known already.
+// TestDiscoverUndivided shows that a package is not divided if any of its files says so, whether or
+// not its tests are known already.
 func TestDiscoverUndivided(t *testing.T) {
 	dir := writeTree(t, map[string]string{
 		"a_test.go": "package p\nimport \"testing\"\nfunc TestA(t *testing.T) {}\n",

@@ -29,7 +29,8 @@ func suite(n, tests int) Run {
 	return run
 }
 
-// BenchmarkBook reads, asks for every test, and records, at 1,000 and 60,000 tests with two subtests each.
+// BenchmarkBook reads, asks for every test, and records, at 1,000 and 60,000 tests with two
+// subtests each.
 func BenchmarkBook(b *testing.B) {
 	for _, tests := range []int{1_000, 60_000} {
 		dir := b.TempDir()

@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// Book is what is known of one module. A nil *Book knows nothing and learns nothing; the zero value knows nothing and has no file. All methods may be
-// called concurrently.
+// Book is what is known of one module. A nil *Book knows nothing and learns nothing; the zero value
+// knows nothing and has no file. All methods may be called concurrently.
 type Book struct {
-	// Conditions are what durations depend on beside the platform, such as "-race -short". What was seen under them is kept apart, and what was seen
-	// under others is taken for what has not run under them. It is set before the Book is used.
+	// Conditions are what durations depend on beside the platform, such as "-race -short". What was
+	// seen under them is kept apart, and what was seen under others is taken for what has not run
+	// under them. It is set before the Book is used.
 	Conditions string
 
 	dir, module string // dir is "" for a book without a file
@@ -66,8 +67,9 @@ type HostKnown struct {
 	Link  float64 // bytes per second
 }
 
-// Test returns what is known of a test, by its name or the path of a subtest. When it has not run on the platform, another one's word is taken, the one
-// that ran it last. ok is false when no duration is known.
+// Test returns what is known of a test, by its name or the path of a subtest. When it has not run
+// on the platform, another one's word is taken, the one that ran it last. ok is false when no
+// duration is known.
 func (b *Book) Test(platform, pkg, test string) (k Known, ok bool) {
 	if b == nil {
 		return Known{}, false
@@ -89,8 +91,9 @@ func (b *Book) Test(platform, pkg, test string) (k Known, ok bool) {
 	return k, ok
 }
 
-// Tree returns a test with the subtests that it had in its last run, their costs from all that is known. Subtests that were seen once only,
-// while the test has run more often, are not in it: their names may not come back. ok is false when no duration of the test is known.
+// Tree returns a test with the subtests that it had in its last run, their costs from all that is
+// known. Subtests that were seen once only, while the test has run more often, are not in it: their
+// names may not come back. ok is false when no duration of the test is known.
 func (b *Book) Tree(platform, pkg, test string) (t Tree, ok bool) {
 	if b == nil {
 		return Tree{}, false
@@ -112,7 +115,8 @@ func (b *Book) Tree(platform, pkg, test string) (t Tree, ok bool) {
 	return t, ok
 }
 
-// Package returns what is known of a package, from another platform where it was not seen on this one.
+// Package returns what is known of a package, from another platform where it was not seen on this
+// one.
 func (b *Book) Package(platform, pkg string) PackageKnown {
 	if b == nil {
 		return PackageKnown{}
@@ -185,7 +189,8 @@ type TestSummary struct {
 }
 
 const (
-	// A test is newly slow when it takes slowFactor times as long as before, slowSpreads spreads and at least slowMargin more, and was seen slowRuns times before.
+	// A test is newly slow when it takes slowFactor times as long as before, slowSpreads spreads
+	// and at least slowMargin more, and was seen slowRuns times before.
 	slowFactor  = 1.5
 	slowSpreads = 3
 	slowMargin  = 50 * time.Millisecond
@@ -241,7 +246,8 @@ func (b *Book) learn(run Run) {
 	b.runs = b.runs[:min(len(b.runs), keptRuns)]
 }
 
-// Record adds a run to the file, and to what is in memory. The run is in memory even when there is an error. Without a file it is in memory only.
+// Record adds a run to the file, and to what is in memory. The run is in memory even when there is
+// an error. Without a file it is in memory only.
 func (b *Book) Record(run Run) error {
 	if b == nil {
 		return nil
@@ -259,7 +265,8 @@ func (b *Book) at(pkg, platform string) place {
 	return place{pkg, strings.TrimSpace(platform + " " + b.Conditions)}
 }
 
-// conditional is the run with the book's conditions in the names of the platforms of what is to be learned.
+// conditional is the run with the book's conditions in the names of the platforms of what is to be
+// learned.
 func (b *Book) conditional(run Run) Run {
 	run.Packages, run.Tests, run.Lessons = slices.Clone(run.Packages), slices.Clone(run.Tests), slices.Clone(run.Lessons)
 	for i := range run.Packages {

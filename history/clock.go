@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Clock finds the durations of tests from their events. The zero value is ready. Use it from one goroutine.
+// Clock finds the durations of tests from their events. The zero value is ready. Use it from one
+// goroutine.
 type Clock struct {
 	running map[logged]*lap
 }
@@ -25,9 +26,10 @@ type lap struct {
 // resolution is that of the durations that package testing prints.
 const resolution = 10 * time.Millisecond
 
-// Event takes an event of go test -json that belongs to a test. When it ends the test, ended is true and took is its duration: what elapsed says in
-// seconds, which is rounded, made more exact by the times of the events where these agree. A test whose subtests are parallel is over for package testing
-// before they begin; took is the time until they have ended.
+// Event takes an event of go test -json that belongs to a test. When it ends the test, ended is
+// true and took is its duration: what elapsed says in seconds, which is rounded, made more exact by
+// the times of the events where these agree. A test whose subtests are parallel is over for package
+// testing before they begin; took is the time until they have ended.
 func (c *Clock) Event(pkg, test, action string, at time.Time, elapsed *float64) (took time.Duration, ended bool) {
 	key := logged{pkg, test}
 	l := c.running[key]

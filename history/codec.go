@@ -10,8 +10,9 @@ import (
 	"github.com/klauspost/compress/s2"
 )
 
-// A value of the file is the CRC-32 of what follows, a time in Unix seconds (both big-endian) and S2 of CBOR, or of what packageRecord.append makes. The time is when what it tells of
-// was seen last, to be read without the rest.
+// A value of the file is the CRC-32 of what follows, a time in Unix seconds (both big-endian) and
+// S2 of CBOR, or of what packageRecord.append makes. The time is when what it tells of was seen
+// last, to be read without the rest.
 const valueHeader = 4 + 8
 
 // maxValue bounds a value, decompressed, in bytes.

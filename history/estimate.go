@@ -7,9 +7,11 @@ import (
 )
 
 const (
-	// keptObservations of a test: enough to see what is usual, few enough for a hundred thousand tests.
+	// keptObservations of a test: enough to see what is usual, few enough for a hundred thousand
+	// tests.
 	keptObservations = 10
-	// ageWeight is what an observation weighs in comparison with the next newer one. With it the newest three of ten outweigh the others.
+	// ageWeight is what an observation weighs in comparison with the next newer one. With it the
+	// newest three of ten outweigh the others.
 	ageWeight = 0.8
 	// madScale makes the median deviation comparable with a standard deviation.
 	madScale = 1.4826
@@ -21,8 +23,8 @@ type weighted struct {
 	weight float64
 }
 
-// recentMedian is the weighted median of values, newest first, and the scaled median of the deviations from it. Of two values the newer one
-// counts. Both are 0 for none.
+// recentMedian is the weighted median of values, newest first, and the scaled median of the
+// deviations from it. Of two values the newer one counts. Both are 0 for none.
 func recentMedian(values []time.Duration) (median, spread time.Duration) {
 	if len(values) == 0 {
 		return 0, 0

@@ -17,10 +17,11 @@ const (
 	exportVersion = 1
 )
 
-// Export writes what is known of the tests and packages as lines of JSON, to be read by ReadTimings. The first one has the format, version
-// and module. For each package and platform, in order, comes a line with the cost of a process and whether it is serial, and one for each test and
-// subtest, in order, with the last durations in seconds, newest first, the number of runs, and the day it was seen last. Hosts and
-// runs stay out, as they mean nothing elsewhere.
+// Export writes what is known of the tests and packages as lines of JSON, to be read by
+// ReadTimings. The first one has the format, version and module. For each package and platform, in
+// order, comes a line with the cost of a process and whether it is serial, and one for each test
+// and subtest, in order, with the last durations in seconds, newest first, the number of runs, and
+// the day it was seen last. Hosts and runs stay out, as they mean nothing elsewhere.
 //
 //	{"format":"xdist timings","version":1,"module":"example.com/m"}
 //	{"package":"example.com/m/p","platform":"linux/amd64","process":[0.0041]}
@@ -93,5 +94,6 @@ func (r *testRecord) line(at place, path string) exportLine {
 	return line
 }
 
-// rounded are microseconds in seconds with four digits behind the point: what is finer is noise, and differs in every export.
+// rounded are microseconds in seconds with four digits behind the point: what is finer is noise,
+// and differs in every export.
 func rounded(micros int64) float64 { return math.Round(float64(micros)/100) / 1e4 }

@@ -19,9 +19,11 @@ import (
 )
 
 const (
-	// readWait is how long Open waits for a run that is writing: a run should not begin late for its history.
+	// readWait is how long Open waits for a run that is writing: a run should not begin late for
+	// its history.
 	readWait = time.Second
-	// writeWait is how long Record waits: many runs may end at the same time, and each takes some hundredths of a second.
+	// writeWait is how long Record waits: many runs may end at the same time, and each takes some
+	// hundredths of a second.
 	writeWait = 10 * time.Second
 	// maxFile bounds the file in bytes. What would make it larger is not recorded.
 	maxFile = 512 << 20
@@ -39,7 +41,8 @@ var (
 	detailsBucket  = []byte("details")
 )
 
-// DamagedError says that a file could not be read and was set aside: what it knew is not known any more.
+// DamagedError says that a file could not be read and was set aside: what it knew is not known any
+// more.
 type DamagedError struct {
 	File  string
 	Aside string // its new name, or "" when it could not be renamed
@@ -75,9 +78,10 @@ func FileName(dir, module string) string {
 	return filepath.Join(dir, fmt.Sprintf("%s-%s.%d.db", name[:min(len(name), readable)], hex.EncodeToString(sum[:6]), fileFormat))
 }
 
-// Open reads what is known of a module from its file in dir. The Book is never nil: with an error it is empty and all the same
-// good for a run, which should tell the user of it. A file that is not there is an empty Book and no error; a *DamagedError says that
-// there was one. It waits for at most a second for a run that is writing.
+// Open reads what is known of a module from its file in dir. The Book is never nil: with an error
+// it is empty and all the same good for a run, which should tell the user of it. A file that is not
+// there is an empty Book and no error; a *DamagedError says that there was one. It waits for at
+// most a second for a run that is writing.
 func Open(dir, module string) (*Book, error) {
 	b := &Book{dir: dir, module: module}
 	file := FileName(dir, module)
@@ -93,8 +97,8 @@ func Open(dir, module string) (*Book, error) {
 	return b, nil
 }
 
-// Record adds a run to the file of a module in dir, which is made when there is none. It waits for others for at most ten seconds. With a
-// *DamagedError the run is in the file, and nothing else.
+// Record adds a run to the file of a module in dir, which is made when there is none. It waits for
+// others for at most ten seconds. With a *DamagedError the run is in the file, and nothing else.
 func Record(dir, module string, run Run) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the directory of the history: %w", err)
@@ -110,7 +114,8 @@ func Record(dir, module string, run Run) error {
 	return err
 }
 
-// access opens a file, runs one transaction on it and closes it. A file with something wrong in it is set aside.
+// access opens a file, runs one transaction on it and closes it. A file with something wrong in it
+// is set aside.
 func access(file string, readOnly bool, do func(*bbolt.Tx) error) error {
 	var opened os.FileInfo
 	err := guarded(func() error {
@@ -137,7 +142,8 @@ func access(file string, readOnly bool, do func(*bbolt.Tx) error) error {
 	return nil
 }
 
-// guarded turns a panic of bbolt, which trusts what it reads, and a fault in the mapped file into damage. The file may stay open then.
+// guarded turns a panic of bbolt, which trusts what it reads, and a fault in the mapped file into
+// damage. The file may stay open then.
 func guarded(do func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

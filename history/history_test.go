@@ -212,7 +212,8 @@ func TestAnotherPlatformsWord(t *testing.T) {
 	}
 }
 
-// What was seen under other conditions stands in for what was not seen under these, and is not mixed with it.
+// What was seen under other conditions stands in for what was not seen under these, and is not
+// mixed with it.
 func TestConditions(t *testing.T) {
 	dir := t.TempDir()
 	record(t, dir, aRun(1, took("TestA", 10_000), took("TestB", 3000)))
@@ -485,7 +486,8 @@ func TestRunsAtTheSameTimeAddUp(t *testing.T) {
 	}
 }
 
-// TestDamaged breaks a file in many ways. Whatever it is: no panic, the damage is told or not seen, and the next run is recorded.
+// TestDamaged breaks a file in many ways. Whatever it is: no panic, the damage is told or not seen,
+// and the next run is recorded.
 func TestDamaged(t *testing.T) {
 	origin := t.TempDir()
 	for n := range 5 {

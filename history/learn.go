@@ -10,9 +10,11 @@ import (
 const (
 	// maxTests of a package on one platform; more are not remembered.
 	maxTests = 200_000
-	// missedRuns is how often in a row its parent may pass without a subtest before that is forgotten. One that came once only goes at once.
+	// missedRuns is how often in a row its parent may pass without a subtest before that is
+	// forgotten. One that came once only goes at once.
 	missedRuns = 3
-	// Speeds are found from tests that last at least speedTest, and from at least speedTests of them.
+	// Speeds are found from tests that last at least speedTest, and from at least speedTests of
+	// them.
 	speedTest  = 20 * time.Millisecond
 	speedTests = 5
 )
@@ -153,7 +155,8 @@ func (p *packageRecord) forgetOld(now time.Time) {
 	}
 }
 
-// forgetMissing drops the subtests that tests which have passed did not have any more. seen has the paths of a run, with whether they passed.
+// forgetMissing drops the subtests that tests which have passed did not have any more. seen has the
+// paths of a run, with whether they passed.
 func (p *packageRecord) forgetMissing(seen map[string]bool) {
 	for path, r := range p.Tests {
 		top := topLevel(path)
@@ -167,7 +170,8 @@ func (p *packageRecord) forgetMissing(seen map[string]bool) {
 	}
 }
 
-// learnHosts adds what was seen of the hosts. A host's speed is how it compares with the run as a whole, so that a slow day slows none.
+// learnHosts adds what was seen of the hosts. A host's speed is how it compares with the run as a
+// whole, so that a slow day slows none.
 func (s shelf) learnHosts(run Run, ratios map[string][]float64) {
 	var all []float64
 	for _, r := range ratios {

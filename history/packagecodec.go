@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// A package's record is by far the most of a file, and all of it is read in every run. So it has a form of its own: numbers are varints
-// of encoding/binary, texts have their length before them.
+// A package's record is by far the most of a file, and all of it is read in every run. So it has a
+// form of its own: numbers are varints of encoding/binary, texts have their length before them.
 //
 //	last seen
 //	serial (0 or 1), the key that it holds until
@@ -91,7 +91,8 @@ func appendText(text []byte, s string) []byte {
 	return append(binary.AppendUvarint(text, uint64(len(s))), s...)
 }
 
-// read decodes what append made. What is not of this form is an error, and allocates no more than its own length a few times over.
+// read decodes what append made. What is not of this form is an error, and allocates no more than
+// its own length a few times over.
 func (p *packageRecord) read(text []byte) error {
 	in := reader{rest: text}
 	p.LastSeen = in.int()

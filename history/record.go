@@ -78,7 +78,8 @@ func (r *testRecord) add(o observation) {
 	}
 }
 
-// durations are those that count, newest first: of passes and skips, or of failures if there is nothing else.
+// durations are those that count, newest first: of passes and skips, or of failures if there is
+// nothing else.
 func (r *testRecord) durations() []time.Duration {
 	good, bad := make([]time.Duration, 0, keptObservations), make([]time.Duration, 0, keptObservations)
 	for _, o := range r.Recent {
@@ -139,7 +140,8 @@ func (r *testRecord) failures() int {
 	return n
 }
 
-// test returns the record of a test, made when there is none, or nil when there is no room for another.
+// test returns the record of a test, made when there is none, or nil when there is no room for
+// another.
 func (p *packageRecord) test(path string) *testRecord {
 	r := p.Tests[path]
 	if r == nil {

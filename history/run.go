@@ -82,7 +82,8 @@ type Lesson struct {
 // UnitRun is what one process ran, in its order.
 type UnitRun struct {
 	Gateway, Platform, Package string
-	// Tests are names of top-level tests, or of subtests of one test, "TestX/a". "TestX/..." is all of TestX but the subtests in Skip.
+	// Tests are names of top-level tests, or of subtests of one test, "TestX/a". "TestX/..." is all
+	// of TestX but the subtests in Skip.
 	Tests []string
 	Skip  []string // by the last element of their names
 }

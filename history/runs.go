@@ -130,7 +130,8 @@ func (b *Book) loadRuns(tx *bbolt.Tx) error {
 // LastRun names the newest run.
 const LastRun = "last"
 
-// FindRun returns the run that name names: its id or the beginning of it, where the newest run that fits is taken, or LastRun.
+// FindRun returns the run that name names: its id or the beginning of it, where the newest run that
+// fits is taken, or LastRun.
 func (b *Book) FindRun(name string) (RunSummary, error) {
 	for _, r := range b.Runs() {
 		if name == LastRun || name != "" && strings.HasPrefix(r.ID, name) {
@@ -140,8 +141,9 @@ func (b *Book) FindRun(name string) (RunSummary, error) {
 	return RunSummary{}, fmt.Errorf("look up run %q: the history does not have it (any more); xdist history runs lists those it has", name)
 }
 
-// Replay returns the units that a gateway ran, in their order, in a run of the file; those of all gateways when gateway is "". A run is named by its id or the
-// beginning of it, the newest run that fits is taken.
+// Replay returns the units that a gateway ran, in their order, in a run of the file; those of all
+// gateways when gateway is "". A run is named by its id or the beginning of it, the newest run that
+// fits is taken.
 func (b *Book) Replay(runID, gateway string) ([]UnitRun, error) {
 	if b == nil || b.dir == "" {
 		return nil, fmt.Errorf("look up run %q: there is no history", runID)

@@ -19,7 +19,8 @@ type Timings struct {
 }
 
 const (
-	// maxTimingsLine is the longest line that is read, in bytes; longer ones, which are output of tests, are passed over.
+	// maxTimingsLine is the longest line that is read, in bytes; longer ones, which are output of
+	// tests, are passed over.
 	maxTimingsLine = 64 << 10
 	// maxTimings bounds the tests, subtests included, in one file.
 	maxTimings = 1_000_000
@@ -58,8 +59,9 @@ type exported struct {
 	Until       string     `json:"until,omitempty"`
 }
 
-// ReadTimings reads what Export has written, or a log of go test -json, which may be cut off or have other lines in between. The error
-// is the reader's, or says that there is neither in it or too much.
+// ReadTimings reads what Export has written, or a log of go test -json, which may be cut off or
+// have other lines in between. The error is the reader's, or says that there is neither in it or
+// too much.
 func ReadTimings(r io.Reader) (*Timings, error) {
 	in := bufio.NewReaderSize(r, maxTimingsLine)
 	l := timingsReader{t: &Timings{packages: make(map[place]*packageRecord)}}
@@ -201,7 +203,8 @@ func (l *timingsReader) test(at place, test string) (*testRecord, error) {
 	return r, nil
 }
 
-// SplitShown takes apart the name that a package has in the events of a run: "p", "p [gw1]", "p [linux/arm64]" or "p [gw1 linux/arm64]".
+// SplitShown takes apart the name that a package has in the events of a run: "p", "p [gw1]", "p
+// [linux/arm64]" or "p [gw1 linux/arm64]".
 func SplitShown(shown string) (pkg, gateway, platform string) {
 	pkg, rest, ok := strings.Cut(shown, " [")
 	if !ok {
@@ -217,7 +220,8 @@ func SplitShown(shown string) (pkg, gateway, platform string) {
 	return pkg, gateway, platform
 }
 
-// Add takes timings into memory. They count as what has been seen at their time; what there is already stays.
+// Add takes timings into memory. They count as what has been seen at their time; what there is
+// already stays.
 func (b *Book) Add(t *Timings) {
 	if b == nil || t == nil {
 		return

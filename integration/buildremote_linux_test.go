@@ -8,7 +8,8 @@ import (
 	"github.com/xdist-go/xdist/integration/netns"
 )
 
-// TestBuildRemoteWithoutGo has a host without Go that is to build: the error says so, and no test vanishes.
+// TestBuildRemoteWithoutGo has a host without Go that is to build: the error says so, and no test
+// vanishes.
 func TestBuildRemoteWithoutGo(t *testing.T) {
 	f := newFar(t, netns.HostOptions{})
 	spec := f.hosts[0].Spec() + "//build=remote"

@@ -16,7 +16,8 @@ import (
 // noC is a controller that can compile nothing that needs C.
 var noC = []string{"CGO_ENABLED=0"}
 
-// goHost is the spec of a host that has Go, with env added to the environment of its sessions, and builds for itself.
+// goHost is the spec of a host that has Go, with env added to the environment of its sessions, and
+// builds for itself.
 func goHost(t *testing.T, name string, env ...string) string {
 	t.Helper()
 	goEnv := goEnvironment(t)
@@ -27,7 +28,8 @@ func goHost(t *testing.T, name string, env ...string) string {
 	return sshd.Start(t, sshd.Options{Name: name, Env: append(all, env...)}).Spec() + "//build=remote"
 }
 
-// TestBuildRemote holds gateways whose host builds for itself against go test, over all traps, with a controller that cannot build all of them.
+// TestBuildRemote holds gateways whose host builds for itself against go test, over all traps, with
+// a controller that cannot build all of them.
 func TestBuildRemote(t *testing.T) {
 	needC(t)
 	want, _ := goTestEverything(t)
@@ -55,12 +57,14 @@ func TestBuildRemote(t *testing.T) {
 	}
 }
 
-// TestBuildRemoteOnce has two hosts of one platform: one builds and the other one gets the binaries, with coverage data and a profile.
+// TestBuildRemoteOnce has two hosts of one platform: one builds and the other one gets the
+// binaries, with coverage data and a profile.
 func TestBuildRemoteOnce(t *testing.T) {
 	needC(t)
 	dir := fixture(t, "fixture")
 	log := filepath.Join(t.TempDir(), "built")
-	// Both hosts are this machine. What tells them apart is where their trees go, which has to be the same path: each sees another directory there.
+	// Both hosts are this machine. What tells them apart is where their trees go, which has to be
+	// the same path: each sees another directory there.
 	mirror := t.TempDir()
 	shell := func(name string) string {
 		home := filepath.Join(t.TempDir(), name)
@@ -132,7 +136,8 @@ func checkEach(t *testing.T, want, got *compare.Model) {
 	}
 }
 
-// TestBuildRemoteCannot has hosts that cannot build, and what is said of that. Everything that is not run is counted.
+// TestBuildRemoteCannot has hosts that cannot build, and what is said of that. Everything that is
+// not run is counted.
 func TestBuildRemoteCannot(t *testing.T) {
 	onlyGo := t.TempDir() // no C compiler
 	if real, err := exec.LookPath("go"); err != nil {

@@ -13,9 +13,11 @@ import (
 )
 
 const (
-	// lease is gateway.Config's default, after which a silent host is given up, and its agent gives up the controller.
+	// lease is gateway.Config's default, after which a silent host is given up, and its agent gives
+	// up the controller.
 	lease = 15 * time.Second
-	// leaseSlack is what comes on top on a loaded machine: the beat that was under way, connections that are waited for, processes that end.
+	// leaseSlack is what comes on top on a loaded machine: the beat that was under way, connections
+	// that are waited for, processes that end.
 	leaseSlack = 20 * time.Second
 )
 
@@ -122,7 +124,8 @@ func TestCableCut(t *testing.T) {
 	}
 }
 
-// TestLateHost lets a host hear everything and be heard no more. It fails its test then, and its word comes through when it has been given up.
+// TestLateHost lets a host hear everything and be heard no more. It fails its test then, and its
+// word comes through when it has been given up.
 func TestLateHost(t *testing.T) {
 	t.Parallel()
 	f := newCable(t)
@@ -181,7 +184,8 @@ func TestControllerKilled(t *testing.T) {
 	f.checkClean(t)
 }
 
-// TestSlowLink runs over a round trip of 200 ms that loses a packet in a hundred. A binary and a change of the tree have to go that way; the agent is there.
+// TestSlowLink runs over a round trip of 200 ms that loses a packet in a hundred. A binary and a
+// change of the tree have to go that way; the agent is there.
 func TestSlowLink(t *testing.T) {
 	t.Parallel()
 	f := newCable(t)

@@ -91,7 +91,8 @@ func TestHomeNoExec(t *testing.T) {
 	f.checkClean(t)
 }
 
-// TestTwoControllers runs the same module from two controllers with caches of their own, on one host, at once.
+// TestTwoControllers runs the same module from two controllers with caches of their own, on one
+// host, at once.
 func TestTwoControllers(t *testing.T) {
 	t.Parallel()
 	f := newFar(t, netns.HostOptions{})

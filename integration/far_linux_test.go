@@ -24,7 +24,8 @@ type far struct {
 	hosts []*netns.Host
 }
 
-// newFar makes a world with hosts h1, h2 and so on, one for each of the options. The test is skipped where that cannot be.
+// newFar makes a world with hosts h1, h2 and so on, one for each of the options. The test is
+// skipped where that cannot be.
 func newFar(t *testing.T, options ...netns.HostOptions) *far {
 	t.Helper()
 	if err := netns.Supported(); err != nil {

@@ -23,7 +23,8 @@ import (
 	"github.com/xdist-go/xdist/integration/internal/compare"
 )
 
-// TestKilledAgents kills agents at seeded moments of several runs: each test has exactly one verdict all the same, and nothing is left.
+// TestKilledAgents kills agents at seeded moments of several runs: each test has exactly one
+// verdict all the same, and nothing is left.
 func TestKilledAgents(t *testing.T) {
 	tests := testsOf(t, fixture(t, "faults"))
 	total := 0
@@ -69,8 +70,8 @@ func testsOf(t *testing.T, dir string) []string {
 	return ids
 }
 
-// faultyRun is one run of xdist whose agents are killed. Its events are read from standard output, so that a kill
-// happens at an event and not at a time.
+// faultyRun is one run of xdist whose agents are killed. Its events are read from standard output,
+// so that a kill happens at an event and not at a time.
 type faultyRun struct {
 	rand  *rand.Rand
 	uid   string
@@ -140,7 +141,8 @@ func (r *faultyRun) kill(t *testing.T) {
 	}
 }
 
-// agentsOf are the children of a process that were started as `xdist agent`, zombies left out, in order.
+// agentsOf are the children of a process that were started as `xdist agent`, zombies left out, in
+// order.
 func agentsOf(t *testing.T, parent int) []int {
 	t.Helper()
 	var agents []int
@@ -179,7 +181,8 @@ func processes(t *testing.T) map[int]bool {
 	return pids
 }
 
-// checkVerdicts wants exactly one run and one verdict of every test, and an exit status that agrees with them.
+// checkVerdicts wants exactly one run and one verdict of every test, and an exit status that agrees
+// with them.
 func (r *faultyRun) checkVerdicts(t *testing.T, tests []string) {
 	t.Helper()
 	m, err := compare.Read(bytes.NewReader(r.seen.Bytes()))
@@ -233,8 +236,8 @@ func (r *faultyRun) checkLeftovers(t *testing.T) {
 	}
 }
 
-// endsSoon waits for the end of a process that the kernel has been told to end: the signal that follows an
-// agent's death arrives after it.
+// endsSoon waits for the end of a process that the kernel has been told to end: the signal that
+// follows an agent's death arrives after it.
 func endsSoon(t *testing.T, pid int) bool {
 	t.Helper()
 	fd, err := unix.PidfdOpen(pid, 0)

@@ -51,8 +51,9 @@ var scenarios = []scenario{
 	{name: "run and skip", args: []string{"-run=A", "-skip=A/b", "./filter"}},
 	{name: "shuffle", args: []string{"-shuffle=123", "./shuffled", "./filter", "./failfast"}},
 	{name: "failfast", args: []string{"-failfast", "./failfast"}},
-	// With -json and -v, go test runs binaries with -test.v=true, whose output lets it attribute less than what -json alone does
-	// (-test.v=test2json). xdist always has the better one: -v is a matter of the console.
+	// With -json and -v, go test runs binaries with -test.v=true, whose output lets it attribute
+	// less than what -json alone does (-test.v=test2json). xdist always has the better one: -v is a
+	// matter of the console.
 	{name: "verbose", args: []string{"-v", "./filter", "./noise", "./nofiles"}, goArgs: []string{"./filter", "./noise", "./nofiles"}},
 	{name: "parallel", args: []string{"-parallel=1", "./parallel"}},
 	{name: "own flags", args: []string{"./ownflags", "-update", "-level=3"}},
@@ -162,7 +163,8 @@ func statusOf(m *compare.Model) int {
 
 func tail(s string) string { return s[max(0, len(s)-2000):] }
 
-// TestCoverProfiles compares the profiles that both write, line by line: a split package's counters are summed.
+// TestCoverProfiles compares the profiles that both write, line by line: a split package's counters
+// are summed.
 func TestCoverProfiles(t *testing.T) {
 	dir := fixture(t, "fixture")
 	for _, flags := range [][]string{
@@ -240,14 +242,15 @@ func files(t *testing.T, dir string) []string {
 	return names
 }
 
-// blamedByXdistOnly are the tests that end their process in a way that go test attributes to no test.
+// blamedByXdistOnly are the tests that end their process in a way that go test attributes to no
+// test.
 var blamedByXdistOnly = []string{
 	"example.com/fixture/crash/exit3::TestExits", "example.com/fixture/crash/fatal::TestFatal",
 	"example.com/fixture/crash/killed::TestKilled", "example.com/fixture/crash/panicgo::TestPanics",
 }
 
-// TestComparisonBites holds go test against itself, where only what xdist does better may differ, and against streams that were
-// tampered with, where each change must be found.
+// TestComparisonBites holds go test against itself, where only what xdist does better may differ,
+// and against streams that were tampered with, where each change must be found.
 func TestComparisonBites(t *testing.T) {
 	want, e := goTestEverything(t)
 	again, _ := goTest(t, fixture(t, "fixture"), nil, "./...")
@@ -290,15 +293,16 @@ func tamper(t *testing.T, stream string) {
 	}
 }
 
-// matters reports whether the loss of this line has to be noticed and is quickly tried: not the 5 MB of output, a stack or the
-// tests of a crashed package.
+// matters reports whether the loss of this line has to be noticed and is quickly tried: not the 5
+// MB of output, a stack or the tests of a crashed package.
 func matters(line string) bool {
 	return !slices.ContainsFunc([]string{"/crash/", "/testmain/panics", "/output/closes", "/output/flood", "/output/long", `"build-output"`, `"build-fail"`}, func(s string) bool {
 		return strings.Contains(line, s)
 	})
 }
 
-// TestFixtureHasItsTraps keeps the fixture honest: what each trap is for is what go test sees in it.
+// TestFixtureHasItsTraps keeps the fixture honest: what each trap is for is what go test sees in
+// it.
 func TestFixtureHasItsTraps(t *testing.T) {
 	m, _ := goTestEverything(t)
 	for _, c := range []struct{ pkg, outcome, says string }{

@@ -81,7 +81,8 @@ type ended struct {
 	status         int
 }
 
-// command runs a command in dir with env added to the test's own environment, and fails the test when it does not end in time.
+// command runs a command in dir with env added to the test's own environment, and fails the test
+// when it does not end in time.
 func command(t *testing.T, dir string, env []string, name string, args ...string) ended {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)

@@ -12,9 +12,11 @@ import (
 	"github.com/xdist-go/xdist/integration/sshd"
 )
 
-// TestHosts runs the files of testdata/hosts, which have the commands of TestScript's and hosts that are reached by a real sshd, each with a
-// home of its own: BOX is the spec of one that the scripts share, FRESH of one that no other script uses, and CLEAN of one whose home is
-// CLEAN_HOME and whose directories for temporary files have nothing of others; it is empty where that cannot be. Trees are to go to MIRROR.
+// TestHosts runs the files of testdata/hosts, which have the commands of TestScript's and hosts
+// that are reached by a real sshd, each with a home of its own: BOX is the spec of one that the
+// scripts share, FRESH of one that no other script uses, and CLEAN of one whose home is CLEAN_HOME
+// and whose directories for temporary files have nothing of others; it is empty where that cannot
+// be. Trees are to go to MIRROR.
 func TestHosts(t *testing.T) {
 	p := scriptParams(t, "testdata/hosts")
 	specs := map[string]string{
@@ -43,8 +45,9 @@ func TestHosts(t *testing.T) {
 	testscript.Run(t, p)
 }
 
-// apartShell is a login shell in whose sessions nothing is to be seen of what other tests of this user have in directories for temporary
-// files: cleaning a host there does not disturb them. It is "" where the system has no such thing, or not for this user.
+// apartShell is a login shell in whose sessions nothing is to be seen of what other tests of this
+// user have in directories for temporary files: cleaning a host there does not disturb them. It is
+// "" where the system has no such thing, or not for this user.
 func apartShell(t *testing.T) string {
 	t.Helper()
 	const script = `#!/bin/sh

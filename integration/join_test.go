@@ -16,7 +16,8 @@ import (
 	"github.com/xdist-go/xdist/integration/internal/compare"
 )
 
-// elastic is a place for a run that others join: its key, and the desk where the tests of testdata/joiners say where they run.
+// elastic is a place for a run that others join: its key, and the desk where the tests of
+// testdata/joiners say where they run.
 type elastic struct {
 	t               *testing.T
 	key, desk, jobs string
@@ -198,7 +199,8 @@ func freeAddress(t *testing.T) string {
 // waiting is what a controller says when it can be joined.
 const waiting = `waiting for agents at (\S+) `
 
-// TestJoin has one joiner that is there before its controller and one that comes after it; the tests wait for both.
+// TestJoin has one joiner that is there before its controller and one that comes after it; the
+// tests wait for both.
 func TestJoin(t *testing.T) {
 	t.Parallel()
 	e := newElastic(t)
@@ -231,7 +233,8 @@ func TestJoinLate(t *testing.T) {
 	checkJoined(t, late)
 }
 
-// TestJoinerVanishes ends a joiner in the middle of a test, in several ways. Nobody else is there, until another one comes.
+// TestJoinerVanishes ends a joiner in the middle of a test, in several ways. Nobody else is there,
+// until another one comes.
 func TestJoinerVanishes(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []os.Signal{os.Kill, os.Interrupt} {

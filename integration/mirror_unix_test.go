@@ -12,7 +12,8 @@ import (
 	"github.com/xdist-go/xdist/integration/sshd"
 )
 
-// writeModule writes a module with one package, of which the test passes when testdata/wanted says so.
+// writeModule writes a module with one package, of which the test passes when testdata/wanted says
+// so.
 func writeModule(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -44,8 +45,8 @@ func TestWanted(t *testing.T) {
 	return dir
 }
 
-// TestSourceUnreadable shows that a tree that cannot be sent whole ends the run: the mirror has what an earlier run has sent, with
-// which the tests pass.
+// TestSourceUnreadable shows that a tree that cannot be sent whole ends the run: the mirror has
+// what an earlier run has sent, with which the tests pass.
 func TestSourceUnreadable(t *testing.T) {
 	dir, host := writeModule(t), sshd.Start(t, sshd.Options{})
 	args := []string{"--tx", "2*" + host.Spec(), "--mirror-dir", t.TempDir(), "./..."}
@@ -63,8 +64,8 @@ func TestSourceUnreadable(t *testing.T) {
 	}
 }
 
-// TestPull shows that what is asked for comes back, however soon the gateways could end. The package's one process is
-// a matter of milliseconds, and one of the gateways never has work.
+// TestPull shows that what is asked for comes back, however soon the gateways could end. The
+// package's one process is a matter of milliseconds, and one of the gateways never has work.
 func TestPull(t *testing.T) {
 	dir, host := writeModule(t), sshd.Start(t, sshd.Options{})
 	mirrors := t.TempDir()

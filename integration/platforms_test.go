@@ -14,13 +14,15 @@ import (
 	"github.com/xdist-go/xdist/integration/internal/compare"
 )
 
-// emulated are the platforms of the tests, and the specs of gateways for them. They need Debian's qemu-user-static.
+// emulated are the platforms of the tests, and the specs of gateways for them. They need Debian's
+// qemu-user-static.
 var emulated = []struct{ platform, emulator string }{
 	{"linux/arm64", "qemu-aarch64-static"},
 	{"linux/s390x", "qemu-s390x-static"}, // big-endian
 }
 
-// needEmulators skips the test where a platform cannot be emulated, and returns the arguments that open a gateway for each.
+// needEmulators skips the test where a platform cannot be emulated, and returns the arguments that
+// open a gateway for each.
 func needEmulators(t *testing.T) (tx []string) {
 	t.Helper()
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
@@ -49,8 +51,8 @@ func outcomes(p *compare.Package) map[string]string {
 	return got
 }
 
-// TestPlatforms runs a module on this platform, on another processor and on a big-endian one at once, agents included. What differs from go test
-// on this platform is what has to.
+// TestPlatforms runs a module on this platform, on another processor and on a big-endian one at
+// once, agents included. What differs from go test on this platform is what has to.
 func TestPlatforms(t *testing.T) {
 	tx := append([]string{"--tx", "2*popen"}, needEmulators(t)...)
 	dir := fixture(t, "platforms")
@@ -144,7 +146,8 @@ func checkSuites(t *testing.T, file string, suffixes map[string][]string) {
 	}
 }
 
-// TestPlatformAlone runs another platform only: the names are those of go test, and a timeout under the emulator is one.
+// TestPlatformAlone runs another platform only: the names are those of go test, and a timeout under
+// the emulator is one.
 func TestPlatformAlone(t *testing.T) {
 	tx := needEmulators(t)[:2]
 	got, e := runXdist(t, fixture(t, "platforms"), nil, append(tx, "./endian", "./files")...)

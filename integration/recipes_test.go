@@ -37,8 +37,9 @@ func recipes(t *testing.T) []recipe {
 	return all
 }
 
-// TestRecipes runs what the README recommends, in its order, on a module of its own: build1 and build2 are real sshds, qemu is the real one, and
-// the container is a root directory of its own with nothing but BusyBox in it, which a script by the name of docker enters.
+// TestRecipes runs what the README recommends, in its order, on a module of its own: build1 and
+// build2 are real sshds, qemu is the real one, and the container is a root directory of its own
+// with nothing but BusyBox in it, which a script by the name of docker enters.
 func TestRecipes(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("skipped: the recipes' hosts are there on Linux only")

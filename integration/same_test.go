@@ -38,7 +38,8 @@ func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 
 var timeText = regexp.MustCompile(`\d+\.\d+s`)
 
-// eventFacts are the events without times; that of the tests' output which belongs to a package is there without what a process prints of its own.
+// eventFacts are the events without times; that of the tests' output which belongs to a package is
+// there without what a process prints of its own.
 func eventFacts(text string) ([]string, error) {
 	var facts []string
 	for line := range strings.Lines(text) {

@@ -95,7 +95,8 @@ func checkStatus(ts *testscript.TestScript, text string, err error) {
 	}
 }
 
-// interruptLimit is how long a script waits for the test to run and for the end after the interrupt.
+// interruptLimit is how long a script waits for the test to run and for the end after the
+// interrupt.
 const interruptLimit = time.Minute
 
 // cmdInterrupt leaves the command's output in the files interrupted.out and interrupted.err.

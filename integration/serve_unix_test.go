@@ -124,7 +124,8 @@ func awaitProcessGone(t *testing.T, pid int) {
 	}
 }
 
-// isZombie reports whether a process has ended, and only its parent has not noticed: in a container there may be no init that does.
+// isZombie reports whether a process has ended, and only its parent has not noticed: in a container
+// there may be no init that does.
 func isZombie(pid int) bool {
 	out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
 	return err != nil || strings.HasPrefix(string(out), "Z")

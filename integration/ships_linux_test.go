@@ -27,7 +27,8 @@ func blobsOn(t *testing.T, h *netns.Host) []string {
 	return out
 }
 
-// TestHeldBinary has two hosts at slow links, of which an earlier run has left a binary on one. The other, which is ready first, does not get it for little work.
+// TestHeldBinary has two hosts at slow links, of which an earlier run has left a binary on one. The
+// other, which is ready first, does not get it for little work.
 func TestHeldBinary(t *testing.T) {
 	t.Parallel()
 	f := newFar(t, netns.HostOptions{}, netns.HostOptions{})

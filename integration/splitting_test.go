@@ -130,7 +130,8 @@ func (p place) flags() []string {
 	return []string{"--tx", fmt.Sprintf("%d*popen", p.gateways), "--dist", p.dist}
 }
 
-// places are the cells that the i-th fault is run in. Without -splitting.full these are two of five.
+// places are the cells that the i-th fault is run in. Without -splitting.full these are two of
+// five.
 func places(i int) []place {
 	if !*splittingFull {
 		others := []place{{1, "load"}, {16, "load"}, {4, "loadscope"}, {4, "worksteal"}}

@@ -18,7 +18,8 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE b, SIZE_T n) { return System
 
 const (
 	mingw = "x86_64-w64-mingw32-gcc"
-	// Wine answers a call of os.RemoveAll with a status for which Go has no way out: it gets one, in test binaries.
+	// Wine answers a call of os.RemoveAll with a status for which Go has no way out: it gets one,
+	// in test binaries.
 	removeCase   = "\tcase STATUS_INVALID_INFO_CLASS,"
 	patchedCase  = "\tcase NTStatus(0xC0000002), STATUS_INVALID_INFO_CLASS,"
 	removeSource = "src/internal/syscall/windows/at_windows.go"
@@ -30,7 +31,8 @@ type wine struct {
 	overlay string // for -overlay
 }
 
-// needWine skips the test where there is no wine, and makes a prefix with what Go programs need otherwise.
+// needWine skips the test where there is no wine, and makes a prefix with what Go programs need
+// otherwise.
 func needWine(t *testing.T) wine {
 	t.Helper()
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
@@ -109,8 +111,9 @@ func writeFile(t *testing.T, name, text string) {
 	}
 }
 
-// TestWindowsUnderWine runs a module here, as Windows programs, on another processor and on a big-endian one in one run. Agent and tests are
-// Windows programs that find the binaries, the sources and a temporary directory.
+// TestWindowsUnderWine runs a module here, as Windows programs, on another processor and on a
+// big-endian one in one run. Agent and tests are Windows programs that find the binaries, the
+// sources and a temporary directory.
 func TestWindowsUnderWine(t *testing.T) {
 	w := needWine(t)
 	tx := append([]string{"--tx", "popen", "--tx", w.tx}, needEmulators(t)...)

@@ -118,8 +118,8 @@ func (p *pkg) result(end test2json.Event, coverage string) string {
 	return ""
 }
 
-// coverage is the line about the coverage of a package of several parts: what they agree on, or what the merged profile says of its own code. "" where neither can
-// be told.
+// coverage is the line about the coverage of a package of several parts: what they agree on, or
+// what the merged profile says of its own code. "" where neither can be told.
 func (m *merger) coverage(p *pkg) string {
 	line := ""
 	differ := false

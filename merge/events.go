@@ -20,8 +20,8 @@ type Merged struct {
 	Benchmarks bool // some have run: no test is no mistake then
 }
 
-// Events merges files of KindEvents, in their order; others are passed over. profile, which may be nil, is the merged coverage, of which the packages get
-// their percentages.
+// Events merges files of KindEvents, in their order; others are passed over. profile, which may be
+// nil, is the merged coverage, of which the packages get their percentages.
 func Events(files []*File, profile *cover.Profile) (*Merged, error) {
 	m := &merger{profile: profile, packages: make(map[string]*pkg), builds: make(map[string]int), verdicts: make(map[string]string)}
 	m.out.Summary.Counts = make(map[event.Verdict]int)
@@ -142,7 +142,8 @@ func (m *merger) test(e test2json.Event) {
 	}
 }
 
-// closes reports whether a line of a package is one of those that end it. go test writes them, or the test binary does.
+// closes reports whether a line of a package is one of those that end it. go test writes them, or
+// the test binary does.
 func (p *pkg) closes(line string) bool {
 	line = strings.TrimSuffix(line, "\n")
 	for _, lead := range []string{"ok  \t" + p.name, "FAIL\t" + p.name, "?   \t" + p.name, "coverage: "} {
@@ -153,7 +154,8 @@ func (p *pkg) closes(line string) bool {
 	return line == "PASS" || line == "FAIL"
 }
 
-// cutOff ends what file i has begun and not ended: its job died, and what it had still to say is no pass.
+// cutOff ends what file i has begun and not ended: its job died, and what it had still to say is no
+// pass.
 func (m *merger) cutOff(i int, name string) {
 	for _, path := range m.sorted() {
 		p := m.packages[path]

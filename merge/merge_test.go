@@ -100,7 +100,8 @@ func TestDuplicate(t *testing.T) {
 	}
 }
 
-// TestCutOff: a job that died in the middle of a package makes that fail, also when the other part passed.
+// TestCutOff: a job that died in the middle of a package makes that fail, also when the other part
+// passed.
 func TestCutOff(t *testing.T) {
 	start := `{"Action":"start","Package":"p"}`
 	whole := events(t, "whole", start, `{"Action":"run","Package":"p","Test":"TestB"}`, `{"Action":"pass","Package":"p","Test":"TestB"}`, `{"Action":"pass","Package":"p","Elapsed":1}`)

@@ -38,7 +38,8 @@ type File struct {
 	cut   string // where its text ends in the middle, or ""
 }
 
-// Read reads the named report. One that ends in the middle of an event or of an element is no error here: see Whole.
+// Read reads the named report. One that ends in the middle of an event or of an element is no error
+// here: see Whole.
 func Read(name string) (*File, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -72,7 +73,8 @@ func parse(name string, text []byte) (*File, error) {
 	return f, err
 }
 
-// parseEvents reads a line for each event. Lines that are none, such as what the go command itself has to say, are passed over after the first.
+// parseEvents reads a line for each event. Lines that are none, such as what the go command itself
+// has to say, are passed over after the first.
 func (f *File) parseEvents(text []byte) error {
 	lines := bufio.NewReader(bytes.NewReader(text))
 	var bad error // of the last line

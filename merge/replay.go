@@ -10,7 +10,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// Replay hands the merged stream to a reporter, as a run would, and closes it. The error is the first of the reporter's.
+// Replay hands the merged stream to a reporter, as a run would, and closes it. The error is the
+// first of the reporter's.
 func (m *Merged) Replay(r event.Reporter) error {
 	var first error
 	handle := func(e event.Event) {
@@ -37,7 +38,8 @@ func (m *Merged) Replay(r event.Reporter) error {
 	return cmp.Or(first, r.Close())
 }
 
-// Profiles merges files of KindProfile; others are passed over. It is nil when there are none. Files of the source come in the order of their names.
+// Profiles merges files of KindProfile; others are passed over. It is nil when there are none.
+// Files of the source come in the order of their names.
 func Profiles(files []*File) (*cover.Profile, error) {
 	var parts []*cover.Profile
 	for _, f := range files {

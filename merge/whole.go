@@ -10,9 +10,11 @@ import (
 	"github.com/xdist-go/xdist/shard"
 )
 
-// Whole holds files against what their trailers say: the parts of a sharded run must all be there, once, and each to its end. Events and JUnit reports are two accounts,
-// each of which is held against this when one of its files has a trailer; a file without anything in it is one of events, and none of a shard. It returns the files
-// that can be merged, in their order, and what is wrong with the rest, in words that name the file or the shard.
+// Whole holds files against what their trailers say: the parts of a sharded run must all be there,
+// once, and each to its end. Events and JUnit reports are two accounts, each of which is held
+// against this when one of its files has a trailer; a file without anything in it is one of events,
+// and none of a shard. It returns the files that can be merged, in their order, and what is wrong
+// with the rest, in words that name the file or the shard.
 func Whole(files []*File) (usable []*File, gaps []string) {
 	left := make(map[*File]bool)
 	sharded := false

@@ -15,14 +15,16 @@ import (
 )
 
 const (
-	// lanesShown is how many gateways the status line names; of more, those that run one test for longest are named.
+	// lanesShown is how many gateways the status line names; of more, those that run one test for
+	// longest are named.
 	lanesShown = 6
-	// estimateAfter is how long tests must have run before the rest is estimated: the first ones say little.
+	// estimateAfter is how long tests must have run before the rest is estimated: the first ones
+	// say little.
 	estimateAfter = 2 * time.Second
 )
 
-// board is what the status line tells: how far the run is and what each gateway does. The zero value is a run
-// that has not begun.
+// board is what the status line tells: how far the run is and what each gateway does. The zero
+// value is a run that has not begun.
 type board struct {
 	begun  time.Time // when the first test began
 	total  int
@@ -105,7 +107,8 @@ func (l *lane) update(e event.Progress) {
 	}
 }
 
-// current returns what the gateway has been at for longest: the first of its running tests, or its unit between tests.
+// current returns what the gateway has been at for longest: the first of its running tests, or its
+// unit between tests.
 func (l *lane) current() (name string, since time.Time) {
 	for _, t := range l.tests {
 		if !t.parked {
@@ -115,7 +118,8 @@ func (l *lane) current() (name string, since time.Time) {
 	return l.pkg, l.since
 }
 
-// line returns the status line, at most width cells wide, without colours or a newline. A width below 1 gives "".
+// line returns the status line, at most width cells wide, without colours or a newline. A width
+// below 1 gives "".
 func (b *board) line(now time.Time, width int) string {
 	parts := []string{b.progress()}
 	if b.failed > 0 {
@@ -168,8 +172,8 @@ func (b *board) lanesText(now time.Time, width int) string {
 	return text.String()
 }
 
-// busy returns the gateways that run something in the order of their ids, or when there are many with the one first
-// that has been at one thing for longest.
+// busy returns the gateways that run something in the order of their ids, or when there are many
+// with the one first that has been at one thing for longest.
 func (b *board) busy() []*lane {
 	var busy []*lane
 	for _, l := range b.lanes {
@@ -217,8 +221,9 @@ func cellsOf(r rune) int {
 	return 1
 }
 
-// maybeWide reports whether there are terminals that give r two cells. Scripts that have such characters begin at
-// U+1100; of those after it the ones are known that gotestsum's formats and this package write.
+// maybeWide reports whether there are terminals that give r two cells. Scripts that have such
+// characters begin at U+1100; of those after it the ones are known that gotestsum's formats and
+// this package write.
 func maybeWide(r rune) bool {
 	return r >= 0x1100 && !strings.ContainsRune("·✖↷✓∅…\ufffd", r)
 }

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// clip keeps a text whole up to a limit; of a longer one it keeps the first half of the limit, where a failure says
-// what it is about, and the last, where a panic is, and says how much is left out between them.
+// clip keeps a text whole up to a limit; of a longer one it keeps the first half of the limit,
+// where a failure says what it is about, and the last, where a panic is, and says how much is left
+// out between them.
 type clip struct {
 	limit int // bytes
 	head  strings.Builder

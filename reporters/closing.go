@@ -9,11 +9,12 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// notRunListed is how many of the items that did not run for one reason are named: after that many, the count
-// and the reason tell more than the names.
+// notRunListed is how many of the items that did not run for one reason are named: after that many,
+// the count and the reason tell more than the names.
 const notRunListed = 10
 
-// closing returns the lines after gotestsum's DONE: what gotestsum does not know of the run, and the account of it.
+// closing returns the lines after gotestsum's DONE: what gotestsum does not know of the run, and
+// the account of it.
 func closing(s event.Summary) string {
 	var b strings.Builder
 	closeCrashes(&b, s.Durations)

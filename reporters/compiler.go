@@ -6,12 +6,14 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 )
 
-// compilerText joins the build-output events of each build to whole lines. The zero value is ready for use.
+// compilerText joins the build-output events of each build to whole lines. The zero value is ready
+// for use.
 type compilerText struct {
 	partial map[string]string // the start of a line, by ImportPath
 }
 
-// add returns the lines that are whole after e, each with its newline and none longer than testjson's scan takes.
+// add returns the lines that are whole after e, each with its newline and none longer than
+// testjson's scan takes.
 func (c *compilerText) add(e test2json.Event) string {
 	var text string
 	switch e.Action {

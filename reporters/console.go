@@ -20,21 +20,22 @@ type Color int
 
 // The choices of Color.
 const (
-	// ColorAuto leaves it to github.com/fatih/color: none where NO_COLOR is set, TERM is dumb, or standard output is
-	// no terminal.
+	// ColorAuto leaves it to github.com/fatih/color: none where NO_COLOR is set, TERM is dumb, or
+	// standard output is no terminal.
 	ColorAuto Color = iota
 	ColorNever
 )
 
-// Clock is where Console gets the time for its status line from. The zero value is the system's clock.
+// Clock is where Console gets the time for its status line from. The zero value is the system's
+// clock.
 type Clock struct {
 	Now func() time.Time
 	// Tick returns a Go channel that gets a value every d, and what ends that.
 	Tick func(d time.Duration) (tickc <-chan time.Time, stop func())
 }
 
-// ConsoleConfig says what Console writes and where. The zero value writes gotestsum's pkgname format to standard
-// output, without a status line.
+// ConsoleConfig says what Console writes and where. The zero value writes gotestsum's pkgname
+// format to standard output, without a status line.
 type ConsoleConfig struct {
 	Out           io.Writer // the report; nil: os.Stdout
 	Err           io.Writer // warnings and the go command's own messages; nil: os.Stderr
@@ -46,10 +47,11 @@ type ConsoleConfig struct {
 	Clock         Clock
 }
 
-// Console writes a run for people, in one of gotestsum's formats, with gotestsum's summary at the end.
+// Console writes a run for people, in one of gotestsum's formats, with gotestsum's summary at the
+// end.
 //
-// It owns the scan and, on a terminal, the goroutine that redraws the status line. Both end, and are waited for, in
-// Handle of RunEnded or else in Close.
+// It owns the scan and, on a terminal, the goroutine that redraws the status line. Both end, and
+// are waited for, in Handle of RunEnded or else in Close.
 type Console struct {
 	cfg    ConsoleConfig
 	format Format
@@ -76,8 +78,8 @@ type scanned struct {
 	marker    marker
 }
 
-// NewConsole returns a Console for cfg and starts its goroutines; Close ends them. The writers stay the caller's.
-// ColorNever holds for the whole process.
+// NewConsole returns a Console for cfg and starts its goroutines; Close ends them. The writers stay
+// the caller's. ColorNever holds for the whole process.
 func NewConsole(cfg ConsoleConfig) (*Console, error) {
 	format, err := cfg.Format.resolve(cfg.Width != nil)
 	if err != nil {
@@ -117,8 +119,8 @@ func (c *ConsoleConfig) setDefaults() {
 	}
 }
 
-// Handle writes what e has to say before it returns. After a failed write it goes on as well as it can and returns
-// the first error each time.
+// Handle writes what e has to say before it returns. After a failed write it goes on as well as it
+// can and returns the first error each time.
 func (c *Console) Handle(e event.Event) error {
 	c.locked(func() { c.board.update(e) })
 	switch e := e.(type) {
@@ -142,7 +144,8 @@ func (c *Console) Handle(e event.Event) error {
 	return c.err()
 }
 
-// Close ends the goroutines, should RunEnded not have come, and returns the first error of the report.
+// Close ends the goroutines, should RunEnded not have come, and returns the first error of the
+// report.
 func (c *Console) Close() error {
 	c.end(nil)
 	return c.err()
@@ -197,7 +200,8 @@ func (c *Console) test(t event.Test) {
 	}
 }
 
-// end writes the summary, unless there is none, and joins the goroutines. Only its first call does anything.
+// end writes the summary, unless there is none, and joins the goroutines. Only its first call does
+// anything.
 func (c *Console) end(summary *event.Summary) {
 	if c.scan == nil {
 		return

@@ -119,7 +119,8 @@ func TestConsoleClosingLines(t *testing.T) {
 	golden(t, "console-closing.stderr.txt", stderr)
 }
 
-// What a Handle had to write is out when it returns: with a buffer or a goroutine between, it would be not.
+// What a Handle had to write is out when it returns: with a buffer or a goroutine between, it would
+// be not.
 func TestConsoleIsSynchronous(t *testing.T) {
 	var out bytes.Buffer
 	c := newConsole(t, ConsoleConfig{Out: &out, Err: &out, Format: FormatStandardVerbose})

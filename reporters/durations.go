@@ -18,8 +18,9 @@ type DurationsConfig struct {
 	Count int       // how many items; 0: all of them, negative: none
 }
 
-// Durations lists the slowest items when the run has ended, slowest first, each with its gateway and, where it did
-// not pass, its verdict. Where the plan expected a duration of any of them, that stands beside the actual one.
+// Durations lists the slowest items when the run has ended, slowest first, each with its gateway
+// and, where it did not pass, its verdict. Where the plan expected a duration of any of them, that
+// stands beside the actual one.
 type Durations struct {
 	cfg DurationsConfig
 }
@@ -32,8 +33,8 @@ func NewDurations(cfg DurationsConfig) *Durations {
 	return &Durations{cfg: cfg}
 }
 
-// Handle writes the list on RunEnded. Items that took equally long come in the order of their ids, so that two
-// runs compare.
+// Handle writes the list on RunEnded. Items that took equally long come in the order of their ids,
+// so that two runs compare.
 func (d *Durations) Handle(e event.Event) error {
 	end, ok := e.(event.RunEnded)
 	if !ok || d.cfg.Count < 0 || len(end.Summary.Durations) == 0 {

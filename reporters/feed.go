@@ -12,25 +12,26 @@ import (
 const (
 	// scanLine is the longest line, newline included, that testjson's bufio.Scanner takes.
 	scanLine = 64<<10 - 1
-	// outputPiece is the most output that goes into one line, in bytes. JSON makes at most six bytes of one, which
-	// leaves 16 KiB for names.
+	// outputPiece is the most output that goes into one line, in bytes. JSON makes at most six
+	// bytes of one, which leaves 16 KiB for names.
 	outputPiece = 8 << 10
-	// longName is the length in bytes from which a package or a test is shown by a shorter name: two such names, each
-	// byte escaped, still fit in what outputPiece leaves.
+	// longName is the length in bytes from which a package or a test is shown by a shorter name:
+	// two such names, each byte escaped, still fit in what outputPiece leaves.
 	longName = 1 << 10
-	// retainedOutput is how much output of one test, and of one package, testjson gets, in bytes. It keeps all
-	// it gets until the test has passed, and for failures until the end.
+	// retainedOutput is how much output of one test, and of one package, testjson gets, in bytes.
+	// It keeps all it gets until the test has passed, and for failures until the end.
 	retainedOutput = 4 << 20
 )
 
 // feed makes of the events of a run the lines that one testjson scan counts right:
 //
-//   - Events without a package and `artifacts` are left out: testjson would make a package or a test of them.
+//   - Events without a package and `artifacts` are left out: testjson would make a package or a
+//     test of them.
 //   - Long output is split into several events, since testjson stops at a line of 64 KiB.
-//   - Output that comes after its test has ended belongs to the package: testjson would take it for the start of
-//     another run of the test, one that never ends.
-//   - A benchmark gets an end with that of its package: `go test` writes none, and testjson calls a test
-//     without an end a failure.
+//   - Output that comes after its test has ended belongs to the package: testjson would take it for
+//     the start of another run of the test, one that never ends.
+//   - A benchmark gets an end with that of its package: `go test` writes none, and testjson calls a
+//     test without an end a failure.
 //
 // The zero value is ready for use.
 type feed struct {
@@ -152,7 +153,8 @@ func splitOutput(e test2json.Event) []test2json.Event {
 	}
 }
 
-// shortName returns name, or where that is too long for a line of testjson's a shorter one that no other name has.
+// shortName returns name, or where that is too long for a line of testjson's a shorter one that no
+// other name has.
 func shortName(name string) string {
 	if len(name) <= longName {
 		return name

@@ -11,8 +11,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// takeFlaky takes the failures of flaky tests out of those that the summary lists and counts, and returns a section with them: the run has
-// not failed by them.
+// takeFlaky takes the failures of flaky tests out of those that the summary lists and counts, and
+// returns a section with them: the run has not failed by them.
 func takeFlaky(exec *testjson.Execution, items []event.ItemSeconds) string {
 	flaky := map[string]bool{}
 	for _, it := range items {

@@ -35,8 +35,8 @@ func Formats() []Format {
 	}
 }
 
-// resolve returns the one name for what f means where the report goes to: on a terminal or not. As in gotestsum,
-// testname is github-actions in a GitHub workflow.
+// resolve returns the one name for what f means where the report goes to: on a terminal or not. As
+// in gotestsum, testname is github-actions in a GitHub workflow.
 func (f Format) resolve(terminal bool) (Format, error) {
 	switch f {
 	case "", "short":
@@ -73,7 +73,8 @@ func (f Format) resolve(terminal bool) (Format, error) {
 	return f, nil
 }
 
-// streams reports whether the format writes this event's output as it comes, whatever becomes of its test.
+// streams reports whether the format writes this event's output as it comes, whatever becomes of
+// its test.
 func (f Format) streams(test string) bool {
 	return f == FormatStandardVerbose || f == FormatStandardQuiet && test == ""
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// maxRemembered is how many tests of a run, subtests included, History keeps; what comes later is not remembered.
+// maxRemembered is how many tests of a run, subtests included, History keeps; what comes later is
+// not remembered.
 const maxRemembered = 200_000
 
 // HistoryConfig says what History does. Book must be set.
@@ -20,12 +21,13 @@ type HistoryConfig struct {
 	Book    *history.Book // gets the run
 	Partial bool          // only some subtests were asked for
 	Warn    func(error)   // is told what keeps the run from being recorded; nil: nobody is
-	// TimingsFile gets the export of Book, this run included; "": there is none. It is replaced in one step by Close; its directory is made.
+	// TimingsFile gets the export of Book, this run included; "": there is none. It is replaced in
+	// one step by Close; its directory is made.
 	TimingsFile string
 }
 
-// History collects what a run teaches and adds it to a Book at the end, also when it was interrupted. That it cannot be recorded is no
-// error of the run.
+// History collects what a run teaches and adds it to a Book at the end, also when it was
+// interrupted. That it cannot be recorded is no error of the run.
 type History struct {
 	cfg    HistoryConfig
 	target *target // of TimingsFile, or nil
@@ -151,7 +153,8 @@ func (h *History) progress(e event.Progress) {
 	u.last = e.Time
 }
 
-// unitEnded finds what the process cost beyond its tests. The least of a package is its process: files that had to be sent first are not.
+// unitEnded finds what the process cost beyond its tests. The least of a package is its process:
+// files that had to be sent first are not.
 func (h *History) unitEnded(e event.UnitEnded) {
 	u := h.units[e.Gateway]
 	if u == nil || u.shown != e.Package {

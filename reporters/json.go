@@ -9,8 +9,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// lineKept is the largest line whose memory the next ones use again, in bytes: test2json cuts lines at 4 KiB, so
-// that longer ones are rare.
+// lineKept is the largest line whose memory the next ones use again, in bytes: test2json cuts lines
+// at 4 KiB, so that longer ones are rare.
 const lineKept = 64 << 10
 
 // JSONConfig says where JSON writes to. The zero value is standard output.
@@ -20,10 +20,11 @@ type JSONConfig struct {
 }
 
 // JSON writes each Test event as the line that `go test -json` writes for it, so that whatever
-// reads `go test -json` reads this. Gateways are not in it. A shard that came to its end has a Trailer behind them; there is nothing else.
+// reads `go test -json` reads this. Gateways are not in it. A shard that came to its end has a
+// Trailer behind them; there is nothing else.
 //
-// There is no buffer: each event is one write, as in `go test -json`, so that a reader at the other end of a pipe,
-// or of `tail -f`, has seen all that happened when a test hangs.
+// There is no buffer: each event is one write, as in `go test -json`, so that a reader at the other
+// end of a pipe, or of `tail -f`, has seen all that happened when a test hangs.
 type JSON struct {
 	out  io.Writer
 	file *os.File // nil when the writer is the caller's
@@ -34,8 +35,8 @@ type JSON struct {
 	trailing trailing
 }
 
-// NewJSON opens cfg.File, so that a path which cannot be written is known before the run. Close closes it; a
-// writer in cfg.Out stays the caller's.
+// NewJSON opens cfg.File, so that a path which cannot be written is known before the run. Close
+// closes it; a writer in cfg.Out stays the caller's.
 func NewJSON(cfg JSONConfig) (*JSON, error) {
 	j := &JSON{out: cfg.Out, name: "output"}
 	switch {
@@ -54,8 +55,8 @@ func NewJSON(cfg JSONConfig) (*JSON, error) {
 	return j, nil
 }
 
-// Handle writes a Test event before it returns, the Trailer of a shard at the end, and nothing else. After a failed write it writes nothing more
-// and returns that first error again.
+// Handle writes a Test event before it returns, the Trailer of a shard at the end, and nothing
+// else. After a failed write it writes nothing more and returns that first error again.
 func (j *JSON) Handle(e event.Event) error {
 	if j.err != nil {
 		return j.err
@@ -93,7 +94,8 @@ func (j *JSON) write(e test2json.Event) error {
 	return err
 }
 
-// Close closes the file. Its error is the first of the whole report: some file systems tell of a full disk only here.
+// Close closes the file. Its error is the first of the whole report: some file systems tell of a
+// full disk only here.
 func (j *JSON) Close() error {
 	if j.file == nil {
 		return j.err

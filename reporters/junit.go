@@ -12,8 +12,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// defaultOutputLimit is JUnitConfig.OutputLimit's default, in bytes: more than a person reads, and what CI servers
-// still take.
+// defaultOutputLimit is JUnitConfig.OutputLimit's default, in bytes: more than a person reads, and
+// what CI servers still take.
 const defaultOutputLimit = 4 << 20
 
 // SystemOut says whether a JUnit report has the output of tests that passed.
@@ -30,16 +30,18 @@ type JUnitConfig struct {
 	File      string // replaced in one step by Close; its directory is made
 	Name      string // of the whole report; "": no name
 	SystemOut SystemOut
-	// OutputLimit is how many bytes of one test's output are kept; the middle of a longer one is left out. 0: 4 MiB,
-	// negative: none are kept.
+	// OutputLimit is how many bytes of one test's output are kept; the middle of a longer one is
+	// left out. 0: 4 MiB, negative: none are kept.
 	OutputLimit int
 }
 
-// JUnit writes a run as JUnit XML in the form that the parsers of Jenkins and GitLab take: a testsuite per package,
-// a testcase per test and subtest with its gateway, host and attempt as properties; failures of earlier attempts are in it as flakyFailure or rerunFailure. What go test tells of a package
-// only becomes a testcase too: `[build failed]` with the compiler's text, and `TestMain` when a package fails
-// though none of its tests did. Items that did not run are skipped ones with the reason. A shard that came to its end has its Trailer
-// as properties of the whole report.
+// JUnit writes a run as JUnit XML in the form that the parsers of Jenkins and GitLab take: a
+// testsuite per package, a testcase per test and subtest with its gateway, host and attempt as
+// properties; failures of earlier attempts are in it as flakyFailure or rerunFailure. What go test
+// tells of a package only becomes a testcase too: `[build failed]` with the compiler's text, and
+// `TestMain` when a package fails though none of its tests did. Items that did not run are skipped
+// ones with the reason. A shard that came to its end has its Trailer as properties of the whole
+// report.
 type JUnit struct {
 	cfg    JUnitConfig
 	target *target
@@ -55,8 +57,8 @@ type JUnit struct {
 	ended    bool   // it came to its end
 }
 
-// NewJUnit returns a JUnit for cfg. It makes sure that cfg.File can be written, so that a wrong path is known before
-// the run.
+// NewJUnit returns a JUnit for cfg. It makes sure that cfg.File can be written, so that a wrong
+// path is known before the run.
 func NewJUnit(cfg JUnitConfig) (*JUnit, error) {
 	t, err := newTarget(cfg.File)
 	if err != nil {
@@ -207,8 +209,8 @@ func (j *JUnit) endTest(s *suite, t event.Test) {
 	j.end(s, c)
 }
 
-// end moves c to the cases that have ended. The output of one that passed goes now, or a run would end with
-// all the output of all tests in memory.
+// end moves c to the cases that have ended. The output of one that passed goes now, or a run would
+// end with all the output of all tests in memory.
 func (j *JUnit) end(s *suite, c *testcase) {
 	delete(s.open, c.name)
 	s.cases = append(s.cases, c)
@@ -256,7 +258,8 @@ func (j *JUnit) packageFailure(s *suite) *testcase {
 	return c
 }
 
-// counts reports whether c is a failure of the package: that of an attempt which is followed by another one is none.
+// counts reports whether c is a failure of the package: that of an attempt which is followed by
+// another one is none.
 func (s *suite) counts(c *testcase) bool {
 	return c.bad() && !slices.ContainsFunc(s.cases, func(root *testcase) bool {
 		return root.again && root.name == c.root() && root.attempt == c.attempt

@@ -39,8 +39,9 @@ func junitText(t *testing.T, cfg JUnitConfig, run []event.Event) string {
 	return string(text)
 }
 
-// checkJUnit holds a report against what Jenkins' and GitLab's parsers need, in our own words: which elements and
-// attributes there are and where, the formats of times and numbers, and that each count is that of its elements.
+// checkJUnit holds a report against what Jenkins' and GitLab's parsers need, in our own words:
+// which elements and attributes there are and where, the formats of times and numbers, and that
+// each count is that of its elements.
 func checkJUnit(t *testing.T, text string) {
 	t.Helper()
 	if !utf8.ValidString(text) {

@@ -28,8 +28,9 @@ func ReadJUnit(r io.Reader) (*JUnitReport, error) {
 	return &report, nil
 }
 
-// MergeJUnit makes one report of those of several jobs. Suites of one name become one, with the sum of their times. A testcase that two reports have
-// is an error that names both, unless it stands for a package that failed as a whole, which can happen in every job. The report is of no shard.
+// MergeJUnit makes one report of those of several jobs. Suites of one name become one, with the sum
+// of their times. A testcase that two reports have is an error that names both, unless it stands
+// for a package that failed as a whole, which can happen in every job. The report is of no shard.
 func MergeJUnit(reports []NamedJUnit) (*JUnitReport, error) {
 	var merged xmlSuites
 	index := make(map[string]int)

@@ -6,17 +6,18 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// xmlAttempt is an attempt at a test that was followed by another one, in the form of Maven Surefire's reports: flakyFailure where the last
-// attempt did not fail, rerunFailure where it did.
+// xmlAttempt is an attempt at a test that was followed by another one, in the form of Maven
+// Surefire's reports: flakyFailure where the last attempt did not fail, rerunFailure where it did.
 type xmlAttempt struct {
 	Message    string  `xml:"message,attr"`
 	Type       string  `xml:"type,attr"`
 	StackTrace xmlText `xml:"stackTrace"`
 }
 
-// joinAttempts makes one testcase of the attempts at each test: that of the last attempt, which keeps the failures of the others. last is the number
-// of the last attempt by top-level test. The failure of a
-// test that has failed by the account stays what it is, whatever its last attempt says.
+// joinAttempts makes one testcase of the attempts at each test: that of the last attempt, which
+// keeps the failures of the others. last is the number of the last attempt by top-level test. The
+// failure of a test that has failed by the account stays what it is, whatever its last attempt
+// says.
 func (s *suite) joinAttempts(last map[string]int, verdicts map[string]event.Verdict) {
 	final := map[string]*testcase{}
 	for _, c := range slices.Backward(s.cases) {
@@ -40,8 +41,8 @@ func (s *suite) joinAttempts(last map[string]int, verdicts map[string]event.Verd
 	})
 }
 
-// dropMade takes the testcase away that stands for the failure of the package when a test has failed whose next attempt did not come, as the run was
-// stopped: that is the failure.
+// dropMade takes the testcase away that stands for the failure of the package when a test has
+// failed whose next attempt did not come, as the run was stopped: that is the failure.
 func (s *suite) dropMade(verdicts map[string]event.Verdict) {
 	counts := func(c *testcase) bool {
 		v := verdicts[s.name+"::"+c.root()]
@@ -52,7 +53,8 @@ func (s *suite) dropMade(verdicts map[string]event.Verdict) {
 	}
 }
 
-// attempts adds the earlier attempts at c to its element. Of several failures the first is the failure and the others are repetitions of it.
+// attempts adds the earlier attempts at c to its element. Of several failures the first is the
+// failure and the others are repetitions of it.
 func (x *xmlCase) attempts(c *testcase) {
 	if len(c.earlier) == 0 {
 		return

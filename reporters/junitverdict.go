@@ -9,8 +9,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// settle brings the testcases in line with the account of the run, which knows more than the stream of
-// events: crashes, later attempts that passed, and items that did not run.
+// settle brings the testcases in line with the account of the run, which knows more than the stream
+// of events: crashes, later attempts that passed, and items that did not run.
 func (j *JUnit) settle() {
 	final := map[string]event.Verdict{}
 	for _, it := range j.summary.Durations {
@@ -37,8 +37,8 @@ func (j *JUnit) settle() {
 	}
 }
 
-// settle takes over an item's verdict, and that it had more attempts. A failed attempt is only taken for less than
-// a failure when the account says that the item did not fail.
+// settle takes over an item's verdict, and that it had more attempts. A failed attempt is only
+// taken for less than a failure when the account says that the item did not fail.
 func (c *testcase) settle(verdict event.Verdict, attempts int) {
 	switch {
 	case !c.bad():
@@ -65,7 +65,8 @@ func (c *testcase) lastWords() string {
 	return words
 }
 
-// settleNotRun makes a skipped testcase of each item that did not run. One that had begun is no longer open by it.
+// settleNotRun makes a skipped testcase of each item that did not run. One that had begun is no
+// longer open by it.
 func (j *JUnit) settleNotRun() {
 	for _, it := range j.summary.NotRun {
 		path, test, _ := strings.Cut(it.ID, "::")

@@ -134,7 +134,8 @@ func (j *JUnit) xmlSuite(s *suite) xmlSuite {
 	return x
 }
 
-// hostOf is the host that all of a suite's tests ran on, or the controller's when they were spread or none ran.
+// hostOf is the host that all of a suite's tests ran on, or the controller's when they were spread
+// or none ran.
 func (j *JUnit) hostOf(s *suite) string {
 	host := ""
 	for gateway := range s.gateways {
@@ -236,7 +237,8 @@ func firstLine(text, none string) string {
 	return none
 }
 
-// xmlLegal makes text fit for XML 1.0: colours are left out, and each character that XML has no place for is U+FFFD.
+// xmlLegal makes text fit for XML 1.0: colours are left out, and each character that XML has no
+// place for is U+FFFD.
 func xmlLegal(text string) string {
 	text = withoutColours(text)
 	return strings.Map(func(r rune) rune {

@@ -10,8 +10,9 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// marker puts the gateway and the share of items that are done before the line that tells of a test's outcome:
-// `[gw1] [ 12%] PASS pkg.TestX (0.00s)`. Formats that have no such line are left as they are.
+// marker puts the gateway and the share of items that are done before the line that tells of a
+// test's outcome: `[gw1] [ 12%] PASS pkg.TestX (0.00s)`. Formats that have no such line are left as
+// they are.
 type marker struct {
 	format Format
 	dox    map[string][]doxLine // testdox writes at the end of a package; by package
@@ -19,8 +20,8 @@ type marker struct {
 
 type doxLine struct{ text, mark string }
 
-// apply returns what the formatter made of e with the marks in it. cur is the event as the run had it, the zero
-// value for an event that testjson made up.
+// apply returns what the formatter made of e with the marks in it. cur is the event as the run had
+// it, the zero value for an event that testjson made up.
 func (m *marker) apply(text string, e testjson.TestEvent, cur event.Test) string {
 	ended := e.Test != "" && e.Action.IsTerminal()
 	switch {
@@ -81,7 +82,8 @@ func mark(t event.Test, done int) string {
 	return fmt.Sprintf("[%s] [%3d%%] ", t.Gateway, min(done, t.Total)*100/t.Total)
 }
 
-// doneAfter is Done once the test whose result line this is has ended: its terminal event comes after the line.
+// doneAfter is Done once the test whose result line this is has ended: its terminal event comes
+// after the line.
 func doneAfter(t event.Test) int {
 	if strings.Contains(t.Test, "/") {
 		return t.Done

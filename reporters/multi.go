@@ -8,8 +8,9 @@ import (
 
 type multi []event.Reporter
 
-// Multi returns a Reporter that hands each event to all of the given ones in their order. One that fails does not
-// keep the event from the next; the errors of one event are joined. Close closes all of them, in the same order.
+// Multi returns a Reporter that hands each event to all of the given ones in their order. One that
+// fails does not keep the event from the next; the errors of one event are joined. Close closes all
+// of them, in the same order.
 func Multi(reporters ...event.Reporter) event.Reporter {
 	return multi(append([]event.Reporter(nil), reporters...))
 }

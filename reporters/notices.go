@@ -8,8 +8,9 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// Notices writes what belongs to no test: the go command's own messages, warnings, lost gateways and, at the end,
-// what Console would say below its summary. It goes beside JSON on standard output, which has no place for them.
+// Notices writes what belongs to no test: the go command's own messages, warnings, lost gateways
+// and, at the end, what Console would say below its summary. It goes beside JSON on standard
+// output, which has no place for them.
 type Notices struct {
 	out io.Writer
 }

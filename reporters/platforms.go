@@ -11,8 +11,9 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// closePlatforms names the tests that fail on some platforms and pass on others, in the order of the platforms that they fail on: what
-// they have in common is then seen at a glance. A test that fails on one gateway of a platform fails on the platform.
+// closePlatforms names the tests that fail on some platforms and pass on others, in the order of
+// the platforms that they fail on: what they have in common is then seen at a glance. A test that
+// fails on one gateway of a platform fails on the platform.
 func closePlatforms(b *strings.Builder, items []event.ItemSeconds) {
 	type outcome struct{ failed, passed map[string]bool } // by platform
 	tests := map[string]*outcome{}

@@ -39,7 +39,8 @@ fails on windows/amd64 only: p::TestWin
 	}
 }
 
-// Two platforms, one of which crashes a test, under each: the report has a suite for each, which says where it ran.
+// Two platforms, one of which crashes a test, under each: the report has a suite for each, which
+// says where it ran.
 func TestJUnitNamesPlatforms(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "junit.xml")
 	j, err := NewJUnit(JUnitConfig{File: file})

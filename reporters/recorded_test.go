@@ -58,8 +58,8 @@ func recordedEvents(t *testing.T, file string) []test2json.Event {
 	return events
 }
 
-// recordedAsRun makes of a recorded stream the run that a controller with three gateways would have reported, one
-// package per gateway in turn.
+// recordedAsRun makes of a recorded stream the run that a controller with three gateways would have
+// reported, one package per gateway in turn.
 func recordedAsRun(t *testing.T, file string) []event.Event {
 	t.Helper()
 	return asRun(recordedEvents(t, file))

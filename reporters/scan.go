@@ -9,10 +9,11 @@ import (
 
 var errScanStopped = errors.New("the scan has stopped")
 
-// scan is one testjson.ScanTestOutput over a whole run: testjson's Execution is only whole when one scan made it.
+// scan is one testjson.ScanTestOutput over a whole run: testjson's Execution is only whole when one
+// scan made it.
 //
-// It owns one goroutine, which runs until finish, or until the handler returns an error; finish joins it.
-// put and putErr must not be called at the same time as each other or as finish.
+// It owns one goroutine, which runs until finish, or until the handler returns an error; finish
+// joins it. put and putErr must not be called at the same time as each other or as finish.
 type scan struct {
 	stdout *io.PipeWriter
 	stderr *io.PipeWriter
@@ -41,8 +42,8 @@ func startScan(handler testjson.EventHandler) *scan {
 	return s
 }
 
-// put hands one line with its newline to the scan and returns when the handler has returned from its event. The
-// error is the one that ended the scan.
+// put hands one line with its newline to the scan and returns when the handler has returned from
+// its event. The error is the one that ended the scan.
 func (s *scan) put(line []byte) error { return s.write(s.stdout, line) }
 
 // putErr is put for lines of standard error.
@@ -51,8 +52,8 @@ func (s *scan) putErr(lines []byte) error { return s.write(s.stderr, lines) }
 func (s *scan) write(w *io.PipeWriter, lines []byte) error {
 	_, err := w.Write(lines)
 	if err == nil {
-		// The first write returns when the scanner has the bytes. An empty one returns when it reads again, which it
-		// does when it has handled every line it had.
+		// The first write returns when the scanner has the bytes. An empty one returns when it
+		// reads again, which it does when it has handled every line it had.
 		_, err = w.Write(nil)
 	}
 	if err == nil {

@@ -11,17 +11,20 @@ import (
 )
 
 const (
-	// redrawGap is the shortest time between two drawings of the status line: what changes faster is not read.
+	// redrawGap is the shortest time between two drawings of the status line: what changes faster
+	// is not read.
 	redrawGap = 100 * time.Millisecond
-	// redrawTick is how often the status line is looked at: a little more than redrawGap, as a tick that comes a
-	// moment too early would wait for the next one.
+	// redrawTick is how often the status line is looked at: a little more than redrawGap, as a tick
+	// that comes a moment too early would wait for the next one.
 	redrawTick = 110 * time.Millisecond
 )
 
-// screen writes the report, and on a terminal one status line below it. It is not safe for concurrent use.
+// screen writes the report, and on a terminal one status line below it. It is not safe for
+// concurrent use.
 //
-// The status line is drawn with the cursor going back to where the output goes on, so that taking it away is one
-// "erase to the end of the screen", also after the terminal became narrower and broke it into several rows.
+// The status line is drawn with the cursor going back to where the output goes on, so that taking
+// it away is one "erase to the end of the screen", also after the terminal became narrower and
+// broke it into several rows.
 type screen struct {
 	out   io.Writer
 	err   io.Writer
@@ -34,8 +37,8 @@ type screen struct {
 	failed error // the first failed write
 }
 
-// TerminalWidth returns a function for ConsoleConfig.Width that asks f's terminal for its width at each call, or nil
-// where f is no terminal or TERM says that it cannot move its cursor.
+// TerminalWidth returns a function for ConsoleConfig.Width that asks f's terminal for its width at
+// each call, or nil where f is no terminal or TERM says that it cannot move its cursor.
 func TerminalWidth(f *os.File) func() int {
 	fd := int(f.Fd())
 	if !term.IsTerminal(fd) || os.Getenv("TERM") == "dumb" {
@@ -50,7 +53,8 @@ func TerminalWidth(f *os.File) func() int {
 	}
 }
 
-// write puts text after what has been written so far. The status line comes back with it if its time has come.
+// write puts text after what has been written so far. The status line comes back with it if its
+// time has come.
 func (s *screen) write(text string, now time.Time) {
 	if text == "" {
 		return
@@ -81,7 +85,8 @@ func (s *screen) complain(text string, now time.Time) {
 	}
 }
 
-// show makes status the status line, on the screen at once or with a later call when the last drawing was just now.
+// show makes status the status line, on the screen at once or with a later call when the last
+// drawing was just now.
 func (s *screen) show(status string, now time.Time) {
 	if s.shown && (status == s.status || now.Sub(s.drawn) < redrawGap) {
 		return
@@ -132,7 +137,8 @@ func (s *screen) put(w io.Writer, text string) {
 	}
 }
 
-// cursor follows the column in which the next character goes. The zero value is the start of a line.
+// cursor follows the column in which the next character goes. The zero value is the start of a
+// line.
 type cursor struct {
 	cells int  // characters since the start of the line, each one cell wide
 	lost  bool // something was written whose width is not known here
@@ -180,8 +186,8 @@ func (c *cursor) advance(text string) {
 
 func (c *cursor) midLine() bool { return c.cells > 0 || c.lost }
 
-// column returns the column, from 0, on a terminal of that width. It is not known where a full line makes terminals
-// differ in when they wrap.
+// column returns the column, from 0, on a terminal of that width. It is not known where a full line
+// makes terminals differ in when they wrap.
 func (c *cursor) column(width int) (column int, known bool) {
 	switch {
 	case c.lost || c.csi != csiNone || width <= 0:

@@ -15,8 +15,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// terminal understands what the screen writes and shows it as a terminal of that width would, all rows since the
-// start. It fails the test on a sequence that it does not know.
+// terminal understands what the screen writes and shows it as a terminal of that width would, all
+// rows since the start. It fails the test on a sequence that it does not know.
 type terminal struct {
 	t     *testing.T
 	mu    sync.Mutex
@@ -132,8 +132,8 @@ func (f *fakeClock) clock() Clock {
 	return Clock{Now: f.Now, Tick: func(time.Duration) (<-chan time.Time, func()) { return f.tickc, func() {} }}
 }
 
-// advance lets d pass and returns when a tick has been dealt with: the redrawing goroutine takes a second one only
-// then, and finds nothing new.
+// advance lets d pass and returns when a tick has been dealt with: the redrawing goroutine takes a
+// second one only then, and finds nothing new.
 func (f *fakeClock) advance(d time.Duration) {
 	f.mu.Lock()
 	f.now = f.now.Add(d)

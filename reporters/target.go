@@ -11,15 +11,16 @@ import (
 	"strconv"
 )
 
-// target is a file that is replaced in one step, so that its readers see the old one or the whole new one. A path
-// that is no regular file (a pipe, /dev/stdout) is written in place.
+// target is a file that is replaced in one step, so that its readers see the old one or the whole
+// new one. A path that is no regular file (a pipe, /dev/stdout) is written in place.
 type target struct {
 	path    string // symbolic links resolved: what they point to is replaced, they stay
 	perm    fs.FileMode
 	inPlace bool
 }
 
-// newTarget makes the directory of path and tries whether a file can be made there; it leaves none behind.
+// newTarget makes the directory of path and tries whether a file can be made there; it leaves none
+// behind.
 func newTarget(path string) (*target, error) {
 	if path == "" {
 		return nil, errors.New("it has no name")
@@ -85,8 +86,8 @@ func writeAndClose(f *os.File, write func(io.Writer) error) error {
 	return err
 }
 
-// temporary makes a new file next to the target. os.CreateTemp would give it mode 0600, which the rename would
-// then give to a report that others are to read.
+// temporary makes a new file next to the target. os.CreateTemp would give it mode 0600, which the
+// rename would then give to a report that others are to read.
 func (t *target) temporary() (*os.File, error) {
 	name := t.path + "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp"
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)

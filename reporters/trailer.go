@@ -14,8 +14,9 @@ import (
 // ActionShard is the Action of a Trailer. go test -json has none of this name.
 const ActionShard = "shard"
 
-// Trailer ends the report of a shard that came to its end, its tests failing or not: a report without one was cut off, or never begun. It is the last line of
-// JSON, which has no Package, so that readers of go test -json pass it over, and it is among the properties of a JUnit report.
+// Trailer ends the report of a shard that came to its end, its tests failing or not: a report
+// without one was cut off, or never begun. It is the last line of JSON, which has no Package, so
+// that readers of go test -json pass it over, and it is among the properties of a JUnit report.
 type Trailer struct {
 	Time   time.Time
 	Action string // ActionShard
@@ -39,7 +40,8 @@ func whole(e event.RunEnded) bool {
 	return e.Fatal == nil && !e.Summary.Interrupted && e.Summary.Unbalanced == ""
 }
 
-// trailing knows what the Trailer of a report has to say. The zero value is that of a run which is no shard.
+// trailing knows what the Trailer of a report has to say. The zero value is that of a run which is
+// no shard.
 type trailing struct {
 	shard string          // "" when the run is none
 	seen  map[string]bool // items that the report has something of, by id
@@ -68,7 +70,8 @@ func (t *trailing) end(e event.RunEnded) ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// properties are a Trailer as a JUnit report has it, where items that did not run are testcases too.
+// properties are a Trailer as a JUnit report has it, where items that did not run are testcases
+// too.
 func (t Trailer) properties() *xmlProperties {
 	list := []xmlProperty{{propertyShard, t.Shard}, {propertyItems, strconv.Itoa(t.Items)}, {propertyPlan, t.Plan}}
 	if t.Flags != "" {
@@ -99,8 +102,8 @@ func (r *JUnitReport) Trailer() (t Trailer, ok bool) {
 	return t, ok && t.Shard != ""
 }
 
-// Items is how many top-level tests the report has, whatever became of them. TestMain is counted as one: a test may have this name, and what stands for
-// a package has it too.
+// Items is how many top-level tests the report has, whatever became of them. TestMain is counted as
+// one: a test may have this name, and what stands for a package has it too.
 func (r *JUnitReport) Items() int {
 	n := 0
 	for _, s := range r.doc.Suites {

@@ -39,7 +39,8 @@ func jsonOf(t *testing.T, run []event.Event) string {
 	return out.String()
 }
 
-// TestTrailer: a shard that came to its end says so behind its events, and one that did not does not.
+// TestTrailer: a shard that came to its end says so behind its events, and one that did not does
+// not.
 func TestTrailer(t *testing.T) {
 	events := []event.Event{testEvent("run", "TestX", ""), testEvent("pass", "TestX", "")}
 	notRun := []event.NotRunItem{{ID: "example.com/p::TestX"}, {ID: "example.com/p::TestY"}}
@@ -86,8 +87,9 @@ func TestTrailer(t *testing.T) {
 	}
 }
 
-// TestTrailerIsPassedOver: gotestsum shows in each of its formats what it shows without the line, and finds the same tests. It has a package without a name
-// and without a test then, as it has for the compiler's text.
+// TestTrailerIsPassedOver: gotestsum shows in each of its formats what it shows without the line,
+// and finds the same tests. It has a package without a name and without a test then, as it has for
+// the compiler's text.
 func TestTrailerIsPassedOver(t *testing.T) {
 	end := event.RunEnded{Summary: event.Summary{Collected: 52, NotRun: []event.NotRunItem{{ID: "p::TestGone"}}}}
 	for name, run := range map[string][]event.Event{"recorded": recordedAsRun(t, recordedRun), "nothing": nil} {
@@ -131,7 +133,8 @@ func (h formatHandler) Event(e testjson.TestEvent, x *testjson.Execution) error 
 }
 func (h formatHandler) Err(string) error { return nil }
 
-// TestTrailerIsNoTiming: a log is worth the same for the next run's plan, and one that has nothing else is a log.
+// TestTrailerIsNoTiming: a log is worth the same for the next run's plan, and one that has nothing
+// else is a log.
 func TestTrailerIsNoTiming(t *testing.T) {
 	with := jsonOf(t, asShard(recordedAsRun(t, recordedRun), event.RunEnded{}))
 	without := with[:strings.LastIndex(with, `{"Time"`)]

@@ -9,8 +9,8 @@ import (
 	"path"
 )
 
-// assembly is a file that comes in pieces. It is written under a temporary name, which tells its content, so that it can be gone on with
-// after an interruption.
+// assembly is a file that comes in pieces. It is written under a temporary name, which tells its
+// content, so that it can be gone on with after an interruption.
 type assembly struct {
 	*transfer
 	index  int

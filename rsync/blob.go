@@ -48,8 +48,9 @@ type Cleaned struct {
 	Left  int64 `cbor:"3,keyasint,omitempty"` // bytes that are still there
 }
 
-// FindBlobs asks the gateway's host, in one round trip, which blobs it has. It returns their absolute paths there, in the order of blobs,
-// and "" for what it does not have. What it has counts as used.
+// FindBlobs asks the gateway's host, in one round trip, which blobs it has. It returns their
+// absolute paths there, in the order of blobs, and "" for what it does not have. What it has counts
+// as used.
 func FindBlobs(ctx context.Context, gw *gateway.Gateway, blobs []Blob) ([]string, error) {
 	a, err := askBlobs(ctx, gw, blobArgs{Version: version, Find: blobs})
 	if err == nil && len(a.Paths) != len(blobs) {
@@ -61,8 +62,9 @@ func FindBlobs(ctx context.Context, gw *gateway.Gateway, blobs []Blob) ([]string
 	return a.Paths, nil
 }
 
-// ListBlobs asks the gateway's host, in one round trip, for the digests of the blobs it has: 64 hexadecimal digits in lower case each, in no order, of 8192 at
-// most, those used last. One that is cut short is among them, which PutBlob would find out. That they are listed is no use of them.
+// ListBlobs asks the gateway's host, in one round trip, for the digests of the blobs it has: 64
+// hexadecimal digits in lower case each, in no order, of 8192 at most, those used last. One that is
+// cut short is among them, which PutBlob would find out. That they are listed is no use of them.
 func ListBlobs(ctx context.Context, gw *gateway.Gateway) ([]string, error) {
 	a, err := askBlobs(ctx, gw, blobArgs{Version: version, List: true})
 	if err == nil && (len(a.Digests)%sha256.Size != 0 || len(a.Digests) > maxListed*sha256.Size) {
@@ -78,8 +80,9 @@ func ListBlobs(ctx context.Context, gw *gateway.Gateway) ([]string, error) {
 	return out, nil
 }
 
-// CleanBlobs removes the blobs that were used least recently from the gateway's host until they take at most maxBytes. Those used within the last
-// hour stay, unless maxBytes is 0, which removes all.
+// CleanBlobs removes the blobs that were used least recently from the gateway's host until they
+// take at most maxBytes. Those used within the last hour stay, unless maxBytes is 0, which removes
+// all.
 func CleanBlobs(ctx context.Context, gw *gateway.Gateway, maxBytes int64) (Cleaned, error) {
 	a, err := askBlobs(ctx, gw, blobArgs{Version: version, Clean: &maxBytes})
 	if err != nil {
@@ -98,10 +101,12 @@ func askBlobs(ctx context.Context, gw *gateway.Gateway, args blobArgs) (a blobAn
 	return a, err
 }
 
-// PutBlob makes sure that the gateway's host has the executable at path, whose SHA-256 is digest, and returns its absolute path there. The name is that of
-// path. It is sent when it is not there, from where an earlier attempt was interrupted, and kept only if its content has that digest. It
-// stays until it is cleaned; who needs it for longer makes a hard link. The same blob may be put by many at once: one sends it.
-// When content has to be sent, sent, unless it is nil, is called with the size of each part, from PutBlob's goroutine, before that is compressed and leaves.
+// PutBlob makes sure that the gateway's host has the executable at path, whose SHA-256 is digest,
+// and returns its absolute path there. The name is that of path. It is sent when it is not there,
+// from where an earlier attempt was interrupted, and kept only if its content has that digest. It
+// stays until it is cleaned; who needs it for longer makes a hard link. The same blob may be put by
+// many at once: one sends it. When content has to be sent, sent, unless it is nil, is called with
+// the size of each part, from PutBlob's goroutine, before that is compressed and leaves.
 func PutBlob(ctx context.Context, gw *gateway.Gateway, path, digest string, sent func(bytes int)) (string, error) {
 	remote, err := putBlob(ctx, gw, path, digest, sent)
 	if err != nil {

@@ -201,7 +201,8 @@ func TestKeepBlob(t *testing.T) {
 	}
 }
 
-// TestBlobsPrune removes what was used least recently, and takes a file on its way for dead after an hour.
+// TestBlobsPrune removes what was used least recently, and takes a file on its way for dead after
+// an hour.
 func TestBlobsPrune(t *testing.T) {
 	dir := t.TempDir()
 	s, err := openBlobs([]string{dir})
@@ -233,7 +234,8 @@ func TestBlobsPrune(t *testing.T) {
 	}
 }
 
-// TestBlobDirs takes the next directory when one cannot be used, and says what is wrong with all when none can.
+// TestBlobDirs takes the next directory when one cannot be used, and says what is wrong with all
+// when none can.
 func TestBlobDirs(t *testing.T) {
 	p := place{t, t.TempDir()}
 	p.write("file", "in the way")

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// BlobDir returns the directory in which this host keeps what [PutBlob] brings, and makes it. The error tells what is wrong with each place
-// that was tried.
+// BlobDir returns the directory in which this host keeps what [PutBlob] brings, and makes it. The
+// error tells what is wrong with each place that was tried.
 func BlobDir() (string, error) {
 	s, err := openBlobs(blobDirs())
 	if err != nil {
@@ -19,8 +19,9 @@ func BlobDir() (string, error) {
 	return s.dir, s.root.Close()
 }
 
-// KeepBlob puts an executable of this host, whose SHA-256 is digest, where [PutBlob] would bring it, and returns its absolute path there. The name is
-// that of path. The content is not looked at. It is a hard link where it can be, so that path must not be written to afterwards.
+// KeepBlob puts an executable of this host, whose SHA-256 is digest, where [PutBlob] would bring
+// it, and returns its absolute path there. The name is that of path. The content is not looked at.
+// It is a hard link where it can be, so that path must not be written to afterwards.
 func KeepBlob(ctx context.Context, path, digest string) (string, error) {
 	kept, err := keepBlob(ctx, path, digest)
 	if err != nil {
@@ -82,10 +83,12 @@ func (s *blobs) copy(path, temp string) error {
 // BlobDirs returns every directory in which this host may have blobs.
 func BlobDirs() []string { return blobDirs() }
 
-// NoExec reports whether programs cannot be started from a directory, as far as its file system says so.
+// NoExec reports whether programs cannot be started from a directory, as far as its file system
+// says so.
 func NoExec(dir string) bool { return noExec(dir) }
 
-// A target DIR is locked by the file LockName in the directory beside it whose name is .DIR and SideSuffix.
+// A target DIR is locked by the file LockName in the directory beside it whose name is .DIR and
+// SideSuffix.
 const (
 	SideSuffix = ".xdist-sync"
 	LockName   = lockFile

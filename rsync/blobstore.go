@@ -20,7 +20,8 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 )
 
-// KeepBlobs is the agent's side of [PutBlob], [FindBlobs], [ListBlobs] and [CleanBlobs], to be registered under [BlobHandler].
+// KeepBlobs is the agent's side of [PutBlob], [FindBlobs], [ListBlobs] and [CleanBlobs], to be
+// registered under [BlobHandler].
 func KeepBlobs(ctx context.Context, ch *gateway.Channel, args gateway.Item) error {
 	var a blobArgs
 	if err := args.Decode(&a); err != nil {
@@ -75,7 +76,8 @@ func (b Blob) check() error {
 	return nil
 }
 
-// blobs is a store of files by their content: DIGEST/NAME, and in tmp what is on its way, with a lock for each.
+// blobs is a store of files by their content: DIGEST/NAME, and in tmp what is on its way, with a
+// lock for each.
 type blobs struct {
 	dir  string
 	root *os.Root // of dir
@@ -96,7 +98,8 @@ func blobDirs() []string {
 	return append(dirs, filepath.Join(os.TempDir(), private, "blobs"))
 }
 
-// openBlobs opens the store in the first directory that can be written and executed from. The error tells what is wrong with each.
+// openBlobs opens the store in the first directory that can be written and executed from. The error
+// tells what is wrong with each.
 func openBlobs(dirs []string) (*blobs, error) {
 	var errs []error
 	for _, dir := range dirs {
@@ -112,7 +115,8 @@ func openBlobs(dirs []string) (*blobs, error) {
 
 var errNoExec = errors.New("nothing may be executed there (noexec)")
 
-// prepareBlobs makes a directory that nobody else may write to: a directory for everybody's temporary files has others' too.
+// prepareBlobs makes a directory that nobody else may write to: a directory for everybody's
+// temporary files has others' too.
 func prepareBlobs(dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, blobTemp), 0o700); err != nil {
 		return err
@@ -136,7 +140,8 @@ func prepareBlobs(dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// find returns the absolute path of a blob, and notes that it was used. It returns "" when it is not there.
+// find returns the absolute path of a blob, and notes that it was used. It returns "" when it is
+// not there.
 func (s *blobs) find(b Blob) string {
 	name := b.Digest + "/" + b.Name
 	if !s.complete(name, b.Size) && !s.alias(b, name) {
@@ -231,8 +236,9 @@ func (s *blobs) receive(ctx context.Context, ch *gateway.Channel, b Blob) (err e
 	return s.install(temp, b)
 }
 
-// closeExecutable closes a file that is to be executed. A child process that is just being started has it open for writing until it is
-// another program, and nothing that is open for writing can be executed.
+// closeExecutable closes a file that is to be executed. A child process that is just being started
+// has it open for writing until it is another program, and nothing that is open for writing can be
+// executed.
 func closeExecutable(f *os.File) error {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -249,7 +255,8 @@ func (s *blobs) install(temp string, b Blob) error {
 	return s.root.Rename(temp, b.Digest+"/"+b.Name)
 }
 
-// maxListed is how many blobs ListBlobs tells of, at most: what many runs leave, in a quarter of a mebibyte.
+// maxListed is how many blobs ListBlobs tells of, at most: what many runs leave, in a quarter of a
+// mebibyte.
 const maxListed = 8192
 
 // list is ListBlobs. A blob that is taken away meanwhile is not listed.

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// pieceSize is how many bytes of files go into one packet: enough to compress well, and little enough that several are in memory.
+	// pieceSize is how many bytes of files go into one packet: enough to compress well, and little
+	// enough that several are in memory.
 	pieceSize = 256 << 10
 	// smallFile is the size up to which files are sent complete, several in a packet.
 	smallFile = 128 << 10
@@ -27,8 +28,9 @@ const (
 	changedFate             // it was written to, and needs another scan
 )
 
-// content reads the files of an image for all targets. Packets are kept for a while, so that targets that want the same at about the same
-// time cost one reading and one compression. It may be used concurrently.
+// content reads the files of an image for all targets. Packets are kept for a while, so that
+// targets that want the same at about the same time cost one reading and one compression. It may be
+// used concurrently.
 type content struct {
 	img  *image
 	keep bool // there is more than one target
@@ -50,7 +52,8 @@ type packet struct {
 // lost counts the files that a packet is without.
 type lost struct{ gone, changed int }
 
-// contentAtMost is how many bytes of packets are kept: what a target may be behind another before files are read again for it.
+// contentAtMost is how many bytes of packets are kept: what a target may be behind another before
+// files are read again for it.
 const contentAtMost = 64 << 20
 
 // get returns the packet for a key, made by make when there is none.
@@ -82,7 +85,8 @@ func (c *content) get(key string, make func(p *packet)) *packet {
 	return p
 }
 
-// small makes a packet of complete small files: their number, for each its index, fate and size, and then their contents.
+// small makes a packet of complete small files: their number, for each its index, fate and size,
+// and then their contents.
 func (c *content) small(codec *codec, files []int) *packet {
 	key := appendBool(nil, codec.plain)
 	for _, i := range files {
@@ -152,8 +156,8 @@ func (c *content) appendFile(b []byte, i int) ([]byte, fate, error) {
 	return b, sentFate, nil
 }
 
-// unchanged reports whether an open file is as the scan has found it. What was read of it is looked at when the stat may not tell; nil is
-// not looked at, because the receiver checks it.
+// unchanged reports whether an open file is as the scan has found it. What was read of it is looked
+// at when the stat may not tell; nil is not looked at, because the receiver checks it.
 func (c *content) unchanged(f *os.File, i int, read []byte) (bool, error) {
 	info, err := f.Stat()
 	if err != nil {

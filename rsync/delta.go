@@ -9,18 +9,21 @@ import (
 	"math"
 )
 
-// The delta of two versions of a file, after A. Tridgell, "Efficient Algorithms for Sorting and Synchronization", 1999,
-// chapter 3: the receiver sends a weak and a strong sum of each block of what it has; the sender looks for the blocks at
-// every offset of what it has, with a weak sum that is rolled on byte by byte.
+// The delta of two versions of a file, after A. Tridgell, "Efficient Algorithms for Sorting and
+// Synchronization", 1999, chapter 3: the receiver sends a weak and a strong sum of each block of
+// what it has; the sender looks for the blocks at every offset of what it has, with a weak sum that
+// is rolled on byte by byte.
 
 const (
-	// blockAtLeast and blockAtMost bound the size of a block, in bytes. In between it is the root of the file's size, which
-	// makes the sum of signature and one changed block smallest.
+	// blockAtLeast and blockAtMost bound the size of a block, in bytes. In between it is the root
+	// of the file's size, which makes the sum of signature and one changed block smallest.
 	blockAtLeast = 704
 	blockAtMost  = 128 << 10
-	// blocksAtMost bounds the blocks of a file, and with them the size of a signature; blocks become larger instead.
+	// blocksAtMost bounds the blocks of a file, and with them the size of a signature; blocks
+	// become larger instead.
 	blocksAtMost = 1 << 19
-	// strongSize is how many bytes of a block's digest are sent. A false match shows in the digest of the whole file.
+	// strongSize is how many bytes of a block's digest are sent. A false match shows in the digest
+	// of the whole file.
 	strongSize = 8
 	// blockSumSize is the size in bytes of a block's sums in a signature.
 	blockSumSize = 4 + strongSize
@@ -128,7 +131,8 @@ type blockIndex struct {
 	maybe [1 << 10]uint64
 }
 
-// bit is where in maybe a sum is noted: most windows match nothing, and then this answers without a look at the map.
+// bit is where in maybe a sum is noted: most windows match nothing, and then this answers without a
+// look at the map.
 func bit(weak uint32) (word, mask uint64) {
 	h := (weak ^ weak>>16) & 0xffff
 	return uint64(h >> 6), 1 << (h & 63)
@@ -180,7 +184,8 @@ const (
 	literalAtMost = 64 << 10
 )
 
-// differ makes a delta. ops collects it, and is given to flush when it is large enough and at the end.
+// differ makes a delta. ops collects it, and is given to flush when it is large enough and at the
+// end.
 type differ struct {
 	x     *blockIndex
 	r     io.Reader
@@ -241,7 +246,8 @@ func (d *differ) search() error {
 	}
 }
 
-// tail handles what is shorter than a block: it may be the last block of the old file, or end with it.
+// tail handles what is shorter than a block: it may be the last block of the old file, or end with
+// it.
 func (d *differ) tail() {
 	rest := d.buf[d.pos:]
 	last := len(d.x.sums) - 1
@@ -323,8 +329,8 @@ func (d *differ) flushFull() error {
 
 var errBadDelta = errors.New("no delta of this file")
 
-// patch carries out the ops of a delta: it writes to w what they make of base, of which size and block are what was signed. At most limit bytes are
-// written; it returns how many.
+// patch carries out the ops of a delta: it writes to w what they make of base, of which size and
+// block are what was signed. At most limit bytes are written; it returns how many.
 func patch(w io.Writer, base io.ReaderAt, size int64, block int, ops []byte, limit int64) (int64, error) {
 	d := &decoder{b: ops}
 	var done int64

@@ -43,7 +43,8 @@ const (
 	tempSuffix = ".part"
 )
 
-// tempName names a file on its way by its content, so that a later sync finds what has arrived of it. serial tells files of equal content apart.
+// tempName names a file on its way by its content, so that a later sync finds what has arrived of
+// it. serial tells files of equal content apart.
 func tempName(s sum, serial int) string {
 	return fmt.Sprintf("%s%x.%d%s", tempPrefix, s[:tempDigest], serial, tempSuffix)
 }
@@ -55,7 +56,8 @@ func isTemp(name string) bool {
 	return strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
 }
 
-// comparePaths orders paths as a walk through the tree meets them: what a directory holds comes right behind it.
+// comparePaths orders paths as a walk through the tree meets them: what a directory holds comes
+// right behind it.
 func comparePaths(a, b string) int {
 	n := min(len(a), len(b))
 	for i := range n {

@@ -27,12 +27,15 @@ const (
 	dataPacket packetKind = 'D'
 )
 
-// Fetch brings back what others than a sync have written in a target: the files in dir on the gateway's host that match one of the
-// patterns (as in [Source.Ignore]) and are not as the last sync left them, or all that match where none was. It puts them in the same places below
-// dest, which is made when it is missing, and returns their paths, with slashes. A file that is there with the same content is left alone and not named.
+// Fetch brings back what others than a sync have written in a target: the files in dir on the
+// gateway's host that match one of the patterns (as in [Source.Ignore]) and are not as the last
+// sync left them, or all that match where none was. It puts them in the same places below dest,
+// which is made when it is missing, and returns their paths, with slashes. A file that is there
+// with the same content is left alone and not named.
 //
-// Only regular files come. Nothing is written outside of dest, whatever the agent says and whatever links dest has. Permissions are kept but for
-// the bits that give a file its owner's rights. No lock is taken: a target that a sync is changing meanwhile gives a mixture.
+// Only regular files come. Nothing is written outside of dest, whatever the agent says and whatever
+// links dest has. Permissions are kept but for the bits that give a file its owner's rights. No
+// lock is taken: a target that a sync is changing meanwhile gives a mixture.
 func Fetch(ctx context.Context, gw *gateway.Gateway, dir string, patterns []string, dest string) ([]string, error) {
 	paths, err := fetch(ctx, gw, dir, patterns, dest)
 	if err != nil {
@@ -146,7 +149,8 @@ func (c *catcher) content(ctx context.Context, w io.Writer) (int64, sum, error) 
 	return h.file(r)
 }
 
-// packets reads the data packets of one file. It carries its ctx because io.Reader has no place for one.
+// packets reads the data packets of one file. It carries its ctx because io.Reader has no place for
+// one.
 type packets struct {
 	ctx  context.Context
 	c    *catcher
@@ -239,7 +243,8 @@ type offerer struct {
 	memory *memory
 }
 
-// offer sends a file if it is not as the sync has left it. A file that cannot be read twice alike is still being written, and an error.
+// offer sends a file if it is not as the sync has left it. A file that cannot be read twice alike
+// is still being written, and an error.
 func (o *offerer) offer(ctx context.Context, f *found, known *record) error {
 	if known != nil && known.kind == fileKind && known.intact(f.stat) {
 		return nil

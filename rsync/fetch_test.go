@@ -66,7 +66,8 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-// TestFetchThroughLinks has links at the destination: one inside is followed for directories, none is for the file itself.
+// TestFetchThroughLinks has links at the destination: one inside is followed for directories, none
+// is for the file itself.
 func TestFetchThroughLinks(t *testing.T) {
 	dst, dest, outside := newPlace(t), newPlace(t), newPlace(t)
 	gw := open(t)

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestWriterStaysInside puts links that lead out of the tree, and leftovers, where small files go, after the tree was looked at.
+// TestWriterStaysInside puts links that lead out of the tree, and leftovers, where small files go,
+// after the tree was looked at.
 func TestWriterStaysInside(t *testing.T) {
 	const name, content = "dir/file", "evil"
 	e := entry{kind: fileKind, path: name, mode: 0o640, size: int64(len(content)), mtime: 1e18, sum: sumOf([]byte(content))}

@@ -23,11 +23,13 @@ func (q *quick) close() {
 	}
 }
 
-// put makes a file of an entry. A fresh one, where nothing is said to be, gets its own name at once; another is made under the name temp, which
-// must be free, and then takes the place of what is there. It takes the least system calls that do so, because that is what the time of
-// a first sync goes into: os.File asks what kind of file it has got, and a name in an os.Root is
-// looked at before it is used. Here it need not be: the directory was reached by way of the tree's os.Root, temp and the entry's last
-// name are single names (see checkPath), and a link under them is not followed. What fails may leave temp behind, but not half a fresh file.
+// put makes a file of an entry. A fresh one, where nothing is said to be, gets its own name at
+// once; another is made under the name temp, which must be free, and then takes the place of what
+// is there. It takes the least system calls that do so, because that is what the time of a first
+// sync goes into: os.File asks what kind of file it has got, and a name in an os.Root is looked at
+// before it is used. Here it need not be: the directory was reached by way of the tree's os.Root,
+// temp and the entry's last name are single names (see checkPath), and a link under them is not
+// followed. What fails may leave temp behind, but not half a fresh file.
 func (d *folder) put(temp string, e *entry, fresh bool, data []byte) (fileStat, error) {
 	if d.dir == nil {
 		var err error

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestQuickWay checks that the quick way works where nothing is in its way, because the other one would hide that it does not.
+// TestQuickWay checks that the quick way works where nothing is in its way, because the other one
+// would hide that it does not.
 func TestQuickWay(t *testing.T) {
 	dst := newPlace(t)
 	dst.write("dir/old", "this was here before")

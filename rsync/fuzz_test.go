@@ -93,7 +93,8 @@ func FuzzPacket(f *testing.F) {
 	})
 }
 
-// FuzzRequests gives the sender what a hostile receiver may ask for: what is accepted is a part of a file.
+// FuzzRequests gives the sender what a hostile receiver may ask for: what is accepted is a part of
+// a file.
 func FuzzRequests(f *testing.F) {
 	s, err := sign(bytes.NewReader(make([]byte, 3000)), 3000)
 	if err != nil {
@@ -162,8 +163,8 @@ func FuzzDelta(f *testing.F) {
 	})
 }
 
-// FuzzFiles gives the receiver files of a hostile sender: what is accepted has the size that it is to have. TestHostilePackets has the
-// rest over a gateway.
+// FuzzFiles gives the receiver files of a hostile sender: what is accepted has the size that it is
+// to have. TestHostilePackets has the rest over a gateway.
 func FuzzFiles(f *testing.F) {
 	f.Add([]byte{1, 1, 0, 12, 'g', 'o', 'o', 'd', ' ', 'c', 'o', 'n', 't', 'e', 'n', 't'})
 	f.Add([]byte{2, 1, byte(goneFate), 0, 1, byte(changedFate), 0})

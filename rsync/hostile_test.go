@@ -24,7 +24,8 @@ func hostileOffer(ctx context.Context, ch *gateway.Channel, args gateway.Item) e
 		ch.Send(ctx, c.pack(endPacket, nil)), ch.Send(ctx, c.pack(endPacket, nil)))
 }
 
-// TestHostileController sends manifests that would write outside of the target, and wants an error and nothing written.
+// TestHostileController sends manifests that would write outside of the target, and wants an error
+// and nothing written.
 func TestHostileController(t *testing.T) {
 	file := func(p string) entry { return entry{kind: fileKind, path: p, mode: 0o644, size: 4} }
 	dir := func(p string) entry { return entry{kind: dirKind, path: p, mode: 0o755} }
@@ -115,7 +116,8 @@ func (sd *sender) playManifest(ctx context.Context, m *manifest) error {
 	return sd.sendManifest(ctx, m, a.Have)
 }
 
-// TestHostileAgent answers a fetch with paths that lead out of the destination, or that nobody asked for.
+// TestHostileAgent answers a fetch with paths that lead out of the destination, or that nobody
+// asked for.
 func TestHostileAgent(t *testing.T) {
 	for _, name := range []string{"../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "link/evil.txt", "evil.go", "", "honest.txt"} {
 		parent := newPlace(t)

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// ignore is a list of patterns of [path.Match]. One without a slash is held against every name in a path, one with a slash
-// against the path from the root, and against the path of each directory that leads to it.
+// ignore is a list of patterns of [path.Match]. One without a slash is held against every name in a
+// path, one with a slash against the path from the root, and against the path of each directory
+// that leads to it.
 type ignore []string
 
 func newIgnore(patterns []string) (ignore, error) {

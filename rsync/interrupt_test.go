@@ -96,7 +96,8 @@ func await(t *testing.T, done func() bool) {
 	}
 }
 
-// TestResume interrupts a transfer in three ways, and wants the next sync to send only what is missing and to leave nothing behind.
+// TestResume interrupts a transfer in three ways, and wants the next sync to send only what is
+// missing and to leave nothing behind.
 func TestResume(t *testing.T) {
 	for name, stop := range map[string]func(*sender) error{
 		"receiver killed": func(sd *sender) error {
@@ -126,7 +127,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestStalePart has a part of a file that the source no longer has, and one whose content is not what its name says.
+// TestStalePart has a part of a file that the source no longer has, and one whose content is not
+// what its name says.
 func TestStalePart(t *testing.T) {
 	src, dst := newPlace(t), newPlace(t)
 	content := noise(3, 1<<20)
@@ -141,7 +143,8 @@ func TestStalePart(t *testing.T) {
 	same(t, src, dst)
 }
 
-// TestHold shows that a held target is another's only after its release, and that waiting can be given up.
+// TestHold shows that a held target is another's only after its release, and that waiting can be
+// given up.
 func TestHold(t *testing.T) {
 	src, dst := newPlace(t), newPlace(t)
 	src.write("file", "content")
@@ -172,8 +175,8 @@ func TestHold(t *testing.T) {
 	same(t, src, dst)
 }
 
-// TestTwoSyncs has two controllers send different trees to one directory at the same time, again and again: the result is always one
-// of the two.
+// TestTwoSyncs has two controllers send different trees to one directory at the same time, again
+// and again: the result is always one of the two.
 func TestTwoSyncs(t *testing.T) {
 	dst := newPlace(t)
 	var sources [2]place

@@ -83,7 +83,8 @@ func (j *job) compare(ctx context.Context) error {
 	return j.shape()
 }
 
-// judge books an entry that is in place or whose content is wanted. It reports whether the content has to be read to tell.
+// judge books an entry that is in place or whose content is wanted. It reports whether the content
+// has to be read to tell.
 func (j *job) judge(i int, known *record) (check bool) {
 	e, old := &j.want.entries[i], j.old[i]
 	if old == nil || old.kind != e.kind {
@@ -150,7 +151,8 @@ func (j *job) surplus(at int) {
 	j.extra = append(j.extra, at)
 }
 
-// surplusEntries removes what the options say, from the inside out, and the remains of interrupted syncs that are of no use.
+// surplusEntries removes what the options say, from the inside out, and the remains of interrupted
+// syncs that are of no use.
 func (j *job) surplusEntries() error {
 	useful := j.useParts()
 	stays := make(map[string]bool) // directories that something stays in
@@ -324,7 +326,8 @@ func (j *job) note(i int) error {
 	return nil
 }
 
-// finish sets modes and times where they differ, directories last and from the inside out, and saves the memory.
+// finish sets modes and times where they differ, directories last and from the inside out, and
+// saves the memory.
 func (j *job) finish() error {
 	for i := len(j.want.entries) - 1; i >= 0; i-- {
 		e := &j.want.entries[i]

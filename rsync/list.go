@@ -16,19 +16,21 @@ import (
 	"syscall"
 )
 
-// Source says which files are sent: those that git would see (tracked, or untracked and not ignored), nested repositories
-// and submodules included, and where there is no git or no repository all but the files of version control.
+// Source says which files are sent: those that git would see (tracked, or untracked and not
+// ignored), nested repositories and submodules included, and where there is no git or no repository
+// all but the files of version control.
 type Source struct {
 	// Root is the directory whose content becomes that of the targets. It has to exist.
 	Root string
-	// Extra are directories that are sent whole, with what git ignores. One below Root keeps its place, another gets
-	// one at the top, under its own name. A relative one is relative to Root.
+	// Extra are directories that are sent whole, with what git ignores. One below Root keeps its
+	// place, another gets one at the top, under its own name. A relative one is relative to Root.
 	Extra []string
-	// Ignore are patterns of [path.Match] for what is not sent: one without a slash is held against each name in a path, one with
-	// a slash against the path from Root. A directory that matches is left out with all that is in it.
+	// Ignore are patterns of [path.Match] for what is not sent: one without a slash is held against
+	// each name in a path, one with a slash against the path from Root. A directory that matches is
+	// left out with all that is in it.
 	Ignore []string
-	// Cache is a directory, made when it is missing, for an index of the contents' digests, so that only files that were changed are
-	// read again. Empty is none.
+	// Cache is a directory, made when it is missing, for an index of the contents' digests, so that
+	// only files that were changed are read again. Empty is none.
 	Cache string
 }
 
@@ -143,7 +145,8 @@ func (t *tree) listExtra(ctx context.Context, dir string, have []found) ([]found
 	return t.walk(ctx, dir, name)
 }
 
-// walk lists a directory without version control's own files. at is its place in the tree, empty for the top.
+// walk lists a directory without version control's own files. at is its place in the tree, empty
+// for the top.
 func (t *tree) walk(ctx context.Context, dir, at string) ([]found, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -193,8 +196,8 @@ func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// connect adds the directories that lead to what is in all, and drops what is not in a directory: git lists the
-// files of a directory that has become a link.
+// connect adds the directories that lead to what is in all, and drops what is not in a directory:
+// git lists the files of a directory that has become a link.
 func (t *tree) connect(ctx context.Context, all []found) ([]found, error) {
 	have := make(map[string]kind, len(all)/4)
 	var out []found
@@ -243,7 +246,8 @@ func (t *tree) addParents(out *[]found, have map[string]kind, dir string) (bool,
 	return f.kind == dirKind, nil
 }
 
-// gitFiles returns the files below dir that git sees; none when git is not there or dir in no repository.
+// gitFiles returns the files below dir that git sees; none when git is not there or dir in no
+// repository.
 func gitFiles(ctx context.Context, dir string) ([]string, error) {
 	out, err := runGit(ctx, dir)
 	if err != nil || len(out) == 0 {
@@ -258,7 +262,8 @@ func gitFiles(ctx context.Context, dir string) ([]string, error) {
 				continue
 			}
 		}
-		// A repository of its own, or a submodule. One that nobody has checked out is an empty directory.
+		// A repository of its own, or a submodule. One that nobody has checked out is an empty
+		// directory.
 		name = strings.TrimSuffix(name, "/")
 		names = append(names, name)
 		inner := filepath.Join(dir, name)
@@ -276,8 +281,8 @@ func gitFiles(ctx context.Context, dir string) ([]string, error) {
 	return names, nil
 }
 
-// runGit asks git. The options keep it from writing to the repository, from asking a daemon, and from refusing one that belongs to somebody
-// else, as it is in containers.
+// runGit asks git. The options keep it from writing to the repository, from asking a daemon, and
+// from refusing one that belongs to somebody else, as it is in containers.
 func runGit(ctx context.Context, dir string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "safe.directory=*",
 		"ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -296,7 +301,8 @@ func runGit(ctx context.Context, dir string) ([]byte, error) {
 	return nil, fmt.Errorf("list files of %s: git: %w: %s", dir, err, clip(text))
 }
 
-// ofRepository reports whether a variable names another repository than the one that git finds by itself.
+// ofRepository reports whether a variable names another repository than the one that git finds by
+// itself.
 func ofRepository(env string) bool {
 	name, _, _ := strings.Cut(env, "=")
 	switch name {
@@ -306,7 +312,8 @@ func ofRepository(env string) bool {
 	return false
 }
 
-// inParallel calls f with 0 to n-1, some at the same time, and returns the first error, after which no more calls are made.
+// inParallel calls f with 0 to n-1, some at the same time, and returns the first error, after which
+// no more calls are made.
 func inParallel(ctx context.Context, goroutines, n int, f func(int) error) error {
 	const run = 64 // consecutive calls by one goroutine: neighbours share directories
 	ctx, cancel := context.WithCancelCause(ctx)

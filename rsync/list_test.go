@@ -38,7 +38,8 @@ func listed(t *testing.T, s Source) []string {
 	return paths
 }
 
-// TestGitFiles lists what git sees: tracked, untracked and not ignored, of submodules and nested repositories too.
+// TestGitFiles lists what git sees: tracked, untracked and not ignored, of submodules and nested
+// repositories too.
 func TestGitFiles(t *testing.T) {
 	sub, p, extra := newPlace(t), newPlace(t), newPlace(t)
 	sub.write("sub.go", "x")

@@ -15,13 +15,14 @@ import (
 const (
 	lockPauseFirst = 5 * time.Millisecond
 	lockPauseMost  = 200 * time.Millisecond
-	// lockGrace is what one who does not want to wait gives another who is just leaving: a sync has ended for its controller before the
-	// receiver has given up the lock.
+	// lockGrace is what one who does not want to wait gives another who is just leaving: a sync has
+	// ended for its controller before the receiver has given up the lock.
 	lockGrace = 250 * time.Millisecond
 )
 
-// lock makes a file when it is missing and locks it until the lock is closed. wait is how long to wait for another who has it: 0 is as long as ctx
-// lasts, negative is lockGrace. It fails with ErrBusy when that is over. On file systems without locks it does nothing.
+// lock makes a file when it is missing and locks it until the lock is closed. wait is how long to
+// wait for another who has it: 0 is as long as ctx lasts, negative is lockGrace. It fails with
+// ErrBusy when that is over. On file systems without locks it does nothing.
 func lock(ctx context.Context, name string, wait time.Duration) (*flock.Flock, error) {
 	if wait < 0 {
 		wait = lockGrace

@@ -11,7 +11,8 @@ import (
 	"github.com/xdist-go/xdist/internal/lockfile"
 )
 
-// TestLock waits for the lock of another for as long as is asked, and has the file that is there when the other removes his.
+// TestLock waits for the lock of another for as long as is asked, and has the file that is there
+// when the other removes his.
 func TestLock(t *testing.T) {
 	name := filepath.Join(t.TempDir(), lockFile)
 	synctest.Test(t, func(t *testing.T) {

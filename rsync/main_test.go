@@ -24,7 +24,8 @@ func TestMain(m *testing.M) {
 		agentMain()
 		return
 	}
-	// The race detector has every process sleep for a second before it exits, agents too. What the caller has set wins.
+	// The race detector has every process sleep for a second before it exits, agents too. What the
+	// caller has set wins.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	goleak.VerifyTestMain(m)
 }
@@ -42,7 +43,8 @@ func agentMain() {
 	}
 }
 
-// open opens a popen gateway in a group of its own. Its agent has these variables in its environment, each NAME=VALUE.
+// open opens a popen gateway in a group of its own. Its agent has these variables in its
+// environment, each NAME=VALUE.
 func open(t testing.TB, env ...string) *gateway.Gateway {
 	t.Helper()
 	cfg := gateway.Config{Command: append([]string{os.Args[0], agentRole}, env...)}

@@ -7,11 +7,11 @@ import (
 	"path"
 )
 
-// manifest is all that a tree is to hold, in the order of comparePaths, each directory before what is in it. It is not changed
-// once it is complete.
+// manifest is all that a tree is to hold, in the order of comparePaths, each directory before what
+// is in it. It is not changed once it is complete.
 //
-// It is cut into chunks at places that depend on the paths there, so that trees that have much in common have most chunks in
-// common. The digest of a manifest is that of the digests of its chunks.
+// It is cut into chunks at places that depend on the paths there, so that trees that have much in
+// common have most chunks in common. The digest of a manifest is that of the digests of its chunks.
 type manifest struct {
 	entries []entry
 	chunks  []chunk
@@ -86,8 +86,8 @@ func decodeEntries(b []byte) ([]entry, error) {
 
 var errNoTree = errors.New("the entries make no tree")
 
-// checkTree checks that the entries are in order, without doubles, and that each is in a directory that comes before it: so nothing lies
-// behind a link or a file.
+// checkTree checks that the entries are in order, without doubles, and that each is in a directory
+// that comes before it: so nothing lies behind a link or a file.
 func checkTree(entries []entry) error {
 	var open []string // directories that entries may follow in, outermost first
 	for i := range entries {

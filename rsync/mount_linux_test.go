@@ -28,8 +28,8 @@ func TestNoExec(t *testing.T) {
 	s.root.Close()
 }
 
-// TestDiskFull has a target on a file system that is too small: the error says so, and a sync of what fits works afterwards, with
-// nothing left behind.
+// TestDiskFull has a target on a file system that is too small: the error says so, and a sync of
+// what fits works afterwards, with nothing left behind.
 func TestDiskFull(t *testing.T) {
 	src, dst := newPlace(t), place{t, t.TempDir()}
 	if err := syscall.Mount("tmpfs", dst.dir, "tmpfs", 0, "size=3m"); err != nil {

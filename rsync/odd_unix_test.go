@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestOdd is the other half of conformance case 92: a named pipe is refused by name, and nobody waits for it.
+// TestOdd is the other half of conformance case 92: a named pipe is refused by name, and nobody
+// waits for it.
 func TestOdd(t *testing.T) {
 	src, dst := newPlace(t), newPlace(t)
 	src.write("dir/file", "content")

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// pace measures how quickly bytes leave, to all targets of a delivery together. The zero value is ready, and not slow. It may be used concurrently.
+// pace measures how quickly bytes leave, to all targets of a delivery together. The zero value is
+// ready, and not slow. It may be used concurrently.
 type pace struct {
 	mu    sync.Mutex // guards the fields below
 	bytes int
@@ -13,10 +14,12 @@ type pace struct {
 }
 
 const (
-	// slowRate is the rate of sending to one target, in bytes per second, below which it is worth the time to make fewer of them: 40 Mbit/s.
-	// A receiver on a busy machine may take bytes at little more than that.
+	// slowRate is the rate of sending to one target, in bytes per second, below which it is worth
+	// the time to make fewer of them: 40 Mbit/s. A receiver on a busy machine may take bytes at
+	// little more than that.
 	slowRate = 5_000_000
-	// paceBytes is how many bytes the rate is taken of, at most. More are buffered on the way, so that the first say nothing.
+	// paceBytes is how many bytes the rate is taken of, at most. More are buffered on the way, so
+	// that the first say nothing.
 	paceBytes = 2 << 20
 )
 

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestPace: the zero value is not slow, a rate below the limit is, what was fast long ago does not count, and more than one target on
-// the way does not make a slow one fast.
+// TestPace: the zero value is not slow, a rate below the limit is, what was fast long ago does not
+// count, and more than one target on the way does not make a slow one fast.
 func TestPace(t *testing.T) {
 	var p pace
 	is := func(slow bool, what string) {
@@ -35,7 +35,8 @@ func TestPace(t *testing.T) {
 	is(true, "two targets at half the rate")
 }
 
-// TestPackForms: each form is made where it is meant to be, and read back, with memory that is used again and without.
+// TestPackForms: each form is made where it is meant to be, and read back, with memory that is used
+// again and without.
 func TestPackForms(t *testing.T) {
 	c := newCodec()
 	defer c.close()
@@ -64,7 +65,8 @@ func TestPackForms(t *testing.T) {
 	}
 }
 
-// TestPackBomb: a packet that claims to hold more than is allowed is refused before there is memory for it.
+// TestPackBomb: a packet that claims to hold more than is allowed is refused before there is memory
+// for it.
 func TestPackBomb(t *testing.T) {
 	c := newCodec()
 	defer c.close()

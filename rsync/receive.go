@@ -15,8 +15,9 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 )
 
-// Receive is the agent's side of a target, to be registered under [Handler]. It makes a directory what the controller says, and writes nowhere
-// else but in that and in the directory beside it that has its lock and its memory. It holds the lock until it returns.
+// Receive is the agent's side of a target, to be registered under [Handler]. It makes a directory
+// what the controller says, and writes nowhere else but in that and in the directory beside it that
+// has its lock and its memory. It holds the lock until it returns.
 func Receive(ctx context.Context, ch *gateway.Channel, args gateway.Item) error {
 	var a openArgs
 	if err := args.Decode(&a); err != nil {

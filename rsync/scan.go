@@ -115,7 +115,8 @@ func (t *tree) linkRecord(r record) (record, error) {
 	return r, nil
 }
 
-// fileRecord reads a file. One that is written to meanwhile is recorded as it was at the end, and noticed when it is sent.
+// fileRecord reads a file. One that is written to meanwhile is recorded as it was at the end, and
+// noticed when it is sent.
 func (t *tree) fileRecord(h *hasher, r record, now time.Time) (record, error) {
 	f, err := os.Open(t.file(r.path))
 	if gone(err) {
@@ -209,7 +210,8 @@ func (s Source) saveIndex(t *tree, old *memory, records []record) error {
 	return nil
 }
 
-// replaceFile writes a file in one step, so that concurrent readers and writers see one content or another.
+// replaceFile writes a file in one step, so that concurrent readers and writers see one content or
+// another.
 func replaceFile(name string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {

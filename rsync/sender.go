@@ -12,7 +12,8 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 )
 
-// sender is the controller's side of one target during a Send. Only one goroutine uses it at a time.
+// sender is the controller's side of one target during a Send. Only one goroutine uses it at a
+// time.
 type sender struct {
 	*Target
 	codec  *codec
@@ -59,7 +60,8 @@ func (sd *sender) round(ctx context.Context, c *content) {
 	sd.whole = t.Failed > 0
 }
 
-// cause returns what the receiver has said before it closed the channel, which says more than that it is closed.
+// cause returns what the receiver has said before it closed the channel, which says more than that
+// it is closed.
 func (sd *sender) cause(ctx context.Context, err error) error {
 	if !errors.Is(err, gateway.ErrClosed) && !errors.Is(err, io.EOF) {
 		return err
@@ -111,8 +113,8 @@ func (sd *sender) send(ctx context.Context, packet []byte) error {
 	return err
 }
 
-// sendManifest sends the chunks that the receiver does not have, and the digests of the others. Each part is its size and content; the size 0 stands
-// before a digest.
+// sendManifest sends the chunks that the receiver does not have, and the digests of the others.
+// Each part is its size and content; the size 0 stands before a digest.
 func (sd *sender) sendManifest(ctx context.Context, m *manifest, have []byte) error {
 	known := make(map[sum]bool)
 	for s := range slices.Chunk(have, len(sum{})) {
@@ -143,7 +145,8 @@ func (sd *sender) sendManifest(ctx context.Context, m *manifest, have []byte) er
 	return sd.send(ctx, sd.codec.pack(endPacket, nil))
 }
 
-// server gives a receiver what it asks for. It owns the goroutines that make packets ahead; they have ended when serve returns.
+// server gives a receiver what it asks for. It owns the goroutines that make packets ahead; they
+// have ended when serve returns.
 type server struct {
 	*sender
 	content *content
@@ -154,10 +157,12 @@ type server struct {
 	ahead []chan *packet // packets that are being made, in the order in which they are sent; each gets one packet
 }
 
-// aheadAtMost is how many packets are made at the same time: reading and compressing is more work than sending.
+// aheadAtMost is how many packets are made at the same time: reading and compressing is more work
+// than sending.
 const aheadAtMost = 4
 
-// serve answers requests until their end. It goes on reading them while it sends, because a receiver takes files while it asks.
+// serve answers requests until their end. It goes on reading them while it sends, because a
+// receiver takes files while it asks.
 func (s *server) serve(ctx context.Context) error {
 	defer func() {
 		for _, c := range s.ahead { // left when something failed

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// fileStat is what the system tells of a file, enough to see whether anybody has touched it since. It is comparable.
+// fileStat is what the system tells of a file, enough to see whether anybody has touched it since.
+// It is comparable.
 type fileStat struct {
 	mode  uint32 // the twelve bits of Unix
 	size  int64  // of regular files
@@ -14,16 +15,19 @@ type fileStat struct {
 	inode uint64 // 0 where there is none
 }
 
-// tick is by how much a change has to be older than a look at the file, so that a later change is sure to have another ctime. Systems
-// count in steps of up to 10 ms; a network's file server may have a clock of its own, but then a change looks fresh or old as a whole.
+// tick is by how much a change has to be older than a look at the file, so that a later change is
+// sure to have another ctime. Systems count in steps of up to 10 ms; a network's file server may
+// have a clock of its own, but then a change looks fresh or old as a whole.
 const tick = 20 * time.Millisecond
 
-// settled reports whether every later change will show, when the file was looked at at the time now.
+// settled reports whether every later change will show, when the file was looked at at the time
+// now.
 func (s fileStat) settled(now time.Time) bool {
 	return s.ctime != 0 && s.ctime < now.Add(-tick).UnixNano()
 }
 
-// statOf takes the stat of a file, link or directory from info. Of what is neither a file nor a link it keeps the mode only.
+// statOf takes the stat of a file, link or directory from info. Of what is neither a file nor a
+// link it keeps the mode only.
 func statOf(info fs.FileInfo) fileStat {
 	s := fileStat{mode: unixMode(info.Mode())}
 	switch kindOf(info.Mode()) {

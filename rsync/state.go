@@ -15,15 +15,16 @@ type record struct {
 	fresh bool // a later change might not show in the stat
 }
 
-// memory is what one side remembers of a tree between two syncs: the controller to not read all files again, a
-// receiver to know what it has, and what of it was touched. The zero value remembers nothing.
+// memory is what one side remembers of a tree between two syncs: the controller to not read all
+// files again, a receiver to know what it has, and what of it was touched. The zero value remembers
+// nothing.
 type memory struct {
 	records []record
 	kept    []string // paths that an earlier sync brought, that the source has no more and that stay, in order
 }
 
-// recall returns the record of a path. from is where to look first, for callers that go through paths in order: the index that the
-// call before returned.
+// recall returns the record of a path. from is where to look first, for callers that go through
+// paths in order: the index that the call before returned.
 func (m *memory) recall(p string, from int) (*record, int) {
 	for from < len(m.records) && comparePaths(m.records[from].path, p) < 0 {
 		from++

@@ -11,8 +11,8 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 )
 
-// Sync makes directories on other hosts hold what a source holds. The zero value is of no use; see [New]. Methods may be called
-// concurrently, but a target belongs to one Send.
+// Sync makes directories on other hosts hold what a source holds. The zero value is of no use; see
+// [New]. Methods may be called concurrently, but a target belongs to one Send.
 type Sync struct {
 	source Source
 
@@ -23,7 +23,8 @@ type Sync struct {
 // New returns a sync of a source. Nothing is looked at yet.
 func New(s Source) *Sync { return &Sync{source: s} }
 
-// TargetOptions say how a target is to be treated. The zero value keeps what the source does not have.
+// TargetOptions say how a target is to be treated. The zero value keeps what the source does not
+// have.
 type TargetOptions struct {
 	// Delete removes what an earlier sync has brought and the source has no more.
 	Delete bool
@@ -31,9 +32,12 @@ type TargetOptions struct {
 	Clean bool
 	// Hold keeps the target locked after Send, until Release: no other sync changes it meanwhile.
 	Hold bool
-	// Wait is how long to wait while another sync has the target. 0 is as long as Send's ctx allows; negative is not at all, but for a quarter of a second in which one that has ended leaves.
+	// Wait is how long to wait while another sync has the target. 0 is as long as Send's ctx
+	// allows; negative is not at all, but for a quarter of a second in which one that has ended
+	// leaves.
 	Wait time.Duration
-	// Done is called once, when the target is as it is to be (nil) or will not be, while Send may go on with others. It must not block.
+	// Done is called once, when the target is as it is to be (nil) or will not be, while Send may
+	// go on with others. It must not block.
 	Done func(error)
 }
 
@@ -55,8 +59,9 @@ var ErrBusy = errors.New("another sync is using it")
 // errChanging is the error of a source that does not come to rest.
 var errChanging = errors.New("files are written to while they are sent")
 
-// AddTarget adds a directory on the gateway's host to the next Send. It is made when it is missing. A relative one is below
-// the agent's working directory. Beside it, the receiver keeps a directory named .NAME.xdist-sync.
+// AddTarget adds a directory on the gateway's host to the next Send. It is made when it is missing.
+// A relative one is below the agent's working directory. Beside it, the receiver keeps a directory
+// named .NAME.xdist-sync.
 func (s *Sync) AddTarget(gw *gateway.Gateway, dir string, opts TargetOptions) *Target {
 	t := &Target{gw: gw, dir: dir, opts: opts}
 	s.mu.Lock()
@@ -65,7 +70,8 @@ func (s *Sync) AddTarget(gw *gateway.Gateway, dir string, opts TargetOptions) *T
 	return t
 }
 
-// Release lets others have a target that was held. A second call does nothing. It waits for the receiver.
+// Release lets others have a target that was held. A second call does nothing. It waits for the
+// receiver.
 func (t *Target) Release(ctx context.Context) error {
 	if t.ch == nil {
 		return nil
@@ -107,10 +113,11 @@ func (r *TargetReport) Unchanged() bool { return r.Files+r.Touched+r.Removed == 
 // roundsAtMost is how often files that change while they are sent are sent again.
 const roundsAtMost = 5
 
-// Send makes all targets that were added since the last Send equal to the source: all at the same time, from one reading of the source. It fails
-// with ErrNoTarget when there are none, and with the errors of all targets that failed, joined; the others are
-// complete then, and the report tells which. Files that vanish meanwhile are left out, files that change are sent again.
-// What ends a Send early leaves whole files, old or new, and what is needed to go on from there.
+// Send makes all targets that were added since the last Send equal to the source: all at the same
+// time, from one reading of the source. It fails with ErrNoTarget when there are none, and with the
+// errors of all targets that failed, joined; the others are complete then, and the report tells
+// which. Files that vanish meanwhile are left out, files that change are sent again. What ends a
+// Send early leaves whole files, old or new, and what is needed to go on from there.
 func (s *Sync) Send(ctx context.Context) (Report, error) {
 	s.mu.Lock()
 	targets := s.targets
@@ -143,7 +150,8 @@ func (s *Sync) Send(ctx context.Context) (Report, error) {
 	return d.report, errors.Join(errs...)
 }
 
-// local reports whether the gateway's bytes pass through this machine only, faster than they could be compressed.
+// local reports whether the gateway's bytes pass through this machine only, faster than they could
+// be compressed.
 func local(gw *gateway.Gateway) bool {
 	s := gw.Spec()
 	return s.SSH == "" && s.Socket == "" && s.Cmd == "" && s.InstallVia == "" && s.Via == ""
@@ -157,7 +165,8 @@ type delivery struct {
 	report  Report
 }
 
-// run makes rounds until the source has come to rest. The receivers look at what they have while the source is scanned.
+// run makes rounds until the source has come to rest. The receivers look at what they have while
+// the source is scanned.
 func (d *delivery) run(ctx context.Context) (err error) {
 	defer d.finish()
 	defer func() {
@@ -193,7 +202,8 @@ func (d *delivery) rounds(ctx context.Context) error {
 	return nil
 }
 
-// round sends an image to all targets that do not have it, and reports whether another round is needed.
+// round sends an image to all targets that do not have it, and reports whether another round is
+// needed.
 func (d *delivery) round(ctx context.Context, img *image) (again bool) {
 	c := &content{img: img, keep: len(d.senders) > 1, made: make(map[string]*packet)}
 	var wait sync.WaitGroup
@@ -213,7 +223,8 @@ func (d *delivery) round(ctx context.Context, img *image) (again bool) {
 	return again
 }
 
-// finish ends the channels of targets that are not held. The receivers have nothing more to do, except where something failed.
+// finish ends the channels of targets that are not held. The receivers have nothing more to do,
+// except where something failed.
 func (d *delivery) finish() {
 	for _, sd := range d.senders {
 		if sd.ch != nil && (!sd.opts.Hold || sd.report.Err != nil) {

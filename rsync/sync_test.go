@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// TestContentFollows is conformance case 83: shorter and longer content, two targets, also when times at the destination were reset.
+// TestContentFollows is conformance case 83: shorter and longer content, two targets, also when
+// times at the destination were reset.
 func TestContentFollows(t *testing.T) {
 	src, one, two := newPlace(t), newPlace(t), newPlace(t)
 	cache := t.TempDir()
@@ -30,7 +31,8 @@ func TestContentFollows(t *testing.T) {
 	}
 }
 
-// TestSameSizeEdit is the other half of case 83: an edit that leaves size and time as they were, on either side.
+// TestSameSizeEdit is the other half of case 83: an edit that leaves size and time as they were, on
+// either side.
 func TestSameSizeEdit(t *testing.T) {
 	src, dst := newPlace(t), newPlace(t)
 	cache := t.TempDir()
@@ -69,7 +71,8 @@ func TestNoTarget(t *testing.T) {
 	}
 }
 
-// TestRemoved is case 84: what the source has no more stays by default and goes with Delete; what tests leave goes with Clean.
+// TestRemoved is case 84: what the source has no more stays by default and goes with Delete; what
+// tests leave goes with Clean.
 func TestRemoved(t *testing.T) {
 	for _, c := range []struct {
 		opts             TargetOptions
@@ -185,7 +188,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestLinksAtTarget has tests replace directories and files of the target by links that lead out of it: nothing is written there.
+// TestLinksAtTarget has tests replace directories and files of the target by links that lead out of
+// it: nothing is written there.
 func TestLinksAtTarget(t *testing.T) {
 	src, dst, outside := newPlace(t), newPlace(t), newPlace(t)
 	gw := open(t)
@@ -224,7 +228,8 @@ func TestIgnore(t *testing.T) {
 	}
 }
 
-// TestSecondRun is case 90, and shows that an unchanged tree costs one answer: nothing at all is sent after the digest.
+// TestSecondRun is case 90, and shows that an unchanged tree costs one answer: nothing at all is
+// sent after the digest.
 func TestSecondRun(t *testing.T) {
 	src, dst := newPlace(t), newPlace(t)
 	cache := t.TempDir()
@@ -392,7 +397,8 @@ func TestOneOfMany(t *testing.T) {
 	same(t, src, dst)
 }
 
-// TestFresh: a file that was looked at right after its last change is not taken for unchanged, because a change right after that may show the same time.
+// TestFresh: a file that was looked at right after its last change is not taken for unchanged,
+// because a change right after that may show the same time.
 func TestFresh(t *testing.T) {
 	now := time.Unix(1_600_000_000, 0)
 	for age, want := range map[time.Duration]bool{0: false, tick / 2: false, -time.Hour: false, 2 * tick: true, time.Hour: true} {

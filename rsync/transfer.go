@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// transfer gets the files that are wanted. It owns one goroutine that asks for them, one that puts files together from pieces, and some that
-// write small files; the caller's receives. All have ended when it returns.
+// transfer gets the files that are wanted. It owns one goroutine that asks for them, one that puts
+// files together from pieces, and some that write small files; the caller's receives. All have
+// ended when it returns.
 type transfer struct {
 	*job
 	due    []atomic.Bool // of want's entries: asked for, and nothing has come yet
@@ -213,7 +214,8 @@ type smallContent struct {
 	data  []byte // empty if the fate is another than sentFate
 }
 
-// decodeFiles reads a packet of small files. The contents share memory with it, and have the sizes that entries say.
+// decodeFiles reads a packet of small files. The contents share memory with it, and have the sizes
+// that entries say.
 func decodeFiles(body []byte, entries []entry) ([]smallContent, error) {
 	d := &decoder{b: body}
 	files := make([]smallContent, d.count(batchAtMost))
@@ -239,7 +241,8 @@ func decodeFiles(body []byte, entries []entry) ([]smallContent, error) {
 	return files, nil
 }
 
-// writeFile makes a small file, in the quick way if that works. The other one knows what to do about what is in the way, and what is wrong.
+// writeFile makes a small file, in the quick way if that works. The other one knows what to do
+// about what is in the way, and what is wrong.
 func (t *transfer) writeFile(dirs *folders, i int, data []byte) error {
 	e := &t.want.entries[i]
 	dir := dirs.get(path.Dir(e.path))

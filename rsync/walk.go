@@ -19,8 +19,8 @@ type found struct {
 	stat fileStat
 }
 
-// walker walks a tree below a root, some directories at the same time. Links are not followed. It owns its goroutines, which
-// have ended when walk returns.
+// walker walks a tree below a root, some directories at the same time. Links are not followed. It
+// owns its goroutines, which have ended when walk returns.
 type walker struct {
 	skip   func(path string, k kind) bool // what not to report, nor to enter; nil skips nothing
 	repair bool                           // make directories readable that are not
@@ -31,7 +31,8 @@ type walker struct {
 	err  error      // the first that happened
 }
 
-// walkers is how many directories are read at the same time. Reading is work for the system's kernel, mostly.
+// walkers is how many directories are read at the same time. Reading is work for the system's
+// kernel, mostly.
 const walkers = 4
 
 // branch is what a directory holds: entries, and for each that is a directory its branch.
@@ -86,7 +87,8 @@ func (w *walker) failed() bool {
 	return w.err != nil
 }
 
-// read fills b with what is in the directory dir, whose path is prefix with a slash behind it, or nothing for the top.
+// read fills b with what is in the directory dir, whose path is prefix with a slash behind it, or
+// nothing for the top.
 func (w *walker) read(ctx context.Context, dir *os.Root, prefix string, b *branch) {
 	names, err := readNames(dir)
 	if err == nil {

@@ -16,7 +16,8 @@ import (
 // Handler is the name under which an agent has [Receive].
 const Handler = "rsync"
 
-// version of what the two sides say to each other. Both are built from the same source, or they do not talk.
+// version of what the two sides say to each other. Both are built from the same source, or they do
+// not talk.
 const version = 3
 
 // openArgs are the arguments of the handler.
@@ -66,11 +67,12 @@ const (
 	endPacket     packetKind = 'E' // no more of the kinds before
 )
 
-// packetAtMost bounds the content of a packet in bytes, so that what a peer sends takes no more memory than that. The largest are
-// the signatures of huge files.
+// packetAtMost bounds the content of a packet in bytes, so that what a peer sends takes no more
+// memory than that. The largest are the signatures of huge files.
 const packetAtMost = 8 << 20
 
-// codec compresses and decompresses packets. It may be used concurrently. A copy shares what the codec has learnt of the way.
+// codec compresses and decompresses packets. It may be used concurrently. A copy shares what the
+// codec has learnt of the way.
 type codec struct {
 	enc   *zstd.Encoder
 	dec   *zstd.Decoder
@@ -107,7 +109,8 @@ func newCodec() *codec {
 	return &codec{enc: enc, dec: dec, pace: new(pace), work: new(sync.Pool)}
 }
 
-// close ends the decoder's goroutines, of which there are none while it is only used for whole packets.
+// close ends the decoder's goroutines, of which there are none while it is only used for whole
+// packets.
 func (c *codec) close() { c.dec.Close() }
 
 // packetHead is the size of kind and form.
@@ -119,8 +122,9 @@ const (
 	s2Form    byte = 2
 )
 
-// pack makes a packet, compressed if that makes it smaller: with zstd where bytes take their time on the way, else with S2, which takes a
-// quarter of zstd's time to make a third more bytes of source code.
+// pack makes a packet, compressed if that makes it smaller: with zstd where bytes take their time
+// on the way, else with S2, which takes a quarter of zstd's time to make a third more bytes of
+// source code.
 func (c *codec) pack(k packetKind, content []byte) []byte {
 	const worthwhile = 64 // bytes: less than that is hardly ever made smaller
 	if len(content) >= worthwhile && !c.plain {

@@ -20,7 +20,8 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// instantLink is a worker whose tests pass at once. Each unit is answered by one report with all events and one with the result.
+// instantLink is a worker whose tests pass at once. Each unit is answered by one report with all
+// events and one with the result.
 type instantLink struct {
 	host   string // with a store of its own, or ""
 	orders chan wire.Assignment
@@ -76,7 +77,8 @@ func (l *instantLink) receive(ctx context.Context) (wire.Report, error) {
 	return r, nil
 }
 
-// answers are what a process says that is asked for tests by name, or without names for all of its package.
+// answers are what a process says that is asked for tests by name, or without names for all of its
+// package.
 func (d *doneOrders) answers(o *wire.Order) []wire.Report {
 	names := o.Names
 	if names == nil {
@@ -101,8 +103,10 @@ type discard struct{}
 func (discard) Handle(event.Event) error { return nil }
 func (discard) Close() error             { return nil }
 
-// BenchmarkController runs suites on nodes in memory, of packages with 100 tests each, whose tests take no time. Its cpu-ns/test are of the controller and
-// of the nodes' side together. What the nodes' making of the events is of that, nodes-ns/test, is found by making them once more; controller-ns/test is the rest.
+// BenchmarkController runs suites on nodes in memory, of packages with 100 tests each, whose tests
+// take no time. Its cpu-ns/test are of the controller and of the nodes' side together. What the
+// nodes' making of the events is of that, nodes-ns/test, is found by making them once more;
+// controller-ns/test is the rest.
 func BenchmarkController(b *testing.B) {
 	for _, size := range []struct {
 		nodes, tests int
@@ -132,7 +136,8 @@ func BenchmarkController(b *testing.B) {
 	}
 }
 
-// runInstantly runs tests on nodes. Far ones are on hosts of ten, to which binaries of 20 MB come in two seconds.
+// runInstantly runs tests on nodes. Far ones are on hosts of ten, to which binaries of 20 MB come
+// in two seconds.
 func runInstantly(b *testing.B, nodes, tests int, far bool) *doneOrders {
 	const perPackage = 100
 	cmd, err := gotest.ParseCommand([]string{"./..."}, "")

@@ -18,8 +18,9 @@ func (c *controller) startPackage(p *pkg) {
 	c.emit(c.packageEvent(p, test2json.Event{Time: p.start, Action: test2json.ActionStart, Package: p.shown}))
 }
 
-// close makes the last events of a package that ran, as `go test` and the binary would have made them had it run in one
-// process: PASS or FAIL, the coverage, the ok or FAIL line, and the terminal event.
+// close makes the last events of a package that ran, as `go test` and the binary would have made
+// them had it run in one process: PASS or FAIL, the coverage, the ok or FAIL line, and the terminal
+// event.
 func (c *controller) close(p *pkg) {
 	p.leaveBuild(pkgClosed)
 	if c.stopped != "" && !p.failed && (p.units == 0 || p.cutShort()) {
@@ -55,8 +56,8 @@ func (c *controller) close(p *pkg) {
 	p.forget()
 }
 
-// closeStopped ends a package that the end of the run has cut short, which is no failure of its own.
-// Of one that had not begun nothing is said, as by go test.
+// closeStopped ends a package that the end of the run has cut short, which is no failure of its
+// own. Of one that had not begun nothing is said, as by go test.
 func (c *controller) closeStopped(p *pkg) {
 	if !p.start.IsZero() {
 		c.packageOutput(p, fmt.Sprintf("xdist: %s was not run to its end: %s\n", p.shown, c.stopped))
@@ -74,10 +75,12 @@ func (p *pkg) forget() {
 	p.results, p.seenOutput, p.trials, p.setbacks, p.ready = nil, nil, nil, nil, nil
 }
 
-// ranWhole reports whether one process ran all of the package: it has printed its closing lines itself.
+// ranWhole reports whether one process ran all of the package: it has printed its closing lines
+// itself.
 func (p *pkg) ranWhole() bool { return len(p.results) == 1 && p.whole }
 
-// closingLines are the lines that a binary ends with and that the processes of a split package have held back.
+// closingLines are the lines that a binary ends with and that the processes of a split package have
+// held back.
 func (p *pkg) closingLines(coverage string) []string {
 	if p.ranWhole() || len(p.results) == 0 {
 		return nil

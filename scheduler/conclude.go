@@ -46,8 +46,8 @@ func (e jobEnd) notRun() string {
 	return "its process exited 0 without running it"
 }
 
-// conclude gives each item of n's job that has no verdict one, puts it on trial, or sends it back to
-// pending:
+// conclude gives each item of n's job that has no verdict one, puts it on trial, or sends it back
+// to pending:
 //
 //   - what has ended, and the culprit of a process that died, is for its case to decide;
 //   - what had not ended or not begun when a process died in the middle runs again elsewhere. One
@@ -326,8 +326,9 @@ func (c *controller) showOther(n *node, i int, events []test2json.Event) {
 	}
 }
 
-// keepRemnant remembers what an attempt has shown that will be made again. After several rounds it is shown from its
-// beginning: there is no telling what of the next attempt is said again and what is new.
+// keepRemnant remembers what an attempt has shown that will be made again. After several rounds it
+// is shown from its beginning: there is no telling what of the next attempt is said again and what
+// is new.
 func (p *pkg) keepRemnant(name string, it *itemRun) {
 	if it == nil || len(it.shown) == 0 || it.rounds > 1 || it.rounds == 1 && it.open() {
 		return
@@ -349,7 +350,8 @@ func (c *controller) flushStrangers(n *node) {
 	}
 }
 
-// passCutOff settles an item in whose middle its process exited 0. `go test` calls it a pass, so it is one, but not a silent one.
+// passCutOff settles an item in whose middle its process exited 0. `go test` calls it a pass, so it
+// is one, but not a silent one.
 func (c *controller) passCutOff(n *node, i int, it *itemRun) {
 	p := n.job.pkg
 	c.ledger.settle(p, i, event.Pass, it.elapsed, n.id, "")
@@ -374,7 +376,8 @@ func (c *controller) crash(n *node, i int, it *itemRun, end jobEnd) {
 	c.showCrash(n, i, it, end)
 }
 
-// showCrash passes on what an item printed, a line that says what happened to its process or agent, and a fail event.
+// showCrash passes on what an item printed, a line that says what happened to its process or agent,
+// and a fail event.
 func (c *controller) showCrash(n *node, i int, it *itemRun, end jobEnd) {
 	p := n.job.pkg
 	name := p.names[i]
@@ -442,8 +445,9 @@ func (c *controller) endOf(n *node, err error) gatewayEnd {
 	return endHopeless
 }
 
-// handleDown takes the loss or the end of a gateway. What it ran is concluded as for a process that died, with the
-// gateway's error for a reason, and one that died is replaced. The run ends with one that nobody can open.
+// handleDown takes the loss or the end of a gateway. What it ran is concluded as for a process that
+// died, with the gateway's error for a reason, and one that died is replaced. The run ends with one
+// that nobody can open.
 func (c *controller) handleDown(n *node, err error) {
 	if err == nil && n.job != nil {
 		err = fmt.Errorf("the worker ended in the middle of a unit")
@@ -503,11 +507,13 @@ func (c *controller) replaceDead(n *node) {
 	}
 }
 
-// failedStarts is how many agents in a row may be killed before they answer. It is bad luck at first, and no luck at some point.
+// failedStarts is how many agents in a row may be killed before they answer. It is bad luck at
+// first, and no luck at some point.
 const failedStarts = 10
 
-// hopeless reports whether a gateway that could not be opened ends the run. An agent that was killed is replaced like
-// any other; everything else is a mistake in a spec or on a host, which the user has to know of.
+// hopeless reports whether a gateway that could not be opened ends the run. An agent that was
+// killed is replaced like any other; everything else is a mistake in a spec or on a host, which the
+// user has to know of.
 func (c *controller) hopeless(err error) bool {
 	var (
 		start  *gateway.StartError

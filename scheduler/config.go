@@ -31,8 +31,8 @@ func Dists() []Dist {
 	return []Dist{DistLoad, DistWorkSteal, DistLoadScope, DistLoadFile, DistLoadGroup, DistEach, DistNo}
 }
 
-// Config of a run. Group, Specs, Source, Command and Reporter must be set; the zero value of every other field is its
-// documented default.
+// Config of a run. Group, Specs, Source, Command and Reporter must be set; the zero value of every
+// other field is its documented default.
 type Config struct {
 	Group   *gateway.Group // empty; Run opens its gateways and terminates it
 	Specs   []xspec.Spec   // one per gateway that runs tests, and one per listener for any number of them
@@ -43,7 +43,8 @@ type Config struct {
 	Mirror  *hosts.Mirror // for gateways that do not share the controller's files; nil when all do
 
 	Dist Dist // "" is load
-	// Replay has the units that each of Specs, none of which is a listener, is to run in its order, and nothing else; nil is no replay. Only with DistLoad.
+	// Replay has the units that each of Specs, none of which is a listener, is to run in its order,
+	// and nothing else; nil is no replay. Only with DistLoad.
 	Replay           [][]history.UnitRun
 	RunID            string
 	RunDir           string           // private directory of the run, which the caller removes
@@ -66,9 +67,10 @@ type Config struct {
 	Started          event.RunStarted // what the first event says; Time and RunID are filled in
 }
 
-// Source lists and builds the packages of a run for a platform; it is called once for each, concurrently, with the zero one for what the go command does by
-// itself. It calls emit, from one goroutine at a time, with one gotest.Listed
-// first and then with what becomes of each package, and returns when there is no more to come. Cancelling ctx ends it soon.
+// Source lists and builds the packages of a run for a platform; it is called once for each,
+// concurrently, with the zero one for what the go command does by itself. It calls emit, from one
+// goroutine at a time, with one gotest.Listed first and then with what becomes of each package, and
+// returns when there is no more to come. Cancelling ctx ends it soon.
 type Source func(ctx context.Context, platform gotest.Platform, emit func(gotest.BuildEvent)) error
 
 const (

@@ -12,7 +12,8 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// What fails or dies in the context of its package fails, though it passed in a part of it: a green run would be a lie.
+// What fails or dies in the context of its package fails, though it passed in a part of it: a green
+// run would be a lie.
 func TestContradictionIsAFailure(t *testing.T) {
 	for _, tt := range []struct {
 		last string
@@ -50,7 +51,8 @@ func TestContradictionIsAFailure(t *testing.T) {
 	}
 }
 
-// What fails in the context of its package on a host with more processes than processors does not count: the context is seen once more, with nothing beside it.
+// What fails in the context of its package on a host with more processes than processors does not
+// count: the context is seen once more, with nothing beside it.
 func TestContradictionInACrowd(t *testing.T) {
 	for _, live := range []bool{false, true} {
 		w := newWorld(t, 4, map[string][]string{"a": append(append([]string{"TestFlaky_0"}, mixed(90, "Long")[1:]...), "TestSqueezed_90"), "b": names("Pass")})
@@ -88,7 +90,8 @@ func TestContradictionInACrowd(t *testing.T) {
 	}
 }
 
-// What demands more than the tests in doubt do is not run among them: it would fail for what it does not have.
+// What demands more than the tests in doubt do is not run among them: it would fail for what it
+// does not have.
 func TestContextWithoutDemands(t *testing.T) {
 	for name, d := range map[string]*gotest.Directives{
 		"resource": {Resources: []gotest.Resource{{Name: "db", Units: 1, Limit: 1}}},

@@ -19,9 +19,11 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// controller is the loop of one run. The goroutine that calls Run owns every field but inbox and loopDone.
+// controller is the loop of one run. The goroutine that calls Run owns every field but inbox and
+// loopDone.
 //
-// Other goroutines, all joined before Run returns: one for each platform's Source, one per node, one per door. They know the loop by post alone.
+// Other goroutines, all joined before Run returns: one for each platform's Source, one per node,
+// one per door. They know the loop by post alone.
 type controller struct {
 	cfg      Config
 	ledger   *ledger
@@ -88,12 +90,13 @@ type (
 	}
 )
 
-// Run runs the suite that cfg.Source lists and returns its account. Cancelling ctx interrupts the run: what runs is ended,
-// everything that has no verdict is counted as not run, and the reports are completed. A second signal is the caller's
-// business, who may end the process at any time: agents follow their controller.
+// Run runs the suite that cfg.Source lists and returns its account. Cancelling ctx interrupts the
+// run: what runs is ended, everything that has no verdict is counted as not run, and the reports
+// are completed. A second signal is the caller's business, who may end the process at any time:
+// agents follow their controller.
 //
-// The error says that xdist itself failed (no gateway could be opened, the go command is missing, a report could not
-// be written); failing tests are in the Summary only.
+// The error says that xdist itself failed (no gateway could be opened, the go command is missing, a
+// report could not be written); failing tests are in the Summary only.
 func Run(ctx context.Context, cfg Config) (event.Summary, error) {
 	c := newController(cfg)
 	c.connect, c.listen = c.connectGateway, c.listenGateway
@@ -161,7 +164,8 @@ func (c *controller) run(ctx context.Context) (event.Summary, error) {
 	return c.finish()
 }
 
-// allocate gives every spec its id, so that two that want the same one are an error before anything has started.
+// allocate gives every spec its id, so that two that want the same one are an error before anything
+// has started.
 func (c *controller) allocate(specs []xspec.Spec) ([]xspec.Spec, error) {
 	allocated := make([]xspec.Spec, len(specs))
 	for i, s := range specs {
@@ -236,8 +240,8 @@ func (c *controller) loop(ctx context.Context) {
 	}
 }
 
-// eventsOnly reports whether a message is what tests say while they run. That comes far more often than all else, and neither gives other nodes something
-// to do nor ends the run.
+// eventsOnly reports whether a message is what tests say while they run. That comes far more often
+// than all else, and neither gives other nodes something to do nor ends the run.
 func eventsOnly(m any) bool {
 	r, ok := m.(nodeReport)
 	return ok && r.report.Result == nil
@@ -347,7 +351,8 @@ func (c *controller) stop(reason string) {
 	}
 }
 
-// revoke ends the run when what runs has ended: nothing more is given out, and what is left is not run.
+// revoke ends the run when what runs has ended: nothing more is given out, and what is left is not
+// run.
 func (c *controller) revoke(reason string) {
 	if c.stopped != "" {
 		return
@@ -372,7 +377,8 @@ func (c *controller) abandon(reason string) {
 	}
 }
 
-// settleRest books every item of p that has no verdict as not run, which is no pass for the package unless the run was stopped. What a test on trial has said counts now.
+// settleRest books every item of p that has no verdict as not run, which is no pass for the package
+// unless the run was stopped. What a test on trial has said counts now.
 func (c *controller) settleRest(p *pkg, reason string) {
 	for i, v := range p.verdicts {
 		if v != "" || c.settleSetback(p, i) {
@@ -439,7 +445,8 @@ func (c *controller) emit(e event.Event) {
 	c.reportFault(c.cfg.Reporter.Handle(e))
 }
 
-// reportFault keeps the first error of a report: one that is not whole must not pass for a green one.
+// reportFault keeps the first error of a report: one that is not whole must not pass for a green
+// one.
 func (c *controller) reportFault(err error) {
 	if c.reportErr == nil {
 		c.reportErr = err

@@ -10,8 +10,9 @@ import (
 	"github.com/xdist-go/xdist/gotest/cover"
 )
 
-// coverage returns the line about the coverage of a package, "" without -cover. The processes of a split package have
-// counted a part each; their profiles are merged block by block. What a package adds to -coverprofile is written here.
+// coverage returns the line about the coverage of a package, "" without -cover. The processes of a
+// split package have counted a part each; their profiles are merged block by block. What a package
+// adds to -coverprofile is written here.
 func (c *controller) coverage(p *pkg) string {
 	if !c.cfg.Command.Cover || len(p.results) == 0 {
 		return ""
@@ -64,7 +65,8 @@ func (c *controller) addProfile(profile []byte) error {
 	return c.profile.Copy(bytes.NewReader(profile))
 }
 
-// openProfile creates -coverprofile, so that one that cannot be written is known before the tests run.
+// openProfile creates -coverprofile, so that one that cannot be written is known before the tests
+// run.
 func (c *controller) openProfile() error {
 	cmd := c.cfg.Command
 	if cmd.CoverProfile == "" {

@@ -2,8 +2,10 @@ package scheduler
 
 import "github.com/xdist-go/xdist/scheduler/attempt"
 
-// `go test` runs as many packages at once as there are processors. Where more gateways than that share a host, tests wait longer for the processor, and
-// those of one package meet more of other packages' ports, files and addresses. What fails there beside anything else may have failed for it.
+// `go test` runs as many packages at once as there are processors. Where more gateways than that
+// share a host, tests wait longer for the processor, and those of one package meet more of other
+// packages' ports, files and addresses. What fails there beside anything else may have failed for
+// it.
 
 // crowd counts the processes of one host.
 type crowd struct {
@@ -45,8 +47,9 @@ func (c *controller) enterHost(n *node) {
 // leaveHost takes n's job off the count.
 func (c *controller) leaveHost(n *node) { c.busy[n.info.Hostname].now-- }
 
-// isolate has what is in doubt of the package run again with nothing else on its host. It comes after all that can run beside other things, unless the user waits for
-// its verdict, because of --maxfail.
+// isolate has what is in doubt of the package run again with nothing else on its host. It comes
+// after all that can run beside other things, unless the user waits for its verdict, because of
+// --maxfail.
 func (c *controller) isolate(p *pkg) {
 	if !p.isolated {
 		p.isolated = true

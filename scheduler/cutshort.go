@@ -7,8 +7,9 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 )
 
-// cutShort books item i, which n was given, as not run. When it had begun its output is shown, with a line that says why it did not end and a skip event
-// for each of its tests that has none: readers of the stream would call a test without an end a failure.
+// cutShort books item i, which n was given, as not run. When it had begun its output is shown, with
+// a line that says why it did not end and a skip event for each of its tests that has none: readers
+// of the stream would call a test without an end a failure.
 func (c *controller) cutShort(n *node, i int, it *itemRun, reason string) {
 	p := n.job.pkg
 	c.settleNotRun(p, i, n.id, reason)
@@ -29,7 +30,8 @@ func (c *controller) cutShort(n *node, i int, it *itemRun, reason string) {
 	}
 }
 
-// openTests are the tests of the item that have begun and not ended, in the order in which they began: the item itself first.
+// openTests are the tests of the item that have begun and not ended, in the order in which they
+// began: the item itself first.
 func (it *itemRun) openTests() []string {
 	var open []string
 	ended := make(map[string]bool)

@@ -43,7 +43,8 @@ func demandOf(d *gotest.Directives) policy.Demand {
 	return out
 }
 
-// suits reports whether item i can run where a unit of some items does and when: it demands nothing, or what one of them does.
+// suits reports whether item i can run where a unit of some items does and when: it demands
+// nothing, or what one of them does.
 func (p *pkg) suits(items []int, i int) bool {
 	if p.serial {
 		return true // what one of its tests demands, all do
@@ -52,8 +53,9 @@ func (p *pkg) suits(items []int, i int) bool {
 	return reflect.DeepEqual(d, policy.Demand{}) || slices.ContainsFunc(items, func(k int) bool { return reflect.DeepEqual(d, demandOf(p.items[k].Directives)) })
 }
 
-// refuse books as not run what requires labels that no gateway of the target has, when all that were asked for are there. For agents that may still
-// join with labels it waits until there is nothing else to do.
+// refuse books as not run what requires labels that no gateway of the target has, when all that
+// were asked for are there. For agents that may still join with labels it waits until there is
+// nothing else to do.
 func (c *controller) refuse(t *target) {
 	if !t.choosy {
 		return
@@ -103,7 +105,8 @@ func (p *pkg) requires(i int) string {
 	return strings.Join(labels, ", ")
 }
 
-// timeouts are the limits of those tests of a process that have one of their own; no names are all tests.
+// timeouts are the limits of those tests of a process that have one of their own; no names are all
+// tests.
 func (p *pkg) timeouts(names []string) map[string]time.Duration {
 	var limits map[string]time.Duration
 	for i, it := range p.items {

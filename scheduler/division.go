@@ -16,10 +16,12 @@ import (
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
-// A test that lasts long, and whose subtests an earlier run has seen, is divided: subtests that are known run as units of their own, and
-// one part runs all others of the test, known or not. For the policy the parts are items behind the tests of their package. For the
-// account, and in the events, there is only the test. Its parts are shown, as one, when all of them have passed. When one has not, nothing
-// of them counts: the test runs whole, as if it had never been divided, and what it says then is its verdict.
+// A test that lasts long, and whose subtests an earlier run has seen, is divided: subtests that are
+// known run as units of their own, and one part runs all others of the test, known or not. For the
+// policy the parts are items behind the tests of their package. For the account, and in the events,
+// there is only the test. Its parts are shown, as one, when all of them have passed. When one has
+// not, nothing of them counts: the test runs whole, as if it had never been divided, and what it
+// says then is its verdict.
 
 // division is a test that is divided. The loop owns it.
 type division struct {
@@ -48,15 +50,18 @@ type share struct {
 // divisionBytes bounds the output that is held for a test in parts.
 const divisionBytes = 8 * heldBytes
 
-// divisible reports whether tests of the run may be divided at all: their parts are told apart by -test.run and -test.skip, which the user
-// has not taken for subtests, and only the best mode takes the liberty. Patterns without a slash are about whole tests, and those that they leave out are no items.
+// divisible reports whether tests of the run may be divided at all: their parts are told apart by
+// -test.run and -test.skip, which the user has not taken for subtests, and only the best mode takes
+// the liberty. Patterns without a slash are about whole tests, and those that they leave out are no
+// items.
 func (c *controller) divisible() bool {
 	cmd := c.cfg.Command
 	return c.cfg.Dist == DistLoad && cmd.Grain() == gotest.Split && cmd.Count*cmd.CPUs == 1 && !strings.Contains(cmd.Run+cmd.Skip, "/")
 }
 
-// divide divides those tests of p that an earlier run has seen to last longer than its target's limit. One that failed then runs whole: if it fails again that is what
-// counts, and it may be its subtests' running together that it fails for.
+// divide divides those tests of p that an earlier run has seen to last longer than its target's
+// limit. One that failed then runs whole: if it fails again that is what counts, and it may be its
+// subtests' running together that it fails for.
 func (c *controller) divide(p *pkg) {
 	if limit := p.target.limit; limit > 0 && c.divisible() {
 		for i := range p.names {
@@ -100,8 +105,8 @@ func (d *division) expect(path string, t history.Tree) {
 	}
 }
 
-// planned is a tree as policy has it: -test.run and -test.skip go from slash to slash, so that a subtest with one in its name is
-// below a test that there is not.
+// planned is a tree as policy has it: -test.run and -test.skip go from slash to slash, so that a
+// subtest with one in its name is below a test that there is not.
 func planned(t history.Tree) policy.Tree {
 	tree := policy.Tree{Name: t.Name, Cost: t.Cost}
 	for _, s := range t.Subtests {
@@ -110,7 +115,8 @@ func planned(t history.Tree) policy.Tree {
 	return tree
 }
 
-// graft puts a test into its place below parent. Those that begin with the same element come one after the other.
+// graft puts a test into its place below parent. Those that begin with the same element come one
+// after the other.
 func graft(parent *policy.Tree, path []string, t policy.Tree) {
 	if len(path) == 1 {
 		t.Name = path[0]
@@ -136,7 +142,8 @@ func (p *pkg) division(i int) *division {
 	return nil
 }
 
-// partOf is what a process is asked for that runs these parts together, which the policy has found to be on one strand.
+// partOf is what a process is asked for that runs these parts together, which the policy has found
+// to be on one strand.
 func (d *division) partOf(items []int) *unit.Part {
 	first := d.parts[items[0]-d.first]
 	out := &unit.Part{Path: first.Path, Skip: first.Skip}
@@ -146,7 +153,8 @@ func (d *division) partOf(items []int) *unit.Part {
 	return out
 }
 
-// handlePartEvent takes an event of a process that runs parts of a test. It is shown when all parts have passed.
+// handlePartEvent takes an event of a process that runs parts of a test. It is shown when all parts
+// have passed.
 func (c *controller) handlePartEvent(n *node, e test2json.Event) {
 	j := n.job
 	p, d := j.pkg, j.division()
@@ -183,7 +191,8 @@ func (c *controller) handlePartEvent(n *node, e test2json.Event) {
 	it.events = append(it.events, e)
 }
 
-// judgeParts takes the end of a process that ran parts of a test. A failure that is the test's own does not fail the package: the test will run whole.
+// judgeParts takes the end of a process that ran parts of a test. A failure that is the test's own
+// does not fail the package: the test will run whole.
 func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 	j := n.job
 	p, d := j.pkg, j.division()
@@ -205,8 +214,8 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 	return r
 }
 
-// share keeps what n's unit has shown of the test in its parts. With the last share the test has its verdict. idle says that none of its subtests
-// ran, of which its process has warned.
+// share keeps what n's unit has shown of the test in its parts. With the last share the test has
+// its verdict. idle says that none of its subtests ran, of which its process has warned.
 func (c *controller) share(n *node, it *itemRun, idle bool) {
 	p, d := n.job.pkg, n.job.division()
 	s := &share{elapsed: it.elapsed, action: test2json.ActionPass}
@@ -238,7 +247,8 @@ func (c *controller) share(n *node, it *itemRun, idle bool) {
 	c.settleDivision(p, d)
 }
 
-// agreed reports whether each test that parts have in common has ended in the same way in all of them.
+// agreed reports whether each test that parts have in common has ended in the same way in all of
+// them.
 func (d *division) agreed() bool {
 	actions := make(map[string]string)
 	for _, s := range d.distinct() {
@@ -255,8 +265,9 @@ func (d *division) agreed() bool {
 	return true
 }
 
-// surprises are the tests that did not end in any part though an earlier run has seen them, or were skipped and were not then, or the other way
-// round, each with how it ended, "" when it did not. Changed sources may be why, or tests that need what is in another part: the whole test will tell.
+// surprises are the tests that did not end in any part though an earlier run has seen them, or were
+// skipped and were not then, or the other way round, each with how it ended, "" when it did not.
+// Changed sources may be why, or tests that need what is in another part: the whole test will tell.
 func (d *division) surprises() map[string]string {
 	ended := make(map[string]string)
 	for _, s := range d.distinct() {
@@ -287,7 +298,8 @@ func oddity(odd map[string]string) string {
 	return test + " was not skipped"
 }
 
-// followWhole takes an event of a test that runs whole: it may tell that what was odd in its parts came of running apart.
+// followWhole takes an event of a test that runs whole: it may tell that what was odd in its parts
+// came of running apart.
 func (p *pkg) followWhole(e test2json.Event) {
 	for _, d := range p.divisions {
 		if action, ok := d.odd[e.Test]; ok && e.Terminal() && e.Action != action {
@@ -330,8 +342,9 @@ func (d *division) distinct() []*share {
 	return out
 }
 
-// merged are the events of all shares as one run of the test would have made them: a test that parts have in common begins with the first
-// that shows it, and ends when all have been shown. Each event keeps its time, so that those of one part may lie before those of the part before it.
+// merged are the events of all shares as one run of the test would have made them: a test that
+// parts have in common begins with the first that shows it, and ends when all have been shown. Each
+// event keeps its time, so that those of one part may lie before those of the part before it.
 func (d *division) merged() []event.Test {
 	var events []event.Test
 	begun := make(map[string]bool)
@@ -372,7 +385,8 @@ type ending struct {
 	elapsed float64
 }
 
-// take takes an event if it belongs to the end of its test. One that was begun by an earlier share has its line.
+// take takes an event if it belongs to the end of its test. One that was begun by an earlier share
+// has its line.
 func (end *ending) take(e event.Test, begun bool) bool {
 	text := strings.TrimLeft(e.Output, " ")
 	switch {
@@ -440,7 +454,8 @@ func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
 	return out
 }
 
-// learnDivision passes on that a test which failed in parts, or did less in them, passed as a whole: it is not to be divided again.
+// learnDivision passes on that a test which failed in parts, or did less in them, passed as a
+// whole: it is not to be divided again.
 func (c *controller) learnDivision(p *pkg, i int, v event.Verdict) {
 	for _, d := range p.divisions {
 		if d.test != i || d.undone == "" || d.unlucky || v != event.Pass && v != event.Skip {

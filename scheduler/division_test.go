@@ -22,7 +22,8 @@ var knownSubtests = []string{"s0", "s1", "s2", "s3", "s4", "s5"}
 
 const newSubtest = "s6"
 
-// tree plays the subtests of a test, or a part of them, and returns what the test does then, "" when its agent has ended:
+// tree plays the subtests of a test, or a part of them, and returns what the test does then, ""
+// when its agent has ended:
 //
 //	TestTree_…      passes
 //	TestTreeSkip_…  skips itself after its subtests
@@ -113,8 +114,8 @@ func (w *world) subtestRuns(id string) []int {
 	return n
 }
 
-// A test that is known to be long runs in parts, each subtest in one of them, one that nobody has seen included, and is one test in
-// the account and in the events.
+// A test that is known to be long runs in parts, each subtest in one of them, one that nobody has
+// seen included, and is one test in the account and in the events.
 func TestDivision(t *testing.T) {
 	for _, tt := range []struct {
 		kind    string
@@ -162,8 +163,8 @@ func TestDivision(t *testing.T) {
 	}
 }
 
-// checkDivided asserts that the events of a divided test are those of one run: each of its tests begins once and ends once, a subtest within
-// the test, and the test last.
+// checkDivided asserts that the events of a divided test are those of one run: each of its tests
+// begins once and ends once, a subtest within the test, and the test last.
 func checkDivided(t *testing.T, r *record, id string) {
 	t.Helper()
 	begun, ended := map[string]int{}, map[string]int{}

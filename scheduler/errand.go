@@ -10,11 +10,13 @@ import (
 
 // errand is what a job is for.
 type errand interface {
-	// ask says what the process of the job is asked for: tests by name, nil for all, or a part of one.
+	// ask says what the process of the job is asked for: tests by name, nil for all, or a part of
+	// one.
 	ask(j *job) (names []string, part *unit.Part)
 	// event takes an event of a test.
 	event(c *controller, n *node, e test2json.Event)
-	// end takes the end of the process, with nil that of the agent, and returns what becomes of the items.
+	// end takes the end of the process, with nil that of the agent, and returns what becomes of the
+	// items.
 	end(c *controller, n *node, end jobEnd, r *unit.Result) policy.Outcome
 }
 

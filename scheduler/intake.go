@@ -13,7 +13,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
-// handleSource takes what the go command has to say of a platform: first the collection, then package by package.
+// handleSource takes what the go command has to say of a platform: first the collection, then
+// package by package.
 func (c *controller) handleSource(s *supply, e gotest.BuildEvent) {
 	if len(s.targets) == 0 {
 		s.held = append(s.held, e)
@@ -81,8 +82,9 @@ func (c *controller) addPackage(t *target, path string, items []gotest.Item) *pk
 	return p
 }
 
-// setItems takes what a package has to run, of which a replay leaves its own. Tests of one name, which an external test package may repeat, are one item: a
-// process that is asked for the name runs all of them.
+// setItems takes what a package has to run, of which a replay leaves its own. Tests of one name,
+// which an external test package may repeat, are one item: a process that is asked for the name
+// runs all of them.
 func (p *pkg) setItems(have []gotest.Item) {
 	items, missing := p.replay.items(p.path, have)
 	p.entire = missing == len(have)
@@ -119,8 +121,8 @@ func unique(items []gotest.Item) (firsts []gotest.Item, copies []int) {
 	return firsts, copies
 }
 
-// known returns the record of a package, made now when the collection does not have it: the go command is right about
-// what there is to test.
+// known returns the record of a package, made now when the collection does not have it: the go
+// command is right about what there is to test.
 func (c *controller) known(t *target, path string) *pkg {
 	if p := t.pkgs[path]; p != nil {
 		return p
@@ -154,8 +156,8 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	c.release1(p)
 }
 
-// releaseInOrder gives packages to their policy as go test starts them, so that the first failure of
-// several is that of the first package.
+// releaseInOrder gives packages to their policy as go test starts them, so that the first failure
+// of several is that of the first package.
 func (c *controller) releaseInOrder(t *target) {
 	for _, q := range c.pkgs {
 		switch {
@@ -207,9 +209,11 @@ func (t *target) await(p *pkg, n int) {
 	t.policy.Expect(t.built.items, t.built.packages, t.built.cost)
 }
 
-// closeReported closes a package that never ran with the events that the go command made for it. Its items are not run; where the
-// go command calls a package with items anything but failed, the two disagree on what there is, and that is no pass. A package that cannot be built for the
-// platform at all is no failure either, as it is none for the go command, which does not speak of it.
+// closeReported closes a package that never ran with the events that the go command made for it.
+// Its items are not run; where the go command calls a package with items anything but failed, the
+// two disagree on what there is, and that is no pass. A package that cannot be built for the
+// platform at all is no failure either, as it is none for the go command, which does not speak of
+// it.
 func (c *controller) closeReported(p *pkg, r gotest.Reported) {
 	if p.state == pkgClosed {
 		return

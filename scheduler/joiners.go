@@ -12,8 +12,9 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// Nodes may come by themselves at any time of a run, through a door, and go again. Such a node is like any other while it is there. Its loss is
-// nobody's mistake and it is not replaced: the run goes on with the others, and waits for more when there are none.
+// Nodes may come by themselves at any time of a run, through a door, and go again. Such a node is
+// like any other while it is there. Its loss is nobody's mistake and it is not replaced: the run
+// goes on with the others, and waits for more when there are none.
 
 // door is where agents come by themselves.
 type door interface {
@@ -63,7 +64,8 @@ func splitDoors(specs []xspec.Spec) (gateways, doors []xspec.Spec) {
 	return gateways, doors
 }
 
-// openDoors begins to wait for agents. Each door has a goroutine, which ends when the door is closed.
+// openDoors begins to wait for agents. Each door has a goroutine, which ends when the door is
+// closed.
 func (c *controller) openDoors(specs []xspec.Spec) {
 	for _, s := range specs {
 		d, err := c.listen(c.ctx, s)
@@ -98,7 +100,8 @@ func (c *controller) closeDoors() {
 	}
 }
 
-// admit makes a node of an agent that has come. One that comes to a run which is being stopped is let go with the others.
+// admit makes a node of an agent that has come. One that comes to a run which is being stopped is
+// let go with the others.
 func (c *controller) admit(a arrival) {
 	if c.stopped != "" {
 		return
@@ -117,8 +120,9 @@ func (c *controller) handleDoorFailed(err error) {
 // joined reports whether the node has come by itself.
 func (n *node) joined() bool { return n.spec.Listen != "" }
 
-// missing returns what the run waits for before it gives anything out, or goes on to: as many nodes as Config.MinNodes at first, and when all
-// have gone while there is a door, another one. nil is for nothing.
+// missing returns what the run waits for before it gives anything out, or goes on to: as many nodes
+// as Config.MinNodes at first, and when all have gone while there is a door, another one. nil is
+// for nothing.
 func (c *controller) missing() error {
 	if c.stopped != "" {
 		return nil

@@ -178,7 +178,8 @@ func TestNodesWait(t *testing.T) {
 	}
 }
 
-// TestJoinerVanishes loses a node that came by itself: it is not replaced, its test runs on the next one, and the time to wait begins anew.
+// TestJoinerVanishes loses a node that came by itself: it is not replaced, its test runs on the
+// next one, and the time to wait begins anew.
 func TestJoinerVanishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, map[string][]string{"a": names("Pass", "Lost", "Pass")})
@@ -246,7 +247,8 @@ func TestSourceFailsBeforeAnybodyCame(t *testing.T) {
 	})
 }
 
-// TestJoinerOfAPlatformThatWasDropped comes when what was built on the chance that somebody has it was given up.
+// TestJoinerOfAPlatformThatWasDropped comes when what was built on the chance that somebody has it
+// was given up.
 func TestJoinerOfAPlatformThatWasDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, map[string][]string{"a": names("Pass")})

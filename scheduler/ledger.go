@@ -8,7 +8,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// ledger is the account of a run: every collected item gets exactly one verdict. The controller's loop owns it.
+// ledger is the account of a run: every collected item gets exactly one verdict. The controller's
+// loop owns it.
 type ledger struct {
 	collected int
 	counts    map[event.Verdict]int
@@ -31,8 +32,8 @@ func (l *ledger) done() int {
 // collect adds the items of a package to what has to be accounted for.
 func (l *ledger) collect(n int) { l.collected += n }
 
-// settle books a verdict for item i of p. A second verdict for one item is a fault: it is kept and reported,
-// because a run whose sum is wrong must not end green.
+// settle books a verdict for item i of p. A second verdict for one item is a fault: it is kept and
+// reported, because a run whose sum is wrong must not end green.
 func (l *ledger) settle(p *pkg, i int, v event.Verdict, elapsed time.Duration, gateway, reason string) {
 	id := p.id(i)
 	if had := p.verdicts[i]; had != "" {

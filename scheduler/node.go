@@ -21,7 +21,8 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// node is the controller's record of one worker. The loop owns it but for assignments, which goes to the node's goroutine.
+// node is the controller's record of one worker. The loop owns it but for assignments, which goes
+// to the node's goroutine.
 type node struct {
 	id       string // of the gateway
 	replaces string // id of the node in whose place it is, or ""
@@ -240,8 +241,9 @@ func (it *itemRun) text() string {
 	return b.String()
 }
 
-// remnant is what an attempt at an item that came to no verdict has shown of it. In the next attempt the same tests do not begin
-// again, and those that have ended are not heard of again. The zero value is nothing.
+// remnant is what an attempt at an item that came to no verdict has shown of it. In the next
+// attempt the same tests do not begin again, and those that have ended are not heard of again. The
+// zero value is nothing.
 type remnant struct {
 	begun, ended map[string]bool // by test
 }
@@ -281,8 +283,8 @@ type (
 	}
 )
 
-// serve is the node's goroutine: it opens the gateway, starts the worker, sends what the loop assigns, and posts what
-// comes back. It ends when the worker has, and posts nodeDown then.
+// serve is the node's goroutine: it opens the gateway, starts the worker, sends what the loop
+// assigns, and posts what comes back. It ends when the worker has, and posts nodeDown then.
 func (c *controller) serve(ctx context.Context, n *node) {
 	c.post(nodeDown{n, c.converse(ctx, n)})
 }

@@ -17,7 +17,8 @@ func dies(e test2json.Event) bool {
 	return e.Action == test2json.ActionOutput && (strings.HasPrefix(e.Output, "panic: ") || strings.HasPrefix(e.Output, "fatal error: "))
 }
 
-// givePanic gives the text of a panic to the item that the process died of, and takes it from others.
+// givePanic gives the text of a panic to the item that the process died of, and takes it from
+// others.
 func (c *controller) givePanic(n *node, r *unit.Result) {
 	j := n.job
 	culprit := j.items[r.Culprit]

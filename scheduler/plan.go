@@ -9,13 +9,16 @@ import (
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
-// What earlier runs taught goes into the plan at two moments: when a platform's packages are listed, the sum of their tests says how long a
-// test may be before it is worth dividing, and when a package can run, the policy gets what each of its tests is expected to cost.
+// What earlier runs taught goes into the plan at two moments: when a platform's packages are
+// listed, the sum of their tests says how long a test may be before it is worth dividing, and when
+// a package can run, the policy gets what each of its tests is expected to cost.
 
-// provenRuns is how many runs in a row must have split a package without harm for one confirmation to be enough.
+// provenRuns is how many runs in a row must have split a package without harm for one confirmation
+// to be enough.
 const provenRuns = 3
 
-// expectAll takes the expected durations of a target's tests from the history and finds out from what on a test is worth dividing.
+// expectAll takes the expected durations of a target's tests from the history and finds out from
+// what on a test is worth dividing.
 func (c *controller) expectAll(t *target) {
 	var total time.Duration
 	for _, p := range t.pkgs {
@@ -40,7 +43,8 @@ func (c *controller) setExpected(p *pkg) {
 	}
 }
 
-// plan is the package as the policy is to know it: its tests, and behind them the parts of those that are divided.
+// plan is the package as the policy is to know it: its tests, and behind them the parts of those
+// that are divided.
 func (c *controller) plan(p *pkg) policy.Package {
 	cmd := c.cfg.Command
 	grain := cmd.Grain()

@@ -18,10 +18,11 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// A run has one collection for each platform that its gateways have between them. The nodes of a platform share a target and so its tests;
-// under --dist each every node has a target of its own. The platform of a popen gateway is known from its spec, and building for
-// it begins at once. That of other gateways is what the agent says, unless the spec does: such a node has no target until then.
-// The controller's own platform is built for meanwhile, on the chance that it is theirs.
+// A run has one collection for each platform that its gateways have between them. The nodes of a
+// platform share a target and so its tests; under --dist each every node has a target of its own.
+// The platform of a popen gateway is known from its spec, and building for it begins at once. That
+// of other gateways is what the agent says, unless the spec does: such a node has no target until
+// then. The controller's own platform is built for meanwhile, on the chance that it is theirs.
 
 // supply is what the Source gives for one platform. The loop owns it.
 type supply struct {
@@ -52,7 +53,8 @@ func (c *controller) shards() string {
 	return strings.Join(all, " ")
 }
 
-// target is a set of nodes that share one policy: all those of a platform, or one of them under --dist each.
+// target is a set of nodes that share one policy: all those of a platform, or one of them under
+// --dist each.
 type target struct {
 	supply *supply
 	suffix string // of package names in events
@@ -65,7 +67,8 @@ type target struct {
 	choosy bool            // some of its tests require labels
 }
 
-// platformOf is the platform that a spec and what is known of its agent ask for; known is false when only the agent can tell.
+// platformOf is the platform that a spec and what is known of its agent ask for; known is false
+// when only the agent can tell.
 func (c *controller) platformOf(spec xspec.Spec, info gateway.Info) (p gotest.Platform, known bool) {
 	own := c.cfg.Platform
 	p = gotest.Platform{GOOS: cmp.Or(spec.GOOS, info.GOOS), GOARCH: cmp.Or(spec.GOARCH, info.GOARCH), Go: spec.Go, Remote: spec.BuildRemote}
@@ -80,7 +83,8 @@ func (c *controller) platformOf(spec xspec.Spec, info gateway.Info) (p gotest.Pl
 	return p, true
 }
 
-// openAll opens the gateways, which takes its time in their own goroutines, and starts to build for the platforms that are known.
+// openAll opens the gateways, which takes its time in their own goroutines, and starts to build for
+// the platforms that are known.
 func (c *controller) openAll(specs []xspec.Spec) {
 	known := make([]*gotest.Platform, len(specs))
 	platforms := make(map[gotest.Platform]bool)
@@ -182,7 +186,8 @@ func (c *controller) targetFor(s *supply, n *node) *target {
 	return t
 }
 
-// undecided reports whether there are nodes whose platform is not known, or none at all so far and they may come by themselves.
+// undecided reports whether there are nodes whose platform is not known, or none at all so far and
+// they may come by themselves.
 func (c *controller) undecided() bool {
 	if c.listening > 0 && len(c.targets) == 0 {
 		return true
@@ -195,7 +200,8 @@ func (c *controller) undecided() bool {
 	return false
 }
 
-// decide places a node whose agent has told its platform, and with it those that are to be opened in the same way.
+// decide places a node whose agent has told its platform, and with it those that are to be opened
+// in the same way.
 func (c *controller) decide(n *node) {
 	p, _ := c.platformOf(n.spec, n.info)
 	alike := []*node{n}
@@ -227,7 +233,8 @@ func (c *controller) dropUnused() {
 	}
 }
 
-// stranded returns why the run cannot go on for lack of gateways, or nil. One whose platform is not known may still help.
+// stranded returns why the run cannot go on for lack of gateways, or nil. One whose platform is not
+// known may still help.
 func (c *controller) stranded() error {
 	helped := c.undecided()
 	for _, t := range c.targets {
@@ -260,7 +267,8 @@ func withoutID(spec xspec.Spec) string {
 	return strings.Join(fields, "//")
 }
 
-// buildOutput is an event about a build. Two platforms can fail to build one package, and each has its own compiler's text.
+// buildOutput is an event about a build. Two platforms can fail to build one package, and each has
+// its own compiler's text.
 func (s *supply) buildOutput(e test2json.Event) test2json.Event {
 	if e.ImportPath != "" {
 		e.ImportPath += s.suffix

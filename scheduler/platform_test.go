@@ -20,7 +20,8 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// platformWorld is a world of these gateways. An agent's platform is what its spec says, or the name of its ssh host: ssh=s390x.
+// platformWorld is a world of these gateways. An agent's platform is what its spec says, or the
+// name of its ssh host: ssh=s390x.
 func platformWorld(t *testing.T, packages map[string][]string, specs ...string) *world {
 	t.Helper()
 	w := newWorld(t, 1, packages)
@@ -41,7 +42,8 @@ func platformWorld(t *testing.T, packages map[string][]string, specs ...string) 
 	return w
 }
 
-// mustRun returns the account and, by the name that events give it, how each package ended: exactly once.
+// mustRun returns the account and, by the name that events give it, how each package ended: exactly
+// once.
 func (w *world) mustRun() (event.Summary, *record, map[string]string) {
 	w.t.Helper()
 	s, r, err := w.run(w.t.Context())
@@ -136,7 +138,8 @@ func TestEachPlatformRunsEverything(t *testing.T) {
 	}
 }
 
-// Spelling the controller's own platform out changes nothing, and another toolchain is another platform.
+// Spelling the controller's own platform out changes nothing, and another toolchain is another
+// platform.
 func TestPlatformsOfSpecs(t *testing.T) {
 	for _, tt := range []struct{ specs, want []string }{ // want: packages as events name them
 		{[]string{"popen", "popen//goos=linux", "popen//goarch=amd64//goos=linux"}, []string{"a"}},
@@ -202,7 +205,8 @@ func TestLatePlatformRuns(t *testing.T) {
 	}
 }
 
-// The controller's platform is built for on suspicion. That nobody has it is no failure, whatever becomes of it.
+// The controller's platform is built for on suspicion. That nobody has it is no failure, whatever
+// becomes of it.
 func TestPlatformThatNobodyHas(t *testing.T) {
 	for name, err := range map[string]error{"fails": errors.New("no go command for this one"), "does not build": &gotest.BuildError{Status: "exit status 1"}} {
 		t.Run(name, func(t *testing.T) {

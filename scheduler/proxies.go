@@ -10,7 +10,8 @@ import (
 // proxyFailed says that a gateway that others were to go through could not be opened.
 type proxyFailed struct{ err error }
 
-// openProxies opens the gateways that have no worker. The nodes that go through them wait for them, in their own goroutines.
+// openProxies opens the gateways that have no worker. The nodes that go through them wait for them,
+// in their own goroutines.
 func (c *controller) openProxies(specs []xspec.Spec) {
 	for _, spec := range specs {
 		c.wait.Go(func() {
@@ -21,7 +22,8 @@ func (c *controller) openProxies(specs []xspec.Spec) {
 	}
 }
 
-// handleProxyFailed ends the run: somebody has asked for the proxy because nodes cannot be reached without it.
+// handleProxyFailed ends the run: somebody has asked for the proxy because nodes cannot be reached
+// without it.
 func (c *controller) handleProxyFailed(err error) {
 	if c.stopped == "" {
 		c.fatal = err
@@ -29,7 +31,8 @@ func (c *controller) handleProxyFailed(err error) {
 	}
 }
 
-// lostOnTheWay reports whether the gateway that spec goes through was lost, as err says. Nothing that goes through it can be opened again.
+// lostOnTheWay reports whether the gateway that spec goes through was lost, as err says. Nothing
+// that goes through it can be opened again.
 func lostOnTheWay(spec xspec.Spec, err error) bool {
 	for {
 		lost, ok := errors.AsType[*gateway.LostError](err)

@@ -10,9 +10,11 @@ import (
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
-// Gateways with build=remote are a platform of their own, whose collection and binaries come from the first of their hosts that is ready: it has
-// the tree, and builds all packages as the controller would for its own platform. A host of that platform that has not built gets
-// the binaries over the controller. When the gateway is lost over it the next one builds; what has come by then stays.
+// Gateways with build=remote are a platform of their own, whose collection and binaries come from
+// the first of their hosts that is ready: it has the tree, and builds all packages as the
+// controller would for its own platform. A host of that platform that has not built gets the
+// binaries over the controller. When the gateway is lost over it the next one builds; what has come
+// by then stays.
 
 // builderLost comes from the goroutine of a remote supply that needs another builder.
 type builderLost struct {
@@ -58,8 +60,8 @@ func (c *controller) handleBuilderLost(m builderLost) {
 	c.offer(m.supply)
 }
 
-// remoteSource is the Source of a supply whose hosts build for themselves. The link is open until the caller ends it, and so stays what the
-// build has left on its host; nil when there is none.
+// remoteSource is the Source of a supply whose hosts build for themselves. The link is open until
+// the caller ends it, and so stays what the build has left on its host; nil when there is none.
 func (c *controller) remoteSource(ctx context.Context, s *supply, emit func(gotest.BuildEvent)) (hostbuild.Link, error) {
 	b := hostbuild.New(hostbuild.Config{
 		Command: c.cfg.Command, RunID: c.cfg.RunID, RunDir: c.cfg.RunDir, Toolchain: c.cfg.Toolchain, Platform: s.platform, Emit: emit,

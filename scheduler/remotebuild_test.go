@@ -17,8 +17,8 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// builds are played builds on hosts: the first one that is asked for says what is in the first script, and so on. A script ends with an error,
-// or else with the end of the build.
+// builds are played builds on hosts: the first one that is asked for says what is in the first
+// script, and so on. A script ends with an error, or else with the end of the build.
 type builds struct {
 	mu      sync.Mutex // guards the fields below
 	scripts [][]any    // of wire.BuildReport and error
@@ -140,7 +140,8 @@ func TestRemoteBuild(t *testing.T) {
 	}
 }
 
-// TestRemoteBuildIsTakenOver loses the gateway that builds, in the middle of the collection and behind a package.
+// TestRemoteBuildIsTakenOver loses the gateway that builds, in the middle of the collection and
+// behind a package.
 func TestRemoteBuildIsTakenOver(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"p": names("Pass"), "q": names("Pass", "Fail")})
 	lost := &hostbuild.LostError{Err: errSilent}
@@ -160,7 +161,8 @@ func TestRemoteBuildIsTakenOver(t *testing.T) {
 	}
 }
 
-// TestRemoteBuildFails ends the run with the host's own words, and its gateways' tests are all accounted for.
+// TestRemoteBuildFails ends the run with the host's own words, and its gateways' tests are all
+// accounted for.
 func TestRemoteBuildFails(t *testing.T) {
 	for _, end := range []any{&gateway.RemoteError{Text: "the disk is full"}, wire.BuildReport{Done: &wire.BuildEnd{Error: "the disk is full"}}} {
 		w := newWorld(t, 1, map[string][]string{"p": names("Pass"), "q": names("Pass", "Fail")})

@@ -14,10 +14,12 @@ import (
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
-// A replay runs the units of an earlier run again, each in a process of its own with the same tests, and on each gateway in the order in which one gateway had
-// them. Nothing else is collected. The policy keeps the books and chooses nothing. What a process says counts: no failure is doubted, and what a process
-// that died has left over does not run unless the earlier run had it run again. A test that is in several units has the worst of its verdicts, and
-// two of these units never run at the same time.
+// A replay runs the units of an earlier run again, each in a process of its own with the same
+// tests, and on each gateway in the order in which one gateway had them. Nothing else is collected.
+// The policy keeps the books and chooses nothing. What a process says counts: no failure is
+// doubted, and what a process that died has left over does not run unless the earlier run had it
+// run again. A test that is in several units has the worst of its verdicts, and two of these units
+// never run at the same time.
 
 // replay is what is left of the units. The loop owns it. A nil one is none, and owes nothing.
 type replay struct {
@@ -128,7 +130,8 @@ func (r *replay) only(packages []gotest.Package) (kept []gotest.Package, unliste
 	return kept, unlisted
 }
 
-// items are those that a package has and that are in the replay, in the order of the binary. From the index missing on they do not exist. A nil replay has all.
+// items are those that a package has and that are in the replay, in the order of the binary. From
+// the index missing on they do not exist. A nil replay has all.
 func (r *replay) items(path string, have []gotest.Item) (items []gotest.Item, missing int) {
 	if r == nil {
 		return have, len(have)
@@ -170,8 +173,8 @@ func (c *controller) dispatchReplay() {
 	}
 }
 
-// replayNext gives n the next of its units that there is something of, and reports whether it did. It does not while the package is being built or a
-// test of the unit runs elsewhere.
+// replayNext gives n the next of its units that there is something of, and reports whether it did.
+// It does not while the package is being built or a test of the unit runs elsewhere.
 func (c *controller) replayNext(n *node) bool {
 	for len(c.replay.queues[n.id]) > 0 {
 		u := c.replay.queues[n.id][0]
@@ -199,7 +202,8 @@ func (c *controller) replayNext(n *node) bool {
 	return false
 }
 
-// existing are the items of a unit that exist. It is false when the unit had tests and none of them does.
+// existing are the items of a unit that exist. It is false when the unit had tests and none of them
+// does.
 func (p *pkg) existing(u history.UnitRun) ([]int, bool) {
 	var items []int
 	for _, test := range topLevels(u) {
@@ -237,7 +241,8 @@ func (p *pkg) replayed(taken policy.Unit, u history.UnitRun) (names []string, pa
 	return names, part
 }
 
-// endReplay closes the packages of a target that has no unit left to run: what has no verdict then lost its gateway.
+// endReplay closes the packages of a target that has no unit left to run: what has no verdict then
+// lost its gateway.
 func (c *controller) endReplay(t *target) {
 	for id, units := range c.replay.queues {
 		if n := c.nodes[id]; len(units) > 0 && (n == nil || n.target == nil || n.target == t) {
@@ -263,7 +268,8 @@ func (c *controller) putBack(n *node) {
 	}
 }
 
-// concludeReplayed says what becomes of the items of n's job. Those that are in units to come go back to pending.
+// concludeReplayed says what becomes of the items of n's job. Those that are in units to come go
+// back to pending.
 func (c *controller) concludeReplayed(n *node, end jobEnd) policy.Outcome {
 	j, p := n.job, n.job.pkg
 	var out policy.Outcome
@@ -286,7 +292,8 @@ func (c *controller) concludeReplayed(n *node, end jobEnd) policy.Outcome {
 	return out
 }
 
-// settleReplayed gives an item its verdict that the events of its process have not given it. again says that it will run once more.
+// settleReplayed gives an item its verdict that the events of its process have not given it. again
+// says that it will run once more.
 func (c *controller) settleReplayed(n *node, i int, it *itemRun, end jobEnd, again bool) {
 	p, name := n.job.pkg, n.job.pkg.names[i]
 	had := p.verdicts[i]
@@ -311,7 +318,8 @@ func (c *controller) settleReplayed(n *node, i int, it *itemRun, end jobEnd, aga
 	}
 }
 
-// worsenReplayed takes a failure of an item that an earlier unit has passed. Its events have been shown as they were then, so that its output is the package's now.
+// worsenReplayed takes a failure of an item that an earlier unit has passed. Its events have been
+// shown as they were then, so that its output is the package's now.
 func (c *controller) worsenReplayed(n *node, i int, it *itemRun, v event.Verdict) {
 	p := n.job.pkg
 	c.ledger.replace(p, i, v)

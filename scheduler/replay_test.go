@@ -33,7 +33,8 @@ func (r *record) started(gateway string) []string {
 	return texts
 }
 
-// TestReplay runs again exactly what is recorded, in its order, on the gateway that it is meant for.
+// TestReplay runs again exactly what is recorded, in its order, on the gateway that it is meant
+// for.
 func TestReplay(t *testing.T) {
 	first := []string{"p TestPass_2", "q TestPass_0", "p TestPass_0 TestPass_1", "empty"}
 	second := []string{"q TestPass_1"}
@@ -55,7 +56,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestReplayOfADependence does not doubt a failure: the test runs once more only where the record says so, and the worst verdict counts.
+// TestReplayOfADependence does not doubt a failure: the test runs once more only where the record
+// says so, and the worst verdict counts.
 func TestReplayOfADependence(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"p": {"TestAfter_0", "TestPass_1"}, "q": {"TestFirst_0", "TestPass_1"}})
 	w.cfg.Replay = [][]history.UnitRun{recordedUnits("p TestAfter_0", "p TestAfter_0 TestPass_1", "q TestFirst_0", "q TestFirst_0 TestPass_1")}
@@ -115,7 +117,8 @@ func TestReplayOfParts(t *testing.T) {
 	}
 }
 
-// TestReplayOfWhatIsGone names tests that do not exist and counts them as not run, and packages that are not asked for.
+// TestReplayOfWhatIsGone names tests that do not exist and counts them as not run, and packages
+// that are not asked for.
 func TestReplayOfWhatIsGone(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"p": many("Pass", 1), "empty": {"TestPass_9"}})
 	w.cfg.Replay = [][]history.UnitRun{recordedUnits("p TestGone TestPass_0", "p TestAway", "gone TestX", "empty TestPass_0", "p TestPass_0")}
@@ -146,7 +149,8 @@ func TestReplayOfWhatIsGone(t *testing.T) {
 	w.check(s, r)
 }
 
-// TestReplayWithDeaths goes on in place of an agent that died, and runs nothing that the record does not have.
+// TestReplayWithDeaths goes on in place of an agent that died, and runs nothing that the record
+// does not have.
 func TestReplayWithDeaths(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"p": {"TestPass_0", "TestKill_1", "TestPass_2", "TestExit_3", "TestPass_4", "TestPass_5", "TestLost_6"}})
 	w.cfg.Replay = [][]history.UnitRun{recordedUnits("p TestPass_0 TestKill_1 TestPass_2", "p TestExit_3 TestPass_4 TestPass_5", "p TestPass_5", "p TestLost_6")}
@@ -162,7 +166,8 @@ func TestReplayWithDeaths(t *testing.T) {
 	}
 }
 
-// TestReplayWithoutReplacement books what a gateway that has died was still to run as not run; the others go on.
+// TestReplayWithoutReplacement books what a gateway that has died was still to run as not run; the
+// others go on.
 func TestReplayWithoutReplacement(t *testing.T) {
 	w := newWorld(t, 2, map[string][]string{"p": {"TestKill_0", "TestPass_1", "TestPass_2"}})
 	w.cfg.MaxWorkerRestart = -1

@@ -13,11 +13,13 @@ import (
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
-// A test that fails for good may run again when the user wants that. Unlike a failure in doubt (trial.go) each of its attempts is shown, with its
-// run and its terminal event; only the last one counts. It comes when all else of the package has ended, with nothing of the package beside it.
+// A test that fails for good may run again when the user wants that. Unlike a failure in doubt
+// (trial.go) each of its attempts is shown, with its run and its terminal event; only the last one
+// counts. It comes when all else of the package has ended, with nothing of the package beside it.
 
-// Reruns says which failures run again. The zero value is none. Benchmarks, fuzzing and what is profiled never run again. What a failed attempt has
-// covered counts when its process ran other tests too, as one process has one profile.
+// Reruns says which failures run again. The zero value is none. Benchmarks, fuzzing and what is
+// profiled never run again. What a failed attempt has covered counts when its process ran other
+// tests too, as one process has one profile.
 type Reruns struct {
 	Max     int            // how often one item may
 	Delay   time.Duration  // that has to pass between the end of an attempt and the beginning of the next
@@ -95,7 +97,8 @@ func (c *controller) followed(n *node, i int, it *itemRun, end jobEnd, v event.V
 	return c.mayRerun(n, i, it)
 }
 
-// settleSetback gives an item that will not run again the verdict of its last attempt, which is shown already.
+// settleSetback gives an item that will not run again the verdict of its last attempt, which is
+// shown already.
 func (c *controller) settleSetback(p *pkg, i int) (settled bool) {
 	s := p.setbacks[i]
 	if s == nil {
@@ -137,7 +140,8 @@ func (p *pkg) failuresOf(i int) int {
 	return 0
 }
 
-// asideOnly reports whether every item of the job runs again, as it failed and that is in doubt or not the last attempt: its coverage is of nothing that counts.
+// asideOnly reports whether every item of the job runs again, as it failed and that is in doubt or
+// not the last attempt: its coverage is of nothing that counts.
 func (j *job) asideOnly() bool {
 	for _, i := range j.unit.Items {
 		if it := j.items[j.pkg.names[i]]; it == nil || !it.aside() {
@@ -147,7 +151,8 @@ func (j *job) asideOnly() bool {
 	return len(j.unit.Items) > 0
 }
 
-// dropClosing takes from the output of a process that was to be the whole of its package what the package ends with: there is more to come.
+// dropClosing takes from the output of a process that was to be the whole of its package what the
+// package ends with: there is more to come.
 func (j *job) dropClosing(r unit.Result) {
 	j.output = slices.DeleteFunc(j.output, func(e test2json.Event) bool {
 		line := strings.TrimSuffix(e.Output, "\n")

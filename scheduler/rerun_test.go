@@ -81,7 +81,8 @@ func TestRerunsOfAFlakyTest(t *testing.T) {
 	}
 }
 
-// What fails each time fails, after as many attempts as were asked for, and what is not to run again does not.
+// What fails each time fails, after as many attempts as were asked for, and what is not to run
+// again does not.
 func TestRerunsOfFailures(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -121,7 +122,8 @@ func TestRerunsOfFailures(t *testing.T) {
 	}
 }
 
-// Only flaky tests: the package passes whatever its first processes said, crashes and lost agents included.
+// Only flaky tests: the package passes whatever its first processes said, crashes and lost agents
+// included.
 func TestRerunsAcquitThePackage(t *testing.T) {
 	for _, nodes := range []int{1, 4} {
 		w := newWorld(t, nodes, map[string][]string{"a": mixed(20, "Pass", "Flaky", "FlakyExit", "Skip"), "b": names("FlakyKill", "Pass"), "c": names("FlakySignal")})
@@ -139,7 +141,8 @@ func TestRerunsAcquitThePackage(t *testing.T) {
 	}
 }
 
-// Attempts that are to come when the run ends early do not come, and what has failed counts as failed.
+// Attempts that are to come when the run ends early do not come, and what has failed counts as
+// failed.
 func TestRerunsWhenTheRunStops(t *testing.T) {
 	w := newWorld(t, 2, map[string][]string{"a": {"TestFlaky_0", "TestPass_1"}, "b": {"TestFail_0"}, "c": {"TestHang_0"}})
 	w.cfg.Reruns, w.cfg.MaxFail = Reruns{Max: 1, Tests: regexp.MustCompile("^a::")}, 1
@@ -170,7 +173,8 @@ func TestRerunsWhenTheRunStops(t *testing.T) {
 	}
 }
 
-// A test that is out of time is a crash that says so, once its attempts are used up; its neighbours run.
+// A test that is out of time is a crash that says so, once its attempts are used up; its neighbours
+// run.
 func TestTestTimeouts(t *testing.T) {
 	for _, reruns := range []int{0, 1} {
 		w := newWorld(t, 2, map[string][]string{"a": names("Pass", "Late", "FlakyLate", "Pass"), "b": many("Pass", 50)})
@@ -195,7 +199,8 @@ func TestTestTimeouts(t *testing.T) {
 	}
 }
 
-// The coverage of a process counts when one item of it has a verdict there; tests that it runs for company are counted elsewhere.
+// The coverage of a process counts when one item of it has a verdict there; tests that it runs for
+// company are counted elsewhere.
 func TestAsideOnly(t *testing.T) {
 	ended, again, doubted := &itemRun{rounds: 1}, &itemRun{rounds: 1, fate: fateAgain}, &itemRun{rounds: 1, fate: fateAside}
 	for i, tt := range []struct {

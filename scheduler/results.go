@@ -17,11 +17,13 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// heldBytes is how much output of one item the controller holds until the item has ended; beyond that its events
-// are passed on as they come. Large enough for every ordinary test, small enough for a hundred gateways.
+// heldBytes is how much output of one item the controller holds until the item has ended; beyond
+// that its events are passed on as they come. Large enough for every ordinary test, small enough
+// for a hundred gateways.
 const heldBytes = 1 << 20
 
-// leastEvents is how many events a test has that says nothing: it begins, its two lines, and it ends.
+// leastEvents is how many events a test has that says nothing: it begins, its two lines, and it
+// ends.
 const leastEvents = 4
 
 // assign gives n a unit for an errand.
@@ -68,7 +70,8 @@ func (c *controller) order(n *node, p *pkg, names []string, part *unit.Part) *wi
 	return o
 }
 
-// tests name what the process of j runs that was asked for names and part. In what they name "/..." is all but skip.
+// tests name what the process of j runs that was asked for names and part. In what they name "/..."
+// is all but skip.
 func (j *job) tests(names []string, part *unit.Part) (tests, skip []string) {
 	switch {
 	case part != nil && part.Only == nil:
@@ -84,8 +87,8 @@ func (j *job) tests(names []string, part *unit.Part) (tests, skip []string) {
 	return names, nil
 }
 
-// envFor is what a test process gets in addition to its worker's environment. A PATH of the spec's own keeps the toolchain's directory
-// before it, which go test puts there.
+// envFor is what a test process gets in addition to its worker's environment. A PATH of the spec's
+// own keeps the toolchain's directory before it, which go test puts there.
 func envFor(spec xspec.Spec, env []string) []string {
 	for _, v := range spec.Env {
 		if v.Name != "PATH" {
@@ -240,8 +243,8 @@ func (c *controller) handleOther(n *node, i int, e test2json.Event) {
 	}
 }
 
-// overreach is called when a process runs tests that it was not asked for: a TestMain that sets -test.run does that. Only the
-// process that was given a test speaks for it.
+// overreach is called when a process runs tests that it was not asked for: a TestMain that sets
+// -test.run does that. Only the process that was given a test speaks for it.
 func (c *controller) overreach(p *pkg) {
 	if p.unruly {
 		return
@@ -250,7 +253,8 @@ func (c *controller) overreach(p *pkg) {
 	c.emit(event.Warning{Text: fmt.Sprintf("%s: its processes run tests that they were not asked for, as when TestMain sets -test.run; --dist loadscope runs it in one", p.shown)})
 }
 
-// itemEnded books an item by its own events, whose process goes on, or leaves it to the end of that.
+// itemEnded books an item by its own events, whose process goes on, or leaves it to the end of
+// that.
 func (c *controller) itemEnded(n *node, i int, it *itemRun) {
 	p := n.job.pkg
 	switch had := p.verdicts[i]; {
@@ -317,8 +321,8 @@ func (c *controller) rounds(p *pkg, i int) int {
 	return c.cfg.Command.Count * c.cfg.Command.CPUs * p.copies[i]
 }
 
-// fail counts a failure of a test, which may be the one too many. That its package fails is for the process to say, whose
-// TestMain can have its own view.
+// fail counts a failure of a test, which may be the one too many. That its package fails is for the
+// process to say, whose TestMain can have its own view.
 func (c *controller) fail(p *pkg) {
 	p.counted = true
 	c.failures++
@@ -363,7 +367,8 @@ func (c *controller) eventFrom(n *node, e test2json.Event) event.Test {
 	return t
 }
 
-// signalHold is how long the death of a process by a signal that ends whole hosts waits for its agent to follow.
+// signalHold is how long the death of a process by a signal that ends whole hosts waits for its
+// agent to follow.
 const signalHold = time.Second
 
 // heldResult is a result whose process died of such a signal, when its agent did not.
@@ -373,8 +378,8 @@ type heldResult struct {
 	result unit.Result
 }
 
-// result takes the end of a process. A batch system that cancels a job signals test and agent: if the
-// agent is gone a moment later it was lost with all that it ran, and no test is to blame.
+// result takes the end of a process. A batch system that cancels a job signals test and agent: if
+// the agent is gone a moment later it was lost with all that it ran, and no test is to blame.
 func (c *controller) result(n *node, r unit.Result) {
 	ours := n.job.stopped || r.TestTimeout > 0 || r.TimedOut || r.Interrupted
 	if ours || r.Signal != "killed" && r.Signal != "terminated" {
@@ -408,7 +413,8 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 	c.release(n, func() { p.target.policy.Finish(policy.NodeID(n.id), outcome) })
 }
 
-// showOutput passes the held package-level output of n's unit on, unless another unit has shown the same.
+// showOutput passes the held package-level output of n's unit on, unless another unit has shown the
+// same.
 func (c *controller) showOutput(n *node) {
 	if j := n.job; len(j.output) > 0 && (j.first || j.pkg.firstSeen(j.output)) {
 		for _, e := range j.output {
@@ -443,7 +449,8 @@ func howItEnded(r unit.Result) string {
 	return fmt.Sprintf("exit status %d", r.ExitCode)
 }
 
-// release ends n's job and closes the package when it was the last. inBooks makes the policy's entry.
+// release ends n's job and closes the package when it was the last. inBooks makes the policy's
+// entry.
 func (c *controller) release(n *node, inBooks func()) {
 	j, p := n.job, n.job.pkg
 	n.job = nil
@@ -471,7 +478,8 @@ func (c *controller) release(n *node, inBooks func()) {
 }
 
 // owes reports whether the whole of a package that is at its end has to run once more: a process
-// that fails for no test has to do so as go test runs it, and one whose test failed must not be green.
+// that fails for no test has to do so as go test runs it, and one whose test failed must not be
+// green.
 func (c *controller) owes(p *pkg) bool {
 	if c.stopped != "" || !p.owed || p.wholes >= mostWholes {
 		return false

@@ -100,8 +100,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// Two processes of one package that want the same port: the second one's failure is no verdict, and the package runs
-// one process at a time.
+// Two processes of one package that want the same port: the second one's failure is no verdict, and
+// the package runs one process at a time.
 func TestProcessesThatDisturbEachOther(t *testing.T) {
 	w := newWorld(t, 4, map[string][]string{"a": many("Pass", 200)})
 	w.meet = newMeeting(false)
@@ -339,7 +339,8 @@ type failingReporter struct{ err error }
 func (r failingReporter) Handle(event.Event) error { return r.err }
 func (r failingReporter) Close() error             { return nil }
 
-// A TestMain that sets -test.run makes every process run everything. Each test is booked by the process that was given it, once.
+// A TestMain that sets -test.run makes every process run everything. Each test is booked by the
+// process that was given it, once.
 func TestProcessesThatRunMoreThanTheyWereAsked(t *testing.T) {
 	w := newWorld(t, 2, map[string][]string{"a": many("Pass", 200)})
 	w.greedy = map[string]bool{"a": true}
@@ -399,7 +400,8 @@ func TestPackageOutputIsShownOnce(t *testing.T) {
 	}
 }
 
-// Live events of an attempt that came to nothing are not repeated by the next: every test begins and ends once.
+// Live events of an attempt that came to nothing are not repeated by the next: every test begins
+// and ends once.
 func TestLiveEventsComeOnce(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"a": names("Long", "Exit", "Long", "Kill", "Long")})
 	w.cfg.Live = true
@@ -475,7 +477,8 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-// The collection has tests and the go command says that there are none: somebody is wrong, and the run is not green.
+// The collection has tests and the go command says that there are none: somebody is wrong, and the
+// run is not green.
 func TestReportedWithoutItsTestsIsNotGreen(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"a": names("Pass")})
 	w.cfg.Source = func(_ context.Context, _ gotest.Platform, emit func(gotest.BuildEvent)) error {

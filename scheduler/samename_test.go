@@ -9,8 +9,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// A package and its external test package may have tests of one name, which no process can run apart: they are one item, each runs once, and one that fails
-// fails the item.
+// A package and its external test package may have tests of one name, which no process can run
+// apart: they are one item, each runs once, and one that fails fails the item.
 func TestTestsOfOneName(t *testing.T) {
 	for _, gateways := range []int{1, 4} {
 		w := newWorld(t, gateways, map[string][]string{"a": {"TestPass_0", "TestPass_1", "TestFail_2", "TestPass_1", "TestPass_4", "TestFail_2"}})

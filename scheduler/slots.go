@@ -2,8 +2,9 @@ package scheduler
 
 import "sync"
 
-// slots numbers the workers of each host from 0. A number is given again when the worker that had it has ended, the lowest first. Its methods may be called
-// concurrently. The zero value has given none.
+// slots numbers the workers of each host from 0. A number is given again when the worker that had
+// it has ended, the lowest first. Its methods may be called concurrently. The zero value has given
+// none.
 type slots struct {
 	mu    sync.Mutex // guards taken
 	taken map[slot]string

@@ -8,14 +8,16 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// slowLooks is how often the controller looks for slow tests in the time after which one is slow, within the bounds.
+// slowLooks is how often the controller looks for slow tests in the time after which one is slow,
+// within the bounds.
 const (
 	slowLooks   = 4
 	minSlowLook = 50 * time.Millisecond
 	maxSlowLook = 5 * time.Second
 )
 
-// stopwatch is for how long an item runs by the controller's clock, not counting the time that it waits in t.Parallel.
+// stopwatch is for how long an item runs by the controller's clock, not counting the time that it
+// waits in t.Parallel.
 type stopwatch struct {
 	began time.Time // or went on; zero while it waits or has ended
 	spent time.Duration
@@ -45,7 +47,8 @@ func (s *stopwatch) soFar(now time.Time) time.Duration {
 	return s.spent + now.Sub(s.began)
 }
 
-// watchSlow returns a ticker for tellSlow, or nil when nobody wants to know: benchmarks and fuzzing take as long as their flags say.
+// watchSlow returns a ticker for tellSlow, or nil when nobody wants to know: benchmarks and fuzzing
+// take as long as their flags say.
 func (c *controller) watchSlow() *time.Ticker {
 	if c.cfg.Slow <= 0 || c.cfg.Command.Grain() == gotest.Alone {
 		return nil
@@ -53,7 +56,8 @@ func (c *controller) watchSlow() *time.Ticker {
 	return time.NewTicker(min(max(c.cfg.Slow/slowLooks, minSlowLook), maxSlowLook))
 }
 
-// tellSlow announces the tests that have run for longer than Config.Slow, each when it has run for twice as long as the last time.
+// tellSlow announces the tests that have run for longer than Config.Slow, each when it has run for
+// twice as long as the last time.
 func (c *controller) tellSlow() {
 	now := time.Now()
 	for _, n := range c.nodes {

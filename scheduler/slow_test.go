@@ -11,7 +11,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// A test that runs for long is announced after Slow, twice that, four times that; one that has ended or waits for others is not.
+// A test that runs for long is announced after Slow, twice that, four times that; one that has
+// ended or waits for others is not.
 func TestSlowTests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2, map[string][]string{"a": {"TestPass_0", "TestPass_1"}})

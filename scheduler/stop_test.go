@@ -15,7 +15,8 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// With MaxFailWait the units that run when the last failure comes go on to their end, and nothing else begins.
+// With MaxFailWait the units that run when the last failure comes go on to their end, and nothing
+// else begins.
 func TestMaxFailWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2, map[string][]string{"a": names("Fail"), "b": many("Pass", 20), "c": names("Pass")})
@@ -72,7 +73,8 @@ func TestInterruptWhileWaiting(t *testing.T) {
 	}
 }
 
-// Agents that are killed before they are ready are replaced as others are, but not for ever: the run ends with the reason.
+// Agents that are killed before they are ready are replaced as others are, but not for ever: the
+// run ends with the reason.
 func TestAgentsThatAreKilledAtTheStart(t *testing.T) {
 	killed := &gateway.StartError{Status: "signal: killed", Cause: errors.New("end of file")}
 	for _, tt := range []struct {
@@ -113,7 +115,8 @@ func TestAgentsThatAreKilledAtTheStart(t *testing.T) {
 	}
 }
 
-// Gateways that tests kill are replaced eight times each by default; then the run ends, says why, and counts what it did not come to.
+// Gateways that tests kill are replaced eight times each by default; then the run ends, says why,
+// and counts what it did not come to.
 func TestRestartsAreLimited(t *testing.T) {
 	w := newWorld(t, 2, map[string][]string{"a": many("Kill", 40), "b": many("Pass", 10)})
 	s, r, err := w.run(t.Context())

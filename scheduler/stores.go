@@ -9,9 +9,10 @@ import (
 	"github.com/xdist-go/xdist/scheduler/hosts"
 )
 
-// A host that does not share the controller's files keeps the binaries that it was sent, over many runs. The policies are told what is there, as soon as a host
-// or the sending of a binary tells, and how fast its link is: from the history at first, then as binaries that are sent show. A host is asked while its tree is
-// synced, so that the answer is there when its first test is given out.
+// A host that does not share the controller's files keeps the binaries that it was sent, over many
+// runs. The policies are told what is there, as soon as a host or the sending of a binary tells,
+// and how fast its link is: from the history at first, then as binaries that are sent show. A host
+// is asked while its tree is synced, so that the answer is there when its first test is given out.
 
 // stores are the hosts that binaries are sent to. The loop owns them.
 type stores struct {
@@ -48,7 +49,8 @@ func (l gatewayLink) store() string {
 	return l.host.Token
 }
 
-// storeOf is the store of a node that has come, of which its policy is told what is known. link is what earlier runs have shown.
+// storeOf is the store of a node that has come, of which its policy is told what is known. link is
+// what earlier runs have shown.
 func (c *controller) storeOf(n *node, l link, link float64) string {
 	far, ok := l.(storeLink)
 	if !ok || far.store() == "" {
@@ -129,7 +131,8 @@ func (h *storeHost) shown() float64 {
 	return sorted[len(sorted)/2]
 }
 
-// measured are the links that binaries have shown something of, by the names of their hosts. Of hosts of one name it is the slowest.
+// measured are the links that binaries have shown something of, by the names of their hosts. Of
+// hosts of one name it is the slowest.
 func (s *stores) measured() map[string]float64 {
 	var links map[string]float64
 	for _, h := range s.hosts {
@@ -146,8 +149,9 @@ func (s *stores) measured() map[string]float64 {
 	return links
 }
 
-// binarySize is the size of a package's binary, or 0 where that is on the host that has built it, or gone: the policy takes it to cost nothing then.
-// It is compressed on the way, so that this is no measure of the traffic; links are measured in the same bytes.
+// binarySize is the size of a package's binary, or 0 where that is on the host that has built it,
+// or gone: the policy takes it to cost nothing then. It is compressed on the way, so that this is
+// no measure of the traffic; links are measured in the same bytes.
 func binarySize(r gotest.Ready) int64 {
 	if r.Host != "" {
 		return 0
@@ -159,7 +163,8 @@ func binarySize(r gotest.Ready) int64 {
 	return info.Size()
 }
 
-// leaveHosts brings back what is asked for and lets other runs have the mirrors. The gateways are still there.
+// leaveHosts brings back what is asked for and lets other runs have the mirrors. The gateways are
+// still there.
 func (c *controller) leaveHosts() {
 	if c.hosts == nil {
 		return

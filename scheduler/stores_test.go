@@ -21,7 +21,8 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// newFarWorld is a world with a gateway on each of the hosts a, b and c, over links of 1 MB/s, and a package with a binary of 10 MB, that begins when all are there.
+// newFarWorld is a world with a gateway on each of the hosts a, b and c, over links of 1 MB/s, and
+// a package with a binary of 10 MB, that begins when all are there.
 func newFarWorld(t *testing.T) *world {
 	w := newWorld(t, 3, map[string][]string{"p": many("Pass", 6)})
 	w.teach()
@@ -64,7 +65,8 @@ func (l *upLink) receive(ctx context.Context) (wire.Report, error) {
 	return l.fakeLink.receive(ctx)
 }
 
-// TestHeldBinary tells that one host has the binary from an earlier run: before and after the package can run, and when the host is there too. No other host gets it.
+// TestHeldBinary tells that one host has the binary from an earlier run: before and after the
+// package can run, and when the host is there too. No other host gets it.
 func TestHeldBinary(t *testing.T) {
 	for _, when := range []string{"before the package can run", "before the host is there", "after both"} {
 		for _, gw := range []string{"gw0", "gw1"} {
@@ -118,7 +120,8 @@ func TestHeldBinary(t *testing.T) {
 	}
 }
 
-// TestLinks measures a link, and hears of a binary that was there: the slower link of its host's name is told at the end.
+// TestLinks measures a link, and hears of a binary that was there: the slower link of its host's
+// name is told at the end.
 func TestLinks(t *testing.T) {
 	w := newFarWorld(t)
 	w.adjust = func(c *controller) {

@@ -24,8 +24,9 @@ const (
 	// proofTime is what all of a package may take for its tests to be shown by a process of the
 	// whole, whatever its parts have shown: that is what go test says, at a small price.
 	proofTime = time.Second
-	// A whole is worth trying after a failure when the package has not run for longer than spareTime
-	// and a part of what the whole will take, and the whole takes no longer than spareWhole.
+	// A whole is worth trying after a failure when the package has not run for longer than
+	// spareTime and a part of what the whole will take, and the whole takes no longer than
+	// spareWhole.
 	spareTime  = 1500 * time.Millisecond
 	sparePart  = 0.15
 	spareWhole = 10 * time.Second
@@ -269,7 +270,8 @@ func (c *controller) firstStage(p *pkg, whole bool) stage {
 	return stageSplit
 }
 
-// brief reports whether all of the package is known to take so little that splitting it is not worth a doubt.
+// brief reports whether all of the package is known to take so little that splitting it is not
+// worth a doubt.
 func (c *controller) brief(p *pkg) bool {
 	if !p.mayRunWhole() || slices.Contains(p.expected, 0) {
 		return false
@@ -387,9 +389,9 @@ func fits(names []string) bool {
 	return bytes <= maxContext
 }
 
-// context is what the process of u is asked to run, nil for all, and which tests that are. A test on
-// trial may run among those that it failed among, or among all. What has ended its process is left
-// out: it would again.
+// context is what the process of u is asked to run, nil for all, and which tests that are. A test
+// on trial may run among those that it failed among, or among all. What has ended its process is
+// left out: it would again.
 func (p *pkg) context(u policy.Unit) (names []string, made attempt.Before) {
 	whole := u.Whole && len(p.trials) == 0 || len(u.Items) == 0
 	with := make(map[int]bool)
@@ -437,7 +439,8 @@ func (p *pkg) context(u policy.Unit) (names []string, made attempt.Before) {
 	return names, made
 }
 
-// wholeNames are what a process of the whole package is asked for, as far as the items' demands allow: nil for all that there is.
+// wholeNames are what a process of the whole package is asked for, as far as the items' demands
+// allow: nil for all that there is.
 func (p *pkg) wholeNames(items []int) []string {
 	asked := p.partial
 	var list []int
@@ -542,13 +545,14 @@ func showsRace(e test2json.Event) bool {
 		strings.Contains(e.Output, "WARNING: DATA RACE") || strings.Contains(e.Output, "fatal error: concurrent map "))
 }
 
-// saysRace finds the line by which package testing fails a process for a race that belongs to no test.
+// saysRace finds the line by which package testing fails a process for a race that belongs to no
+// test.
 func saysRace(e test2json.Event) bool {
 	return strings.Contains(e.Output, "race detected outside of test execution")
 }
 
-// forgive takes back the failure of a process that failed for nothing but tests on trial, tests that
-// run again, and tests whose verdict is not its own to give.
+// forgive takes back the failure of a process that failed for nothing but tests on trial, tests
+// that run again, and tests whose verdict is not its own to give.
 func (j *job) forgive(r unit.Result) unit.Result {
 	counted, excused := false, j.excused
 	for name, it := range j.items {

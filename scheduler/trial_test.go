@@ -21,7 +21,8 @@ func mixed(n int, kinds ...string) []string {
 	return names(slices.Repeat(kinds, n)...)
 }
 
-// A test that fails beside another process of its package runs again without, and that is its verdict.
+// A test that fails beside another process of its package runs again without, and that is its
+// verdict.
 func TestFailuresBesideAnotherProcess(t *testing.T) {
 	for _, live := range []bool{false, true} {
 		w := newWorld(t, 4, map[string][]string{"a": mixed(50, "Pass", "Shy", "Skip", "ShyExit")})
@@ -114,7 +115,8 @@ func TestRacesAreNotDoubted(t *testing.T) {
 	}
 }
 
-// What -count repeats is shown again in full: of two rounds nobody could say which one has been shown.
+// What -count repeats is shown again in full: of two rounds nobody could say which one has been
+// shown.
 func TestRemnantOfRounds(t *testing.T) {
 	sub := []test2json.Event{{Action: "run", Test: "TestA"}, {Action: "run", Test: "TestA/s"}, {Action: "pass", Test: "TestA/s"}}
 	for _, tt := range []struct {
@@ -153,7 +155,8 @@ func TestFailuresWithoutContext(t *testing.T) {
 	}
 }
 
-// What fails for the company of the tests of its own process does so again in the same company, which counts: passing alone would be a lie.
+// What fails for the company of the tests of its own process does so again in the same company,
+// which counts: passing alone would be a lie.
 func TestFailuresInCompany(t *testing.T) {
 	w := newWorld(t, 4, map[string][]string{"a": append(mixed(20, "Tree"), "TestSpoiler_20", "TestSpoiled_21")})
 	group := &gotest.Directives{Group: "g"}
@@ -170,8 +173,9 @@ func TestFailuresInCompany(t *testing.T) {
 	}
 }
 
-// What has failed in a package that takes long runs again with those that had begun before it, while the others of the package run. That one of those fails now says
-// nothing about it, nor about the package.
+// What has failed in a package that takes long runs again with those that had begun before it,
+// while the others of the package run. That one of those fails now says nothing about it, nor about
+// the package.
 func TestRetriesBesideTheOthers(t *testing.T) {
 	tests := []string{"TestTree_0", "TestTree_1", "TestFickle_2", "TestFlaky_3", "TestPass_4", "TestPass_5"}
 	w := newWorld(t, 2, map[string][]string{"a": tests})
@@ -205,7 +209,8 @@ func TestRetriesBesideTheOthers(t *testing.T) {
 	}
 }
 
-// An attempt that says nothing, because its company ended its process, or its agent was lost, is made again in that company: passing alone would be a lie.
+// An attempt that says nothing, because its company ended its process, or its agent was lost, is
+// made again in that company: passing alone would be a lie.
 func TestRetriesThatAreCutOff(t *testing.T) {
 	for _, tests := range [][]string{
 		{"TestTree_0", "TestTree_1", "TestSpoiler_2", "TestSecondExit_3", "TestSpoiled_4", "TestPass_5"},
@@ -234,7 +239,8 @@ func TestRetriesThatAreCutOff(t *testing.T) {
 	}
 }
 
-// What hangs beside the others hangs there again: each such attempt has its limit, also among other tests.
+// What hangs beside the others hangs there again: each such attempt has its limit, also among other
+// tests.
 func TestPatienceOfRetries(t *testing.T) {
 	tests := []string{"TestTree_0", "TestTree_1", "TestStuck_2", "TestPass_3"}
 	w := newWorld(t, 2, map[string][]string{"a": tests})
@@ -276,7 +282,8 @@ const (
 	besideTime  = 10 * time.Second
 )
 
-// Attempts beside the others come to an end: what fails in them, too, runs with nothing of its package beside it.
+// Attempts beside the others come to an end: what fails in them, too, runs with nothing of its
+// package beside it.
 func TestRetriesEnd(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -334,7 +341,8 @@ func TestRetriesEnd(t *testing.T) {
 	}
 }
 
-// What fails on a host with more processes than processors runs once more with nothing beside it, when all else has ended.
+// What fails on a host with more processes than processors runs once more with nothing beside it,
+// when all else has ended.
 func TestFailuresInACrowd(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -418,7 +426,8 @@ func TestDoubtWhenTheRunStops(t *testing.T) {
 	}
 }
 
-// A test that takes far longer than it is known to is ended in its first attempt only, and in no way to blame.
+// A test that takes far longer than it is known to is ended in its first attempt only, and in no
+// way to blame.
 func TestPatience(t *testing.T) {
 	for gateways, kinds := range map[int][]string{1: {"Stuck", "Pass", "Stuck", "Tree"}, 4: slices.Repeat([]string{"Stuck", "Pass"}, 20)} {
 		w := newWorld(t, gateways, map[string][]string{"a": names(kinds...)})

@@ -25,8 +25,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// world is a run with everything outside of the controller played: a source with packages whose tests behave as their names
-// say, and workers that "run" them. Names:
+// world is a run with everything outside of the controller played: a source with packages whose
+// tests behave as their names say, and workers that "run" them. Names:
 //
 //	TestPass… TestFail… TestSkip…   end that way
 //	TestExit…                       ends its process with exit status 3
@@ -67,7 +67,8 @@ type world struct {
 
 	directives map[string]*gotest.Directives // by test
 
-	// meet, unless nil, has the first process wait until another of its package has run what this is about: one that starts, or with shy a TestShy….
+	// meet, unless nil, has the first process wait until another of its package has run what this
+	// is about: one that starts, or with shy a TestShy….
 	meet *meeting
 
 	mu       sync.Mutex
@@ -260,8 +261,8 @@ func (l *fakeLink) post(r wire.Report) {
 	}
 }
 
-// check asserts what holds for every run: one verdict per item, one start and one terminal event per package, one terminal
-// event per test that began, none for those that did not.
+// check asserts what holds for every run: one verdict per item, one start and one terminal event
+// per package, one terminal event per test that began, none for those that did not.
 func (w *world) check(s event.Summary, r *record) {
 	w.t.Helper()
 	if s.Unbalanced != "" {

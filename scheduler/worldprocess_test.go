@@ -260,7 +260,8 @@ func (p *fakeProcess) verdict(name, kind string) string {
 	return kind
 }
 
-// meeting is what the first process of a package waits for, so that there are two at once however busy the machine is. A nil one is over.
+// meeting is what the first process of a package waits for, so that there are two at once however
+// busy the machine is. A nil one is over.
 type meeting struct {
 	shy  bool
 	once sync.Once

@@ -8,16 +8,18 @@ import (
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
-// A popen gateway of another platform has its agent started under the spec's exec=. Under an emulator of processors (qemu) the agent sees this
-// host's files as they are, and a program that it starts leaves the emulator, so it needs the wrapper again. Under wine the agent is a Windows program
-// in a Windows world: what it starts stays there, and this host's files are on drive Z.
+// A popen gateway of another platform has its agent started under the spec's exec=. Under an
+// emulator of processors (qemu) the agent sees this host's files as they are, and a program that it
+// starts leaves the emulator, so it needs the wrapper again. Under wine the agent is a Windows
+// program in a Windows world: what it starts stays there, and this host's files are on drive Z.
 
 // insideWindows reports whether n's agent runs as a Windows program on a host that is none.
 func (n *node) insideWindows() bool {
 	return n.spec.Popen && n.spec.Via == "" && n.info.GOOS == "windows" && runtime.GOOS != "windows"
 }
 
-// localize puts an order into the terms of the world that n's agent lives in. A mirrored order gets its directory when it is sent.
+// localize puts an order into the terms of the world that n's agent lives in. A mirrored order gets
+// its directory when it is sent.
 func (n *node) localize(o *wire.Order, mirrored bool) {
 	if !n.insideWindows() {
 		o.Exec = append(strings.Fields(n.spec.Exec), o.Exec...)

@@ -8,11 +8,12 @@ import (
 	"strconv"
 )
 
-// slack is how much more than the even share a part may have, so that what is added pushes little aside.
+// slack is how much more than the even share a part may have, so that what is added pushes little
+// aside.
 const slack = 1.1
 
-// byHash gives each atom to the part that its name chooses, or when that is full to the next one that it would choose. Packages that are small beside the parts stay
-// in one.
+// byHash gives each atom to the part that its name chooses, or when that is full to the next one
+// that it would choose. Packages that are small beside the parts stay in one.
 func (d *division) byHash() {
 	total := 0
 	for _, a := range d.atoms {
@@ -76,7 +77,8 @@ func (d *division) deal(lots []*lot, room int) {
 	}
 }
 
-// rendezvous returns the parts in the order in which key wants them. The order of n parts is that of n+1 without the new one.
+// rendezvous returns the parts in the order in which key wants them. The order of n parts is that
+// of n+1 without the new one.
 func rendezvous(key string, n int) []int {
 	parts := make([]int, n)
 	score := make([]uint64, n)

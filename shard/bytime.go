@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// enough is how much longer than the shortest possible the longest part may be: packages are split further only while it is longer.
+// enough is how much longer than the shortest possible the longest part may be: packages are split
+// further only while it is longer.
 const enough = 1.02
 
 // chunk is some atoms of one package that go to a part together.
@@ -16,7 +17,8 @@ type chunk struct {
 	cost  time.Duration
 }
 
-// byTime gives each part about as much time, and splits packages no further than that takes: into pieces of the even share, then of half of it, and so on.
+// byTime gives each part about as much time, and splits packages no further than that takes: into
+// pieces of the even share, then of half of it, and so on.
 func (d *division) byTime() {
 	var total, longest time.Duration
 	for _, a := range d.atoms {
@@ -42,7 +44,8 @@ func (d *division) byTime() {
 	}
 }
 
-// chunks makes of each package as few pieces as are not longer than size, as far as its atoms allow. Longest first.
+// chunks makes of each package as few pieces as are not longer than size, as far as its atoms
+// allow. Longest first.
 func (d *division) chunks(size time.Duration) []chunk {
 	byPackage := make([][]*atom, len(d.packages))
 	for _, a := range d.atoms {
@@ -80,7 +83,8 @@ func sortChunks(chunks []chunk) {
 	})
 }
 
-// pack gives each chunk in turn to the part that has least, and returns the parts and how long the longest is.
+// pack gives each chunk in turn to the part that has least, and returns the parts and how long the
+// longest is.
 func pack(chunks []chunk, n int) (parts []int, span time.Duration) {
 	parts = make([]int, len(chunks))
 	h := newHeap(n)

@@ -30,7 +30,8 @@ type Load struct {
 	Time            time.Duration // expected; 0 when nothing is known of any test
 }
 
-// Divide makes n parts of a collection. With whole no package is split. A nil cost knows nothing. Import paths must be unique.
+// Divide makes n parts of a collection. With whole no package is split. A nil cost knows nothing.
+// Import paths must be unique.
 func Divide(packages []gotest.Package, n int, whole bool, cost Cost) *Plan {
 	p := &Plan{Loads: make([]Load, n), packages: packages, owner: make([][]int, len(packages)), home: make([]int, len(packages))}
 	d := newDivision(packages, n, whole, cost)
@@ -72,7 +73,8 @@ func (p *Plan) Digest() string {
 	return hex.EncodeToString(hash[:8])
 }
 
-// Part returns the packages of part k, which is from 1, with those of their items that are in it. They share nothing that can be changed with the collection.
+// Part returns the packages of part k, which is from 1, with those of their items that are in it.
+// They share nothing that can be changed with the collection.
 func (p *Plan) Part(k int) []gotest.Package {
 	var out []gotest.Package
 	for i, pkg := range p.packages {
@@ -171,7 +173,8 @@ func (d *division) unite(ties []*atom) *atom {
 	return a
 }
 
-// estimate is what each item costs. One of which nothing is known is like the others of its package, or else like the median of all.
+// estimate is what each item costs. One of which nothing is known is like the others of its
+// package, or else like the median of all.
 func (d *division) estimate(cost Cost) [][]time.Duration {
 	costs := make([][]time.Duration, len(d.packages))
 	mean := make([]time.Duration, len(d.packages))

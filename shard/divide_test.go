@@ -87,7 +87,8 @@ func count(packages []gotest.Package) (n int) {
 	return n
 }
 
-// TestExactlyOnce: every test is in one part, whatever the order in which a job sees the collection, and with and without timings.
+// TestExactlyOnce: every test is in one part, whatever the order in which a job sees the
+// collection, and with and without timings.
 func TestExactlyOnce(t *testing.T) {
 	for _, name := range suites {
 		packages, cost := suite(t, name)
@@ -116,7 +117,8 @@ func TestExactlyOnce(t *testing.T) {
 	}
 }
 
-// twice is 1 where a package and its _test package have a test of this name each: they stay together.
+// twice is 1 where a package and its _test package have a test of this name each: they stay
+// together.
 func twice(p gotest.Package, it gotest.Item) int {
 	n := -1
 	for _, other := range p.Items {

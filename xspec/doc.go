@@ -1,9 +1,10 @@
 // Package xspec turns the text of an execution specification into a validated value.
 //
-// A Spec says where and how to start an agent: one transport (popen, ssh, socket, cmd, listen), the gateway to
-// go through (via, installvia), and what to set up there (id, chdir, nice, env:NAME, go, goos, goarch,
-// build, exec, key, insecure, label:NAME). Its text is a list of fields separated by "//"; a field is a key, or a key and a value
-// separated by the first "=". There are no escapes, so a value cannot hold "//":
+// A Spec says where and how to start an agent: one transport (popen, ssh, socket, cmd, listen), the
+// gateway to go through (via, installvia), and what to set up there (id, chdir, nice, env:NAME, go,
+// goos, goarch, build, exec, key, insecure, label:NAME). Its text is a list of fields separated by
+// "//"; a field is a key, or a key and a value separated by the first "=". There are no escapes, so
+// a value cannot hold "//":
 //
 //	popen
 //	4*popen//env:GOGC=off
@@ -13,9 +14,10 @@
 // Parse reads one text, Expand reads the texts of a command line, where "N*" and "auto*" multiply.
 // Each error is an *Error, which names the field and the whole text.
 //
-// The package is pure: it touches no network, file or environment variable, starts no goroutine, and
-// there is nothing to cancel. All functions may be called concurrently.
+// The package is pure: it touches no network, file or environment variable, starts no goroutine,
+// and there is nothing to cancel. All functions may be called concurrently.
 //
-// Limits: a Spec without a transport parses, because unknown keys may mean something to somebody else;
-// opening a gateway from it is what fails. Hosts, addresses and directories are not looked at.
+// Limits: a Spec without a transport parses, because unknown keys may mean something to somebody
+// else; opening a gateway from it is what fails. Hosts, addresses and directories are not looked
+// at.
 package xspec

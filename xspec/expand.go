@@ -6,14 +6,15 @@ import (
 	"strings"
 )
 
-// maxCopies bounds what one text can ask for: more agents than this on one host is a slip of the hand.
+// maxCopies bounds what one text can ask for: more agents than this on one host is a slip of the
+// hand.
 const maxCopies = 4096
 
 // Expand reads the specifications of a command line in order. A text that begins with "N*" gives N
-// copies of the Spec that follows, and "auto*" as many as auto says for it; auto is called once for each
-// such text, in order, and may block. A nil auto makes "auto*" an error. The result is never empty:
-// when the texts ask for no gateway at all that is an error too, as is an id that two Specs would have.
-// Every error is an *Error.
+// copies of the Spec that follows, and "auto*" as many as auto says for it; auto is called once for
+// each such text, in order, and may block. A nil auto makes "auto*" an error. The result is never
+// empty: when the texts ask for no gateway at all that is an error too, as is an id that two Specs
+// would have. Every error is an *Error.
 func Expand(texts []string, auto func(Spec) (int, error)) ([]Spec, error) {
 	var specs []Spec
 	ids := make(map[string]bool)
@@ -49,7 +50,8 @@ func Expand(texts []string, auto func(Spec) (int, error)) ([]Spec, error) {
 }
 
 // Proxies reads specifications of gateways that serve only to be gone through. Each needs an id, by
-// which others name it, and none can be multiplied. No texts give no Specs. Every error is an *Error.
+// which others name it, and none can be multiplied. No texts give no Specs. Every error is an
+// *Error.
 func Proxies(texts []string) ([]Spec, error) {
 	var specs []Spec
 	ids := make(map[string]bool)
@@ -72,8 +74,8 @@ func Proxies(texts []string) ([]Spec, error) {
 // autoCount stands for a count that is not known yet.
 const autoCount = -1
 
-// multiplier cuts "N*" or "auto*" off the text. A star counts only ahead of the first "=" or "/", because values
-// may hold stars.
+// multiplier cuts "N*" or "auto*" off the text. A star counts only ahead of the first "=" or "/",
+// because values may hold stars.
 func multiplier(text string) (count int, rest string, err error) {
 	i := strings.IndexAny(text, "*=/")
 	if i < 0 || text[i] != '*' {

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// maxNice bounds nice in both directions: niceness runs from -20 to 19, so no larger step has a meaning.
+// maxNice bounds nice in both directions: niceness runs from -20 to 19, so no larger step has a
+// meaning.
 const maxNice = 39
 
 // Parse reads one specification. Every error is an *Error.
@@ -131,7 +132,8 @@ func (s *Spec) setLabel(name string, hasValue bool) (reason string) {
 	return ""
 }
 
-// textField returns where the value of a key that takes one text is kept, or nil for an unknown key.
+// textField returns where the value of a key that takes one text is kept, or nil for an unknown
+// key.
 func (s *Spec) textField(key string) *string {
 	switch key {
 	case "ssh":
@@ -192,7 +194,8 @@ func (s *Spec) contradiction() (field, reason string) {
 	return "", ""
 }
 
-// listenContradiction is contradiction for a Spec that waits for agents. An id may be there: each agent that comes gets one in its copy.
+// listenContradiction is contradiction for a Spec that waits for agents. An id may be there: each
+// agent that comes gets one in its copy.
 func (s *Spec) listenContradiction() (field, reason string) {
 	switch {
 	case s.Via != "":

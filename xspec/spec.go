@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Spec is one validated specification. The zero value is the empty specification: it has no transport
-// and its String is "". A Spec is a value; nobody changes its slices after Parse returned it.
+// Spec is one validated specification. The zero value is the empty specification: it has no
+// transport and its String is "". A Spec is a value; nobody changes its slices after Parse returned
+// it.
 type Spec struct {
 	text string
 
@@ -18,7 +19,8 @@ type Spec struct {
 	Socket string
 	// Cmd is a command line whose standard input and output lead to an agent.
 	Cmd string
-	// Listen is the address, host:port, at which the controller waits for agents that connect by themselves, any number of them.
+	// Listen is the address, host:port, at which the controller waits for agents that connect by
+	// themselves, any number of them.
 	Listen string
 
 	// Via is the id of the gateway through which this one is opened.
@@ -28,7 +30,8 @@ type Spec struct {
 
 	// ID is the gateway's id; empty lets the group choose.
 	ID string
-	// Chdir is the agent's working directory, created when missing; relative to the agent's start directory.
+	// Chdir is the agent's working directory, created when missing; relative to the agent's start
+	// directory.
 	Chdir string
 	// Nice is added to the niceness of the agent. 0 when not given.
 	Nice int
@@ -39,7 +42,8 @@ type Spec struct {
 	Go string
 	// GOOS and GOARCH say for which platform to build; empty means the agent's own.
 	GOOS, GOARCH string
-	// BuildRemote says that test binaries are built on the gateway's host, with the Go that is there.
+	// BuildRemote says that test binaries are built on the gateway's host, with the Go that is
+	// there.
 	BuildRemote bool
 	// Exec is the wrapper, such as an emulator, to run built programs under.
 	Exec string
@@ -87,8 +91,8 @@ func (s Spec) WithID(id string) (Spec, error) {
 func (s Spec) HasTransport() bool { return len(s.transports()) > 0 }
 
 // SharesFiles reports whether the agent works in the controller's own directory on the same file
-// system, so that paths of the one mean the same to the other: a popen that changes no directory and
-// is not opened via another gateway.
+// system, so that paths of the one mean the same to the other: a popen that changes no directory
+// and is not opened via another gateway.
 func (s Spec) SharesFiles() bool { return s.Popen && s.Chdir == "" && s.Via == "" }
 
 // Lookup returns the value of the unknown field with this key.
@@ -114,8 +118,8 @@ func (s Spec) transports() []string {
 	return names
 }
 
-// Error says what is wrong with a specification. It is the only type of error of this package, apart
-// from errors of a caller's own function, which Expand wraps in it.
+// Error says what is wrong with a specification. It is the only type of error of this package,
+// apart from errors of a caller's own function, which Expand wraps in it.
 type Error struct {
 	Spec   string // the whole text
 	Field  string // the field or key at fault, as given; may be empty

@@ -7,7 +7,8 @@ import (
 	"github.com/xdist-go/xdist/agents"
 )
 
-// newAgents gives the executables for the gateways of a run. dir is the directory of the store, or of the run where there is none to keep.
+// newAgents gives the executables for the gateways of a run. dir is the directory of the store, or
+// of the run where there is none to keep.
 func newAgents(dir string) *agents.Maker {
 	return agents.New(agents.Config{
 		Dir: filepath.Join(dir, "agents"), Sources: xdist.Sources(), Package: "./cmd/xdist", Args: []string{"agent"},

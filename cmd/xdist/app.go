@@ -36,7 +36,8 @@ Every platform runs all tests; its gateways share them.
 All flags of go test are accepted and mean what they mean there. From the first package on, one-dash flags are go
 test's and the test binary's; xdist's own are known there with two dashes.`
 
-// newApp describes the command line. Everything that is run prints to out; errors come back from Run.
+// newApp describes the command line. Everything that is run prints to out; errors come back from
+// Run.
 func newApp(out, errOut io.Writer) *cli.App {
 	return &cli.App{
 		Name:           "xdist",

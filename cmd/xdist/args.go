@@ -17,9 +17,10 @@ var subcommands = []string{"agent", "cache", "clean", "doctor", "handoff", "help
 //
 //	xdist [subcommand] [xdist flags] -- [packages] [go test flags]
 //
-// Before the first package xdist's flags are known with one dash or two; go test's flags may stand there too. From the
-// first package on the line is go test's, where -n, -x or -debug mean what they mean there or are the test binary's; xdist's own
-// flags are known in their two-dash form only. What follows -args is the test binary's alone.
+// Before the first package xdist's flags are known with one dash or two; go test's flags may stand
+// there too. From the first package on the line is go test's, where -n, -x or -debug mean what they
+// mean there or are the test binary's; xdist's own flags are known in their two-dash form only.
+// What follows -args is the test binary's alone.
 func splitArgs(args []string) []string {
 	program, rest := args[0], args[1:]
 	out := []string{program}
@@ -80,8 +81,8 @@ func ownFlags() map[string]bool {
 	return own
 }
 
-// checkUnknown rejects a flag before the packages that neither xdist nor go test has. go test would hand it to every test
-// binary, which is never what a misspelt --flag was meant for.
+// checkUnknown rejects a flag before the packages that neither xdist nor go test has. go test would
+// hand it to every test binary, which is never what a misspelt --flag was meant for.
 func checkUnknown(args []string) error {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]

@@ -14,8 +14,8 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 )
 
-// configure reads the configuration of the module and gives the flags that the command line does not have the values that are there. args
-// are go test's, of which -C says where the module is.
+// configure reads the configuration of the module and gives the flags that the command line does
+// not have the values that are there. args are go test's, of which -C says where the module is.
 func configure(c *cli.Context, args []string) (*config.File, error) {
 	name := c.String("config")
 	if name == "" {
@@ -46,7 +46,8 @@ func configure(c *cli.Context, args []string) (*config.File, error) {
 	return file, nil
 }
 
-// defaultable are the flags that the configuration may have a default for: all that are no part of one job's command line.
+// defaultable are the flags that the configuration may have a default for: all that are no part of
+// one job's command line.
 func defaultable() []string {
 	var names []string
 	for _, f := range runFlags() {
@@ -57,7 +58,8 @@ func defaultable() []string {
 	return names
 }
 
-// findConfig looks for the configuration from the directory of the go command upwards: at the root of the module, and else at that of its workspace.
+// findConfig looks for the configuration from the directory of the go command upwards: at the root
+// of the module, and else at that of its workspace.
 func findConfig(args []string) string {
 	dir, err := filepath.Abs(chdirOf(args))
 	if err != nil {
@@ -96,7 +98,8 @@ func chdirOf(args []string) string {
 	return "."
 }
 
-// grouped asks for the tests of each source file to be one group, of those that ask for no other: --dist loadfile.
+// grouped asks for the tests of each source file to be one group, of those that ask for no other:
+// --dist loadfile.
 func grouped(packages []gotest.Package) {
 	for i := range packages {
 		p := &packages[i]

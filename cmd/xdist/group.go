@@ -36,7 +36,8 @@ func newOpener(c *cli.Context, trace func(gateway string, p gateway.Phase, took 
 	return o
 }
 
-// lateAgents makes agents in dir, or in the cache when nobody has set that before the first one is asked for.
+// lateAgents makes agents in dir, or in the cache when nobody has set that before the first one is
+// asked for.
 type lateAgents struct {
 	cli *cli.Context
 	dir string
@@ -60,8 +61,8 @@ func (l *lateAgents) Agent(ctx context.Context, goos, goarch string) (gateway.Ag
 	return l.maker.Agent(ctx, goos, goarch)
 }
 
-// agentStderr is where what agents write to their standard error goes: it is shown with --debug only, and its end is in
-// the error of an agent that is lost.
+// agentStderr is where what agents write to their standard error goes: it is shown with --debug
+// only, and its end is in the error of an agent that is lost.
 func agentStderr(c *cli.Context) io.Writer {
 	if c.Bool("debug") {
 		return c.App.ErrWriter
@@ -69,7 +70,8 @@ func agentStderr(c *cli.Context) io.Writer {
 	return nil
 }
 
-// cores is what auto* stands for. Another host is asked; where gateways of --px lead to it they are opened for that, in a group of their own.
+// cores is what auto* stands for. Another host is asked; where gateways of --px lead to it they are
+// opened for that, in a group of their own.
 func (o *opener) cores(spec xspec.Spec) (n int, err error) {
 	ctx, group := o.cli.Context, o.group
 	if sharesCores(spec) {
@@ -137,7 +139,8 @@ func (o *opener) openProxies(group *gateway.Group) error {
 	return errors.Join(errs...)
 }
 
-// unreachedError says that a host could not be asked for its cores. It is not a mistake in the command line.
+// unreachedError says that a host could not be asked for its cores. It is not a mistake in the
+// command line.
 type unreachedError struct{ err error }
 
 func (e *unreachedError) Error() string { return e.err.Error() }

@@ -15,8 +15,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// openHistory reads what is known of the module, and the files of --timings. What is wrong with the history is a warning, what is wrong with such a
-// file is the user's error.
+// openHistory reads what is known of the module, and the files of --timings. What is wrong with the
+// history is a warning, what is wrong with such a file is the user's error.
 func openHistory(c *cli.Context, command *gotest.Command) (book *history.Book, warnings []string, err error) {
 	book = &history.Book{}
 	if !c.Bool("no-history") {
@@ -66,7 +66,8 @@ func newHistoryReporter(c *cli.Context, command *gotest.Command, book *history.B
 	})
 }
 
-// moduleOf is the path of the module that a directory is in, as its go.mod has it. Without one it is the place of the workspace, or the directory.
+// moduleOf is the path of the module that a directory is in, as its go.mod has it. Without one it
+// is the place of the workspace, or the directory.
 func moduleOf(dir string) string {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -85,7 +86,8 @@ func moduleOf(dir string) string {
 	}
 }
 
-// modulePath finds the module line of a go.mod. What is wrong with the file is the go command's to say.
+// modulePath finds the module line of a go.mod. What is wrong with the file is the go command's to
+// say.
 func modulePath(file string) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {

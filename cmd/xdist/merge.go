@@ -65,8 +65,8 @@ func mergeUsable(c *cli.Context, files []*merge.File) error {
 	return mergeEvents(c, files, profile, junit)
 }
 
-// incomplete is the end of a merge of reports that are not those of a whole run, whatever they say: it comes before failed tests, but not before a command
-// line that is wrong.
+// incomplete is the end of a merge of reports that are not those of a whole run, whatever they say:
+// it comes before failed tests, but not before a command line that is wrong.
 func incomplete(gaps []string, err error) error {
 	var ended *endedError
 	said := errors.As(err, &ended)

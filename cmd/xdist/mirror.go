@@ -25,8 +25,8 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// openMirror says how the gateways get the module's files. It is nil when all of them share this machine's. release ends this run's hold on
-// its place; it is never nil.
+// openMirror says how the gateways get the module's files. It is nil when all of them share this
+// machine's. release ends this run's hold on its place; it is never nil.
 func openMirror(c *cli.Context, command *gotest.Command, cache string, specs []xspec.Spec) (m *hosts.Mirror, release func(), err error) {
 	release = func() {}
 	local := func(s xspec.Spec) bool { return s.Popen && s.Via == "" }
@@ -95,8 +95,9 @@ func treeRoot(ctx context.Context, dir string) (string, error) {
 // placesAtMost is how many runs of one module there may be at once.
 const placesAtMost = 100
 
-// claimPlace returns a name for the directory of a mirror of root that no other run uses, on any host, and is the same every time: other
-// controllers have another one, and so has another run in the same module that is not over.
+// claimPlace returns a name for the directory of a mirror of root that no other run uses, on any
+// host, and is the same every time: other controllers have another one, and so has another run in
+// the same module that is not over.
 func claimPlace(dir, root string) (place string, release func(), err error) {
 	release = func() {}
 	id, err := controllerID(dir)

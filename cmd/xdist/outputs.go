@@ -10,8 +10,9 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 )
 
-// mirroredOutputs returns patterns of the files that go test itself would write below root, the root of the mirrored tree: profiles and
-// artifacts come back to where go test puts them. What could not come back is a usage error, before anything starts.
+// mirroredOutputs returns patterns of the files that go test itself would write below root, the
+// root of the mirrored tree: profiles and artifacts come back to where go test puts them. What
+// could not come back is a usage error, before anything starts.
 func mirroredOutputs(command *gotest.Command, root string) ([]string, error) {
 	if command.Fuzz != "" {
 		return nil, usageError(errors.New("-fuzz works with files of the go command's cache, which other hosts do not have: use gateways of this machine only (--tx popen)"))

@@ -57,7 +57,8 @@ func (p *plan) shard() string {
 	return p.part.String()
 }
 
-// shardCost is what the files of --timings say, or nil. The history of this machine is not asked: all jobs of a sharded run must come to the same parts.
+// shardCost is what the files of --timings say, or nil. The history of this machine is not asked:
+// all jobs of a sharded run must come to the same parts.
 func shardCost(c *cli.Context, toolchain gotest.Toolchain) (shard.Cost, error) {
 	files := c.StringSlice("timings")
 	if len(files) == 0 {
@@ -100,7 +101,8 @@ func (p *plan) choose(packages []gotest.Package) (chosen []gotest.Package, how d
 	return packages, how, nil
 }
 
-// division is what there is to say of how a suite was divided; the zero value is of one that was not.
+// division is what there is to say of how a suite was divided; the zero value is of one that was
+// not.
 type division struct {
 	text   string // for people
 	digest string
@@ -138,7 +140,8 @@ func shuffle(packages []gotest.Package, seed uint64) {
 // shuffleFlag is --shuffle or --shuffle=SEED.
 type shuffleFlag struct{ seed *uint64 }
 
-// Set takes "true" for a seed of its own choice, which is what the flag package gives a flag without a value.
+// Set takes "true" for a seed of its own choice, which is what the flag package gives a flag
+// without a value.
 func (f *shuffleFlag) Set(text string) error {
 	seed := rand.Uint64N(1_000_000_000) + 1 // short enough to be typed
 	switch text {

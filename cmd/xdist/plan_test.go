@@ -107,7 +107,8 @@ func TestShuffleFlagIsOnlyOursWithTwoDashes(t *testing.T) {
 	}
 }
 
-// TestFindConfig: that of the module, else that of the workspace around it, and none from elsewhere.
+// TestFindConfig: that of the module, else that of the workspace around it, and none from
+// elsewhere.
 func TestFindConfig(t *testing.T) {
 	root := t.TempDir()
 	write := func(name string) string {

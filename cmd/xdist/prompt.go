@@ -13,8 +13,9 @@ import (
 	"golang.org/x/term"
 )
 
-// newPrompt returns how to ask the user for a secret on the terminal, or nil where nobody would answer: in CI, or where
-// standard input or standard error is no terminal. Cancelling ctx ends a question, with the terminal as it was before.
+// newPrompt returns how to ask the user for a secret on the terminal, or nil where nobody would
+// answer: in CI, or where standard input or standard error is no terminal. Cancelling ctx ends a
+// question, with the terminal as it was before.
 func newPrompt(ctx context.Context) func(question string, echo bool) (string, error) {
 	if os.Getenv("CI") != "" || !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stderr.Fd())) {
 		return nil
@@ -28,8 +29,8 @@ func newPrompt(ctx context.Context) func(question string, echo bool) (string, er
 	}
 }
 
-// askTerminal asks on the terminal itself, because standard output may go elsewhere. When ctx ends, the goroutine that reads is left
-// behind: it ends with the user's next line, or with the process.
+// askTerminal asks on the terminal itself, because standard output may go elsewhere. When ctx ends,
+// the goroutine that reads is left behind: it ends with the user's next line, or with the process.
 func askTerminal(ctx context.Context, question string, echo bool) (string, error) {
 	in, out, err := openTerminal()
 	if err != nil {

@@ -19,6 +19,6 @@ func hideTyping(fd int) error {
 	return unix.IoctlSetTermios(fd, setTermios, state)
 }
 
-// readSecret reads a line from a terminal whose echo hideTyping has ended. It leaves the terminal's settings alone: the question may be over
-// by now, and the echo on again.
+// readSecret reads a line from a terminal whose echo hideTyping has ended. It leaves the terminal's
+// settings alone: the question may be over by now, and the echo on again.
 func readSecret(in *os.File) (string, error) { return bufio.NewReader(in).ReadString('\n') }

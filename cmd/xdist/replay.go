@@ -66,7 +66,8 @@ func openReplay(c *cli.Context) (*replay, error) {
 	return r, nil
 }
 
-// args are the packages and flags of the run that is replayed, where the user gave none. A -C is left out: its directory, or one of its module, is the current one.
+// args are the packages and flags of the run that is replayed, where the user gave none. A -C is
+// left out: its directory, or one of its module, is the current one.
 func (r *replay) args(given []string) []string {
 	if r == nil || len(given) > 0 {
 		return given
@@ -81,7 +82,8 @@ func (r *replay) args(given []string) []string {
 	return args
 }
 
-// specs are those of the gateways, one for each that is replayed. Without --tx and -n they are processes of this machine with the names that they had.
+// specs are those of the gateways, one for each that is replayed. Without --tx and -n they are
+// processes of this machine with the names that they had.
 func (r *replay) specs(c *cli.Context, specs []xspec.Spec, dist scheduler.Dist) ([]xspec.Spec, error) {
 	if r == nil {
 		return specs, nil

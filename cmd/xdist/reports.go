@@ -13,8 +13,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// newReporter makes what the flags ask for into one reporter. Files are opened here: a report that cannot be written is
-// known before the first test runs.
+// newReporter makes what the flags ask for into one reporter. Files are opened here: a report that
+// cannot be written is known before the first test runs.
 func newReporter(c *cli.Context, command *gotest.Command, book *history.Book) (event.Reporter, error) {
 	var all []event.Reporter
 	if command.JSON {

@@ -156,7 +156,8 @@ func (r *request) run(c *cli.Context) error {
 	return strict(c, summary, conclude(summary, err, empty))
 }
 
-// parseCommand asks the toolchain for its settings and parses go test's part of the command line with them.
+// parseCommand asks the toolchain for its settings and parses go test's part of the command line
+// with them.
 func parseCommand(ctx context.Context, args []string) (gotest.Toolchain, *gotest.Command, error) {
 	toolchain, err := gotest.FindToolchain(ctx, "", "", nil)
 	if err != nil {
@@ -169,7 +170,8 @@ func parseCommand(ctx context.Context, args []string) (gotest.Toolchain, *gotest
 	return toolchain, command, err
 }
 
-// runGo hands the command line to go test as it is: what compiles or lists only has nothing to distribute.
+// runGo hands the command line to go test as it is: what compiles or lists only has nothing to
+// distribute.
 func runGo(ctx context.Context, args []string) error {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test"}, args...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -242,7 +244,8 @@ func checkJoining(c *cli.Context, specs []xspec.Spec, dist scheduler.Dist) error
 	return nil
 }
 
-// proxySpecs are the gateways of --px, checked together with those of the run: what one goes through must be there.
+// proxySpecs are the gateways of --px, checked together with those of the run: what one goes
+// through must be there.
 func proxySpecs(c *cli.Context, specs []xspec.Spec) ([]xspec.Spec, error) {
 	proxies, err := xspec.Proxies(c.StringSlice("px"))
 	if err != nil {
@@ -338,7 +341,8 @@ func longTest(text string) (time.Duration, error) {
 	return long, nil
 }
 
-// maxWorkerRestart is the flag as scheduler.Config has it: zero is the default there, and negative none.
+// maxWorkerRestart is the flag as scheduler.Config has it: zero is the default there, and negative
+// none.
 func maxWorkerRestart(c *cli.Context) int {
 	switch n := c.Int("max-worker-restart"); {
 	case !c.IsSet("max-worker-restart"):

@@ -15,7 +15,8 @@ import (
 	"github.com/xdist-go/xdist/gotest/store"
 )
 
-// runFiles is what a run has on disk: a private directory, gone when it ends, and the store of test binaries.
+// runFiles is what a run has on disk: a private directory, gone when it ends, and the store of test
+// binaries.
 type runFiles struct {
 	id         string // XDIST_TESTRUNUID
 	dir        string // private, goes with the claim
@@ -26,8 +27,8 @@ type runFiles struct {
 	warnings   []string
 }
 
-// openRun makes the run's directory and opens the store. A store that cannot be used costs time and no run: the binaries
-// are kept in the run's directory then.
+// openRun makes the run's directory and opens the store. A store that cannot be used costs time and
+// no run: the binaries are kept in the run's directory then.
 func openRun(c *cli.Context) (*runFiles, error) {
 	r := &runFiles{id: c.String("testrunuid")}
 	if r.id == "" {
@@ -54,8 +55,8 @@ func openRun(c *cli.Context) (*runFiles, error) {
 	return r, nil
 }
 
-// roomToBuild is what has to be free on the disk of a store in bytes: the go command links there too, and a link that runs out of
-// space looks like a package that does not build.
+// roomToBuild is what has to be free on the disk of a store in bytes: the go command links there
+// too, and a link that runs out of space looks like a package that does not build.
 const roomToBuild = 256 << 20
 
 // openKept opens the store that is kept between runs.

@@ -82,7 +82,8 @@ func serve(c *cli.Context) error {
 	return runAsService(c.Context, func(ctx context.Context) error { return o.serve(ctx, c.App.Writer, c.App.ErrWriter) })
 }
 
-// serve serves until ctx ends. It prints where, because the port may have been chosen by the system.
+// serve serves until ctx ends. It prints where, because the port may have been chosen by the
+// system.
 func (o serveOptions) serve(ctx context.Context, out, errOut io.Writer) error {
 	level := slog.LevelInfo
 	if o.debug {

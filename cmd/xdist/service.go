@@ -16,7 +16,8 @@ import (
 // serviceName is what the service manager knows the server as.
 const serviceName = "xdist"
 
-// serviceConfig describes the server to the service manager. Its files are named absolutely: a service starts elsewhere.
+// serviceConfig describes the server to the service manager. Its files are named absolutely: a
+// service starts elsewhere.
 func serviceConfig(o serveOptions, user string) (*service.Config, error) {
 	arguments := []string{"serve", "--listen", o.listen, "--max-agents", strconv.Itoa(o.agents)}
 	if o.keyName == "" {
@@ -77,8 +78,8 @@ func uninstallService(out io.Writer) error {
 	return err
 }
 
-// runAsService runs serve as Windows' service manager wants it when that has started this process, and directly otherwise: other
-// service managers start a program and send it a signal.
+// runAsService runs serve as Windows' service manager wants it when that has started this process,
+// and directly otherwise: other service managers start a program and send it a signal.
 func runAsService(ctx context.Context, serve func(context.Context) error) error {
 	if runtime.GOOS != "windows" || service.Interactive() {
 		return serve(ctx)
@@ -94,7 +95,8 @@ func runAsService(ctx context.Context, serve func(context.Context) error) error 
 	return nil
 }
 
-// serviceProgram is the server between Start and Stop. It owns the goroutine that serves; Stop joins it.
+// serviceProgram is the server between Start and Stop. It owns the goroutine that serves; Stop
+// joins it.
 type serviceProgram struct {
 	ctx    context.Context
 	serve  func(context.Context) error

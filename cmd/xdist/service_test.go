@@ -7,7 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The arguments of a service are those of the command line, files absolute, and serve takes them as they are.
+// The arguments of a service are those of the command line, files absolute, and serve takes them as
+// they are.
 func TestServiceArguments(t *testing.T) {
 	key, err := filepath.Abs("team.key")
 	if err != nil {

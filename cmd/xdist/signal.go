@@ -7,8 +7,8 @@ import (
 	"os/signal"
 )
 
-// signalContext is cancelled by the first signal that asks xdist to end. The second one ends the process at once:
-// agents and their tests die with their controller.
+// signalContext is cancelled by the first signal that asks xdist to end. The second one ends the
+// process at once: agents and their tests die with their controller.
 func signalContext(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2) // one to interrupt, one to kill

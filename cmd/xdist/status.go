@@ -58,7 +58,8 @@ var errNothing = errors.New("no tests were collected: nothing in these packages 
 
 func usageError(err error) error { return &endedError{statusUsage, err} }
 
-// conclude is the exit status of a run. What is worse for a user who looks at nothing else comes first.
+// conclude is the exit status of a run. What is worse for a user who looks at nothing else comes
+// first.
 func conclude(s event.Summary, err error, benchmarks bool) error {
 	switch {
 	case s.Interrupted:

@@ -31,7 +31,8 @@ func Read(name string) (Key, error) {
 	return k, nil
 }
 
-// Create writes k to a new file that only its owner can read. It does not touch a file that is there already.
+// Create writes k to a new file that only its owner can read. It does not touch a file that is
+// there already.
 func Create(name string, k Key, comment string) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

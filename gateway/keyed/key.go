@@ -48,7 +48,8 @@ func (k Key) Bytes() []byte { return bytes.Clone(k.secret[:]) }
 // IsZero reports whether k is the zero value.
 func (k Key) IsZero() bool { return k == Key{} }
 
-// Fingerprint names the key without giving it away: files with the same fingerprint hold the same key.
+// Fingerprint names the key without giving it away: files with the same fingerprint hold the same
+// key.
 func (k Key) Fingerprint() string { return hex.EncodeToString(k.derive("fingerprint", 8)) }
 
 // String returns the fingerprint, so that a key that is printed by mistake stays secret.
@@ -61,12 +62,14 @@ func (k Key) GoString() string { return k.String() }
 const (
 	purposeServer = "server ed25519"
 	purposeClient = "client ed25519"
-	// Who connects the other way round has other keys, so that a connection of the one kind is never taken for one of the other.
+	// Who connects the other way round has other keys, so that a connection of the one kind is
+	// never taken for one of the other.
 	purposeListener = "listener ed25519"
 	purposeJoiner   = "joiner ed25519"
 )
 
-// derive returns n bytes that depend on the secret and the purpose alone, and tell nothing of either (HKDF, RFC 5869).
+// derive returns n bytes that depend on the secret and the purpose alone, and tell nothing of
+// either (HKDF, RFC 5869).
 func (k Key) derive(purpose string, n int) []byte {
 	b, err := hkdf.Key(sha256.New, k.secret[:], nil, "xdist shared key 1: "+purpose, n)
 	if err != nil {
@@ -86,8 +89,8 @@ const (
 	maxFile = 16 << 10
 )
 
-// Parse reads the text of a key file: one line of the version, the key in base64 and, after a space, any comment. Empty lines
-// and lines that begin with # are skipped.
+// Parse reads the text of a key file: one line of the version, the key in base64 and, after a
+// space, any comment. Empty lines and lines that begin with # are skipped.
 func Parse(text []byte) (Key, error) {
 	if len(text) > maxFile {
 		return Key{}, fmt.Errorf("parse key: more than %d bytes", maxFile)

@@ -23,7 +23,8 @@ func known(t testing.TB) Key {
 	return k
 }
 
-// Derived from the key of known by other programs: HKDF from RFC 5869 with Python's hmac, Ed25519 with openssl pkey.
+// Derived from the key of known by other programs: HKDF from RFC 5869 with Python's hmac, Ed25519
+// with openssl pkey.
 const (
 	wantServer      = "424584b3b878497ded5dd00517cb94f95bd0c37da7f71d5fee30803688a1b3d2"
 	wantClient      = "52b7b9c4903c2c980a02f7c48d907d6060f7cc75569ce499f6e73d980598cb2a"

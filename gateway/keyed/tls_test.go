@@ -70,7 +70,8 @@ func TestBothProveTheKey(t *testing.T) {
 	}
 }
 
-// TestDirectionsDoNotMix lets who connects one way round come to who waits for the other: somebody in between could bring that about.
+// TestDirectionsDoNotMix lets who connects one way round come to who waits for the other: somebody
+// in between could bring that about.
 func TestDirectionsDoNotMix(t *testing.T) {
 	k := Generate()
 	for _, tt := range []struct {
@@ -283,7 +284,8 @@ func TestReplayedHandshake(t *testing.T) {
 	}
 }
 
-// TestStrangersGarbage is no fuzz target because coverage of crypto/tls, which draws random numbers, leads a fuzzer nowhere.
+// TestStrangersGarbage is no fuzz target because coverage of crypto/tls, which draws random
+// numbers, leads a fuzzer nowhere.
 func TestStrangersGarbage(t *testing.T) {
 	k := Generate()
 	near, far := net.Pipe()

@@ -257,8 +257,8 @@ func TestLarge(t *testing.T) {
 	}
 }
 
-// FuzzParse: never panics; what it takes, it writes so that it reads the same; merging with itself changes counts only; and Copy
-// takes exactly what Parse takes.
+// FuzzParse: never panics; what it takes, it writes so that it reads the same; merging with itself
+// changes counts only; and Copy takes exactly what Parse takes.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("mode: set\na.go:1.2,3.4 5 1\nb.go:1.2,3.4 5 0\n"))
 	f.Add([]byte("mode: count\na.go:1.2,3.4 5 6\na.go:1.2,3.4 5 7\n"))

@@ -32,7 +32,8 @@ type split struct {
 	Summary  string   // its "coverage:" line
 }
 
-// runSplit runs the test binary of argv as it is, and for each test alone, and writes a split to a file in dir.
+// runSplit runs the test binary of argv as it is, and for each test alone, and writes a split to a
+// file in dir.
 func runSplit(dir string, argv []string) int {
 	wd, err := os.Getwd()
 	if err != nil {
@@ -111,7 +112,8 @@ func runWith(dir string, argv []string, more ...string) (profile []byte, out str
 	return profile, string(b), err
 }
 
-// TestLikeGoTest: profile, percentage and the final file of packages whose tests ran in two processes each are those of go test.
+// TestLikeGoTest: profile, percentage and the final file of packages whose tests ran in two
+// processes each are those of go test.
 func TestLikeGoTest(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skipf("no go command: %v", err)
@@ -149,7 +151,8 @@ func TestLikeGoTest(t *testing.T) {
 	}
 }
 
-// goTest runs the tests of testdata/shop under runSplit. It returns what that recorded, the final profile, and what go test printed.
+// goTest runs the tests of testdata/shop under runSplit. It returns what that recorded, the final
+// profile, and what go test printed.
 func goTest(t *testing.T, mode Mode, coverpkg []string) (splits map[string]split, file []byte, stdout string) {
 	t.Helper()
 	module, dir := t.TempDir(), t.TempDir()
@@ -215,7 +218,8 @@ func mergeText(t *testing.T, mode Mode, texts [][]byte) *Profile {
 	return merged
 }
 
-// checkSplits checks that the fixture shows something: the processes ran different parts, and not all there is.
+// checkSplits checks that the fixture shows something: the processes ran different parts, and not
+// all there is.
 func checkSplits(t *testing.T, splits map[string]split, mode Mode, coverpkg []string) {
 	t.Helper()
 	for _, dir := range []string{"shop", "tax"} {
@@ -237,8 +241,8 @@ func checkSplits(t *testing.T, splits map[string]split, mode Mode, coverpkg []st
 	}
 }
 
-// checkFile writes the final file in the order of go test and compares. Package untested, which go test covers without a
-// process, is copied from there.
+// checkFile writes the final file in the order of go test and compares. Package untested, which go
+// test covers without a process, is copied from there.
 func checkFile(t *testing.T, mode Mode, file []byte, fragments map[string][]byte) {
 	t.Helper()
 	header := Profile{Mode: mode}

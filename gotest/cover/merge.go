@@ -8,12 +8,14 @@ import (
 	"strings"
 )
 
-// Merge returns the profile that one process would have written that had run what the processes of the given
-// profiles ran: the same blocks, run if any of them ran it (ModeSet) or as often as all of them together, up to the maximum of a
-// count. Without profiles it has no blocks. The profiles stay as they are and share no memory with the result.
+// Merge returns the profile that one process would have written that had run what the processes of
+// the given profiles ran: the same blocks, run if any of them ran it (ModeSet) or as often as all
+// of them together, up to the maximum of a count. Without profiles it has no blocks. The profiles
+// stay as they are and share no memory with the result.
 //
-// They must have the given mode, and agree on the number of statements of a block; the error names the block and both numbers.
-// A file's blocks stay together and in the order in which they appear first, and so do the files.
+// They must have the given mode, and agree on the number of statements of a block; the error names
+// the block and both numbers. A file's blocks stay together and in the order in which they appear
+// first, and so do the files.
 func Merge(mode Mode, profiles ...*Profile) (*Profile, error) {
 	m := merger{merged: Profile{Mode: mode}}
 	for i, p := range profiles {
@@ -45,7 +47,8 @@ func (m *merger) add(p *Profile) error {
 		}
 		return nil
 	}
-	// Profiles of one binary have the same blocks in the same order; those of different binaries need not.
+	// Profiles of one binary have the same blocks in the same order; those of different binaries
+	// need not.
 	if !slices.EqualFunc(m.merged.Blocks, p.Blocks, sameRange) {
 		m.fillIndex()
 	}
@@ -122,7 +125,8 @@ func (p *Profile) Statements() (ran, total uint64) {
 }
 
 // Summary returns the line that the testing package prints for the profile, without its newline:
-// "coverage: 50.0% of statements", " in " and the patterns after -coverpkg if there are any, or "coverage: [no statements]".
+// "coverage: 50.0% of statements", " in " and the patterns after -coverpkg if there are any, or
+// "coverage: [no statements]".
 func (p *Profile) Summary(coverpkg ...string) string {
 	ran, total := p.Statements()
 	if total == 0 {

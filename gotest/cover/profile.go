@@ -27,7 +27,8 @@ func ParseMode(name string) (Mode, error) {
 	return "", fmt.Errorf("parse cover mode %q: not set, count or atomic", name)
 }
 
-// Block is a range of source that runs as a whole. Lines and columns count from 1, columns in bytes.
+// Block is a range of source that runs as a whole. Lines and columns count from 1, columns in
+// bytes.
 type Block struct {
 	File                                 string // import path of the package, and the file's name after a slash
 	StartLine, StartCol, EndLine, EndCol uint32
@@ -35,21 +36,24 @@ type Block struct {
 	Count                                uint32 // at most its maximum, however often the block ran
 }
 
-// Profile is the coverage of one package's tests: every block of the packages that it covers, run or not.
+// Profile is the coverage of one package's tests: every block of the packages that it covers, run
+// or not.
 type Profile struct {
 	Mode   Mode
 	Blocks []Block // in the order of the text
 }
 
-// ErrEmpty says that a profile has no bytes at all. A process that ended at the wrong moment leaves such a file;
-// the go command ignores it.
+// ErrEmpty says that a profile has no bytes at all. A process that ended at the wrong moment leaves
+// such a file; the go command ignores it.
 var ErrEmpty = errors.New("profile is empty")
 
-// maxLine bounds a line of a profile, in bytes. The longest path that an operating system takes is 32 KiB.
+// maxLine bounds a line of a profile, in bytes. The longest path that an operating system takes is
+// 32 KiB.
 const maxLine = 64 << 10
 
-// Parse reads a profile to the end. The error of a malformed one names the line, counted from 1; that of
-// one without any bytes wraps ErrEmpty; one of r is wrapped. Parsing and Append are the identity on what go test writes.
+// Parse reads a profile to the end. The error of a malformed one names the line, counted from 1;
+// that of one without any bytes wraps ErrEmpty; one of r is wrapped. Parsing and Append are the
+// identity on what go test writes.
 func Parse(r io.Reader) (*Profile, error) {
 	s := newScanner(r)
 	mode, err := s.header()
@@ -128,8 +132,8 @@ func (s *scanner) header() (Mode, error) {
 	return mode, nil
 }
 
-// block reads the next line, and returns it without its newline too: valid until the next read. At the end the error is
-// io.EOF. Names of files come from files, which block adds to.
+// block reads the next line, and returns it without its newline too: valid until the next read. At
+// the end the error is io.EOF. Names of files come from files, which block adds to.
 func (s *scanner) block(files map[string]string) (b Block, text []byte, err error) {
 	text, err = s.next()
 	if err != nil {
@@ -167,7 +171,8 @@ func (s *scanner) block(files map[string]string) (b Block, text []byte, err erro
 	return b, text, nil
 }
 
-// next reads a line and removes its newline. A last line without one is an error: what is missing may be digits of its count.
+// next reads a line and removes its newline. A last line without one is an error: what is missing
+// may be digits of its count.
 func (s *scanner) next() ([]byte, error) {
 	text, err := s.r.ReadSlice('\n')
 	if len(text) > 0 || err == nil {

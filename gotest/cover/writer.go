@@ -6,11 +6,12 @@ import (
 	"io"
 )
 
-// Writer writes the file that go test writes for -coverprofile: a header, then the blocks of one package after the other,
-// in the order in which they are added. A block that several packages cover is there several times, as with go test.
+// Writer writes the file that go test writes for -coverprofile: a header, then the blocks of one
+// package after the other, in the order in which they are added. A block that several packages
+// cover is there several times, as with go test.
 //
-// Every call has written all it was given when it returns; there is nothing to flush. A Writer must not be used
-// concurrently. After an error of the underlying writer all calls return that error.
+// Every call has written all it was given when it returns; there is nothing to flush. A Writer must
+// not be used concurrently. After an error of the underlying writer all calls return that error.
 type Writer struct {
 	w    io.Writer
 	mode Mode
@@ -42,8 +43,9 @@ func (w *Writer) Add(p *Profile) error {
 	return w.flush()
 }
 
-// Copy writes the blocks of a package whose profile r holds, byte by byte, in constant memory. An r without any bytes is
-// a package without a profile, as for the go command, and no error. Where a line is malformed, Copy has written the lines before it.
+// Copy writes the blocks of a package whose profile r holds, byte by byte, in constant memory. An r
+// without any bytes is a package without a profile, as for the go command, and no error. Where a
+// line is malformed, Copy has written the lines before it.
 func (w *Writer) Copy(r io.Reader) error {
 	s := newScanner(r)
 	mode, err := s.header()

@@ -7,12 +7,14 @@ import (
 	"strings"
 )
 
-// A Digest is the SHA-256 of the content of a binary. It is comparable. The zero value names nothing.
+// A Digest is the SHA-256 of the content of a binary. It is comparable. The zero value names
+// nothing.
 type Digest [sha256.Size]byte
 
 const digestPrefix = "sha256-"
 
-// ParseDigest reads the text of a digest: 64 hexadecimal digits in lower case, with "sha256-" before them or without.
+// ParseDigest reads the text of a digest: 64 hexadecimal digits in lower case, with "sha256-"
+// before them or without.
 func ParseDigest(text string) (Digest, error) {
 	var d Digest
 	digits := strings.TrimPrefix(text, digestPrefix)

@@ -14,7 +14,8 @@ import (
 	"testing"
 )
 
-// limited is a process that may write files of 100 bytes only, which is the kind of full disk that needs no rights to make.
+// limited is a process that may write files of 100 bytes only, which is the kind of full disk that
+// needs no rights to make.
 func limited(dir string) error {
 	signal.Ignore(syscall.SIGXFSZ) // else it ends the process instead of failing the write
 	s, err := Open(dir, 0, nil)
@@ -48,7 +49,8 @@ func unprivileged(dir string) error {
 	return nil
 }
 
-// TestFull shows that lack of space is told as such, that nothing is left of the attempt, and that links still work.
+// TestFull shows that lack of space is told as such, that nothing is left of the attempt, and that
+// links still work.
 func TestFull(t *testing.T) {
 	dir := t.TempDir()
 	out, err := helper(t, "limited", dir).Output()
@@ -60,7 +62,8 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// TestReadOnly shows what a store says that may not be written. Root may write anything, and so becomes somebody else.
+// TestReadOnly shows what a store says that may not be written. Root may write anything, and so
+// becomes somebody else.
 func TestReadOnly(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	open(t, dir)

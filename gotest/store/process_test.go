@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// helperEnv makes the test binary behave as another process: its value is what to do, its arguments are for that.
+// helperEnv makes the test binary behave as another process: its value is what to do, its arguments
+// are for that.
 const helperEnv = "XDIST_STORE_HELPER"
 
 func TestMain(m *testing.M) {

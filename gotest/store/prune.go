@@ -17,8 +17,8 @@ import (
 	"github.com/xdist-go/xdist/internal/lockfile"
 )
 
-// blockSize is what a file's size is rounded up to when it counts towards the bound, in bytes: a record of ten bytes
-// takes a block too.
+// blockSize is what a file's size is rounded up to when it counts towards the bound, in bytes: a
+// record of ten bytes takes a block too.
 const blockSize = 4096
 
 const pruneLock = "prune.lock"
@@ -41,11 +41,13 @@ type Stats struct {
 	MaxBytes int64 // the bound; negative is none
 }
 
-// Prune removes what crashed processes left, truncated binaries, and then what was used least recently, until
-// binaries and records take at most maxBytes. Zero is the store's own bound, negative is none. Binaries that live runs use stay, and count.
+// Prune removes what crashed processes left, truncated binaries, and then what was used least
+// recently, until binaries and records take at most maxBytes. Zero is the store's own bound,
+// negative is none. Binaries that live runs use stay, and count.
 //
-// Only one prune works on a directory at a time; see Pruned.Busy. Files that cannot be removed for reasons of their own
-// are passed over. The error is ErrReadOnly, that of ctx, or one of reading the directory; Pruned is right even then.
+// Only one prune works on a directory at a time; see Pruned.Busy. Files that cannot be removed for
+// reasons of their own are passed over. The error is ErrReadOnly, that of ctx, or one of reading
+// the directory; Pruned is right even then.
 func (s *Store) Prune(ctx context.Context, maxBytes int64) (Pruned, error) {
 	if maxBytes == 0 {
 		maxBytes = s.max
@@ -102,7 +104,8 @@ func (s *Store) pruneTemps(ctx context.Context, done *Pruned) error {
 	return nil
 }
 
-// runs returns how many runs live, and the digits of the digests that they use. It removes dead runs if done is not nil.
+// runs returns how many runs live, and the digits of the digests that they use. It removes dead
+// runs if done is not nil.
 func (s *Store) runs(ctx context.Context, done *Pruned) (live int, pinned map[string]bool, err error) {
 	pinned = make(map[string]bool)
 	root := filepath.Join(s.dir, runsDir)

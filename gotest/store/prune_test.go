@@ -103,7 +103,8 @@ func TestPruneBusy(t *testing.T) {
 	}
 }
 
-// TestStaleTemp shows that files of a crashed process go when they are old, and that a link to an old file is not old.
+// TestStaleTemp shows that files of a crashed process go when they are old, and that a link to an
+// old file is not old.
 func TestStaleTemp(t *testing.T) {
 	s := open(t, t.TempDir())
 	for _, name := range []string{"put-old", "put-young"} {

@@ -12,18 +12,19 @@ import (
 	"path/filepath"
 )
 
-// MaxRecord bounds the key and the value of a record together, in bytes: records are for facts about binaries, not for
-// binaries.
+// MaxRecord bounds the key and the value of a record together, in bytes: records are for facts
+// about binaries, not for binaries.
 const MaxRecord = 16 << 20
 
-// The file of a record is the magic, the SHA-256 of what follows, the length of the key as a big-endian uint32, key and value.
+// The file of a record is the magic, the SHA-256 of what follows, the length of the key as a
+// big-endian uint32, key and value.
 const (
 	recMagic  = "xdist record 1\n"
 	recHeader = len(recMagic) + sha256.Size + 4
 )
 
-// PutRecord stores value under key in the place of what was there. Any text is a key. A reader sees the
-// old value or the new, also after a crash. The store does not keep value.
+// PutRecord stores value under key in the place of what was there. Any text is a key. A reader sees
+// the old value or the new, also after a crash. The store does not keep value.
 //
 // Errors are ErrReadOnly and ErrFull, and one for a record of more than MaxRecord bytes.
 func (s *Store) PutRecord(key string, value []byte) error {
@@ -49,7 +50,8 @@ func (s *Store) putRecord(key string, value []byte) error {
 	return publish(f.Name(), s.recName(key))
 }
 
-// GetRecord returns the value under key and marks it as used. A record that is damaged is removed and not found. The value is the caller's.
+// GetRecord returns the value under key and marks it as used. A record that is damaged is removed
+// and not found. The value is the caller's.
 func (s *Store) GetRecord(key string) ([]byte, bool) {
 	name := s.recName(key)
 	f, err := os.Open(name)

@@ -20,19 +20,19 @@ import (
 
 const (
 	lockSuffix = ".lock"
-	// staleAfter is the age at which a file in tmp counts as forgotten, and a run that cannot be seen to live as dead:
-	// longer than any copy takes, and any run on a file system without locks.
+	// staleAfter is the age at which a file in tmp counts as forgotten, and a run that cannot be
+	// seen to live as dead: longer than any copy takes, and any run on a file system without locks.
 	staleAfter = 24 * time.Hour
-	// beginTries bounds how often Begin looks for a lock that nobody else holds. Only a prune that looks into the new lock
-	// in the very moment makes one try fail.
+	// beginTries bounds how often Begin looks for a lock that nobody else holds. Only a prune that
+	// looks into the new lock in the very moment makes one try fail.
 	beginTries = 10
 )
 
-// A Run is one user's claim on binaries of a store. Those it has asked for stay, whatever is pruned and by
-// whom, until Close or the end of the process.
+// A Run is one user's claim on binaries of a store. Those it has asked for stay, whatever is pruned
+// and by whom, until Close or the end of the process.
 //
-// It owns a directory of hard links. The lock beside it ends with the process even if that
-// is killed, by which others know that the claim is void.
+// It owns a directory of hard links. The lock beside it ends with the process even if that is
+// killed, by which others know that the claim is void.
 type Run struct {
 	store *Store
 	dir   string
@@ -69,7 +69,8 @@ func (s *Store) begin() (*Run, error) {
 	return nil, err
 }
 
-// makeLock makes a file and locks it. It fails with lockfile.ErrLocked if a prune saw the file first and has locked or removed it.
+// makeLock makes a file and locks it. It fails with lockfile.ErrLocked if a prune saw the file
+// first and has locked or removed it.
 func makeLock(name string) (*flock.Flock, error) {
 	lock := lockfile.New(name)
 	if err := lockfile.Try(lock); err != nil && !errors.Is(err, errors.ErrUnsupported) {
@@ -78,11 +79,13 @@ func makeLock(name string) (*flock.Flock, error) {
 	return lock, nil
 }
 
-// Binary returns the absolute path of an executable file called name, such as "cobra.test", with the content that d
-// stands for, and marks the binary as used. Asking again returns the same path. The file stays until Close, and must not be written to. It takes
-// no time worth mentioning, unless the file system has no hard links: then it copies the binary.
+// Binary returns the absolute path of an executable file called name, such as "cobra.test", with
+// the content that d stands for, and marks the binary as used. Asking again returns the same path.
+// The file stays until Close, and must not be written to. It takes no time worth mentioning, unless
+// the file system has no hard links: then it copies the binary.
 //
-// Errors are ErrMissing, ErrClosed, ErrReadOnly, ErrFull, that of ctx, and one for a name that is no file name.
+// Errors are ErrMissing, ErrClosed, ErrReadOnly, ErrFull, that of ctx, and one for a name that is
+// no file name.
 func (r *Run) Binary(ctx context.Context, d Digest, name string) (string, error) {
 	path, err := r.binary(ctx, d, name)
 	if err != nil {
@@ -164,8 +167,8 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// Close gives up the claim and removes the run's files. Closing again does nothing. What cannot be removed, as an
-// executable that still runs on Windows, is left to a later prune.
+// Close gives up the claim and removes the run's files. Closing again does nothing. What cannot be
+// removed, as an executable that still runs on Windows, is left to a later prune.
 func (r *Run) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -183,8 +186,8 @@ func (r *Run) Close() error {
 	return nil
 }
 
-// TempDir makes a directory for other files of the run, which go with it, also when the process is killed. Errors are ErrClosed,
-// ErrReadOnly and ErrFull.
+// TempDir makes a directory for other files of the run, which go with it, also when the process is
+// killed. Errors are ErrClosed, ErrReadOnly and ErrFull.
 func (r *Run) TempDir() (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

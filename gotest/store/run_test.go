@@ -83,7 +83,8 @@ func TestRunNames(t *testing.T) {
 	}
 }
 
-// TestOtherProcess shows that another process's run is respected while it lives and removed when it was killed.
+// TestOtherProcess shows that another process's run is respected while it lives and removed when it
+// was killed.
 func TestOtherProcess(t *testing.T) {
 	s := open(t, t.TempDir())
 	d := put(t, s, "a", 5000)

@@ -19,8 +19,8 @@ import (
 // DefaultMaxBytes is the bound of a store that is opened with none: some hundred test binaries.
 const DefaultMaxBytes = 4 << 30
 
-// A Store is a directory of binaries and records. It keeps no state of its own, so that any number of Stores and processes may
-// share a directory.
+// A Store is a directory of binaries and records. It keeps no state of its own, so that any number
+// of Stores and processes may share a directory.
 type Store struct {
 	dir string
 	max int64 // bytes; negative is no bound
@@ -31,14 +31,16 @@ type Store struct {
 type How int
 
 const (
-	// Link makes a hard link where the file system can, else a copy. The file must not be written to afterwards; it may be removed.
+	// Link makes a hard link where the file system can, else a copy. The file must not be written
+	// to afterwards; it may be removed.
 	Link How = iota
 	// Copy makes a copy.
 	Copy
 )
 
-// The names begin with an underscore because a store may lie inside of a module, as caches on CI machines do: the go command's
-// patterns pass such directories over, which it would otherwise walk while their files come and go.
+// The names begin with an underscore because a store may lie inside of a module, as caches on CI
+// machines do: the go command's patterns pass such directories over, which it would otherwise walk
+// while their files come and go.
 const (
 	binDir    = "_bin"
 	recDir    = "_rec"
@@ -47,11 +49,11 @@ const (
 	tmpPrefix = "put-"
 )
 
-// Open opens the store in dir, and makes it if need be. maxBytes is the bound that Prune brings it down to: zero is
-// DefaultMaxBytes, negative is none. A nil log is silence.
+// Open opens the store in dir, and makes it if need be. maxBytes is the bound that Prune brings it
+// down to: zero is DefaultMaxBytes, negative is none. A nil log is silence.
 //
-// Open takes the same short time whatever the store holds. It tries to write, and fails with ErrReadOnly or
-// ErrFull when it cannot.
+// Open takes the same short time whatever the store holds. It tries to write, and fails with
+// ErrReadOnly or ErrFull when it cannot.
 func Open(dir string, maxBytes int64, log *slog.Logger) (*Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -82,7 +84,8 @@ func (s *Store) makeDirs() error {
 	return nil
 }
 
-// tryWrite finds out whether files can be made. A byte is written because a full disk still takes empty files.
+// tryWrite finds out whether files can be made. A byte is written because a full disk still takes
+// empty files.
 func (s *Store) tryWrite() error {
 	f, err := s.temp()
 	if err != nil {
@@ -105,8 +108,9 @@ func (s *Store) Free() (int64, error) {
 // Dir returns the absolute path of the store's directory.
 func (s *Store) Dir() string { return s.dir }
 
-// Put stores the binary in the file path and returns its digest. The file gets mode 0755; with Link that is the mode of path too.
-// It reads the whole file, and writes it only when it has to be copied. Putting what is there already marks it as used.
+// Put stores the binary in the file path and returns its digest. The file gets mode 0755; with Link
+// that is the mode of path too. It reads the whole file, and writes it only when it has to be
+// copied. Putting what is there already marks it as used.
 //
 // Errors are ErrReadOnly and ErrFull, those of reading path, and that of ctx.
 func (s *Store) Put(ctx context.Context, path string, how How) (Digest, error) {
@@ -116,7 +120,8 @@ func (s *Store) Put(ctx context.Context, path string, how How) (Digest, error) {
 		defer in.Close()
 		d, err = s.put(ctx, in, how)
 		if errors.Is(err, fs.ErrNotExist) && s.makeDirs() == nil {
-			// A prune took our file in tmp for a forgotten one, or somebody removed the whole store.
+			// A prune took our file in tmp for a forgotten one, or somebody removed the whole
+			// store.
 			if _, err = in.Seek(0, io.SeekStart); err == nil {
 				d, err = s.put(ctx, in, how)
 			}
@@ -146,7 +151,8 @@ func (s *Store) put(ctx context.Context, in *os.File, how How) (Digest, error) {
 	return d, nil
 }
 
-// stage makes a file in tmp with the content of in, by linking or by copying, and returns its digest and size.
+// stage makes a file in tmp with the content of in, by linking or by copying, and returns its
+// digest and size.
 func (s *Store) stage(ctx context.Context, in *os.File, how How) (tmp string, d Digest, size int64, err error) {
 	if how == Link {
 		if tmp, ok := s.stageLink(in); ok {
@@ -171,7 +177,8 @@ func (s *Store) stage(ctx context.Context, in *os.File, how How) (tmp string, d 
 	return tmp, d, size, err
 }
 
-// stageLink makes a link in tmp to the file that in was opened by. When it cannot, for whatever reason, the file is to be copied.
+// stageLink makes a link in tmp to the file that in was opened by. When it cannot, for whatever
+// reason, the file is to be copied.
 func (s *Store) stageLink(in *os.File) (tmp string, ok bool) {
 	tmp = filepath.Join(s.dir, tmpDir, tmpPrefix+rand.Text())
 	if os.Link(in.Name(), tmp) != nil {
@@ -279,7 +286,8 @@ func whole(name string, size int64) bool {
 	return err == nil && info.Mode().IsRegular() && info.Size() == size
 }
 
-// touch marks a file as used now. An error, such as that the file is another user's, costs only the file's place in the order.
+// touch marks a file as used now. An error, such as that the file is another user's, costs only the
+// file's place in the order.
 func touch(name string) {
 	now := time.Now()
 	os.Chtimes(name, now, now)

@@ -140,7 +140,8 @@ func TestPut(t *testing.T) {
 	}
 }
 
-// TestPutErrors shows that what is wrong with the source is not blamed on the store, and leaves nothing.
+// TestPutErrors shows that what is wrong with the source is not blamed on the store, and leaves
+// nothing.
 func TestPutErrors(t *testing.T) {
 	s := open(t, t.TempDir())
 	for _, how := range []How{Link, Copy} {

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestStorm lets goroutines of this process and two others put, run, read, and prune in one directory.
-// Whoever was given a binary must find it whole until the end of the run.
+// TestStorm lets goroutines of this process and two others put, run, read, and prune in one
+// directory. Whoever was given a binary must find it whole until the end of the run.
 func TestStorm(t *testing.T) {
 	dir := t.TempDir()
 	var others []*exec.Cmd

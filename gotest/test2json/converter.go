@@ -17,8 +17,8 @@ const (
 	outputLimit = 1024 // input bytes in one output event
 )
 
-// Converter turns the output of one test binary into events. NewConverter makes one; the zero value is
-// not usable. Its methods must not be called concurrently, nor from the emit function.
+// Converter turns the output of one test binary into events. NewConverter makes one; the zero value
+// is not usable. Its methods must not be called concurrently, nor from the emit function.
 type Converter struct {
 	pkg     string
 	emit    func(Event)
@@ -38,8 +38,8 @@ type Converter struct {
 // Option changes what a Converter emits.
 type Option func(*Converter)
 
-// WithClock gives events a Time, and terminal events an Elapsed, as `go test -json` and `go tool test2json -t` do.
-// Without a clock, or with nil, events have neither.
+// WithClock gives events a Time, and terminal events an Elapsed, as `go test -json` and
+// `go tool test2json -t` do. Without a clock, or with nil, events have neither.
 func WithClock(now func() time.Time) Option {
 	return func(c *Converter) { c.now = now }
 }
@@ -49,16 +49,17 @@ func WithoutStart() Option {
 	return func(c *Converter) { c.noStart = true }
 }
 
-// WithoutEnd leaves out the terminal event of the package, for a process that runs only some of the tests of a
-// package. Close then emits the reports that wait, as the "FAIL\tpkg" line does that the go command adds
-// after a binary that ended without PASS or FAIL.
+// WithoutEnd leaves out the terminal event of the package, for a process that runs only some of the
+// tests of a package. Close then emits the reports that wait, as the "FAIL\tpkg" line does that the
+// go command adds after a binary that ended without PASS or FAIL.
 func WithoutEnd() Option {
 	return func(c *Converter) { c.noEnd = true }
 }
 
-// NewConverter returns a Converter for the output of a test binary of the package with import path pkg, which
-// may be "". It emits the start event at once. All events go to emit, in order, from within
-// NewConverter, Write and Close; an emit that blocks blocks them. Events share no memory with what was written.
+// NewConverter returns a Converter for the output of a test binary of the package with import path
+// pkg, which may be "". It emits the start event at once. All events go to emit, in order, from
+// within NewConverter, Write and Close; an emit that blocks blocks them. Events share no memory
+// with what was written.
 func NewConverter(pkg string, emit func(Event), opts ...Option) *Converter {
 	return newConverter(pkg, emit, inputLimit, outputLimit, opts)
 }
@@ -79,8 +80,8 @@ func newConverter(pkg string, emit func(Event), inputLimit, outputLimit int, opt
 	return c
 }
 
-// Write converts the next bytes of the binary's output. It does not keep b, and takes all of it unless
-// the Converter is closed, which is the only error and wraps io.ErrClosedPipe.
+// Write converts the next bytes of the binary's output. It does not keep b, and takes all of it
+// unless the Converter is closed, which is the only error and wraps io.ErrClosedPipe.
 func (c *Converter) Write(b []byte) (int, error) {
 	if c.closed {
 		return 0, fmt.Errorf("convert test output of %s: %w", c.pkg, io.ErrClosedPipe)
@@ -89,8 +90,8 @@ func (c *Converter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Exited tells how the process ended: nil for status 0. It decides the terminal event of the package and
-// overrides what the output said. Without a call to Exited, the output decides.
+// Exited tells how the process ended: nil for status 0. It decides the terminal event of the
+// package and overrides what the output said. Without a call to Exited, the output decides.
 func (c *Converter) Exited(err error) {
 	switch {
 	case err != nil:
@@ -100,12 +101,12 @@ func (c *Converter) Exited(err error) {
 	}
 }
 
-// Result returns the action of the terminal event as known so far: pass, fail or skip, or "" when neither the output nor
-// Exited has told, in which case Close emits no terminal event.
+// Result returns the action of the terminal event as known so far: pass, fail or skip, or "" when
+// neither the output nor Exited has told, in which case Close emits no terminal event.
 func (c *Converter) Result() string { return c.result }
 
-// Close emits what is left of the output, then the terminal event of the package. Calling it again does nothing.
-// The error is always nil.
+// Close emits what is left of the output, then the terminal event of the package. Calling it again
+// does nothing. The error is always nil.
 func (c *Converter) Close() error {
 	if c.closed {
 		return nil
@@ -203,7 +204,8 @@ func (c *Converter) reportOrText(line []byte, framed bool) {
 	}
 	action, rest := cutReport(rest)
 	if action == "" {
-		// Output of a subtest follows its report, indented once more. Deeper than any report it stays with the last test.
+		// Output of a subtest follows its report, indented once more. Deeper than any report it
+		// stays with the last test.
 		if 0 < indent && indent <= len(c.reports) {
 			c.test = c.reports[indent-1].Test
 		}
@@ -237,8 +239,8 @@ func (c *Converter) settle(depth int) {
 	}
 }
 
-// text takes output of the current test, which is emitted before any event that is sent later only if it is complete:
-// an unfinished line waits for its end or for the next line with a ^V.
+// text takes output of the current test, which is emitted before any event that is sent later only
+// if it is complete: an unfinished line waits for its end or for the next line with a ^V.
 func (c *Converter) text(b []byte) { c.out.write(b) }
 
 // output emits one output event.
@@ -268,7 +270,8 @@ func (c *Converter) send(e Event) {
 	c.emit(e)
 }
 
-// cutUpdate splits a "===" line into its action, in the case of events, and what follows. The action is "" when it is not one.
+// cutUpdate splits a "===" line into its action, in the case of events, and what follows. The
+// action is "" when it is not one.
 func cutUpdate(line []byte) (action string, rest []byte) {
 	for _, u := range [...]struct{ prefix, action string }{
 		{"=== RUN   ", ActionRun},
@@ -306,7 +309,8 @@ func cutReport(line []byte) (action string, rest []byte) {
 	return "", line
 }
 
-// parseReport splits "TestX (0.01s)" into the name and the seconds, nil when they are missing or not a finite number.
+// parseReport splits "TestX (0.01s)" into the name and the seconds, nil when they are missing or
+// not a finite number.
 func parseReport(s string) (name string, elapsed *float64) {
 	name, paren, ok := strings.Cut(s, " (")
 	if !ok {
@@ -341,7 +345,8 @@ func validUTF8(s string) string {
 	return replaceInvalid(s)
 }
 
-// replaceInvalid replaces byte by byte, as encoding/json does; strings.ToValidUTF8 makes one of a run of them.
+// replaceInvalid replaces byte by byte, as encoding/json does; strings.ToValidUTF8 makes one of a
+// run of them.
 func replaceInvalid(s string) string {
 	var b strings.Builder
 	b.Grow(len(s) + 2*utf8.RuneLen(utf8.RuneError))

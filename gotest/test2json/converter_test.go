@@ -166,7 +166,8 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// TestMarkerAfterBenchmark is the deliberate difference to cmd/test2json that the package doc names.
+// TestMarkerAfterBenchmark is the deliberate difference to cmd/test2json that the package doc
+// names.
 func TestMarkerAfterBenchmark(t *testing.T) {
 	pieces := [][]byte{[]byte("\x16=== RUN   BenchmarkX\nBenchmarkX-2\t"), []byte("\x16--- FAIL: BenchmarkX\n"), []byte("\x16FAIL\n")}
 	whole := convert([][]byte{bytes.Join(pieces, nil)})
@@ -178,7 +179,8 @@ func TestMarkerAfterBenchmark(t *testing.T) {
 	}
 }
 
-// TestOutputAtOnce: a whole line is emitted by the Write that completes it, the name of a benchmark even before.
+// TestOutputAtOnce: a whole line is emitted by the Write that completes it, the name of a benchmark
+// even before.
 func TestOutputAtOnce(t *testing.T) {
 	long := strings.Repeat("x", inputLimit)
 	var last string
@@ -247,8 +249,9 @@ func TestCuts(t *testing.T) {
 	}
 }
 
-// FuzzConverter: however the input is cut, the joined events are those of the input in one piece; all that they hold is valid
-// UTF-8; and the output is the input but for framing that is never shown.
+// FuzzConverter: however the input is cut, the joined events are those of the input in one piece;
+// all that they hold is valid UTF-8; and the output is the input but for framing that is never
+// shown.
 func FuzzConverter(f *testing.F) {
 	files, err := filepath.Glob(filepath.Join("testdata", "golden", "*.test"))
 	if err != nil {

@@ -7,13 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// AppendJSON appends the event as cmd/test2json and cmd/go write it, without the newline after it, and returns the
-// extended slice: their order of fields, and encoding/json's way of writing times, numbers and strings, with
-// <, > and & escaped.
+// AppendJSON appends the event as cmd/test2json and cmd/go write it, without the newline after it,
+// and returns the extended slice: their order of fields, and encoding/json's way of writing times,
+// numbers and strings, with <, > and & escaped.
 //
-// A U+FFFD in what tests print (Output, Key, Value, Path) is written as \ufffd, which is how a byte that is not UTF-8
-// reads in their output. A U+FFFD that the test itself printed stands there unescaped, as it does in names; both forms
-// mean the same. A Time or Elapsed that JSON cannot hold (a year past 9999, NaN) is left out.
+// A U+FFFD in what tests print (Output, Key, Value, Path) is written as \ufffd, which is how a byte
+// that is not UTF-8 reads in their output. A U+FFFD that the test itself printed stands there
+// unescaped, as it does in names; both forms mean the same. A Time or Elapsed that JSON cannot hold
+// (a year past 9999, NaN) is left out.
 func (e Event) AppendJSON(dst []byte) []byte {
 	building := e.Action == ActionBuildOutput || e.Action == ActionBuildFail
 	dst = append(dst, '{')
@@ -125,7 +126,8 @@ func appendString(dst []byte, s string, how fffd) []byte {
 	return append(dst, '"')
 }
 
-// isPlain reports whether c stands for itself in a JSON string: ASCII but for ", \, <, >, & and control characters.
+// isPlain reports whether c stands for itself in a JSON string: ASCII but for ", \, <, >, & and
+// control characters.
 func isPlain(c byte) bool {
 	const (
 		low  uint64 = (1<<64 - 1<<' ') &^ (1<<'"' | 1<<'&' | 1<<'<' | 1<<'>') // bit c for c below 64
@@ -137,7 +139,8 @@ func isPlain(c byte) bool {
 	return c < utf8.RuneSelf && high>>(c-64)&1 != 0
 }
 
-// appendNumber appends a finite f as encoding/json does: like ECMAScript, and with no 0 before a one-digit exponent.
+// appendNumber appends a finite f as encoding/json does: like ECMAScript, and with no 0 before a
+// one-digit exponent.
 func appendNumber(dst []byte, f float64) []byte {
 	if abs := math.Abs(f); abs == 0 || 1e-6 <= abs && abs < 1e21 {
 		return strconv.AppendFloat(dst, f, 'f', -1, 64)

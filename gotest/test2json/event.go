@@ -19,8 +19,8 @@ const (
 	ActionBuildFail   = "build-fail"
 )
 
-// Event is one line of `go test -json`. Its JSON form is what cmd/test2json and cmd/go write, field for
-// field and in their order; its CBOR form is what a worker sends to the controller.
+// Event is one line of `go test -json`. Its JSON form is what cmd/test2json and cmd/go write, field
+// for field and in their order; its CBOR form is what a worker sends to the controller.
 //
 // Output is always valid UTF-8: a byte that is not is replaced by U+FFFD, as in cmd/test2json.
 type Event struct {

@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestGolden converts the golden files of cmd/internal/test2json: our copy, and those of the Go that runs the test.
+// TestGolden converts the golden files of cmd/internal/test2json: our copy, and those of the Go
+// that runs the test.
 func TestGolden(t *testing.T) {
 	t.Run("copy", func(t *testing.T) { testGolden(t, filepath.Join("testdata", "golden")) })
 	t.Run("goroot", func(t *testing.T) {
@@ -81,7 +82,8 @@ func convert(pieces [][]byte, opts ...Option) []Event {
 	return events
 }
 
-// feed writes pieces and closes c. Each write is from the same memory, so an event that shares it shows.
+// feed writes pieces and closes c. Each write is from the same memory, so an event that shares it
+// shows.
 func feed(c *Converter, pieces [][]byte) {
 	var scratch []byte
 	for _, p := range pieces {

@@ -6,16 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// marker is ^V, which the testing package puts before a framing line when it runs with -test.v=test2json.
+// marker is ^V, which the testing package puts before a framing line when it runs with
+// -test.v=test2json.
 const marker = 0x16
 
-// splitter cuts a byte stream into lines. A line ends after a \n, or before a ^V that does not begin it.
-// A line that does not fit into limit bytes is handed on in parts, cut between UTF-8 sequences, the last part with the \n.
-// The name that begins the line of a benchmark's result is a part by itself when the rest has not arrived: it
-// is to be seen while the benchmark runs.
+// splitter cuts a byte stream into lines. A line ends after a \n, or before a ^V that does not
+// begin it. A line that does not fit into limit bytes is handed on in parts, cut between UTF-8
+// sequences, the last part with the \n. The name that begins the line of a benchmark's result is a
+// part by itself when the rest has not arrived: it is to be seen while the benchmark runs.
 //
-// What is a whole line and what is a part depends only on the stream, with the exception of benchmark lines. Slices passed to
-// whole and part are valid during the call only.
+// What is a whole line and what is a part depends only on the stream, with the exception of
+// benchmark lines. Slices passed to whole and part are valid during the call only.
 type splitter struct {
 	limit int          // bytes; at least utf8.UTFMax
 	held  []byte       // the start of a line whose end has not arrived; shorter than limit
@@ -64,8 +65,9 @@ func (s *splitter) flush() {
 	}
 }
 
-// scan hands on the lines in window, which holds at most limit bytes and starts where the last scan left off,
-// and returns the number of bytes that it is done with. What remains is less than limit bytes and has no end of line.
+// scan hands on the lines in window, which holds at most limit bytes and starts where the last scan
+// left off, and returns the number of bytes that it is done with. What remains is less than limit
+// bytes and has no end of line.
 func (s *splitter) scan(window []byte) (used int) {
 	newline := -1 // of the current line or of one before, or len(window) when there is none to come
 	for used < len(window) {
@@ -107,8 +109,8 @@ func (s *splitter) scan(window []byte) (used int) {
 	return used
 }
 
-// benchmarkName returns the length of the benchmark name that line begins with, up to and with the tab after it,
-// or 0 when it does not begin with one.
+// benchmarkName returns the length of the benchmark name that line begins with, up to and with the
+// tab after it, or 0 when it does not begin with one.
 func benchmarkName(line []byte) int {
 	rest, ok := bytes.CutPrefix(line, []byte("Benchmark"))
 	if !ok {
@@ -124,7 +126,8 @@ func benchmarkName(line []byte) int {
 	return len(line) - len(rest) + tab + 1
 }
 
-// utf8Boundary returns the largest n for which b[:n] does not end inside of what may be a UTF-8 sequence.
+// utf8Boundary returns the largest n for which b[:n] does not end inside of what may be a UTF-8
+// sequence.
 func utf8Boundary(b []byte) int {
 	for back := 1; back < utf8.UTFMax && back <= len(b); back++ {
 		c := b[len(b)-back]

@@ -41,7 +41,8 @@ func goCommand(t *testing.T, args ...string) *exec.Cmd {
 	return exec.CommandContext(t.Context(), "go", args...)
 }
 
-// reference returns what the tool writes for input that it reads from a file, in pieces of readSize.
+// reference returns what the tool writes for input that it reads from a file, in pieces of
+// readSize.
 func reference(t *testing.T, tool []string, input []byte, flags ...string) []byte {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "input")
@@ -65,7 +66,8 @@ func reference(t *testing.T, tool []string, input []byte, flags ...string) []byt
 	return oneFFFD(out)
 }
 
-// oneFFFD makes one of the two forms of U+FFFD in JSON, since an Event does not tell them apart (see AppendJSON).
+// oneFFFD makes one of the two forms of U+FFFD in JSON, since an Event does not tell them apart
+// (see AppendJSON).
 func oneFFFD(events []byte) []byte {
 	return bytes.ReplaceAll(events, []byte("\uFFFD"), []byte(`\ufffd`))
 }
@@ -80,7 +82,8 @@ func convertPkg(pieces [][]byte) []Event {
 	return events
 }
 
-// compare holds the events for input against the tool's: exactly for equal reads, joined for any others.
+// compare holds the events for input against the tool's: exactly for equal reads, joined for any
+// others.
 func compare(t *testing.T, tool []string, input []byte, rnd *rand.Rand) {
 	t.Helper()
 	want := reference(t, tool, input)
@@ -112,7 +115,8 @@ func cuts(b []byte, rnd *rand.Rand) [][]byte {
 	return pieces
 }
 
-// TestRecordedLikeTool records what real test binaries print and compares the events with the tool's.
+// TestRecordedLikeTool records what real test binaries print and compares the events with the
+// tool's.
 func TestRecordedLikeTool(t *testing.T) {
 	tool := tool(t)
 	bin := buildTraps(t)

@@ -23,8 +23,9 @@ func takesValue(name string) bool {
 	return true
 }
 
-// testArgs finds the -test.* flags that the binary will see. Like cmd/go it takes a plain argument after a
-// flag of the user's that has no = for that flag's value; any other plain argument ends the flags, as does "--".
+// testArgs finds the -test.* flags that the binary will see. Like cmd/go it takes a plain argument
+// after a flag of the user's that has no = for that flag's value; any other plain argument ends the
+// flags, as does "--".
 func testArgs(args []string) []testArg {
 	var found []testArg
 	mayBeValue := false
@@ -71,8 +72,8 @@ func hasFlag(flags []testArg, name string) bool {
 	return slices.ContainsFunc(flags, func(f testArg) bool { return f.name == name })
 }
 
-// setFlag returns args with -test.name=value as the only flag of that name, in the place of the first one or, if
-// there is none, at the beginning.
+// setFlag returns args with -test.name=value as the only flag of that name, in the place of the
+// first one or, if there is none, at the beginning.
 func setFlag(args []string, name, value string) []string {
 	args = slices.Clone(args)
 	flags := testArgs(args)
@@ -90,7 +91,8 @@ func setFlag(args []string, name, value string) []string {
 	return slices.Insert(args, first, arg)
 }
 
-// rounds returns how often the binary runs each test and each fuzz target: -test.count times the length of -test.cpu.
+// rounds returns how often the binary runs each test and each fuzz target: -test.count times the
+// length of -test.cpu.
 func rounds(flags []testArg) int {
 	count := 1
 	if n, err := strconv.Atoi(lastValue(flags, "count")); err == nil && n > 0 {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// What a process makes or changes in its package's directory is found, and nothing of other packages.
+// What a process makes or changes in its package's directory is found, and nothing of other
+// packages.
 func TestChangedFiles(t *testing.T) {
 	dir := t.TempDir()
 	write := func(names ...string) {

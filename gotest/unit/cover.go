@@ -8,17 +8,19 @@ import (
 	"path/filepath"
 )
 
-// maxProfile bounds the text profile of one process, in bytes. The largest seen, of a program with 3,000 packages under
-// -coverpkg=./..., is a tenth of it.
+// maxProfile bounds the text profile of one process, in bytes. The largest seen, of a program with
+// 3,000 packages under -coverpkg=./..., is a tenth of it.
 const maxProfile = 256 << 20
 
-// A coverDir is where a covered process leaves its counters and its profile. The zero value is that of a process that is not covered.
+// A coverDir is where a covered process leaves its counters and its profile. The zero value is that
+// of a process that is not covered.
 type coverDir struct {
 	root    string // removed by remove
 	profile string // text profile, or "" when none is asked for
 }
 
-// newCoverDir makes the directories of a covered unit and returns its arguments and environment with their names in them.
+// newCoverDir makes the directories of a covered unit and returns its arguments and environment
+// with their names in them.
 func newCoverDir(u Unit, args []string) (d coverDir, newArgs, env []string, err error) {
 	root, err := os.MkdirTemp("", "xdist-cover-")
 	if err != nil {
@@ -41,11 +43,12 @@ func newCoverDir(u Unit, args []string) (d coverDir, newArgs, env []string, err 
 	return d, args, []string{"GOCOVERDIR=" + counters}, nil
 }
 
-// metaFilesName is the file in a GOCOVERDIR by which the coverage runtime finds the metafiles of packages that are not in the binary.
+// metaFilesName is the file in a GOCOVERDIR by which the coverage runtime finds the metafiles of
+// packages that are not in the binary.
 const metaFilesName = "metafiles.txt"
 
-// putMetaFiles writes that file with the names of those in meta in full. They themselves stay in meta: the runtime would take what it finds
-// beside its counters for its own.
+// putMetaFiles writes that file with the names of those in meta in full. They themselves stay in
+// meta: the runtime would take what it finds beside its counters for its own.
 func putMetaFiles(counters, meta string) error {
 	data, err := os.ReadFile(filepath.Join(meta, metaFilesName))
 	if err != nil {
@@ -92,7 +95,8 @@ func (d coverDir) read() ([]byte, error) {
 	return text, nil
 }
 
-// remove deletes all that the process left. A file that cannot be deleted is in the system's temporary directory, and so left to the system.
+// remove deletes all that the process left. A file that cannot be deleted is in the system's
+// temporary directory, and so left to the system.
 func (d coverDir) remove() {
 	if d.root != "" {
 		os.RemoveAll(d.root)

@@ -43,7 +43,8 @@ func TestProfile(t *testing.T) {
 	}
 }
 
-// TestProfileOfTheDead shows that a process that dies leaves neither profile nor files, and that this is no further error.
+// TestProfileOfTheDead shows that a process that dies leaves neither profile nor files, and that
+// this is no further error.
 func TestProfileOfTheDead(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)

@@ -20,7 +20,8 @@ import (
 // fixtures is where TestMain puts the test binaries of testdata/fixture.
 var fixtures string
 
-// helperEnv makes the test binary run the unit that its value describes in JSON, and print the output.
+// helperEnv makes the test binary run the unit that its value describes in JSON, and print the
+// output.
 const helperEnv = "XDIST_UNIT_HELPER"
 
 func TestMain(m *testing.M) {

@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// traceSignal makes a Go program print the stacks of its goroutines and exit; it has the text that `go test` prints.
+// traceSignal makes a Go program print the stacks of its goroutines and exit; it has the text that
+// `go test` prints.
 const traceSignal = syscall.SIGQUIT
 
 // canTrace says that traceSignal exists here.
@@ -19,7 +20,8 @@ type group struct{ leader *os.Process }
 
 func newGroup(leader *os.Process) group { return group{leader: leader} }
 
-// trace asks the leader for its stacks and its end. It returns os.ErrProcessDone when the leader has ended.
+// trace asks the leader for its stacks and its end. It returns os.ErrProcessDone when the leader
+// has ended.
 func (g group) trace() error { return g.leader.Signal(traceSignal) }
 
 // interrupt asks all processes of the group to end.
@@ -30,15 +32,17 @@ func (g group) kill() { g.signal(syscall.SIGKILL) }
 
 // close ends what is left of the group after its leader has been waited for.
 //
-// The number of the group is not given to another process while the group has a member. If it has none the
-// number may be another's already, but then it is first of all the number of a process, and we leave it alone.
+// The number of the group is not given to another process while the group has a member. If it has
+// none the number may be another's already, but then it is first of all the number of a process,
+// and we leave it alone.
 func (g group) close() {
 	if errors.Is(syscall.Kill(g.leader.Pid, 0), syscall.ESRCH) {
 		g.signal(syscall.SIGKILL)
 	}
 }
 
-// signal ignores errors: the group may have ended, and a member that changed its user is out of reach.
+// signal ignores errors: the group may have ended, and a member that changed its user is out of
+// reach.
 func (g group) signal(sig syscall.Signal) { syscall.Kill(-g.leader.Pid, sig) }
 
 // isBusy reports whether a program could not be executed because somebody has it open for writing.

@@ -14,14 +14,15 @@ const traceSignal = syscall.SIGQUIT
 // canTrace says that no signal makes a Go program print its stacks here.
 const canTrace = false
 
-// A group is the job that a process and what it starts belong to. Where a job cannot be had, job is 0 and the
-// group is the process alone.
+// A group is the job that a process and what it starts belong to. Where a job cannot be had, job is
+// 0 and the group is the process alone.
 type group struct {
 	leader *os.Process
 	job    windows.Handle
 }
 
-// ownGroup keeps a console's Ctrl-C, which is sent to all processes of a group, away from the tests.
+// ownGroup keeps a console's Ctrl-C, which is sent to all processes of a group, away from the
+// tests.
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
 }

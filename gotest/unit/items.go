@@ -45,7 +45,8 @@ func (t *tracker) item(name string) *itemState {
 	return it
 }
 
-// observe takes the next event. closing says that the output has ended, and the event was only waiting for that.
+// observe takes the next event. closing says that the output has ended, and the event was only
+// waiting for that.
 func (t *tracker) observe(e test2json.Event, closing bool) {
 	name, _, sub := strings.Cut(e.Test, "/")
 	if e.Action == test2json.ActionOutput {
@@ -108,7 +109,8 @@ func (t *tracker) end(it *itemState, e test2json.Event) {
 
 func isBenchmark(name string) bool { return strings.HasPrefix(name, "Benchmark") }
 
-// unfinished returns the items that were in the middle of a run, in the order of their start. Parked ones had yet to do their work.
+// unfinished returns the items that were in the middle of a run, in the order of their start.
+// Parked ones had yet to do their work.
 func (t *tracker) unfinished() []*itemState {
 	var found []*itemState
 	for _, it := range t.started {
@@ -119,8 +121,9 @@ func (t *tracker) unfinished() []*itemState {
 	return found
 }
 
-// culprit returns the item to blame for the death of the process, or "". The trace of a panic says whose it is, whatever other tests have
-// printed meanwhile. A panic that package testing has caught and raised again is of a test that it has reported as failed.
+// culprit returns the item to blame for the death of the process, or "". The trace of a panic says
+// whose it is, whatever other tests have printed meanwhile. A panic that package testing has caught
+// and raised again is of a test that it has reported as failed.
 func (t *tracker) culprit(s *scanner) string {
 	if it := t.items[s.panicked.test(t.pkg)]; it != nil && (it.running && !s.repanicked || it.fails > 0 && s.repanicked) {
 		return it.name
@@ -147,8 +150,8 @@ func (t *tracker) culprit(s *scanner) string {
 	return ""
 }
 
-// cutOff returns the item to blame when the process exited 0 before its closing line, or "" when no test was
-// cut off by that.
+// cutOff returns the item to blame when the process exited 0 before its closing line, or "" when no
+// test was cut off by that.
 func (t *tracker) cutOff() string {
 	first := ""
 	for _, it := range t.started {
@@ -159,7 +162,8 @@ func (t *tracker) cutOff() string {
 	return first
 }
 
-// longestRunning returns the item of the test that had run longest in the list, of several the one that started first.
+// longestRunning returns the item of the test that had run longest in the list, of several the one
+// that started first.
 func (t *tracker) longestRunning(list []running) string {
 	var (
 		longest string
@@ -189,8 +193,8 @@ func (t *tracker) startOf(name string) int {
 	return -1
 }
 
-// results says what became of the items. died says that the process ended before its closing line, want how many
-// rounds a test has when all goes well.
+// results says what became of the items. died says that the process ended before its closing line,
+// want how many rounds a test has when all goes well.
 func (t *tracker) results(died bool, want int) map[string]Item {
 	items := make(map[string]Item, len(t.items))
 	for name, it := range t.items {

@@ -107,7 +107,8 @@ func TestVerdictOfSecondRun(t *testing.T) {
 	}
 }
 
-// TestLongCoverageLine shows that a coverage line that is longer than an output event is taken as a whole.
+// TestLongCoverageLine shows that a coverage line that is longer than an output event is taken as a
+// whole.
 func TestLongCoverageLine(t *testing.T) {
 	line := "coverage: 1.0% of statements in " + strings.Repeat("example.com/package, ", 200)
 	for _, names := range [][]string{nil, {"TestA"}} {

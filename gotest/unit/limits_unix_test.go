@@ -102,7 +102,8 @@ func TestSilentChildIsKilled(t *testing.T) {
 	awaitGone(t, <-childc)
 }
 
-// TestDaemon shows that a process that has left the group holds nobody up for longer than the wait delay, and is not killed.
+// TestDaemon shows that a process that has left the group holds nobody up for longer than the wait
+// delay, and is not killed.
 func TestDaemon(t *testing.T) {
 	t.Parallel()
 	rec := &recorder{}
@@ -122,7 +123,8 @@ func TestDaemon(t *testing.T) {
 	}
 }
 
-// TestCancel shows that the end of ctx ends the process and what it started, even when it ignores SIGINT.
+// TestCancel shows that the end of ctx ends the process and what it started, even when it ignores
+// SIGINT.
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ test, signal string }{
@@ -169,7 +171,8 @@ func awaitGone(t *testing.T, text string) {
 	}
 }
 
-// alive reports whether a process runs. One that has ended and that nobody has waited for yet does not.
+// alive reports whether a process runs. One that has ended and that nobody has waited for yet does
+// not.
 func alive(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err == nil {
@@ -210,7 +213,8 @@ func TestBusyExecutable(t *testing.T) {
 	}
 }
 
-// TestSlowEmit shows that a reader who takes longer than the wait delay loses nothing and fails nobody.
+// TestSlowEmit shows that a reader who takes longer than the wait delay loses nothing and fails
+// nobody.
 func TestSlowEmit(t *testing.T) {
 	t.Parallel()
 	rec := &recorder{}

@@ -7,21 +7,23 @@ import (
 	"strings"
 )
 
-// The types below are those of testing/match.go of Go 1.26 (Copyright 2015 The Go Authors, BSD license).
+// The types below are those of testing/match.go of Go 1.26 (Copyright 2015 The Go Authors, BSD
+// license).
 
 // elements is one alternative of a pattern: a regular expression per level of subtests.
 type elements []*regexp.Regexp
 
-// alternatives is a whole -test.run or -test.skip pattern. Its text is kept in raw, alternative by alternative.
+// alternatives is a whole -test.run or -test.skip pattern. Its text is kept in raw, alternative by
+// alternative.
 type alternatives struct {
 	alts []elements
 	raw  [][]string
 }
 
-// Match returns those of names, which are top-level tests, fuzz targets or examples, that a binary started with
-// -test.run=run and -test.skip=skip would run. Empty patterns are no filter. A name counts when it matches the first
-// element of a run pattern that has elements for subtests too; it is skipped only by a pattern without such elements.
-// The order is that of names.
+// Match returns those of names, which are top-level tests, fuzz targets or examples, that a binary
+// started with -test.run=run and -test.skip=skip would run. Empty patterns are no filter. A name
+// counts when it matches the first element of a run pattern that has elements for subtests too; it
+// is skipped only by a pattern without such elements. The order is that of names.
 //
 // A pattern that does not compile is an error with the text that the testing package would print.
 func Match(run, skip string, names []string) ([]string, error) {
@@ -46,9 +48,9 @@ func Match(run, skip string, names []string) ([]string, error) {
 	return matched, nil
 }
 
-// RunPattern returns a -test.run pattern that runs those of names that the pattern run matches, with the
-// subtests that run asks for, and nothing else. An alternative of run that matches none of names is left out. When nothing is
-// left the pattern matches no test.
+// RunPattern returns a -test.run pattern that runs those of names that the pattern run matches,
+// with the subtests that run asks for, and nothing else. An alternative of run that matches none of
+// names is left out. When nothing is left the pattern matches no test.
 //
 // A run that does not compile is an error with the text that the testing package would print.
 func RunPattern(run string, names []string) (string, error) {
@@ -120,8 +122,9 @@ func parse(flag, pattern string) (alternatives, error) {
 	return p, nil
 }
 
-// matches reports whether the pattern matches a top-level name (ok), and whether it does so as the beginning of a longer one (partial).
-// As in the testing package, the first alternative that matches decides.
+// matches reports whether the pattern matches a top-level name (ok), and whether it does so as the
+// beginning of a longer one (partial). As in the testing package, the first alternative that
+// matches decides.
 func (p alternatives) matches(name string) (ok, partial bool) {
 	for _, alt := range p.alts {
 		if alt[0].MatchString(name) {
@@ -131,7 +134,8 @@ func (p alternatives) matches(name string) (ok, partial bool) {
 	return false, false
 }
 
-// splitPattern cuts a pattern at each | and / that is outside of brackets and parentheses, into alternatives of elements.
+// splitPattern cuts a pattern at each | and / that is outside of brackets and parentheses, into
+// alternatives of elements.
 func splitPattern(s string) [][]string {
 	var (
 		alts            [][]string
@@ -168,7 +172,8 @@ func splitPattern(s string) [][]string {
 	return append(alts, append(alt, s))
 }
 
-// rewrite makes of a name or pattern what the testing package makes of it: no white space, printable runes only.
+// rewrite makes of a name or pattern what the testing package makes of it: no white space,
+// printable runes only.
 func rewrite(s string) string {
 	b := []byte{}
 	for _, r := range s {

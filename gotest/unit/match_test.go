@@ -76,7 +76,8 @@ func ran(t *testing.T, u Unit) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// TestRunPattern compares, for every pattern, what a binary runs by itself with what it runs in two parts, by which names Match finds.
+// TestRunPattern compares, for every pattern, what a binary runs by itself with what it runs in two
+// parts, by which names Match finds.
 func TestRunPattern(t *testing.T) {
 	t.Parallel()
 	for _, p := range patterns {
@@ -158,7 +159,8 @@ func TestRunPatternText(t *testing.T) {
 	}
 }
 
-// FuzzRunPattern shows that a pattern made for names runs those of them that Match finds, and no other.
+// FuzzRunPattern shows that a pattern made for names runs those of them that Match finds, and no
+// other.
 func FuzzRunPattern(f *testing.F) {
 	for _, p := range patterns {
 		f.Add(p.run)

@@ -10,17 +10,21 @@ import (
 )
 
 const (
-	// lookShare is the part of a test's time by which it may overrun it: the clocks are looked at that often, within these bounds.
+	// lookShare is the part of a test's time by which it may overrun it: the clocks are looked at
+	// that often, within these bounds.
 	lookShare = 20
 	minLook   = 10 * time.Millisecond
 	maxLook   = time.Second
-	// dumpGrace is for how long a process whose test is out of time may go on to write the stacks of its goroutines.
+	// dumpGrace is for how long a process whose test is out of time may go on to write the stacks
+	// of its goroutines.
 	dumpGrace = 5 * time.Second
 )
 
-// clocks tell for how long each top-level test runs. A test that waits in t.Parallel does not run; its subtests' waiting counts.
+// clocks tell for how long each top-level test runs. A test that waits in t.Parallel does not run;
+// its subtests' waiting counts.
 //
-// The mutex guards running: the stream's goroutine reports, and the one that attends the process looks.
+// The mutex guards running: the stream's goroutine reports, and the one that attends the process
+// looks.
 type clocks struct {
 	limit  time.Duration            // 0 is none
 	limits map[string]time.Duration // of tests that have one of their own; 0 is none
@@ -34,7 +38,8 @@ type clock struct {
 	spent time.Duration // before
 }
 
-// newClocks returns nil when no test of u has a limit. Benchmarks and fuzzing take as long as their flags say.
+// newClocks returns nil when no test of u has a limit. Benchmarks and fuzzing take as long as their
+// flags say.
 func newClocks(u Unit, flags []testArg) *clocks {
 	if u.TestTimeout <= 0 && len(u.TestTimeouts) == 0 || lastValue(flags, "bench") != "" || lastValue(flags, "fuzz") != "" {
 		return nil
@@ -100,8 +105,8 @@ func (c *clocks) overdue(now time.Time) (name string, limit time.Duration) {
 	return name, limit
 }
 
-// endOverdue ends the process when one of its tests is out of time, and reports whether it did. While an Emit is slow nothing is known: the end of the
-// test may wait in the pipe.
+// endOverdue ends the process when one of its tests is out of time, and reports whether it did.
+// While an Emit is slow nothing is known: the end of the test may wait in the pipe.
 func (r *run) endOverdue(p *process) bool {
 	if r.out.emitting.Load() {
 		return false
@@ -119,8 +124,8 @@ func (r *run) endOverdue(p *process) bool {
 // nameLine makes the converter take what follows for output of a test, as package testing does.
 func nameLine(test string) []byte { return fmt.Appendf(nil, "\x16=== NAME  %s\n", test) }
 
-// culprit returns the item that a process died of, and the limit that it had when that is what ended it. A test that was out of time and
-// ended in the same moment is none.
+// culprit returns the item that a process died of, and the limit that it had when that is what
+// ended it. A test that was out of time and ended in the same moment is none.
 func (r *run) culprit() (name string, limit time.Duration) {
 	switch track := r.out.track; {
 	case r.overdue == "":

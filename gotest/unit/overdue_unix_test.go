@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestTestTimeout shows that the test that hangs is blamed and has the dump, whatever else runs in its process, and that what waits for it in
-// t.Parallel is not.
+// TestTestTimeout shows that the test that hangs is blamed and has the dump, whatever else runs in
+// its process, and that what waits for it in t.Parallel is not.
 func TestTestTimeout(t *testing.T) {
 	t.Parallel()
 	const limit = 300 * time.Millisecond

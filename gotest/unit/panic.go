@@ -6,16 +6,19 @@ import (
 	"strings"
 )
 
-// maxPanic is how many bytes of a panic are kept. The trace of the goroutine that panicked comes first; it has a hundred frames at most.
+// maxPanic is how many bytes of a panic are kept. The trace of the goroutine that panicked comes
+// first; it has a hundred frames at most.
 const maxPanic = 64 << 10
 
-// A panicText is what the runtime has printed last before it ended the process, without what else was written meanwhile.
+// A panicText is what the runtime has printed last before it ended the process, without what else
+// was written meanwhile.
 type panicText struct{ text []byte }
 
 var fatalText = []byte("fatal error: ")
 
-// line takes the next line of output, without its newline. A text begins with "panic: " or "fatal error: ", after output that did not end its line, too. What
-// looks like one may be a test's own output, so the last one that begins a line counts.
+// line takes the next line of output, without its newline. A text begins with "panic: " or "fatal
+// error: ", after output that did not end its line, too. What looks like one may be a test's own
+// output, so the last one that begins a line counts.
 func (p *panicText) line(line []byte) {
 	switch {
 	case bytes.HasPrefix(line, panicBegin) || bytes.HasPrefix(line, fatalText):
@@ -51,10 +54,11 @@ type goroutineTrace struct {
 	parent string   // number of the goroutine that has, or "" when it is not told
 }
 
-// test returns the top-level function of package pkg that the goroutine which panicked belongs to by its trace, or "". It is one that is called for a test: its
-// name need not be a test's.
+// test returns the top-level function of package pkg that the goroutine which panicked belongs to
+// by its trace, or "". It is one that is called for a test: its name need not be a test's.
 //
-// The function nearest to the goroutine's start counts. Where the goroutine has none and the text has the goroutine that started it, that one is asked.
+// The function nearest to the goroutine's start counts. Where the goroutine has none and the text
+// has the goroutine that started it, that one is asked.
 func (p *panicText) test(pkg string) string {
 	goroutines, first := p.goroutines()
 	seen := make(map[string]bool)
@@ -105,8 +109,8 @@ func (p *panicText) goroutines() (all map[string]goroutineTrace, first string) {
 	return all, first
 }
 
-// testIn returns TestX for example.com/p.TestX and example.com/p.TestX.func1, if it is a test, fuzz target, example or benchmark of package
-// pkg or its external test package, or "".
+// testIn returns TestX for example.com/p.TestX and example.com/p.TestX.func1, if it is a test, fuzz
+// target, example or benchmark of package pkg or its external test package, or "".
 func testIn(function, pkg string) string {
 	slash := strings.LastIndexByte(function, '/') + 1
 	dot := strings.IndexByte(function[slash:], '.')
@@ -129,8 +133,8 @@ func testIn(function, pkg string) string {
 	return ""
 }
 
-// unescape undoes what the compiler does to import paths in the names of functions (cmd/internal/objabi.PathToPrefix): dots behind the last slash, among others,
-// are %2e.
+// unescape undoes what the compiler does to import paths in the names of functions
+// (cmd/internal/objabi.PathToPrefix): dots behind the last slash, among others, are %2e.
 func unescape(path string) string {
 	var b strings.Builder
 	for {

@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// TestPanicNamesTheTest has traces of goroutines, and whose test of package example.com/a.b/p.q they are of.
+// TestPanicNamesTheTest has traces of goroutines, and whose test of package example.com/a.b/p.q
+// they are of.
 func TestPanicNamesTheTest(t *testing.T) {
 	const pkg, sym = "example.com/a.b/p.q", "example.com/a.b/p%2eq"
 	const runner = "testing.tRunner(0xc000007a40, 0x54a3b8)\n\t/go/src/testing/testing.go:1934 +0xea\ncreated by testing.(*T).Run in goroutine 1\n\t/go/src/testing/testing.go:1997 +0x465\n"
@@ -65,7 +66,8 @@ func TestPanicText(t *testing.T) {
 	}
 }
 
-// TestPanicAmongNeighbours shows that a test whose goroutine panics is blamed, while another one prints.
+// TestPanicAmongNeighbours shows that a test whose goroutine panics is blamed, while another one
+// prints.
 func TestPanicAmongNeighbours(t *testing.T) {
 	t.Parallel()
 	for range 20 {

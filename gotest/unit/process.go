@@ -9,16 +9,17 @@ import (
 )
 
 const (
-	// busyFor is for how long the start of an executable that is open for writing is tried again, and busyPause the pause
-	// between two tries. It is busy while a child that another goroutine forked has not yet reached its exec (go.dev/issue/22315).
+	// busyFor is for how long the start of an executable that is open for writing is tried again,
+	// and busyPause the pause between two tries. It is busy while a child that another goroutine
+	// forked has not yet reached its exec (go.dev/issue/22315).
 	busyFor   = 10 * time.Second
 	busyPause = time.Millisecond
 )
 
 // A process is a running command that has a process group or job of its own.
 //
-// A goroutine that ends with the process starts it and waits for it, and is bound to its thread for that time: on Linux
-// the process is killed when the thread that started it ends.
+// A goroutine that ends with the process starts it and waits for it, and is bound to its thread for
+// that time: on Linux the process is killed when the thread that started it ends.
 type process struct {
 	cmd   *exec.Cmd
 	group group

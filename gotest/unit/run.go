@@ -13,11 +13,12 @@ import (
 const (
 	minWaitDelay = 5 * time.Second // as in cmd/go
 	minKillGrace = time.Minute     // as in cmd/go
-	// interruptGrace is for how long a process may go on after ctx has ended and it got SIGINT. With afterKill it is less than what an
-	// agent leaves its handlers when its controller is gone (half of gateway.Config.Grace): the kill must come before the agent ends.
+	// interruptGrace is for how long a process may go on after ctx has ended and it got SIGINT.
+	// With afterKill it is less than what an agent leaves its handlers when its controller is gone
+	// (half of gateway.Config.Grace): the kill must come before the agent ends.
 	interruptGrace = time.Second
-	// afterKill is for how long the output may stay open when the whole process group has been killed. Only
-	// a process that left the group can hold it then.
+	// afterKill is for how long the output may stay open when the whole process group has been
+	// killed. Only a process that left the group can hold it then.
 	afterKill = time.Second
 	// pipeSize is what a pipe may hold that the process wrote before its end.
 	pipeSize = 1 << 20
@@ -25,9 +26,10 @@ const (
 	panicStatus = 2
 )
 
-// Run runs the unit's process, emits its events in order, and returns when the process has been reaped, what it left behind
-// has been killed and all events are emitted. It blocks for as long as that takes. A process that cannot be started is a
-// Result with Started false and its cause in Err, and in the stream, as in `go test`.
+// Run runs the unit's process, emits its events in order, and returns when the process has been
+// reaped, what it left behind has been killed and all events are emitted. It blocks for as long as
+// that takes. A process that cannot be started is a Result with Started false and its cause in Err,
+// and in the stream, as in `go test`.
 //
 // When ctx ends, so does the process; Result says so. Run may be called concurrently.
 func Run(ctx context.Context, u Unit, emit Emit) Result {
@@ -161,8 +163,8 @@ func (r *run) command() (args, env []string, err error) {
 	return slices.Concat(r.u.Exec, []string{r.u.Binary}, args), env, nil
 }
 
-// attend waits for the end of the process and of its output, enforces the limits, and returns what exec.Cmd.Run
-// would have returned to `go test`.
+// attend waits for the end of the process and of its output, enforces the limits, and returns what
+// exec.Cmd.Run would have returned to `go test`.
 func (r *run) attend(ctx context.Context, p *process) error {
 	escalated := r.awaitExit(ctx, p)
 	open := r.awaitOutput(ctx, escalated)
@@ -182,8 +184,8 @@ func (r *run) attend(ctx context.Context, p *process) error {
 	return nil
 }
 
-// awaitExit waits for the process, and sees to it that it ends when ctx does or its time is over. It
-// reports whether the group had to be killed.
+// awaitExit waits for the process, and sees to it that it ends when ctx does or its time is over.
+// It reports whether the group had to be killed.
 func (r *run) awaitExit(ctx context.Context, p *process) (escalated bool) {
 	var killc, escalatec <-chan time.Time
 	if r.limits.kill > 0 {
@@ -233,8 +235,8 @@ func (r *run) outOfTime(p *process) {
 	r.traced = p.group.trace() == nil
 }
 
-// awaitOutput waits for the end of the output of a process that has exited, and reports whether it is still open.
-// escalated says that its group was killed.
+// awaitOutput waits for the end of the output of a process that has exited, and reports whether it
+// is still open. escalated says that its group was killed.
 func (r *run) awaitOutput(ctx context.Context, escalated bool) (open bool) {
 	select {
 	case <-r.out.donec:
@@ -269,7 +271,8 @@ func (r *run) awaitOutput(ctx context.Context, escalated bool) (open bool) {
 	}
 }
 
-// awaitClose gives an output, whose writers have just been killed, a moment to be read, then stops reading.
+// awaitClose gives an output, whose writers have just been killed, a moment to be read, then stops
+// reading.
 func (r *run) awaitClose() {
 	t := time.NewTimer(r.limits.afterKill)
 	defer t.Stop()
@@ -281,7 +284,8 @@ func (r *run) awaitClose() {
 	}
 }
 
-// result ends the stream and makes the Result. state is nil when the process was not started; err is what exec.Cmd.Run would return.
+// result ends the stream and makes the Result. state is nil when the process was not started; err
+// is what exec.Cmd.Run would return.
 func (r *run) result(state *os.ProcessState, err error) Result {
 	out := r.out
 	out.finish(r.tail(err))
@@ -340,8 +344,8 @@ func isExit(err error) bool {
 	return ok
 }
 
-// tail returns the lines that `go test` writes between the output of the binary and the ok or FAIL line. They are those
-// of runTestActor.Act in cmd/go.
+// tail returns the lines that `go test` writes between the output of the binary and the ok or FAIL
+// line. They are those of runTestActor.Act in cmd/go.
 func (r *run) tail(err error) []string {
 	output := r.out.scan.any && !r.streamed
 	unended := output && r.out.scan.last != '\n'

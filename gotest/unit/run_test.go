@@ -84,8 +84,8 @@ func dump(events []test2json.Event) string {
 	return b.String()
 }
 
-// TestSameAsGoTest holds the events of whole packages against `go test -json`, byte for byte but for times, with the
-// exception of the package's own events, and of the last line of output.
+// TestSameAsGoTest holds the events of whole packages against `go test -json`, byte for byte but
+// for times, with the exception of the package's own events, and of the last line of output.
 func TestSameAsGoTest(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -134,7 +134,8 @@ func TestSameAsGoTest(t *testing.T) {
 	}
 }
 
-// goTest returns the events of `go test -json` without those of the package as a whole, and whether the package passed.
+// goTest returns the events of `go test -json` without those of the package as a whole, and whether
+// the package passed.
 func goTest(t *testing.T, dir, run string, args, env []string) (events []test2json.Event, ok bool) {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"test", "-json", "-vet=off", "-count=1", "-timeout=1m", "-run=" + run, "."}, args...)...)
@@ -226,7 +227,8 @@ func TestHeldBack(t *testing.T) {
 	}
 }
 
-// TestNotStarted shows that a process that cannot be started is an answer with a reason, in the stream too.
+// TestNotStarted shows that a process that cannot be started is an answer with a reason, in the
+// stream too.
 func TestNotStarted(t *testing.T) {
 	t.Parallel()
 	missing := fixture(t, "moody", "")

@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// maxLine is how many bytes of a line of output the scanner looks at. A coverage line names what was given to
-// -coverpkg and can be long; all else is short.
+// maxLine is how many bytes of a line of output the scanner looks at. A coverage line names what
+// was given to -coverpkg and can be long; all else is short.
 const maxLine = 64 << 10
 
-// A scanner reads the raw output of a test binary for what `go test` and we look for in it. Its memory is bounded by maxLine.
+// A scanner reads the raw output of a test binary for what `go test` and we look for in it. Its
+// memory is bounded by maxLine.
 type scanner struct {
 	covered bool // look for the coverage line
 

@@ -13,7 +13,8 @@ import (
 const (
 	// readSize is the buffer for one read: what a pipe of Linux holds.
 	readSize = 64 << 10
-	// coalesce is for how long events may wait for others after a batch has been emitted. The first after a pause does not wait.
+	// coalesce is for how long events may wait for others after a batch has been emitted. The first
+	// after a pause does not wait.
 	coalesce = 10 * time.Millisecond
 	// maxBatch and maxBatchBytes end a batch: events, and bytes of output in them.
 	maxBatch      = 1024
@@ -22,8 +23,9 @@ const (
 
 // A stream reads the output of a process, converts it and emits the events.
 //
-// One goroutine, started by begin and ended by the end of the output or by stop, owns all fields without a note
-// until donec is closed; then, as before begin, the caller owns them, and ends the stream with finish.
+// One goroutine, started by begin and ended by the end of the output or by stop, owns all fields
+// without a note until donec is closed; then, as before begin, the caller owns them, and ends the
+// stream with finish.
 type stream struct {
 	covered bool    // the binary prints a coverage line; never changes
 	clocks  *clocks // nil when no test has a limit; set before begin
@@ -101,7 +103,8 @@ func (s *stream) read() {
 	}
 }
 
-// await makes the next read end in time to emit what is waiting. Where pipes have no deadlines it emits at once.
+// await makes the next read end in time to emit what is waiting. Where pipes have no deadlines it
+// emits at once.
 func (s *stream) await() {
 	if len(s.batch) == 0 {
 		if s.r.SetReadDeadline(time.Time{}) != nil {
@@ -122,8 +125,8 @@ func (s *stream) take(p []byte) {
 // stop ends the reading of an output that somebody holds open. The caller waits for donec.
 func (s *stream) stop() { s.r.Close() }
 
-// finish feeds the lines that `go test` writes after the output, ends what is pending, and emits the rest.
-// The caller has called join.
+// finish feeds the lines that `go test` writes after the output, ends what is pending, and emits
+// the rest. The caller has called join.
 func (s *stream) finish(lines []string) {
 	if s.r != nil {
 		s.r.Close()
@@ -166,7 +169,8 @@ func (s *stream) flush() {
 	s.batch, s.bytes, s.flushed = nil, 0, time.Now()
 }
 
-// A sift finds the closing lines of a binary among the output that belongs to no test, and takes them out when hold is set.
+// A sift finds the closing lines of a binary among the output that belongs to no test, and takes
+// them out when hold is set.
 type sift struct {
 	hold    bool
 	covered bool

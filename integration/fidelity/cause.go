@@ -26,7 +26,8 @@ type finding struct {
 	shown bool   // further runs of go test have shown the cause
 }
 
-// explain looks for the cause of each difference. noGo says that there was no go command where the tests ran under xdist.
+// explain looks for the cause of each difference. noGo says that there was no go command where the
+// tests ran under xdist.
 func explain(ctx context.Context, ask asker, want, got *compare.Model, diffs []compare.Difference, noGo bool) ([]finding, error) {
 	e := explainer{ask: ask, noGo: noGo, alone: map[string]*compare.Model{}, repeated: map[string][]*compare.Model{}}
 	shown := map[string][]bool{} // by package: was each of its tests' differences explained
@@ -74,7 +75,8 @@ type explainer struct {
 	repeated map[string][]*compare.Model
 }
 
-// needsGo finds tests that do not pass for want of the go command: without one they do under go test what they did under xdist, and with one they do not.
+// needsGo finds tests that do not pass for want of the go command: without one they do under go
+// test what they did under xdist, and with one they do not.
 func (e *explainer) needsGo(ctx context.Context, f *finding, saw string) (bool, error) {
 	if !e.noGo || saw == "pass" {
 		return false, nil
@@ -95,8 +97,8 @@ func (e *explainer) needsGo(ctx context.Context, f *finding, saw string) (bool, 
 	return true, nil
 }
 
-// test looks for the cause of a test's difference. What it did under xdist it also does in one of several runs of its package:
-// flakiness. Never there, but alone: order dependence.
+// test looks for the cause of a test's difference. What it did under xdist it also does in one of
+// several runs of its package: flakiness. Never there, but alone: order dependence.
 func (e *explainer) test(ctx context.Context, f *finding, got *compare.Model) error {
 	saw := "none"
 	if p := got.Packages[f.Package]; p != nil {
@@ -126,8 +128,8 @@ func (e *explainer) test(ctx context.Context, f *finding, got *compare.Model) er
 	return nil
 }
 
-// namesChange reports whether the subtest is one of those that no two runs name alike, because an address or a random
-// number is part of the name.
+// namesChange reports whether the subtest is one of those that no two runs name alike, because an
+// address or a random number is part of the name.
 func namesChange(runs []*compare.Model, pkg, test string) bool {
 	parent, _, isSub := cutLast(test)
 	for i, m := range runs {
@@ -141,8 +143,8 @@ func namesChange(runs []*compare.Model, pkg, test string) bool {
 	return false
 }
 
-// otherwiseNamed reports whether the names of the subtest and its siblings depend on where things are in the binary, which is another one when its
-// sources are elsewhere.
+// otherwiseNamed reports whether the names of the subtest and its siblings depend on where things
+// are in the binary, which is another one when its sources are elsewhere.
 func (e *explainer) otherwiseNamed(ctx context.Context, f *finding, alone *compare.Model) bool {
 	parent, _, isSub := cutLast(f.Test)
 	if !e.noGo || !isSub {
@@ -196,7 +198,8 @@ func outcome(m *compare.Model, pkg, test string) string {
 	return "none"
 }
 
-// goless is a command that runs a test binary where no go command is to be found, neither by PATH nor by runtime.GOROOT.
+// goless is a command that runs a test binary where no go command is to be found, neither by PATH
+// nor by runtime.GOROOT.
 func goless() string {
 	var dirs []string
 	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
@@ -222,8 +225,9 @@ func (e *explainer) runAlone(ctx context.Context, pkg, test string, flags ...str
 	return m, nil
 }
 
-// repeatUntil runs the package until a run is found, at most so often as repetitions says, and returns all runs of it so
-// far and the index of the first one found, -1 without any. At least two runs are returned.
+// repeatUntil runs the package until a run is found, at most so often as repetitions says, and
+// returns all runs of it so far and the index of the first one found, -1 without any. At least two
+// runs are returned.
 func (e *explainer) repeatUntil(ctx context.Context, pkg string, found func(*compare.Model) bool) ([]*compare.Model, int, error) {
 	for {
 		runs := e.repeated[pkg]

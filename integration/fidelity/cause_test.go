@@ -78,7 +78,8 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// What a test does where there is no go command, it does under go test without one, too; flakiness is not looked for then.
+// What a test does where there is no go command, it does under go test without one, too; flakiness
+// is not looked for then.
 func TestExplainWithoutGo(t *testing.T) {
 	want := outcomes(t, "pass", "pass", "pass")
 	got := outcomes(t, "pass", "fail", "fail")

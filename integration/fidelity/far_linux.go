@@ -8,7 +8,8 @@ import (
 	"github.com/xdist-go/xdist/integration/netns"
 )
 
-// openHost makes a host of its own, without Go or the module's files, with n gateways to it. dir is for ssh's files.
+// openHost makes a host of its own, without Go or the module's files, with n gateways to it. dir is
+// for ssh's files.
 func openHost(ctx context.Context, dir string, n int) (where, error) {
 	w, err := netns.Open(ctx, dir)
 	if err != nil {

@@ -51,7 +51,8 @@ func checkModule(ctx context.Context, o options, tmp, module string) (result, er
 	return r, nil
 }
 
-// copyModule fetches the module and copies it to where tests may write: the module cache is read-only.
+// copyModule fetches the module and copies it to where tests may write: the module cache is
+// read-only.
 func copyModule(ctx context.Context, tmp, module string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", module)
 	cmd.Dir = tmp // outside of any module

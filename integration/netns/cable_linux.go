@@ -20,8 +20,8 @@ type Conditions struct {
 	Rate  int           // in bytes per second and direction; 0 is no limit
 }
 
-// Cable carries packets between the controller's network and a host. All methods may be called concurrently; a change holds for packets that
-// come after it.
+// Cable carries packets between the controller's network and a host. All methods may be called
+// concurrently; a change holds for packets that come after it.
 type Cable struct {
 	toHost, fromHost *wire
 	ends             [2]*os.File // the controller's and the host's
@@ -34,7 +34,8 @@ func (c *Cable) Set(cond Conditions) {
 	c.fromHost.set(cond)
 }
 
-// Cut loses all packets in both directions, those under way too, and says nothing to anybody, as a cable that was pulled from a switch.
+// Cut loses all packets in both directions, those under way too, and says nothing to anybody, as a
+// cable that was pulled from a switch.
 func (c *Cable) Cut() {
 	c.toHost.cut(true)
 	c.fromHost.cut(true)
@@ -87,7 +88,8 @@ const (
 	underWay = 4096
 )
 
-// wire is one direction of a cable. take and deliver are a goroutine each, which end when the device that take reads from is closed.
+// wire is one direction of a cable. take and deliver are a goroutine each, which end when the
+// device that take reads from is closed.
 type wire struct {
 	queue chan packet // closed by take
 
@@ -182,7 +184,8 @@ func (w *wire) deliver(to io.Writer) {
 	}
 }
 
-// openTUN makes a TUN device with an address in a /24 of its own in a network namespace, and brings it up. The device is gone when the file is closed.
+// openTUN makes a TUN device with an address in a /24 of its own in a network namespace, and brings
+// it up. The device is gone when the file is closed.
 func openTUN(namespace *os.File, name string, addr netip.Addr) (*os.File, error) {
 	var file *os.File
 	err := inside(namespace, func() error {
@@ -209,7 +212,8 @@ func openTUN(namespace *os.File, name string, addr netip.Addr) (*os.File, error)
 	return file, err
 }
 
-// configure gives a device of this thread's network namespace an address, unless that is the zero one, and brings it up.
+// configure gives a device of this thread's network namespace an address, unless that is the zero
+// one, and brings it up.
 func configure(device string, addr netip.Addr) error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

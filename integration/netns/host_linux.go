@@ -223,7 +223,8 @@ func (h *Host) close() error {
 // Spec is the specification of a gateway to the host.
 func (h *Host) Spec() string { return "ssh=" + h.Name + "//ssh_config=" + h.config }
 
-// Path is where this process finds a file of the host, whose path is absolute. Absolute links in it lead astray.
+// Path is where this process finds a file of the host, whose path is absolute. Absolute links in it
+// lead astray.
 func (h *Host) Path(name string) string {
 	return filepath.Join(fmt.Sprintf("/proc/%d/root", h.cmd.Process.Pid), name)
 }
@@ -235,7 +236,8 @@ func (h *Host) Log() string {
 	return h.log.String()
 }
 
-// KillServer kills sshd and those of its children that hold connections. Programs that were started from there go on.
+// KillServer kills sshd and those of its children that hold connections. Programs that were started
+// from there go on.
 func (h *Host) KillServer(ctx context.Context) error { return h.order(ctx, orderKill) }
 
 // StartServer starts sshd again.
@@ -247,7 +249,8 @@ type Process struct {
 	Args []string
 }
 
-// Processes are what runs on the host, but for its first process, sshd's and those that have ended and wait for their parent to notice.
+// Processes are what runs on the host, but for its first process, sshd's and those that have ended
+// and wait for their parent to notice.
 func (h *Host) Processes() ([]Process, error) {
 	stats, err := filepath.Glob(h.Path("/proc/[0-9]*/stat"))
 	if err != nil || len(stats) == 0 {

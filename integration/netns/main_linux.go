@@ -24,8 +24,8 @@ const hostVariable = "XDIST_NETNS_HOST"
 // usualPath is that of Debian's root.
 const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Main makes this process the first one of a host, if it was started for that, and does not return then. A program that uses this package calls
-// it first of all.
+// Main makes this process the first one of a host, if it was started for that, and does not return
+// then. A program that uses this package calls it first of all.
 func Main() {
 	if os.Getenv(hostVariable) == "" {
 		return
@@ -40,7 +40,8 @@ func Main() {
 	os.Exit(0) // and all others of the host with it
 }
 
-// reap waits for every process that ends here: orphans are adopted by the first process. It ends with the process.
+// reap waits for every process that ends here: orphans are adopted by the first process. It ends
+// with the process.
 func reap() {
 	childc := make(chan os.Signal, 1)
 	signal.Notify(childc, unix.SIGCHLD)

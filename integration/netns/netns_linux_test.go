@@ -215,7 +215,8 @@ func TestServerKilled(t *testing.T) {
 	}
 }
 
-// machine describes what a world might leave: this process's mounts and devices, as the machine has them.
+// machine describes what a world might leave: this process's mounts and devices, as the machine has
+// them.
 func machine(t *testing.T) string {
 	t.Helper()
 	mounts, err := os.ReadFile("/proc/self/mountinfo")

@@ -39,7 +39,8 @@ func goDirs(ctx context.Context) ([]string, error) {
 // shared are the directories of the machine that a host has, read-only.
 var shared = [...]string{"/usr", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
 
-// newRoot is where the host's root is put together: a directory that every machine has, and that this process needs no more.
+// newRoot is where the host's root is put together: a directory that every machine has, and that
+// this process needs no more.
 const newRoot = "/tmp"
 
 // makeRoot gives this mount namespace a root of its own.
@@ -151,7 +152,8 @@ func hide(dir string) error {
 	return mount("tmpfs", newRoot+dir, "tmpfs", unix.MS_RDONLY, "mode=755")
 }
 
-// unlock makes sure that sshd lets users in whose passwords are locked, and that the host knows its own name.
+// unlock makes sure that sshd lets users in whose passwords are locked, and that the host knows its
+// own name.
 func unlock(name string) error {
 	passwd, err := os.ReadFile("/etc/passwd")
 	if err != nil {

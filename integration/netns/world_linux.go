@@ -16,7 +16,8 @@ import (
 	"github.com/xdist-go/xdist/integration/sshd"
 )
 
-// World is the controller's network and the hosts in it. Its methods are not for concurrent use, but those of its hosts and their cables are.
+// World is the controller's network and the hosts in it. Its methods are not for concurrent use,
+// but those of its hosts and their cables are.
 type World struct {
 	dir        string   // for ssh's files
 	network    *os.File // the controller's namespace
@@ -54,8 +55,9 @@ func sshServer() (string, error) {
 	return "", errors.New("there is no sshd here (Debian has it in openssh-server)")
 }
 
-// Open makes a world without a host. Keys and ssh's configuration are written to dir, which exists. The toolchain and the caches of the go command are hidden from
-// all hosts; ctx bounds asking it for them.
+// Open makes a world without a host. Keys and ssh's configuration are written to dir, which exists.
+// The toolchain and the caches of the go command are hidden from all hosts; ctx bounds asking it
+// for them.
 func Open(ctx context.Context, dir string) (*World, error) {
 	if err := Supported(); err != nil {
 		return nil, fmt.Errorf("open world: %w", err)
@@ -76,8 +78,8 @@ func Open(ctx context.Context, dir string) (*World, error) {
 	return w, nil
 }
 
-// Close ends the hosts and all that runs on them, and takes everything away but the files in the directory that Open was given. Commands
-// that Start has started go on, without a network.
+// Close ends the hosts and all that runs on them, and takes everything away but the files in the
+// directory that Open was given. Commands that Start has started go on, without a network.
 func (w *World) Close() error {
 	var errs []error
 	for _, h := range w.hosts {
@@ -86,7 +88,8 @@ func (w *World) Close() error {
 	return errors.Join(append(errs, w.network.Close())...)
 }
 
-// Start is cmd.Start in the controller's network. A program that the machine's network is needed for is run without it.
+// Start is cmd.Start in the controller's network. A program that the machine's network is needed
+// for is run without it.
 func (w *World) Start(cmd *exec.Cmd) error { return inside(w.network, cmd.Start) }
 
 // address is where a host is (2), or the controller on the cable to it (1).
@@ -94,7 +97,8 @@ func address(host, end int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 99, byte(host), byte(end)})
 }
 
-// newNetwork makes a network namespace that has nothing but a loopback device. It is gone when the file is closed and nobody is in it.
+// newNetwork makes a network namespace that has nothing but a loopback device. It is gone when the
+// file is closed and nobody is in it.
 func newNetwork() (*os.File, error) {
 	var network *os.File
 	err := onThread(func() error {

@@ -1,6 +1,6 @@
-// Package sshd starts OpenSSH servers on the loopback for tests: real ones, each with keys, a home directory and files of ssh's
-// configuration of its own. A Server runs as a child of the test and ends with it. Nothing of the machine is
-// changed but /run/sshd, which root's sshd needs.
+// Package sshd starts OpenSSH servers on the loopback for tests: real ones, each with keys, a home
+// directory and files of ssh's configuration of its own. A Server runs as a child of the test and
+// ends with it. Nothing of the machine is changed but /run/sshd, which root's sshd needs.
 package sshd
 
 import (
@@ -23,7 +23,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Options are what a test wants to be different. The zero value is a server that lets this user in with its key, with an empty home.
+// Options are what a test wants to be different. The zero value is a server that lets this user in
+// with its key, with an empty home.
 type Options struct {
 	Name  string   // of the host in Config; empty means "box"
 	Home  string   // HOME of sessions; empty means a fresh directory
@@ -68,7 +69,8 @@ func (s *Server) Log() string {
 	return s.log.String()
 }
 
-// Start starts a server that ends with the test. Where there is no sshd the test is skipped, which says so.
+// Start starts a server that ends with the test. Where there is no sshd the test is skipped, which
+// says so.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	program := find(t)
@@ -181,7 +183,8 @@ func (s *Server) run(program, config string) {
 	}
 }
 
-// Stop ends the server, which takes no further connections. Those that it has stay, as with any sshd.
+// Stop ends the server, which takes no further connections. Those that it has stay, as with any
+// sshd.
 func (s *Server) Stop() {
 	s.stop.Do(func() {
 		s.cmd.Process.Kill()
@@ -219,7 +222,8 @@ func (s *Server) check(err error) {
 	}
 }
 
-// NewKey writes a fresh key to a file, and its public half beside it, and returns that. An empty passphrase is none.
+// NewKey writes a fresh key to a file, and its public half beside it, and returns that. An empty
+// passphrase is none.
 func NewKey(file, passphrase string) (ssh.PublicKey, error) {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

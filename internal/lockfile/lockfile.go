@@ -1,10 +1,13 @@
-// Package lockfile takes locks on files with gofrs/flock, and adds what that leaves to its callers: a signal that comes meanwhile is no error,
-// file systems without locks have an error of their own, and who has a lock has it on the file that others find under its name,
-// although files of locks are removed.
+// Package lockfile takes locks on files with gofrs/flock, and adds what that leaves to its callers:
+// a signal that comes meanwhile is no error, file systems without locks have an error of their own,
+// and who has a lock has it on the file that others find under its name, although files of locks
+// are removed.
 //
-// A lock belongs to an open file and not to a process: two [flock.Flock] of one file exclude each other in one process too.
+// A lock belongs to an open file and not to a process: two [flock.Flock] of one file exclude each
+// other in one process too.
 //
-// Limits: a file that is open cannot be removed on Windows, where [Remove] fails when somebody has opened it since the lock was given up.
+// Limits: a file that is open cannot be removed on Windows, where [Remove] fails when somebody has
+// opened it since the lock was given up.
 package lockfile
 
 import (
@@ -18,16 +21,19 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// ErrLocked says that another has the lock, or had it just now and has removed its file. Who asks again may get it.
+// ErrLocked says that another has the lock, or had it just now and has removed its file. Who asks
+// again may get it.
 var ErrLocked = errors.New("locked by another")
 
-// New returns the lock that is the file called name, not taken. Taking it makes the file when it is missing, for all users that the umask allows.
+// New returns the lock that is the file called name, not taken. Taking it makes the file when it is
+// missing, for all users that the umask allows.
 func New(name string) *flock.Flock {
 	return flock.New(name, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666))
 }
 
-// Try locks l's file for l alone until l.Close, or the end of the process, and does not wait. It fails with ErrLocked, with errors.ErrUnsupported
-// where the file system has no locks, and with the error of opening the file. After an error nothing is held, and l.Close does nothing.
+// Try locks l's file for l alone until l.Close, or the end of the process, and does not wait. It
+// fails with ErrLocked, with errors.ErrUnsupported where the file system has no locks, and with the
+// error of opening the file. After an error nothing is held, and l.Close does nothing.
 func Try(l *flock.Flock) error {
 	ok, err := l.TryLock()
 	for errors.Is(err, syscall.EINTR) {
@@ -49,12 +55,14 @@ func Try(l *flock.Flock) error {
 	return nil
 }
 
-// explain makes an error of Try of one of flock's: of opening the file, which names it, or of the system's lock.
+// explain makes an error of Try of one of flock's: of opening the file, which names it, or of the
+// system's lock.
 func explain(name string, err error) error {
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return err
 	}
-	// Linux has ENOLCK for a server without locks, and EINVAL for files that have none. Neither comes from Windows.
+	// Linux has ENOLCK for a server without locks, and EINVAL for files that have none. Neither
+	// comes from Windows.
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK) || errors.Is(err, syscall.EINVAL) {
 		return errors.ErrUnsupported
 	}
@@ -74,8 +82,8 @@ func isNamed(l *flock.Flock) (bool, error) {
 	return err == nil && os.SameFile(held, named), err
 }
 
-// Remove removes the file of a lock that the caller has, and gives the lock up. Where the system allows it the file goes first, so that
-// nobody gets the lock of a file that is about to go.
+// Remove removes the file of a lock that the caller has, and gives the lock up. Where the system
+// allows it the file goes first, so that nobody gets the lock of a file that is about to go.
 func Remove(l *flock.Flock) error {
 	if runtime.GOOS == "windows" {
 		return errors.Join(l.Close(), os.Remove(l.Path()))

@@ -36,7 +36,8 @@ func TestTry(t *testing.T) {
 	}
 }
 
-// TestTryMakesNothing shows that an open that fails, as that of a file which must be there already, names the file once.
+// TestTryMakesNothing shows that an open that fails, as that of a file which must be there already,
+// names the file once.
 func TestTryMakesNothing(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "lock")
 	err := Try(flock.New(name, flock.SetFlag(os.O_RDWR)))
@@ -68,7 +69,8 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestOneAtATime has many take and remove one lock: never two of them have it, and who has it finds its file.
+// TestOneAtATime has many take and remove one lock: never two of them have it, and who has it finds
+// its file.
 func TestOneAtATime(t *testing.T) {
 	const users, turns = 8, 200
 	name := filepath.Join(t.TempDir(), "lock")

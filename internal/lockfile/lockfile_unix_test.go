@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestTryRemoved asks for the lock of a file that is open here already and has lost its name, or given it to another file.
+// TestTryRemoved asks for the lock of a file that is open here already and has lost its name, or
+// given it to another file.
 func TestTryRemoved(t *testing.T) {
 	for _, anew := range []bool{false, true} {
 		name := filepath.Join(t.TempDir(), "lock")

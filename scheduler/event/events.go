@@ -7,8 +7,8 @@ import (
 	"github.com/xdist-go/xdist/history"
 )
 
-// Event is one step of a run. The controller makes them in one linear order and hands each to the Reporter
-// from one goroutine. The concrete types are the structs of this file.
+// Event is one step of a run. The controller makes them in one linear order and hands each to the
+// Reporter from one goroutine. The concrete types are the structs of this file.
 type Event interface{ event() }
 
 // RunStarted is the first event of every run.
@@ -23,14 +23,16 @@ type RunStarted struct {
 	Shard    string // "2/3" when others run the rest, or ""
 }
 
-// Collected says how much there is to do on one platform, under --dist each on one gateway of it. Items counts test ids.
+// Collected says how much there is to do on one platform, under --dist each on one gateway of it.
+// Items counts test ids.
 type Collected struct {
 	Platform string // "linux/amd64"
 	Packages int
 	Items    int
 }
 
-// Listening says that agents may join the run at Addr, which is known before the first event of a gateway.
+// Listening says that agents may join the run at Addr, which is known before the first event of a
+// gateway.
 type Listening struct {
 	Spec string
 	Addr string // host:port
@@ -71,26 +73,28 @@ type UnitEnded struct {
 	Package string
 }
 
-// Test is one event of the merged `go test -json` stream. Each package has exactly one start and one
-// terminal event in it, each attempt of a test one run and one terminal event; a package whose build failed has
-// build-output and build-fail events (no Package, an ImportPath) before its start.
+// Test is one event of the merged `go test -json` stream. Each package has exactly one start and
+// one terminal event in it, each attempt of a test one run and one terminal event; a package whose
+// build failed has build-output and build-fail events (no Package, an ImportPath) before its start.
 //
-// With Dist "each" Package carries the gateway, `example.com/m/p [gw1]`, and where gateways are of several platforms it carries the platform:
-// `example.com/m/p [linux/arm64]`, `example.com/m/p [gw1 linux/arm64]`.
+// With Dist "each" Package carries the gateway, `example.com/m/p [gw1]`, and where gateways are of
+// several platforms it carries the platform: `example.com/m/p [linux/arm64]`,
+// `example.com/m/p [gw1 linux/arm64]`.
 type Test struct {
 	test2json.Event
 	Gateway string // "" for events that cmd/go or the controller made
 	// Platform is what the package was built for: "linux/arm64".
 	Platform string
 	Attempt  int // 1 for the first run of an item on this run
-	// Again says that this fail event does not count, as its item runs again by Config.Reruns. Subtests that were shown before their item had failed do not know.
+	// Again says that this fail event does not count, as its item runs again by Config.Reruns.
+	// Subtests that were shown before their item had failed do not know.
 	Again bool
 	Done  int // items that have a verdict so far, this event included
 	Total int // items collected
 }
 
-// Progress says that a test of a gateway's unit has begun, paused, gone on or ended just now. Test tells the same, and what the
-// test printed, when the item that it belongs to has ended.
+// Progress says that a test of a gateway's unit has begun, paused, gone on or ended just now. Test
+// tells the same, and what the test printed, when the item that it belongs to has ended.
 type Progress struct {
 	Gateway string
 	Time    time.Time
@@ -99,8 +103,8 @@ type Progress struct {
 	Test    string
 }
 
-// Suspected says that an attempt at a test has failed and that there will be another one, because of
-// the rule that Why says.
+// Suspected says that an attempt at a test has failed and that there will be another one, because
+// of the rule that Why says.
 type Suspected struct {
 	Time    time.Time
 	Gateway string
@@ -109,7 +113,8 @@ type Suspected struct {
 	Why     string
 }
 
-// SlowTest says that a test has been running for longer than Config.Slow, and comes again each time that it has taken twice as long.
+// SlowTest says that a test has been running for longer than Config.Slow, and comes again each time
+// that it has taken twice as long.
 type SlowTest struct {
 	Time    time.Time
 	Gateway string
@@ -118,10 +123,12 @@ type SlowTest struct {
 	Running time.Duration
 }
 
-// Stderr is text for the user's standard error that belongs to no package: what the go command wrote there.
+// Stderr is text for the user's standard error that belongs to no package: what the go command
+// wrote there.
 type Stderr struct{ Text string }
 
-// Warning is something the user should know and that changes no verdict, one line without a newline.
+// Warning is something the user should know and that changes no verdict, one line without a
+// newline.
 type Warning struct{ Text string }
 
 // Learned is what the run has found out about splitting, for later ones.
@@ -178,8 +185,8 @@ type Summary struct {
 	Flags       string        // gotest.Command.RunFlags
 	Unbalanced  string        // what does not add up, or "": the accounting is broken
 	Durations   []ItemSeconds // every item that ran, in the order of completion
-	// Links are how many bytes per second of binaries came to hosts, by their names, as far as enough was sent to tell. Binaries are compressed on
-	// the way: these are bytes of the files.
+	// Links are how many bytes per second of binaries came to hosts, by their names, as far as
+	// enough was sent to tell. Binaries are compressed on the way: these are bytes of the files.
 	Links map[string]float64
 }
 
@@ -201,9 +208,9 @@ type ItemSeconds struct {
 	Failures int // attempts that failed and were followed by another one
 }
 
-// Reporter receives the events of a run, all from one goroutine. An error from Handle stops nothing: the
-// controller keeps the first one and returns it at the end of the run, because a report that
-// could not be written must not pass for a green one.
+// Reporter receives the events of a run, all from one goroutine. An error from Handle stops
+// nothing: the controller keeps the first one and returns it at the end of the run, because a
+// report that could not be written must not pass for a green one.
 type Reporter interface {
 	Handle(Event) error
 	// Close is called once, after RunEnded. A run that cannot begin calls neither Handle nor Close.

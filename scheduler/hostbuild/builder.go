@@ -26,12 +26,14 @@ type Builder struct {
 	Handoff func() ([]string, error)
 }
 
-// buildsKept bounds, in bytes, what a host keeps of its builds for the next run. Those of the run are not counted: they are among the blobs too.
+// buildsKept bounds, in bytes, what a host keeps of its builds for the next run. Those of the run
+// are not counted: they are among the blobs too.
 const buildsKept = 5 << 30
 
-// Build is the agent's side of a build: it does what the controller's own go command would have done, in the mirror of the tree, puts the binaries where a
-// controller's would go, and tells what has become of the packages. What is wrong with the host is in the last report. It returns when the
-// controller has closed the channel, because the coverage data of the build stay until then.
+// Build is the agent's side of a build: it does what the controller's own go command would have
+// done, in the mirror of the tree, puts the binaries where a controller's would go, and tells what
+// has become of the packages. What is wrong with the host is in the last report. It returns when
+// the controller has closed the channel, because the coverage data of the build stay until then.
 func (b Builder) Build(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 	var args wire.BuildArgs
 	if err := item.Decode(&args); err != nil {

@@ -45,7 +45,8 @@ type LostError struct{ Err error }
 func (e *LostError) Error() string { return e.Err.Error() }
 func (e *LostError) Unwrap() error { return e.Err }
 
-// Start begins a build in the agent of a gateway, on the host h, where the tree is. root is the tree here.
+// Start begins a build in the agent of a gateway, on the host h, where the tree is. root is the
+// tree here.
 func Start(ctx context.Context, gw *gateway.Gateway, h *hosts.Host, root string, args wire.BuildArgs) (Link, error) {
 	ch, err := gw.RemoteExec(ctx, wire.BuildHandler, args)
 	if err != nil {
@@ -74,7 +75,8 @@ func (b channelBuild) Receive(ctx context.Context) (r wire.BuildReport, err erro
 	return r, lostBuilder(err)
 }
 
-// lostBuilder marks an error that comes of the end of a gateway: its node is about to end, and others may build.
+// lostBuilder marks an error that comes of the end of a gateway: its node is about to end, and
+// others may build.
 func lostBuilder(err error) error {
 	var lost *gateway.LostError
 	if errors.As(err, &lost) || errors.Is(err, gateway.ErrExited) {
@@ -204,7 +206,8 @@ func (b *Build) settle(path string) bool {
 	return true
 }
 
-// keepProfile puts what the host's go command has written to -coverprofile where the controller's would have.
+// keepProfile puts what the host's go command has written to -coverprofile where the controller's
+// would have.
 func (b *Build) keepProfile() error {
 	if len(b.profile) == 0 {
 		return nil
@@ -220,7 +223,8 @@ func (b *Build) keepProfile() error {
 	return nil
 }
 
-// CollectHere makes the collection without the host, which could not: what is not run is to be listed. No C compiler is needed for it.
+// CollectHere makes the collection without the host, which could not: what is not run is to be
+// listed. No C compiler is needed for it.
 func (b *Build) CollectHere(ctx context.Context) {
 	platform := gotest.Platform{GOOS: b.cfg.Platform.GOOS, GOARCH: b.cfg.Platform.GOARCH}
 	env := append(platform.Environ(nil), "CGO_ENABLED=1")

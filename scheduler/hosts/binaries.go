@@ -12,7 +12,8 @@ import (
 
 // What the hosts' goroutines post to the loop.
 type (
-	// BinaryFound says that a host has a binary, and how many bytes per second came to it meanwhile, or 0.
+	// BinaryFound says that a host has a binary, and how many bytes per second came to it
+	// meanwhile, or 0.
 	BinaryFound struct {
 		Token, Digest string
 		Link          float64
@@ -24,11 +25,13 @@ type (
 	}
 )
 
-// leastSent is how many bytes must have been sent to tell something of a link: less takes a round trip more than anything else.
+// leastSent is how many bytes must have been sent to tell something of a link: less takes a round
+// trip more than anything else.
 const leastSent = 2 << 20
 
-// list asks a host which binaries it has, beside the sync of its tree, which takes no less than the answer. It closes what it returns when the loop was told. Without
-// an answer nothing is known, which costs time and no test.
+// list asks a host which binaries it has, beside the sync of its tree, which takes no less than the
+// answer. It closes what it returns when the loop was told. Without an answer nothing is known,
+// which costs time and no test.
 func (hs *Set) list(ctx context.Context, gw *gateway.Gateway, h *Host) <-chan struct{} {
 	listed := make(chan struct{})
 	if hs.Shared(h) {
@@ -44,7 +47,8 @@ func (hs *Set) list(ctx context.Context, gw *gateway.Gateway, h *Host) <-chan st
 	return listed
 }
 
-// put sends a binary to a host, unless it is there, and tells the loop. What other goroutines send to the same host meanwhile counts as well: they share the link.
+// put sends a binary to a host, unless it is there, and tells the loop. What other goroutines send
+// to the same host meanwhile counts as well: they share the link.
 func (hs *Set) put(ctx context.Context, gw *gateway.Gateway, h *Host, path, digest string) (string, error) {
 	var begun time.Time
 	var before int64

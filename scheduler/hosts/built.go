@@ -12,8 +12,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
-// fetchBuilt brings the binary of an order, and its coverage data, from the host that has built it to the controller, once, and puts their
-// paths here into the order.
+// fetchBuilt brings the binary of an order, and its coverage data, from the host that has built it
+// to the controller, once, and puts their paths here into the order.
 func (hs *Set) fetchBuilt(ctx context.Context, token, digest string, o *wire.Order) (err error) {
 	dir, name := splitPath(o.Binary)
 	local := filepath.Join(hs.runDir, "built", digest)
@@ -30,7 +30,8 @@ func (hs *Set) fetchBuilt(ctx context.Context, token, digest string, o *wire.Ord
 	return err
 }
 
-// fetch brings what matches a pattern from a directory of the host with a token, through the first of its gateways that can do it.
+// fetch brings what matches a pattern from a directory of the host with a token, through the first
+// of its gateways that can do it.
 func (hs *Set) fetch(ctx context.Context, token, dir, pattern, local string) error {
 	hs.mu.Lock()
 	var errs []error

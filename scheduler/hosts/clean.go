@@ -20,8 +20,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
-// Clean removes what xdist has left on the host of a gateway, or tells what that is. The agent of gw may be gone after it: the gateway
-// is of no other use then but to be ended.
+// Clean removes what xdist has left on the host of a gateway, or tells what that is. The agent of
+// gw may be gone after it: the gateway is of no other use then but to be ended.
 func Clean(ctx context.Context, gw *gateway.Gateway, o wire.CleanOptions) (wire.Leftovers, error) {
 	var l wire.Leftovers
 	ch, err := gw.RemoteExec(ctx, wire.CleanHandler, o)
@@ -62,8 +62,9 @@ func CleanHost(ctx context.Context, ch *gateway.Channel, item gateway.Item) erro
 	return ch.Send(ctx, l)
 }
 
-// broom looks for what xdist has left. It knows every place that an agent, a binary or a tree may have been put to, and every form that
-// these have there: nothing else is touched, and nothing of other users.
+// broom looks for what xdist has left. It knows every place that an agent, a binary or a tree may
+// have been put to, and every form that these have there: nothing else is touched, and nothing of
+// other users.
 type broom struct {
 	self  string   // the executable that runs
 	place string   // of mirrors
@@ -243,7 +244,8 @@ func removeTree(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// Hold says that a run uses this host, until release. Without locks on its file system the host is not protected from Clean.
+// Hold says that a run uses this host, until release. Without locks on its file system the host is
+// not protected from Clean.
 func Hold(ctx context.Context) (release func(), err error) {
 	blobs, err := rsync.BlobDir()
 	if err != nil {

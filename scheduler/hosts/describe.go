@@ -14,8 +14,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
-// DescribeHost is the agent's answer to a controller that wants to know where it is. For a mirror it makes the directory that
-// holds it, which nobody else may enter.
+// DescribeHost is the agent's answer to a controller that wants to know where it is. For a mirror
+// it makes the directory that holds it, which nobody else may enter.
 func DescribeHost(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 	var args wire.HostArgs
 	if err := item.Decode(&args); err != nil {
@@ -61,7 +61,8 @@ func tokenIn(dir string) (string, error) {
 	if token, err := os.ReadFile(name); err == nil && len(token) > 0 {
 		return string(token), nil
 	}
-	// A link takes its name only once, with all of its content: of several agents that begin here one wins.
+	// A link takes its name only once, with all of its content: of several agents that begin here
+	// one wins.
 	temp, err := os.CreateTemp(dir, tokenFile)
 	if err != nil {
 		return "", fmt.Errorf("mark the directory of the mirror: %w", err)

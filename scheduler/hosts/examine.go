@@ -30,11 +30,13 @@ type Examination struct {
 	Err    error         // why it could not be opened or asked; Info and Facts are then not complete
 }
 
-// terminateTimeout is how long agents have to end after an examination. That of a run is the same by default.
+// terminateTimeout is how long agents have to end after an examination. That of a run is the same
+// by default.
 const terminateTimeout = 10 * time.Second
 
-// Examine opens a gateway for each spec, all at once, asks the agents about their hosts, and terminates the group. place is where
-// trees go on hosts of a GOOS. One spec that fails says nothing about the others. Errors: of ids, before anything is started.
+// Examine opens a gateway for each spec, all at once, asks the agents about their hosts, and
+// terminates the group. place is where trees go on hosts of a GOOS. One spec that fails says
+// nothing about the others. Errors: of ids, before anything is started.
 func Examine(ctx context.Context, group *gateway.Group, specs []xspec.Spec, place func(goos string) string) ([]Examination, error) {
 	all := make([]Examination, len(specs))
 	for i, s := range specs {
@@ -65,7 +67,8 @@ func (e *Examination) run(ctx context.Context, group *gateway.Group, place func(
 	}
 }
 
-// clockRounds is how often a host is asked for its clock. The fastest answer counts: its way was the shortest.
+// clockRounds is how often a host is asked for its clock. The fastest answer counts: its way was
+// the shortest.
 const clockRounds = 3
 
 func (e *Examination) ask(ctx context.Context, gw *gateway.Gateway, place string) error {
@@ -111,7 +114,8 @@ func examineHost(ctx context.Context, place string) wire.HostFacts {
 	return f
 }
 
-// tryPlace makes a directory below place, as a sync would, and removes it. It returns what is free there.
+// tryPlace makes a directory below place, as a sync would, and removes it. It returns what is free
+// there.
 func tryPlace(place string) (free int64, err error) {
 	if !filepath.IsAbs(place) {
 		return 0, fmt.Errorf("%q is not absolute", place)
@@ -148,7 +152,8 @@ func makeMissing(dir string) (made []string, err error) {
 // goWait bounds the answer of a host's go command.
 const goWait = 10 * time.Second
 
-// ownGo is the version of the Go that a login on this host would find, or that is in the usual place.
+// ownGo is the version of the Go that a login on this host would find, or that is in the usual
+// place.
 func ownGo(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, goWait)
 	defer cancel()

@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// checkPrivate refuses a directory that others can reach into: its name is in a directory that is everybody's.
+// checkPrivate refuses a directory that others can reach into: its name is in a directory that is
+// everybody's.
 func checkPrivate(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {

@@ -19,20 +19,25 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// Mirror says how hosts that do not share the controller's files get those that tests read. With one, every gateway of the run works in
-// such a mirror, so that one build serves all of a platform: it has the mirror's paths compiled in.
+// Mirror says how hosts that do not share the controller's files get those that tests read. With
+// one, every gateway of the run works in such a mirror, so that one build serves all of a platform:
+// it has the mirror's paths compiled in.
 type Mirror struct {
 	Source rsync.Source
-	// Dir returns where the tree goes, absolute, on hosts of a GOOS. It is the same on all of them, and no other run's.
+	// Dir returns where the tree goes, absolute, on hosts of a GOOS. It is the same on all of them,
+	// and no other run's.
 	Dir func(goos string) string
-	// Keep leaves what tests have written into the mirror where it is; else the next run begins without it.
+	// Keep leaves what tests have written into the mirror where it is; else the next run begins
+	// without it.
 	Keep bool
-	// Pull are patterns, as rsync.Fetch takes them, of files to bring back from every host at the end.
+	// Pull are patterns, as rsync.Fetch takes them, of files to bring back from every host at the
+	// end.
 	Pull []string
 }
 
-// Set is the machines of a run, as far as their files go. Its methods may be called concurrently; they are called by the
-// nodes' goroutines, which may wait for a tree or a binary while the controller's loop goes on.
+// Set is the machines of a run, as far as their files go. Its methods may be called concurrently;
+// they are called by the nodes' goroutines, which may wait for a tree or a binary while the
+// controller's loop goes on.
 type Set struct {
 	Mirror *Mirror
 	expect int    // how many hosts may come, to be served from one reading of the source
@@ -82,10 +87,12 @@ type batch struct {
 	fullc chan struct{} // closed when nobody else is expected
 }
 
-// gather is how long the first host waits for others to be served from the same reading of the source.
+// gather is how long the first host waits for others to be served from the same reading of the
+// source.
 const gather = 250 * time.Millisecond
 
-// New is the hosts of a run whose gateways have these specs. tell may be called by several goroutines at once.
+// New is the hosts of a run whose gateways have these specs. tell may be called by several
+// goroutines at once.
 func New(m *Mirror, specs []xspec.Spec, runDir string, tell func(any)) *Set {
 	h := &Set{Mirror: m, byToken: make(map[string]*Host), runDir: runDir, built: &Host{binaries: make(map[string]*binary)}, tell: tell}
 	var places []string
@@ -99,8 +106,9 @@ func New(m *Mirror, specs []xspec.Spec, runDir string, tell func(any)) *Set {
 	return h
 }
 
-// Join makes the host of a gateway ready for its worker: the tree is there, and not changed by another run. Gateways of one host
-// wait for the first of them; when that one is lost another takes over.
+// Join makes the host of a gateway ready for its worker: the tree is there, and not changed by
+// another run. Gateways of one host wait for the first of them; when that one is lost another takes
+// over.
 func (hs *Set) Join(ctx context.Context, gw *gateway.Gateway) (*Host, error) {
 	dir := hs.Mirror.Dir(gw.Info().GOOS)
 	report, err := askHost(ctx, gw, wire.HostArgs{Mirror: dir})
@@ -151,7 +159,8 @@ func (hs *Set) Shared(h *Host) bool {
 	return h.local
 }
 
-// send brings the tree to the host of gw, together with the hosts that ask at about the same time, and does not wait for those.
+// send brings the tree to the host of gw, together with the hosts that ask at about the same time,
+// and does not wait for those.
 func (hs *Set) send(ctx context.Context, gw *gateway.Gateway, dir string) error {
 	hs.mu.Lock()
 	b, first := hs.batch, false
@@ -206,7 +215,8 @@ func (hs *Set) Release(ctx context.Context) {
 	}
 }
 
-// Pull brings the files of hs.Mirror.Pull back from every host that has a mirror, through the first of its gateways that can do it.
+// Pull brings the files of hs.Mirror.Pull back from every host that has a mirror, through the first
+// of its gateways that can do it.
 func (hs *Set) Pull(ctx context.Context, gateways []*gateway.Gateway) error {
 	failed := make(map[string]error) // by token, of hosts that have given nothing so far
 	for token, dir := range hs.mirrors() {
@@ -240,8 +250,9 @@ func (hs *Set) mirrors() map[string]string {
 	return all
 }
 
-// Place rewrites an order for the host: directories of the controller become those of the mirror, and the binary is brought there. An order with the
-// binary of another host, which has the same mirror, gets that over the controller.
+// Place rewrites an order for the host: directories of the controller become those of the mirror,
+// and the binary is brought there. An order with the binary of another host, which has the same
+// mirror, gets that over the controller.
 func (hs *Set) Place(ctx context.Context, gw *gateway.Gateway, h *Host, a wire.Assignment) (*wire.Order, error) {
 	m, o := hs.Mirror, *a.Run
 	hs.mu.Lock()
@@ -328,7 +339,8 @@ func (h *Host) bringCoverMeta(ctx context.Context, gw *gateway.Gateway, dir stri
 	})
 }
 
-// bring makes sure that the host has a thing, by put, and returns its path there. put is called once, and again when it failed.
+// bring makes sure that the host has a thing, by put, and returns its path there. put is called
+// once, and again when it failed.
 func (h *Host) bring(ctx context.Context, name string, put func() (string, error)) (string, error) {
 	h.mu.Lock()
 	b := h.binaries[name]

@@ -2,7 +2,8 @@ package policy
 
 import "slices"
 
-// What is to run again after other items of its package is put aside. It is pending, and in no strand's lists until it is released.
+// What is to run again after other items of its package is put aside. It is pending, and in no
+// strand's lists until it is released.
 
 // putAside stores what of a unit is to run again later.
 func (p *Policy) putAside(k *pkg, out Outcome) {
@@ -125,7 +126,8 @@ func (p *Policy) Left(id PackageID) int {
 	return k.pending - k.parked
 }
 
-// unparkBatch gives items of one strand back to it, to run together: their processes may have to run the same tests around them.
+// unparkBatch gives items of one strand back to it, to run together: their processes may have to
+// run the same tests around them.
 func (p *Policy) unparkBatch(k *pkg, items []int) {
 	if len(items) == 0 {
 		return

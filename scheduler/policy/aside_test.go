@@ -55,7 +55,8 @@ func TestPark(t *testing.T) {
 	}
 }
 
-// A run that is owed comes when the package is at its end, once, and not beside items that wait for it.
+// A run that is owed comes when the package is at its end, once, and not beside items that wait for
+// it.
 func TestOwe(t *testing.T) {
 	p := scope(t, Config{}, 2, 2)
 	a, _ := p.Next("gw0")

@@ -10,8 +10,10 @@ import (
 	"time"
 )
 
-// BenchmarkPlan plays runs of up to a million tests on 1,000 nodes, in packages of 500, and reports what the Policy costs a test. The tests last from 1 ms to 1 s, and
-// a history knows them, knows nothing, or the nodes share them out and steal; with "sent" and "slow" binaries of 20 MB have to be sent to every host.
+// BenchmarkPlan plays runs of up to a million tests on 1,000 nodes, in packages of 500, and reports
+// what the Policy costs a test. The tests last from 1 ms to 1 s, and a history knows them, knows
+// nothing, or the nodes share them out and steal; with "sent" and "slow" binaries of 20 MB have to
+// be sent to every host.
 func BenchmarkPlan(b *testing.B) {
 	for _, how := range []struct {
 		name  string
@@ -62,7 +64,8 @@ func many(n int, known bool) suite {
 	return s
 }
 
-// playQuickly plays a suite with little besides the Policy: an idle node asks once after each event until there is nothing for it.
+// playQuickly plays a suite with little besides the Policy: an idle node asks once after each event
+// until there is nothing for it.
 func playQuickly(b *testing.B, cfg Config, s suite, nodes int, link float64) {
 	p := New(cfg)
 	sim := &simulation{suite: s, policy: p, speeds: map[NodeID]float64{}}

@@ -108,7 +108,8 @@ func (p *Policy) misstored() string {
 	return ""
 }
 
-// misfiled says when an item of the package is not in exactly the one place that its state says, or a strand not where Next looks for it.
+// misfiled says when an item of the package is not in exactly the one place that its state says, or
+// a strand not where Next looks for it.
 func (p *Policy) misfiled(k *pkg, held []int) string {
 	pending := 0
 	places := make([]int, len(k.state)) // bit 0: pending, bit 4: in flight; counted, so that twice shows

@@ -47,7 +47,8 @@ func (p *Policy) cut(n *node, c choice) Unit {
 	return u
 }
 
-// takeAll takes everything of the strand that fits into a command line, which the whole package always does.
+// takeAll takes everything of the strand that fits into a command line, which the whole package
+// always does.
 func (p *Policy) takeAll(s *strand) []int {
 	items := slices.Concat(s.known, s.fresh)
 	slices.Sort(items)
@@ -61,7 +62,8 @@ func (p *Policy) takeAll(s *strand) []int {
 	return items
 }
 
-// cheap reports whether all that the strand has left is no more than a unit and a half: the rest would be a small unit of its own.
+// cheap reports whether all that the strand has left is no more than a unit and a half: the rest
+// would be a small unit of its own.
 func (p *Policy) cheap(s *strand, goal time.Duration) bool {
 	if len(s.fresh)+len(s.known) == 0 {
 		return true
@@ -69,7 +71,8 @@ func (p *Policy) cheap(s *strand, goal time.Duration) bool {
 	return p.scaled(s.k, s.cost)+time.Duration(s.unknown)*p.guess(s.k, goal) <= goal+goal/2
 }
 
-// portion is how many of the items, from the first, make a unit of the given length: all of them when the rest would be less than half a unit.
+// portion is how many of the items, from the first, make a unit of the given length: all of them
+// when the rest would be less than half a unit.
 func (p *Policy) portion(k *pkg, items []int, goal time.Duration) int {
 	guess := p.guess(k, goal)
 	var sum time.Duration

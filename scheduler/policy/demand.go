@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// class is what a strand demands beyond its group. Strands of one class can start at the same places and times.
+// class is what a strand demands beyond its group. Strands of one class can start at the same
+// places and times.
 type class struct {
 	key       string // "" demands nothing
 	exclusive bool
@@ -196,8 +197,9 @@ func (h *host) weight(c *class) int {
 	return min(c.weight, h.capacity())
 }
 
-// Unservable returns what is pending and demands labels that no present node has, or that the node of its group does not have, in order of
-// AddPackage. Nothing waits for these items but they themselves: the caller waits for a node to join, or drops them.
+// Unservable returns what is pending and demands labels that no present node has, or that the node
+// of its group does not have, in order of AddPackage. Nothing waits for these items but they
+// themselves: the caller waits for a node to join, or drops them.
 func (p *Policy) Unservable() []Withdrawn {
 	var out []Withdrawn
 	for _, k := range p.inOrder() {
@@ -218,7 +220,8 @@ func (p *Policy) Unservable() []Withdrawn {
 	return out
 }
 
-// servable reports whether some present node could run the strand, if not now. Without demands any could, even one yet to come.
+// servable reports whether some present node could run the strand, if not now. Without demands any
+// could, even one yet to come.
 func (p *Policy) servable(s *strand) bool {
 	c := p.classify(s)
 	if s.group != nil && s.group.bound != nil {

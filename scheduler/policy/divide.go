@@ -15,7 +15,8 @@ type Tree struct {
 	Subtests []Tree
 }
 
-// Part is what one process, or a part of what one process, runs of a divided test. Either Names or Skip is empty.
+// Part is what one process, or a part of what one process, runs of a divided test. Either Names or
+// Skip is empty.
 type Part struct {
 	Path  []string // the test whose subtests it is about: {"TestX"} or {"TestX", "a"}
 	Names []string // run only these subtests of Path; nil is all of Path but those in Skip, those that nobody knows included
@@ -24,23 +25,29 @@ type Part struct {
 }
 
 const (
-	// divideShare: a test is worth dividing when it lasts longer than this part of what a node has to do.
+	// divideShare: a test is worth dividing when it lasts longer than this part of what a node has
+	// to do.
 	divideShare = 4
 	// divideLeast: what lasts less than this is never worth the processes.
 	divideLeast = 100 * time.Millisecond
-	// ownShare: what a test does besides its subtests is done again for each part, and must be below this part of what a part lasts.
+	// ownShare: what a test does besides its subtests is done again for each part, and must be
+	// below this part of what a part lasts.
 	ownShare = 4
-	// ownNoise: what a test does besides its subtests is told by the difference of two estimates. Below this part of the test it may be nothing.
+	// ownNoise: what a test does besides its subtests is told by the difference of two estimates.
+	// Below this part of the test it may be nothing.
 	ownNoise = 32
 	// shorterShare: the longest part must be shorter than the test by this part of it.
 	shorterShare = 4
-	// wallNoise: subtests that last longer than their test by this part of them were not counted in it, as package testing has it for parallel ones.
+	// wallNoise: subtests that last longer than their test by this part of them were not counted in
+	// it, as package testing has it for parallel ones.
 	wallNoise = 8
-	// skipBytes bounds the patterns of a rest: below the 32 KiB command line of Windows and the 128 KiB argument of Linux.
+	// skipBytes bounds the patterns of a rest: below the 32 KiB command line of Windows and the 128
+	// KiB argument of Linux.
 	skipBytes = 24 << 10
 )
 
-// DivideLimit is how long a test may last before it is worth dividing, when all tests last total. Zero is not known.
+// DivideLimit is how long a test may last before it is worth dividing, when all tests last total.
+// Zero is not known.
 func DivideLimit(total time.Duration, nodes int) time.Duration {
 	if total <= 0 {
 		return 0
@@ -51,10 +58,14 @@ func DivideLimit(total time.Duration, nodes int) time.Duration {
 	return max(divideLeast, total/time.Duration(divideShare*nodes))
 }
 
-// Divide returns the parts of a test of which none should last longer than limit, or nil when it is not worth dividing: it is short, its subtests are not
-// known, or one of them is most of it. What the test does besides its subtests makes the parts longer than limit where it would be most of them. Together the parts run every subtest, known or not, exactly once, and what the test does besides its
-// subtests once in each process. Short subtests stay together in the rest, the part with Skip, as long as it is below limit. A subtest that is divided
-// itself has a rest of its own, and those of more names than a command line holds stay in it too. Each part with Names has one name, so that those of one Path can be put together in any way.
+// Divide returns the parts of a test of which none should last longer than limit, or nil when it is
+// not worth dividing: it is short, its subtests are not known, or one of them is most of it. What
+// the test does besides its subtests makes the parts longer than limit where it would be most of
+// them. Together the parts run every subtest, known or not, exactly once, and what the test does
+// besides its subtests once in each process. Short subtests stay together in the rest, the part
+// with Skip, as long as it is below limit. A subtest that is divided itself has a rest of its own,
+// and those of more names than a command line holds stay in it too. Each part with Names has one
+// name, so that those of one Path can be put together in any way.
 func Divide(t Tree, limit time.Duration) []Part {
 	return divide(nil, t, limit)
 }
@@ -106,7 +117,8 @@ func divide(parents []string, t Tree, limit time.Duration) []Part {
 	return append(parts, rest)
 }
 
-// lasts is how long the test lasts when it and its subtests cost total. Where subtests ran at once that is longer than the test.
+// lasts is how long the test lasts when it and its subtests cost total. Where subtests ran at once
+// that is longer than the test.
 func (t Tree) lasts(total time.Duration) time.Duration {
 	for _, sub := range t.Subtests {
 		if t.Cost < sub.Cost-sub.Cost/wallNoise {

@@ -66,7 +66,8 @@ func TestDivide(t *testing.T) {
 	}
 }
 
-// The names that a rest leaves out must fit on a command line, quoted: the shortest of too many stay in it.
+// The names that a rest leaves out must fit on a command line, quoted: the shortest of too many
+// stay in it.
 func TestDivideIntoCommandLines(t *testing.T) {
 	tree := Tree{Name: "T"}
 	for i := range 1000 {

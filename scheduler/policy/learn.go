@@ -7,27 +7,35 @@ import (
 )
 
 const (
-	// Before anything was seen, guessItems tests are taken to have lasted surprise together. In a package with n tests seen, the next one lasts
-	// surprise with a chance of 1 in n+1: the quick tests end first, so a mean alone is always too low.
+	// Before anything was seen, guessItems tests are taken to have lasted surprise together. In a
+	// package with n tests seen, the next one lasts surprise with a chance of 1 in n+1: the quick
+	// tests end first, so a mean alone is always too low.
 	surprise   = time.Second
 	guessItems = 10
-	// Whatever was seen of other packages, an item may last surprise/surpriseShare until something was seen of its own.
+	// Whatever was seen of other packages, an item may last surprise/surpriseShare until something
+	// was seen of its own.
 	surpriseShare = 3
-	// guessOverhead is the cost of a process, before any was seen: its start is 1 ms, a plain init little more.
+	// guessOverhead is the cost of a process, before any was seen: its start is 1 ms, a plain init
+	// little more.
 	guessOverhead = 5 * time.Millisecond
-	// neighbourItems is how many seen items the known costs of a package count for, in the estimate of its items of unknown cost.
+	// neighbourItems is how many seen items the known costs of a package count for, in the estimate
+	// of its items of unknown cost.
 	neighbourItems = 3
-	// trust is how much work must have been seen before the ratio of seen to expected counts for as much as 1 does.
+	// trust is how much work must have been seen before the ratio of seen to expected counts for as
+	// much as 1 does.
 	trust = 500 * time.Millisecond
 	// clearCost is a duration that clocks and a busy machine do not blur.
 	clearCost = 10 * time.Millisecond
-	// Before anything was seen, known costs are taken to be off by a factor of two, as if priorItems had shown it. Sureness is how many deviations a test may be off.
+	// Before anything was seen, known costs are taken to be off by a factor of two, as if
+	// priorItems had shown it. Sureness is how many deviations a test may be off.
 	priorDeviation = 0.65
 	priorItems     = 10
 	sureness       = 1.7
-	// doubtful is by how much what nobody knows may exceed what it is feared to last, where work is left to hosts that have its binary.
+	// doubtful is by how much what nobody knows may exceed what it is feared to last, where work is
+	// left to hosts that have its binary.
 	doubtful = 2
-	// paceDeviations is how many standard errors a host must be off to be believed to be slower or faster than AddNode was told.
+	// paceDeviations is how many standard errors a host must be off to be believed to be slower or
+	// faster than AddNode was told.
 	paceDeviations = 3
 )
 
@@ -79,7 +87,8 @@ func (s *sample) add(d time.Duration) {
 	s.items++
 }
 
-// perItem is what the next item is expected to cost when guessed items with a total of surprise had been seen too. It is never 0.
+// perItem is what the next item is expected to cost when guessed items with a total of surprise had
+// been seen too. It is never 0.
 func (s *sample) perItem(guessed int) time.Duration {
 	return (s.time + surprise) / time.Duration(s.items+guessed)
 }
@@ -115,7 +124,8 @@ func (v *deviation) add(seen, expected time.Duration) {
 	v.squares += l * l
 }
 
-// sd is their standard deviation. It starts with a belief that costs are as wrong as priorDeviation.
+// sd is their standard deviation. It starts with a belief that costs are as wrong as
+// priorDeviation.
 func (v *deviation) sd() float64 {
 	around := v.squares
 	if v.n > 0 {
@@ -127,7 +137,8 @@ func (v *deviation) sd() float64 {
 // mean is their mean, 0 when there are none.
 func (v *deviation) mean() float64 { return v.sum / max(1, v.n) }
 
-// margin is what to multiply an expected duration with, to be rather sure that it does not last longer.
+// margin is what to multiply an expected duration with, to be rather sure that it does not last
+// longer.
 func (v *deviation) margin() float64 { return math.Exp(sureness * v.sd()) }
 
 // pace is what was seen of the speed of a host.
@@ -138,7 +149,8 @@ type pace struct {
 
 func (n *node) speed() float64 { return n.given * n.host.pace.factor }
 
-// correct changes the speed of a host by what was seen, where that is too much for chance and makes a difference.
+// correct changes the speed of a host by what was seen, where that is too much for chance and makes
+// a difference.
 func (p *Policy) correct(h *host) {
 	off := h.pace.mean() - p.errors.mean()
 	factor := 1.0
@@ -157,7 +169,8 @@ func (p *Policy) correct(h *host) {
 	}
 }
 
-// speedClasses is how many classes of speeds there are. The one in the middle is of speed 1, and each is sameSpeed faster than the one before.
+// speedClasses is how many classes of speeds there are. The one in the middle is of speed 1, and
+// each is sameSpeed faster than the one before.
 const speedClasses = 128
 
 // speeds sums up how fast the nodes are.
@@ -264,7 +277,8 @@ func (p *Policy) workOf(k *pkg, items []int) time.Duration {
 	return sum
 }
 
-// longest is what the longest item of the strand may last: the longest that is known, or what one that is not known may come to.
+// longest is what the longest item of the strand may last: the longest that is known, or what one
+// that is not known may come to.
 func (p *Policy) longest(s *strand) time.Duration {
 	var out time.Duration
 	if len(s.known) > 0 {
@@ -280,7 +294,8 @@ func (p *Policy) longest(s *strand) time.Duration {
 	return out
 }
 
-// manyItems: when as many items have been seen and none was long, another that is has become half as likely.
+// manyItems: when as many items have been seen and none was long, another that is has become half
+// as likely.
 const manyItems = 1000
 
 // tail is what an item of unknown cost may last.

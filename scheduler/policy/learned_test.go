@@ -7,14 +7,16 @@ import (
 	"time"
 )
 
-// The figures are makespans divided by the bound that no schedule beats: the longest test on the fastest node, or the work divided evenly.
-// Processes cost 5 ms and messages 1 ms. "off" is a history that is wrong by a factor of up to 3 either way for each test, the median of seeds; the
+// The figures are makespans divided by the bound that no schedule beats: the longest test on the
+// fastest node, or the work divided evenly. Processes cost 5 ms and messages 1 ms. "off" is a
+// history that is wrong by a factor of up to 3 either way for each test, the median of seeds; the
 // worst of them is logged. "1,2,4" are nodes of these speeds in turn; "both" is both.
 const wrongHistories = 21
 
 var recorded = []string{"hashicorp-raft", "hashicorp-serf", "grpc-go", "go-std-short"}
 
-// TestLearnedSuites plays the recorded suites with a history, next to the algorithms of pytest-xdist, which have none.
+// TestLearnedSuites plays the recorded suites with a history, next to the algorithms of
+// pytest-xdist, which have none.
 func TestLearnedSuites(t *testing.T) {
 	t.Logf("%-14s %2s | %5s %5s | %5s %5s %5s %5s | %s", "", "n", "known", "split", "off", "1,2,4", "both", "steal", "pytest-xdist load, worksteal")
 	for _, name := range recorded {
@@ -45,7 +47,8 @@ func TestLearnedSuites(t *testing.T) {
 	}
 }
 
-// tellMakespan tells the benchmark of the project what a run came to, and its limit, in parts of the bound.
+// tellMakespan tells the benchmark of the project what a run came to, and its limit, in parts of
+// the bound.
 func tellMakespan(t *testing.T, suite string, nodes int, how string, ratio, limit float64) {
 	t.Attr("makespan", fmt.Sprintf("%s %d %s %.4f %.2f", suite, nodes, how, ratio, limit))
 }
@@ -78,8 +81,9 @@ func TestWrongHistoriesOfDividedTests(t *testing.T) {
 	}
 }
 
-// TestSpeedsAreLearned plays suites on nodes of speeds 1, 2 and 4 that a Policy is told are equal: what it sees must make up for most of that. The first long
-// tests are given out before anything was seen, so suites are played in which these are not all of the run.
+// TestSpeedsAreLearned plays suites on nodes of speeds 1, 2 and 4 that a Policy is told are equal:
+// what it sees must make up for most of that. The first long tests are given out before anything
+// was seen, so suites are played in which these are not all of the run.
 func TestSpeedsAreLearned(t *testing.T) {
 	for _, tt := range []struct {
 		suite string

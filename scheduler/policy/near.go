@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// glances is how many strands of each queue, and of those whose binary the store has, a node looks at that binaries have to be sent to.
+// glances is how many strands of each queue, and of those whose binary the store has, a node looks
+// at that binaries have to be sent to.
 const glances = 8
 
 // view is how a node that binaries have to be sent to sees what is pending.
@@ -25,7 +26,8 @@ type offer struct {
 	bonus time.Duration // what speaks for it besides: minus the time until its binary is there
 }
 
-// near is pick for a node that binaries have to be sent to. It looks at a bounded number of strands.
+// near is pick for a node that binaries have to be sent to. It looks at a bounded number of
+// strands.
 func (p *Policy) near(n *node, sh *shelf) choice {
 	st := n.store
 	if p.resigned(st) {
@@ -74,7 +76,8 @@ func (p *Policy) view(n *node, sh *shelf) view {
 // head is as much of a queue as is looked at: the first, and some of those that come next.
 func head(heap []*strand) []*strand { return heap[:min(glances, len(heap))] }
 
-// best is the offer with the highest gain, of equals the one with more of the other, and of these the first.
+// best is the offer with the highest gain, of equals the one with more of the other, and of these
+// the first.
 func best(list []offer, gain func(offer) (gain, or time.Duration)) (out offer) {
 	var most, mostOr time.Duration
 	for _, o := range list {
@@ -85,8 +88,9 @@ func best(list []offer, gain func(offer) (gain, or time.Duration)) (out offer) {
 	return out
 }
 
-// gain is what speaks for an offer. Where there are rocks these are their lengths, and the node goes on with what it ran last as in pick; else it is that
-// there is enough for a unit, and among equals how much there is.
+// gain is what speaks for an offer. Where there are rocks these are their lengths, and the node
+// goes on with what it ran last as in pick; else it is that there is enough for a unit, and among
+// equals how much there is.
 func (v view) gain(o offer, rocky bool) (gain, or time.Duration) {
 	last := o.s == v.n.from && o.bonus == 0
 	switch {
@@ -150,14 +154,16 @@ func (st *store) owned(sh *shelf) []*strand {
 	return out
 }
 
-// resigned reports whether there was nothing for the nodes of a store, and little has changed since. When nothing is in flight they look in any case.
+// resigned reports whether there was nothing for the nodes of a store, and little has changed
+// since. When nothing is in flight they look in any case.
 func (p *Policy) resigned(st *store) bool {
 	r := st.resign
 	return r.ends > 0 && p.units > 0 && r.changes == p.changes && p.ends-r.ends <= len(p.nodes)/resignShare
 }
 
-// leaves reports whether the node leaves what is pending of k to those that have its binary, or get it much sooner: they would be through when it has come to
-// the node. When nothing is in flight, there must be one among them who takes whatever there is.
+// leaves reports whether the node leaves what is pending of k to those that have its binary, or get
+// it much sooner: they would be through when it has come to the node. When nothing is in flight,
+// there must be one among them who takes whatever there is.
 func (v view) leaves(k *pkg) bool {
 	st := v.n.store
 	if !st.lacks(k) {
@@ -170,7 +176,8 @@ func (v view) leaves(k *pkg) bool {
 	return v.units > 0 || v.willing(st, k)
 }
 
-// willing reports whether a node that is better placed than those of st takes whatever there is: the fastest do.
+// willing reports whether a node that is better placed than those of st takes whatever there is:
+// the fastest do.
 func (p *Policy) willing(st *store, k *pkg) bool {
 	for _, n := range p.nodes {
 		placed := slices.Contains(k.holders.stores, n.store) || n.store.class() >= st.class()+betterLink

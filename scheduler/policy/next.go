@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// Next says what an idle node shall run. With false there is nothing for it now: ask again after any call but Next, Expect and NoMore.
-// The caller may keep the Items and must not change them. While no unit is in flight and something is
-// pending that is not Unservable, some node gets a unit.
+// Next says what an idle node shall run. With false there is nothing for it now: ask again after
+// any call but Next, Expect and NoMore. The caller may keep the Items and must not change them.
+// While no unit is in flight and something is pending that is not Unservable, some node gets a
+// unit.
 func (p *Policy) Next(id NodeID) (Unit, bool) {
 	n := p.node(id)
 	if n.unit != nil {
@@ -22,8 +23,9 @@ func (p *Policy) Next(id NodeID) (Unit, bool) {
 	return u, true
 }
 
-// Stamp tells when to ask again for a node that Next has had nothing for: as long as the stamp is what it was then, and not 0, there is nothing for it, so that of many nodes that
-// wait not each has to be asked after each unit.
+// Stamp tells when to ask again for a node that Next has had nothing for: as long as the stamp is
+// what it was then, and not 0, there is nothing for it, so that of many nodes that wait not each
+// has to be asked after each unit.
 func (p *Policy) Stamp() uint64 {
 	if !p.sized || p.units == 0 || len(p.bounden) > 0 || p.cfg.Mode == WorkSteal {
 		return 0
@@ -71,7 +73,8 @@ func (p *Policy) choose(n *node) choice {
 	return c
 }
 
-// chooseOf returns the largest of what n can run of the shelves. When the host must be kept free for it, wait is true: n runs nothing then.
+// chooseOf returns the largest of what n can run of the shelves. When the host must be kept free
+// for it, wait is true: n runs nothing then.
 func (p *Policy) chooseOf(n *node, list []*shelf) (best choice, wait bool) {
 	for _, sh := range list {
 		if sh.last && p.elseFor(n) || !n.has(sh.class) || !p.available(sh.class) || !n.host.room(sh.class) && (!sh.large() || p.freeHosts > 0 && n.host.units > 0 && !n.owns(sh)) {
@@ -88,7 +91,8 @@ func (p *Policy) chooseOf(n *node, list []*shelf) (best choice, wait bool) {
 	return best, false
 }
 
-// elseFor reports whether something is pending that n could run at some time, but for what is to be last.
+// elseFor reports whether something is pending that n could run at some time, but for what is to be
+// last.
 func (p *Policy) elseFor(n *node) bool {
 	left := func(sh *shelf) bool {
 		return !sh.last && n.has(sh.class) && slices.ContainsFunc(sh.queues[:], func(q queue) bool { return len(q.heap) > 0 })
@@ -101,8 +105,8 @@ func (c *class) large() bool { return c.exclusive || c.weight > 1 }
 
 func (n *node) owns(sh *shelf) bool { return slices.Contains(n.own, sh) }
 
-// pick chooses from one shelf: what came back, then what lasts longest and cannot be divided, then the strand that the node ran last, whose binary is there,
-// then the one with the most work.
+// pick chooses from one shelf: what came back, then what lasts longest and cannot be divided, then
+// the strand that the node ran last, whose binary is there, then the one with the most work.
 func (p *Policy) pick(n *node, sh *shelf) choice {
 	if s := sh.top(again); s != nil {
 		return choice{s: s}
@@ -135,7 +139,8 @@ func (p *Policy) pick(n *node, sh *shelf) choice {
 	return choice{s: sh.top(bulk)}
 }
 
-// within looks for the strand with the longest item that lasts at most limit, among a bounded number of those with the most work and the last that the node ran.
+// within looks for the strand with the longest item that lasts at most limit, among a bounded
+// number of those with the most work and the last that the node ran.
 func (p *Policy) within(sh *shelf, last *strand, limit time.Duration) choice {
 	const visited = 64
 	list := sh.queues[bulk].heap

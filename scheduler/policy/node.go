@@ -65,8 +65,8 @@ func (p *Policy) AddNode(id NodeID, in Node) {
 	p.sharing.join(n)
 }
 
-// RemoveNode removes a node. When it had a unit, RemoveNode returns it and true; out says what became of its items,
-// as in Finish, and with a nil out all of them are pending again.
+// RemoveNode removes a node. When it had a unit, RemoveNode returns it and true; out says what
+// became of its items, as in Finish, and with a nil out all of them are pending again.
 func (p *Policy) RemoveNode(id NodeID, out *Outcome) (Unit, bool) {
 	n := p.node(id)
 	lost := n.unit
@@ -143,10 +143,12 @@ func (p *Policy) unreserve(s *strand) {
 	p.tally(h)
 }
 
-// Finish ends the unit of a node. What is in out.Requeue is given out again before anything else, not mixed with other items. A unit that comes
-// back without one item done comes back in two halves, so that an item that takes the others along is alone
-// after a few attempts; packages that may not be split come back as they were. What is in out.Retry waits until all else of the package was given out. What is in
-// out.Park waits until that has ended, too, and is then given out, each strand as one unit, while no other unit of the package is in flight.
+// Finish ends the unit of a node. What is in out.Requeue is given out again before anything else,
+// not mixed with other items. A unit that comes back without one item done comes back in two
+// halves, so that an item that takes the others along is alone after a few attempts; packages that
+// may not be split come back as they were. What is in out.Retry waits until all else of the package
+// was given out. What is in out.Park waits until that has ended, too, and is then given out, each
+// strand as one unit, while no other unit of the package is in flight.
 func (p *Policy) Finish(id NodeID, out Outcome) {
 	n := p.node(id)
 	if n.unit == nil {
@@ -164,7 +166,8 @@ func (p *Policy) Finish(id NodeID, out Outcome) {
 	p.finish(n, out, true)
 }
 
-// finish takes the unit from the node. ran is false when nothing is known about it: a package without items must run again then.
+// finish takes the unit from the node. ran is false when nothing is known about it: a package
+// without items must run again then.
 func (p *Policy) finish(n *node, out Outcome, ran bool) {
 	u, k, s := n.unit, p.pkg(n.unit.Package), n.from
 	p.free(n)

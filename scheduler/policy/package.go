@@ -41,7 +41,8 @@ const (
 	gone   // done or withdrawn
 )
 
-// AddPackage makes a package runnable. The Policy keeps the Items and Strands and does not change them.
+// AddPackage makes a package runnable. The Policy keeps the Items and Strands and does not change
+// them.
 func (p *Policy) AddPackage(in Package) {
 	switch {
 	case p.packages[in.ID] != nil:
@@ -120,7 +121,8 @@ func (k *pkg) strand(i int) *strand {
 	return k.strands[k.Items[i].Strand]
 }
 
-// Serialize makes the package run at most one unit at a time from now on. Units that are in flight already go on.
+// Serialize makes the package run at most one unit at a time from now on. Units that are in flight
+// already go on.
 func (p *Policy) Serialize(id PackageID) {
 	p.serialize(p.pkg(id))
 }
@@ -136,9 +138,10 @@ func (p *Policy) serialize(k *pkg) {
 	p.placeAll(k)
 }
 
-// Isolate makes the package run one unit at a time from now on, with nothing else on its host, whatever its items demand. A unit that is in flight already goes on. With last only
-// what is in doubt runs so, and waits until there is nothing else that the node could run, so that no host drains for it; a package that runs one unit at a time already is
-// isolated as a whole.
+// Isolate makes the package run one unit at a time from now on, with nothing else on its host,
+// whatever its items demand. A unit that is in flight already goes on. With last only what is in
+// doubt runs so, and waits until there is nothing else that the node could run, so that no host
+// drains for it; a package that runs one unit at a time already is isolated as a whole.
 func (p *Policy) Isolate(id PackageID, last bool) {
 	k := p.pkg(id)
 	if last && !k.exclusive {
@@ -159,7 +162,8 @@ func (k *pkg) seclude(last bool) {
 	}
 }
 
-// Wake makes a dormant item pending, also after NoMore and whatever became of the rest of its package.
+// Wake makes a dormant item pending, also after NoMore and whatever became of the rest of its
+// package.
 func (p *Policy) Wake(id PackageID, item int) {
 	k := p.pkg(id)
 	if item < 0 || item >= len(k.state) || k.state[item] != dormant {
@@ -173,7 +177,8 @@ func (p *Policy) Wake(id PackageID, item int) {
 	p.placeAll(k)
 }
 
-// Withdraw takes those of the items out of the run that are pending and returns them, ascending. Those in flight go on and end in Finish as always.
+// Withdraw takes those of the items out of the run that are pending and returns them, ascending.
+// Those in flight go on and end in Finish as always.
 func (p *Policy) Withdraw(id PackageID, items []int) []int {
 	k := p.pkg(id)
 	var out []int
@@ -191,8 +196,9 @@ func (p *Policy) Withdraw(id PackageID, items []int) []int {
 	return out
 }
 
-// Drop withdraws what is pending of a package and returns its items, ascending. What is dormant and a unit in flight are not touched; when the unit ends with items
-// in Requeue these are pending again, and the caller may Drop again.
+// Drop withdraws what is pending of a package and returns its items, ascending. What is dormant and
+// a unit in flight are not touched; when the unit ends with items in Requeue these are pending
+// again, and the caller may Drop again.
 func (p *Policy) Drop(id PackageID) []int {
 	k := p.pkg(id)
 	var out []int
@@ -231,7 +237,8 @@ func (p *Policy) sweep(k *pkg, items []int) {
 	p.placeAll(k)
 }
 
-// Revoke is Drop for all packages, in the order of AddPackage. Packages with nothing pending are left out.
+// Revoke is Drop for all packages, in the order of AddPackage. Packages with nothing pending are
+// left out.
 func (p *Policy) Revoke() []Withdrawn {
 	var out []Withdrawn
 	for _, k := range p.inOrder() {
@@ -247,7 +254,8 @@ func (p *Policy) inOrder() []*pkg {
 	return slices.SortedFunc(maps.Values(p.packages), func(a, b *pkg) int { return cmp.Compare(a.seq, b.seq) })
 }
 
-// Complete reports whether nothing of the package is pending or in flight. A Wake makes it false again.
+// Complete reports whether nothing of the package is pending or in flight. A Wake makes it false
+// again.
 func (p *Policy) Complete(id PackageID) bool {
 	k := p.pkg(id)
 	return k.idle() && k.units == 0

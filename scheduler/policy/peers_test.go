@@ -2,9 +2,11 @@ package policy
 
 import "time"
 
-// Two algorithms of pytest-xdist, written from what its documentation says of --dist load and --dist worksteal. Both send tests in the order of collection,
-// know no durations, and keep at least two tests at each worker, so that it need not wait for the next. The simulation is kind to
-// them: a message costs one latency and only when a worker has run dry, and a process costs only when a worker comes to another package.
+// Two algorithms of pytest-xdist, written from what its documentation says of --dist load and
+// --dist worksteal. Both send tests in the order of collection, know no durations, and keep at
+// least two tests at each worker, so that it need not wait for the next. The simulation is kind to
+// them: a message costs one latency and only when a worker has run dry, and a process costs only
+// when a worker comes to another package.
 
 // peer is the state of such a run.
 type peer struct {
@@ -69,7 +71,8 @@ func (p *peer) send(worker, n int) {
 	p.rest = p.rest[n:]
 }
 
-// peerLoad sends each worker a part of a quarter of the tests first, and later, when it has few left, its part of half of what is left.
+// peerLoad sends each worker a part of a quarter of the tests first, and later, when it has few
+// left, its part of half of what is left.
 func peerLoad(s suite, f fleet) time.Duration {
 	return playPeer(s, f, func(p *peer, w int) {
 		p.send(w, max(peerBuffer, len(p.rest)/len(f)/2)-len(p.queues[w]))
@@ -81,7 +84,8 @@ func peerLoad(s suite, f fleet) time.Duration {
 	})
 }
 
-// peerWorkSteal deals all tests out evenly; a worker that runs dry gets half of the longest queue, from its end.
+// peerWorkSteal deals all tests out evenly; a worker that runs dry gets half of the longest queue,
+// from its end.
 func peerWorkSteal(s suite, f fleet) time.Duration {
 	return playPeer(s, f, func(p *peer, w int) {
 		victim := 0

@@ -17,13 +17,16 @@ const (
 // Config of a Policy. The zero value is load with the documented defaults.
 type Config struct {
 	Mode Mode
-	// MaxBytes bounds the sum of len(name)+1 over the items of a unit that is not the whole package; 0 is 24 KiB, which stays
-	// below the 32 KiB command line of Windows and the 128 KiB argument of Linux. A single longer name is a unit of its own.
+	// MaxBytes bounds the sum of len(name)+1 over the items of a unit that is not the whole
+	// package; 0 is 24 KiB, which stays below the 32 KiB command line of Windows and the 128 KiB
+	// argument of Linux. A single longer name is a unit of its own.
 	MaxBytes int
-	// PerHost is how many units a host may have at once, however many nodes it has; 0 is any number.
+	// PerHost is how many units a host may have at once, however many nodes it has; 0 is any
+	// number.
 	PerHost int
-	// Target is how long a unit should run once durations are known; 0 is 500 ms. Units are shorter at the end of a
-	// run, and longer where a process costs much or the run is so long that it makes no difference.
+	// Target is how long a unit should run once durations are known; 0 is 500 ms. Units are shorter
+	// at the end of a run, and longer where a process costs much or the run is so long that it
+	// makes no difference.
 	Target time.Duration
 }
 
@@ -41,7 +44,8 @@ type Package struct {
 	ProcessCost time.Duration // expected of a process beyond its items; 0 is not known
 	Size        int64         // bytes of the binary, which is sent to each Store once; 0 costs nothing
 
-	// Whole, Alone and Serial packages have one strand, whatever their items say; it demands what any of Strands does.
+	// Whole, Alone and Serial packages have one strand, whatever their items say; it demands what
+	// any of Strands does.
 	Whole  bool // never split (benchmarks, fuzzing, profiles, shuffle, failfast)
 	Alone  bool // nothing else runs on its host meanwhile; implies Whole
 	Serial bool // at most one unit in flight; as from Serialize, but from the start
@@ -64,8 +68,9 @@ type Demand struct {
 	Weight    int        // how many of its host's nodes it occupies, at most all of them; 0 is 1
 }
 
-// Resource is a semaphore across all nodes. Units of it are taken while a unit of work runs, when with them at most Limit are taken, or when
-// none was: who needs more than there is runs alone. Zero Units and a zero Limit are 1.
+// Resource is a semaphore across all nodes. Units of it are taken while a unit of work runs, when
+// with them at most Limit are taken, or when none was: who needs more than there is runs alone.
+// Zero Units and a zero Limit are 1.
 type Resource struct {
 	Name         string
 	Units, Limit int
@@ -110,8 +115,8 @@ type Withdrawn struct {
 
 // Policy is the state of one run. Use it from one goroutine. Its methods never block.
 //
-// Calls that cannot happen in a correct caller (an unknown node or package, an Outcome that does not match the unit) panic with a text that
-// begins with "BUG: ".
+// Calls that cannot happen in a correct caller (an unknown node or package, an Outcome that does
+// not match the unit) panic with a text that begins with "BUG: ".
 type Policy struct {
 	cfg      Config
 	packages map[PackageID]*pkg
@@ -167,8 +172,9 @@ func New(cfg Config) *Policy {
 	}
 }
 
-// Expect sets how many items and packages are collected but not runnable yet, because they are still being built, and what those items cost of which it is
-// known. It makes units larger: there is more to come for the other nodes. Wrong numbers cost time, never tests.
+// Expect sets how many items and packages are collected but not runnable yet, because they are
+// still being built, and what those items cost of which it is known. It makes units larger: there
+// is more to come for the other nodes. Wrong numbers cost time, never tests.
 func (p *Policy) Expect(items, packages int, cost time.Duration) {
 	p.expectItems, p.expectPackages, p.expectCost = items, packages, cost
 }
@@ -182,16 +188,19 @@ func (p *Policy) NoMore() {
 // Pending is the number of items that wait for a node.
 func (p *Policy) Pending() int { return p.pending }
 
-// Waiting reports whether anything waits for a node, packages without items included. Without, Next has nothing for any node.
+// Waiting reports whether anything waits for a node, packages without items included. Without, Next
+// has nothing for any node.
 func (p *Policy) Waiting() bool { return p.pending > 0 || p.pendingRuns > 0 }
 
 // Running is the number of items in the units that nodes have now.
 func (p *Policy) Running() int { return p.running }
 
-// Idle reports whether nothing is pending and no unit is in flight, packages without items included.
+// Idle reports whether nothing is pending and no unit is in flight, packages without items
+// included.
 func (p *Policy) Idle() bool { return p.pending == 0 && p.pendingRuns == 0 && p.units == 0 }
 
-// Done reports whether the run is over: Idle, and no package will come. A Wake makes it false again.
+// Done reports whether the run is over: Idle, and no package will come. A Wake makes it false
+// again.
 func (p *Policy) Done() bool { return p.noMore && p.Idle() }
 
 func bug(format string, args ...any) {

@@ -65,7 +65,8 @@ func (s *story) add(nodes ...string) {
 	}
 }
 
-// wants asks for node and compares the unit, written as "package:items", "package:items!" when it is whole, or "" for none.
+// wants asks for node and compares the unit, written as "package:items", "package:items!" when it
+// is whole, or "" for none.
 func (s *story) wants(id NodeID, want string) {
 	s.Helper()
 	u, ok := s.Next(id)

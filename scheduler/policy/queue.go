@@ -11,7 +11,8 @@ const (
 	queues        // how many there are
 )
 
-// shelf has the strands of one class that may start: for all nodes, or those of groups that are bound to one node.
+// shelf has the strands of one class that may start: for all nodes, or those of groups that are
+// bound to one node.
 type shelf struct {
 	*class
 	queues [queues]queue
@@ -24,7 +25,8 @@ func (sh *shelf) top(kind int) *strand {
 	return nil
 }
 
-// queue holds strands, the smallest rank first and in order of arrival among equals. A strand is on one shelf at most.
+// queue holds strands, the smallest rank first and in order of arrival among equals. A strand is on
+// one shelf at most.
 type queue struct {
 	kind int
 	heap []*strand

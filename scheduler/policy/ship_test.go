@@ -113,8 +113,10 @@ func playAt(t testing.TB, cfg Config, s suite, at site) played {
 	return sim.played
 }
 
-// TestTransfers plays the recorded suites on 4 hosts with 4 nodes each, to which binaries of 20 MB have to be sent, next to the same policy that is told nothing of
-// that. "known" and "split" have a history, "held" hosts have a fourth of the binaries each from an earlier run. Without a history the figures are medians over orders.
+// TestTransfers plays the recorded suites on 4 hosts with 4 nodes each, to which binaries of 20 MB
+// have to be sent, next to the same policy that is told nothing of that. "known" and "split" have a
+// history, "held" hosts have a fourth of the binaries each from an earlier run. Without a history
+// the figures are medians over orders.
 func TestTransfers(t *testing.T) {
 	const orders, noWorse = 11, 1.005
 	for _, tt := range []struct {
@@ -165,7 +167,8 @@ func TestTransfers(t *testing.T) {
 	}
 }
 
-// TestTransfersOfOtherModes plays sites with LoadScope, which leaves packages to hosts that have them, and WorkSteal, which does not look at transfers.
+// TestTransfersOfOtherModes plays sites with LoadScope, which leaves packages to hosts that have
+// them, and WorkSteal, which does not look at transfers.
 func TestTransfersOfOtherModes(t *testing.T) {
 	for _, name := range recorded {
 		s := readSuite(t, name).known(exact)
@@ -200,7 +203,8 @@ func playAll(t testing.TB, list []suite, at site) (time.Duration, int) {
 	return median(all), sent / len(list)
 }
 
-// TestOddSites plays sites whose hosts differ: what is told of transfers must not make a run longer.
+// TestOddSites plays sites whose hosts differ: what is told of transfers must not make a run
+// longer.
 func TestOddSites(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

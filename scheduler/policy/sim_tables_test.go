@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// singles is the time that the nodes need when each takes the next single test in order, and processes cost nothing. It is a yardstick for
-// bounds that nothing without foreknowledge reaches: a long test that comes late in the order starts late.
+// singles is the time that the nodes need when each takes the next single test in order, and
+// processes cost nothing. It is a yardstick for bounds that nothing without foreknowledge reaches:
+// a long test that comes late in the order starts late.
 func (s suite) singles(nodes int) time.Duration {
 	free := make([]time.Duration, nodes)
 	for _, p := range s.packages {
@@ -19,11 +20,13 @@ func (s suite) singles(nodes int) time.Duration {
 	return slices.Max(free)
 }
 
-// TestRecordedSuites plays recorded suites without history. Three ratios are printed, to the bound that needs
-// foreknowledge: of the recorded order, of the median over shuffled orders, and of single tests at no cost in these orders. Units are bounded too: what they cost
-// is 6 ms here, and more for real.
+// TestRecordedSuites plays recorded suites without history. Three ratios are printed, to the bound
+// that needs foreknowledge: of the recorded order, of the median over shuffled orders, and of
+// single tests at no cost in these orders. Units are bounded too: what they cost is 6 ms here, and
+// more for real.
 //
-// Recorded order is the order in which tests ended, so parallel tests that last long are next to each other at the end of their package.
+// Recorded order is the order in which tests ended, so parallel tests that last long are next to
+// each other at the end of their package.
 func TestRecordedSuites(t *testing.T) {
 	const orders, limit = 21, 1.5
 	for _, tt := range []struct {
@@ -112,7 +115,8 @@ func TestLoadScopeUnits(t *testing.T) {
 	}
 }
 
-// TestHeavyTail plays one package whose durations differ by five orders of magnitude, in seeded random orders.
+// TestHeavyTail plays one package whose durations differ by five orders of magnitude, in seeded
+// random orders.
 func TestHeavyTail(t *testing.T) {
 	for _, nodes := range []int{2, 8, 32} {
 		var ours, singles []time.Duration

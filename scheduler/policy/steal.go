@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// sharing says which node owns what of the collection, with WorkSteal. Only strands that demand nothing and may be divided are dealt out.
+// sharing says which node owns what of the collection, with WorkSteal. Only strands that demand
+// nothing and may be divided are dealt out.
 type sharing struct {
 	nodes  []*node       // all, a heap: the largest rest first
 	hungry int           // nodes whose share is empty
@@ -79,8 +80,8 @@ func (h *sharing) set(n *node, pieces []piece, rest time.Duration) {
 	heap.Fix(h, n.share.at)
 }
 
-// ownShare returns the strand at the front of n's share, or nil. An empty share is filled before: from what nobody owns yet, or else from
-// the largest share.
+// ownShare returns the strand at the front of n's share, or nil. An empty share is filled before:
+// from what nobody owns yet, or else from the largest share.
 func (p *Policy) ownShare(n *node) *strand {
 	if len(n.share.pieces) == 0 {
 		if p.plain.top(bulk) != nil {
@@ -95,7 +96,8 @@ func (p *Policy) ownShare(n *node) *strand {
 	return n.share.pieces[0].s
 }
 
-// deal gives n the next contiguous part of what nobody owns: all of it divided by the nodes that own nothing.
+// deal gives n the next contiguous part of what nobody owns: all of it divided by the nodes that
+// own nothing.
 func (p *Policy) deal(n *node) {
 	want := p.sharing.loose / time.Duration(p.sharing.hungry)
 	var pieces []piece

@@ -33,25 +33,32 @@ type holders struct {
 	part   time.Duration // of that, what is load of each of the stores
 }
 
-// resign is when there was last nothing for the nodes of a store that they would not have left to others.
+// resign is when there was last nothing for the nodes of a store that they would not have left to
+// others.
 type resign struct{ changes, ends int }
 
 const (
-	// manyHolders: what more stores than these have is no load of any. They are through with it together.
+	// manyHolders: what more stores than these have is no load of any. They are through with it
+	// together.
 	manyHolders = 16
-	// linkClasses is how many classes of links there are, each twice as fast as the one before. The last is of nodes to which nothing is sent, or that are not known.
+	// linkClasses is how many classes of links there are, each twice as fast as the one before. The
+	// last is of nodes to which nothing is sent, or that are not known.
 	linkClasses = 48
 	// betterLink is by how many classes a link must be better to count as such.
 	betterLink = 2
-	// fineTransfer: a binary that comes in this part of what each node has to do makes no difference.
+	// fineTransfer: a binary that comes in this part of what each node has to do makes no
+	// difference.
 	fineTransfer = 16
-	// gainShare: a binary is worth to be sent when the others would need longer than it takes to come by at least this part of that.
+	// gainShare: a binary is worth to be sent when the others would need longer than it takes to
+	// come by at least this part of that.
 	gainShare = 8
-	// resignShare: a store that has resigned looks again when as many units as this part of the nodes have ended, or when more has changed.
+	// resignShare: a store that has resigned looks again when as many units as this part of the
+	// nodes have ended, or when more has changed.
 	resignShare = 16
 )
 
-// SetLink says at how many bytes per second binaries come to a store. As long as that is not known, and when it is 0, they cost nothing.
+// SetLink says at how many bytes per second binaries come to a store. As long as that is not known,
+// and when it is 0, they cost nothing.
 func (p *Policy) SetLink(name string, bytesPerSecond float64) {
 	st := p.store(name)
 	p.links.add(st, -st.nodes, -st.speed)
@@ -60,7 +67,8 @@ func (p *Policy) SetLink(name string, bytesPerSecond float64) {
 	p.changes++
 }
 
-// Hold says that the binary of a package is in a store: it was there before the run, or has just arrived.
+// Hold says that the binary of a package is in a store: it was there before the run, or has just
+// arrived.
 func (p *Policy) Hold(name string, id PackageID) {
 	st, k := p.store(name), p.pkg(id)
 	p.changes++
@@ -132,7 +140,8 @@ func (h *holders) pend(change time.Duration) {
 	}
 }
 
-// through is when the holders of k are through with all that they have, if none of them is done before the others.
+// through is when the holders of k are through with all that they have, if none of them is done
+// before the others.
 func (h *holders) through(k *pkg) time.Duration {
 	var work, speed float64
 	for _, st := range h.stores[:min(manyHolders, len(h.stores))] {
@@ -190,7 +199,8 @@ func (p *Policy) rate(n *node, sign int) {
 	}
 }
 
-// visit counts a node that comes to its store, or leaves it when sign is -1. A store without nodes keeps what it has.
+// visit counts a node that comes to its store, or leaves it when sign is -1. A store without nodes
+// keeps what it has.
 func (p *Policy) visit(st *store, sign int) {
 	p.changes++
 	if st == nil {
@@ -237,7 +247,8 @@ func (p *Policy) brought(n *node, k *pkg, ran bool) {
 	}
 }
 
-// transfer is how long it takes until the binary of k is in a store, behind what is on its way there; 0 when it is there, or costs nothing.
+// transfer is how long it takes until the binary of k is in a store, behind what is on its way
+// there; 0 when it is there, or costs nothing.
 func (st *store) transfer(k *pkg) time.Duration {
 	if st == nil || st.link == 0 || k.Size == 0 {
 		return 0

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// strand is the part of a package that demands the same. What is pending of it is in known, fresh, back and the shares of nodes.
+// strand is the part of a package that demands the same. What is pending of it is in known, fresh,
+// back and the shares of nodes.
 type strand struct {
 	k      *pkg
 	seq    int64 // order of arrival
@@ -72,8 +73,8 @@ func (s *strand) sort() {
 	slices.Sort(s.fresh)
 }
 
-// spread brings the items of unknown cost into an order in which those of one unit come from all over the package: neighbours are often alike, and
-// two long tests should not be in one unit.
+// spread brings the items of unknown cost into an order in which those of one unit come from all
+// over the package: neighbours are often alike, and two long tests should not be in one unit.
 func (s *strand) spread() {
 	n := len(s.fresh)
 	if n < 3 {
@@ -111,8 +112,8 @@ func (s *strand) sweep(isGone func(int) bool) {
 	}
 }
 
-// giveBack stores the items of a unit that must run again. Without one item done the unit is halved: at the end
-// an item that ends its process before any other can finish is alone.
+// giveBack stores the items of a unit that must run again. Without one item done the unit is
+// halved: at the end an item that ends its process before any other can finish is alone.
 func (s *strand) giveBack(out Outcome) {
 	items := slices.Clone(out.Requeue)
 	slices.Sort(items)
@@ -131,7 +132,8 @@ func (s *strand) takeFresh(n int) []int {
 	return out
 }
 
-// takeKnown takes n items from index at of known on. What is before them is little: items too long for the node.
+// takeKnown takes n items from index at of known on. What is before them is little: items too long
+// for the node.
 func (s *strand) takeKnown(at, n int) []int {
 	out := slices.Clone(s.known[at : at+n])
 	copy(s.known[n:at+n], s.known[:at])

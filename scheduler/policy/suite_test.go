@@ -34,7 +34,8 @@ type record struct {
 	subs []*record
 }
 
-// readSuite reads testdata/<name>.tsv: package, test, seconds, in the order in which the tests ended.
+// readSuite reads testdata/<name>.tsv: package, test, seconds, in the order in which the tests
+// ended.
 func readSuite(t testing.TB, name string) suite {
 	t.Helper()
 	f, err := os.Open("testdata/" + name + ".tsv")
@@ -71,7 +72,8 @@ func readSuite(t testing.TB, name string) suite {
 	return s
 }
 
-// record returns the record of a test, which is made with its parents when it is new: subtests end before their parents.
+// record returns the record of a test, which is made with its parents when it is new: subtests end
+// before their parents.
 func (p *suitePackage) record(tests map[string]*record, path string) *record {
 	key := p.name + "\t" + path
 	if r := tests[key]; r != nil {
@@ -142,7 +144,8 @@ func (r *record) timeOf(part Part) time.Duration {
 	return d
 }
 
-// split returns the suite with its tests divided as their trees say: what is believed of them, put through wrong, decides; what they took is the truth.
+// split returns the suite with its tests divided as their trees say: what is believed of them, put
+// through wrong, decides; what they took is the truth.
 func (s suite) split(nodes int, wrong func(time.Duration) time.Duration) suite {
 	out := suite{name: s.name}
 	var believed time.Duration
@@ -208,7 +211,8 @@ func (s suite) known(wrong func(time.Duration) time.Duration) suite {
 // exact is a history that is right.
 func exact(d time.Duration) time.Duration { return d }
 
-// offBy is a history that is wrong by a factor between 1/most and most, any power of it as likely as any other.
+// offBy is a history that is wrong by a factor between 1/most and most, any power of it as likely
+// as any other.
 func offBy(most float64, seed uint64) func(time.Duration) time.Duration {
 	r := rand.New(rand.NewPCG(seed, 5))
 	return func(d time.Duration) time.Duration {
@@ -266,7 +270,8 @@ func mixed(n int) fleet {
 	return f
 }
 
-// bound is what no schedule beats: the longest item on the fastest node, or the total divided evenly. Dormant items do not run.
+// bound is what no schedule beats: the longest item on the fastest node, or the total divided
+// evenly. Dormant items do not run.
 func (s suite) bound(f fleet) time.Duration {
 	var total, longest time.Duration
 	for _, p := range s.packages {

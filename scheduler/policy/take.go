@@ -2,9 +2,11 @@ package policy
 
 import "slices"
 
-// Take gives an idle node exactly these items of a package, for a caller that has an order of its own, instead of what Next would choose. With false nothing
-// has changed: not all of the items wait, or there are none and the binary of the package without items has been given out. The
-// items must be of one strand; whether its demand is met at the moment is for the caller to know. Not for WorkSteal.
+// Take gives an idle node exactly these items of a package, for a caller that has an order of its
+// own, instead of what Next would choose. With false nothing has changed: not all of the items
+// wait, or there are none and the binary of the package without items has been given out. The items
+// must be of one strand; whether its demand is met at the moment is for the caller to know. Not for
+// WorkSteal.
 func (p *Policy) Take(id NodeID, in PackageID, items []int) (Unit, bool) {
 	n, k := p.node(id), p.pkg(in)
 	if n.unit != nil {

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestTake gives out what the caller wants, in the caller's order, and never an item that another node has.
+// TestTake gives out what the caller wants, in the caller's order, and never an item that another
+// node has.
 func TestTake(t *testing.T) {
 	p := New(Config{})
 	for _, id := range []NodeID{"gw0", "gw1"} {

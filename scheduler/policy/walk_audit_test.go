@@ -69,7 +69,8 @@ func (w *walker) audit() {
 	w.mustNotStall()
 }
 
-// mustNotStall checks the promise of Next: when nothing is in flight and something is pending, some node gets a unit.
+// mustNotStall checks the promise of Next: when nothing is in flight and something is pending, some
+// node gets a unit.
 func (w *walker) mustNotStall() {
 	if len(w.held) > 0 || len(w.ids) == 0 || w.r.IntN(4) > 0 || !w.servableLeft() {
 		return

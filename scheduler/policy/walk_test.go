@@ -23,7 +23,8 @@ const (
 	dormantPlace
 )
 
-// walker plays a caller that does everything a caller may do, in random order, and keeps its own books.
+// walker plays a caller that does everything a caller may do, in random order, and keeps its own
+// books.
 type walker struct {
 	testing.TB
 	*Policy
@@ -123,7 +124,8 @@ func (w *walker) addPackage() {
 	w.note("package %d with %d items, whole %v, alone %v, serial %v, strands %+v", id, len(in.Items), in.Whole, in.Alone, in.Serial, in.Strands)
 }
 
-// demand invents a demand. A package that has one strand names one group at most: it would make two groups one.
+// demand invents a demand. A package that has one strand names one group at most: it would make two
+// groups one.
 func (w *walker) demand(group string, merged bool) Demand {
 	var d Demand
 	if merged || w.r.IntN(3) == 0 {
@@ -201,7 +203,8 @@ func (w *walker) ask(id NodeID) bool {
 	return true
 }
 
-// settleRetries checks that items to retry come when nothing else of their package is pending, and not mixed with others.
+// settleRetries checks that items to retry come when nothing else of their package is pending, and
+// not mixed with others.
 func (w *walker) settleRetries(u Unit) {
 	retries := w.retries[u.Package]
 	if !slices.ContainsFunc(u.Items, func(i int) bool { return retries[i] > 0 }) {
@@ -236,7 +239,8 @@ func (w *walker) noLongerInDoubt(id PackageID) {
 	w.isolated[id] = w.isolated[id] || w.secludes[id]
 }
 
-// release notes that what is to be tried again may be: nothing of its package is pending but that and what is in doubt.
+// release notes that what is to be tried again may be: nothing of its package is pending but that
+// and what is in doubt.
 func (w *walker) release(id PackageID) {
 	for i, at := range w.items[id] {
 		if batch := w.retries[id][i]; at == pendingPlace && !w.doubts[id][i] && (batch == 0 || batch <= w.released[id]) {
@@ -527,8 +531,9 @@ func (w *walker) runOut() {
 	w.fail("the run does not end: %d pending, %d running", w.Pending(), w.Running())
 }
 
-// TestRandomWalk keeps the invariant through a million random steps, and comes to an end each time. The package of a step and the
-// sums are looked at after each step, everything after each thirtieth.
+// TestRandomWalk keeps the invariant through a million random steps, and comes to an end each time.
+// The package of a step and the sums are looked at after each step, everything after each
+// thirtieth.
 func TestRandomWalk(t *testing.T) {
 	const steps = 250
 	walks := 4000

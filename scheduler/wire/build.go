@@ -19,8 +19,8 @@ type BuildArgs struct {
 	Go      string `cbor:"4,keyasint,omitempty"` // a toolchain as GOTOOLCHAIN has it, or ""
 }
 
-// BuildReport is what a host says of a build. Exactly one field is set, Listed with More aside. First comes Go, then what gotest.Load
-// has to say, then Profile, and Done at last.
+// BuildReport is what a host says of a build. Exactly one field is set, Listed with More aside.
+// First comes Go, then what gotest.Load has to say, then Profile, and Done at last.
 type BuildReport struct {
 	Go       string           `cbor:"1,keyasint,omitempty"` // GOVERSION of what builds
 	Listed   []gotest.Package `cbor:"2,keyasint,omitempty"`
@@ -65,7 +65,8 @@ func (e *BuildEnd) Err() error {
 	return nil
 }
 
-// ListedPart is how many packages go into one report. One with a thousand tests takes some 50 KB, far below the gateway's limit for an item.
+// ListedPart is how many packages go into one report. One with a thousand tests takes some 50 KB,
+// far below the gateway's limit for an item.
 const ListedPart = 100
 
 // BuiltOf is the message for a package that this host has made ready.

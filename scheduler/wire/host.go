@@ -18,7 +18,8 @@ type HostReport struct {
 	Facts *HostFacts `cbor:"3,keyasint,omitempty"`
 }
 
-// HostFacts are what an agent finds out about its host for a person who wants to know whether tests could run there.
+// HostFacts are what an agent finds out about its host for a person who wants to know whether tests
+// could run there.
 type HostFacts struct {
 	Binaries HostPlace `cbor:"1,keyasint"`           // where test binaries go, and agents most often
 	Mirror   HostPlace `cbor:"2,keyasint"`           // where trees go

@@ -46,12 +46,13 @@ type Order struct {
 	Part         *unit.Part               `cbor:"15,keyasint,omitempty"` // of the test in Names
 }
 
-// Report is what a worker sends: events of the unit that runs, in order, and at its end its profile and the result.
+// Report is what a worker sends: events of the unit that runs, in order, and at its end its profile
+// and the result.
 type Report struct {
 	Events []test2json.Event `cbor:"1,keyasint,omitempty"`
 	Result *unit.Result      `cbor:"2,keyasint,omitempty"`
-	// Profile is the next part of the cover profile, which can be larger than an item may be. All of it comes before Result, whose
-	// own is empty.
+	// Profile is the next part of the cover profile, which can be larger than an item may be. All
+	// of it comes before Result, whose own is empty.
 	Profile []byte `cbor:"3,keyasint,omitempty"`
 }
 

@@ -7,7 +7,8 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// TestAssignmentKeepsItsOwn holds that what only the controller wants to know of an assignment stays with it.
+// TestAssignmentKeepsItsOwn holds that what only the controller wants to know of an assignment
+// stays with it.
 func TestAssignmentKeepsItsOwn(t *testing.T) {
 	run := &Order{Package: "example.com/p"}
 	bare, err := cbor.Marshal(Assignment{Run: run})

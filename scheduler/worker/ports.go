@@ -11,16 +11,17 @@ import (
 	"github.com/xdist-go/xdist/scheduler/hosts"
 )
 
-// The ports that tests are given in XDIST_PORT_BASE. All blocks are below 32768, from where on Linux hands ports out by itself; other systems
-// begin at 49152.
+// The ports that tests are given in XDIST_PORT_BASE. All blocks are below 32768, from where on
+// Linux hands ports out by itself; other systems begin at 49152.
 const (
 	firstPort  = 20_000
 	blockPorts = 100 // in one block
 	portBlocks = 127
 )
 
-// holdPorts returns the first port of a block that no other worker of this user on this host has until release: that of the slot, or
-// the next one that is free. It is 0 when all are taken. Where there are no locks it is the slot's own, and another run may have the same.
+// holdPorts returns the first port of a block that no other worker of this user on this host has
+// until release: that of the slot, or the next one that is free. It is 0 when all are taken. Where
+// there are no locks it is the slot's own, and another run may have the same.
 func holdPorts(slot int) (base int, release func()) {
 	own := firstPort + slot%portBlocks*blockPorts
 	blobs, err := rsync.BlobDir()

@@ -16,10 +16,12 @@ import (
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
-// Work is the agent's side of a node: it runs one unit after the other as the controller sends them, until the
-// channel ends. It returns when the last unit's process is gone; cancelling ctx ends that process first.
+// Work is the agent's side of a node: it runs one unit after the other as the controller sends
+// them, until the channel ends. It returns when the last unit's process is gone; cancelling ctx
+// ends that process first.
 //
-// A second goroutine, joined before Work returns, receives the assignments, so that a stop reaches a unit that runs.
+// A second goroutine, joined before Work returns, receives the assignments, so that a stop reaches
+// a unit that runs.
 func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -109,7 +111,8 @@ func (w *worker) run(ctx context.Context) error {
 	return nil
 }
 
-// unit runs one order and streams its events. An error is one of the channel: the process has been ended then.
+// unit runs one order and streams its events. An error is one of the channel: the process has been
+// ended then.
 func (w *worker) unit(workCtx context.Context, o *wire.Order) (unit.Result, error) {
 	ctx, cancel := context.WithCancel(workCtx) // of the process
 	watcher := make(chan struct{})

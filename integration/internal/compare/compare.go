@@ -13,10 +13,12 @@ type Depth int
 const (
 	// Verdicts compares the outcome of every package and every test.
 	Verdicts Depth = iota
-	// Split compares also each test's actions and output, each build's output, and of a package's own output the lines that there
-	// must be as often as in want: the last line, PASS or FAIL, the coverage. It is for a package that may have run in several processes.
+	// Split compares also each test's actions and output, each build's output, and of a package's
+	// own output the lines that there must be as often as in want: the last line, PASS or FAIL, the
+	// coverage. It is for a package that may have run in several processes.
 	Split
-	// Whole compares also all of each package's own output. It is for packages that ran in one process.
+	// Whole compares also all of each package's own output. It is for packages that ran in one
+	// process.
 	Whole
 )
 
@@ -44,8 +46,9 @@ type comparison struct {
 	diffs  []Difference
 }
 
-// Compare returns the differences of got from want to the given depth, sorted by package, test and kind. Got's own stream
-// must be without problems; want's may have them. The models are not changed.
+// Compare returns the differences of got from want to the given depth, sorted by package, test and
+// kind. Got's own stream must be without problems; want's may have them. The models are not
+// changed.
 func Compare(want, got *Model, depth Depth, normal Normal) []Difference {
 	c := &comparison{depth: depth, normal: normal}
 	for _, p := range got.Problems {
@@ -99,7 +102,8 @@ func (c *comparison) pkg(name string, want, got *Package) {
 	}
 }
 
-// crashedPackage compares the tests that had ended when the process did, and looks for the one to blame.
+// crashedPackage compares the tests that had ended when the process did, and looks for the one to
+// blame.
 func (c *comparison) crashedPackage(name string, want, got *Package) {
 	got = got.retold(want)
 	for _, test := range slices.Sorted(maps.Keys(want.Tests)) {
@@ -184,7 +188,8 @@ func (c *comparison) builds(want, got map[string]string) {
 	}
 }
 
-// around is how much text, in bytes, a Difference shows on each side of the place where two texts part.
+// around is how much text, in bytes, a Difference shows on each side of the place where two texts
+// part.
 const around = 160
 
 // addText adds a difference of two long texts, cut to where they part.

@@ -15,8 +15,8 @@ import (
 type Model struct {
 	Packages map[string]*Package // by import path
 	Builds   map[string]string   // build output by the ImportPath of its events
-	// Problems are violations of the stream's own grammar: a line that is no JSON, a package with two ends, a
-	// test that ends without a start. `go test` itself commits a few.
+	// Problems are violations of the stream's own grammar: a line that is no JSON, a package with
+	// two ends, a test that ends without a start. `go test` itself commits a few.
 	Problems []string
 }
 
@@ -52,12 +52,14 @@ func (t *Test) Outcome() string {
 // started reports whether the stream has a run event of the test.
 func (t *Test) started() bool { return t != nil && slices.Contains(t.Actions, "run") }
 
-// event is one line of a stream. It is a type of its own, and not test2json.Event, so that a mistake there cannot hide itself.
+// event is one line of a stream. It is a type of its own, and not test2json.Event, so that a
+// mistake there cannot hide itself.
 type event struct {
 	Action, ImportPath, Package, Test, Output, FailedBuild, Key, Value, Path string
 }
 
-// Read reads a whole stream. What is wrong with the stream's contents is in Problems; the error is r's.
+// Read reads a whole stream. What is wrong with the stream's contents is in Problems; the error is
+// r's.
 func Read(r io.Reader) (*Model, error) {
 	m := &Model{Packages: map[string]*Package{}, Builds: map[string]string{}}
 	br := bufio.NewReaderSize(r, 1<<16)
@@ -183,7 +185,8 @@ func (m *Model) finish() {
 	}
 }
 
-// parent is the longest prefix of a subtest's name that is a test of the package; names may hold slashes of their own.
+// parent is the longest prefix of a subtest's name that is a test of the package; names may hold
+// slashes of their own.
 func parent(p *Package, test string) string {
 	for {
 		i := strings.LastIndex(test, "/")

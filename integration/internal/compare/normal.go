@@ -9,7 +9,8 @@ import (
 type Normal struct {
 	// Roots are directories of the tested module, here and on other hosts; each becomes <module>.
 	Roots []string
-	// Temp are directories below which names are chosen at random; each path below one becomes <tmp>.
+	// Temp are directories below which names are chosen at random; each path below one becomes
+	// <tmp>.
 	Temp []string
 }
 

@@ -8,8 +8,9 @@ import (
 
 // This file has the rules by which got may differ from want. Each is one function.
 
-// outcome is the package's outcome; where the stream has no end of the package, what its last line says, wherever it
-// was attributed to. `go test` loses the end when a test closes standard output: the ok line then counts as the test's.
+// outcome is the package's outcome; where the stream has no end of the package, what its last line
+// says, wherever it was attributed to. `go test` loses the end when a test closes standard output:
+// the ok line then counts as the test's.
 func (p *Package) outcome() string {
 	if p.Outcome != "" {
 		return p.Outcome
@@ -32,11 +33,13 @@ func (p *Package) outcome() string {
 	return found
 }
 
-// lostEnd reports whether that happened. The outputs and actions of such a package say nothing of the tests.
+// lostEnd reports whether that happened. The outputs and actions of such a package say nothing of
+// the tests.
 func (p *Package) lostEnd() bool { return p.ends == 0 }
 
-// crashed reports whether the package's process ended before the testing package said PASS or FAIL: by a panic, a
-// signal, a timeout, an exit. A test without an end in such a package may have any outcome in got.
+// crashed reports whether the package's process ended before the testing package said PASS or FAIL:
+// by a panic, a signal, a timeout, an exit. A test without an end in such a package may have any
+// outcome in got.
 func (p *Package) crashed() bool {
 	if p.outcome() != "fail" || p.buildFailed() {
 		return false
@@ -47,8 +50,9 @@ func (p *Package) crashed() bool {
 	})
 }
 
-// Unreached are, by package, the tests that have a verdict in got and none in want because there the package's process ended
-// first. Compare lets them have any verdict, so a report has to name them.
+// Unreached are, by package, the tests that have a verdict in got and none in want because there
+// the package's process ended first. Compare lets them have any verdict, so a report has to name
+// them.
 func Unreached(want, got *Model) map[string][]string {
 	unreached := map[string][]string{}
 	for name, p := range want.Packages {
@@ -65,8 +69,8 @@ func Unreached(want, got *Model) map[string][]string {
 	return unreached
 }
 
-// suspects are the top-level tests that ran when the process of a crashed package ended: at least one of them must have
-// failed in got. There is none when a test has been blamed already.
+// suspects are the top-level tests that ran when the process of a crashed package ended: at least
+// one of them must have failed in got. There is none when a test has been blamed already.
 func (p *Package) suspects() []string {
 	var running []string
 	for name, t := range p.Tests {
@@ -92,7 +96,8 @@ func (t *Test) blamed() bool {
 	return strings.HasPrefix(t.Output, "panic: ") || strings.Contains(t.Output, "\npanic: ")
 }
 
-// lastWords is the test whose output has the end of the process, and that output without and from there.
+// lastWords is the test whose output has the end of the process, and that output without and from
+// there.
 func (p *Package) lastWords() (test, before, words string) {
 	for _, name := range slices.Sorted(maps.Keys(p.Tests)) {
 		output := p.Tests[name].Output
@@ -103,8 +108,9 @@ func (p *Package) lastWords() (test, before, words string) {
 	return "", "", ""
 }
 
-// retold is p with the end of the process in the output of the test that has it in want, when both tests are parallel: it
-// is printed by the runtime, and counts as the output of whichever of them said the last word before.
+// retold is p with the end of the process in the output of the test that has it in want, when both
+// tests are parallel: it is printed by the runtime, and counts as the output of whichever of them
+// said the last word before.
 func (p *Package) retold(want *Package) *Package {
 	to, _, _ := want.lastWords()
 	from, before, words := p.lastWords()
@@ -124,8 +130,9 @@ func (p *Package) retold(want *Package) *Package {
 	return &c
 }
 
-// extends reports whether got is want with something added at the end, which is what a test that took its process along
-// may have: the reason that the runner gives. What follows a goroutine dump is not compared.
+// extends reports whether got is want with something added at the end, which is what a test that
+// took its process along may have: the reason that the runner gives. What follows a goroutine dump
+// is not compared.
 func extends(got, want string) bool {
 	before, _, cut := strings.Cut(want, dump)
 	if cut {
@@ -140,7 +147,8 @@ func extends(got, want string) bool {
 	return strings.HasPrefix(got, want)
 }
 
-// framing are the lines of a package's output that a split package has as often as an unsplit one, in order.
+// framing are the lines of a package's output that a split package has as often as an unsplit one,
+// in order.
 func framing(output string) []string {
 	var lines []string
 	for line := range strings.Lines(output) {
@@ -154,8 +162,8 @@ func framing(output string) []string {
 	return lines
 }
 
-// lost are the lines of want that a split package's output does not have at all. It may have them more often, as each of
-// its processes runs init and TestMain.
+// lost are the lines of want that a split package's output does not have at all. It may have them
+// more often, as each of its processes runs init and TestMain.
 func lost(got, want string) []string {
 	have := map[string]bool{}
 	for line := range strings.Lines(got) {
@@ -170,8 +178,8 @@ func lost(got, want string) []string {
 	return missing
 }
 
-// distinct are the lines of a build's output without repetitions: cmd/go prints the error of a package that several
-// others depend on once for each.
+// distinct are the lines of a build's output without repetitions: cmd/go prints the error of a
+// package that several others depend on once for each.
 func distinct(output string) []string {
 	var lines []string
 	seen := map[string]bool{}
