@@ -288,7 +288,7 @@ func (c *controller) judgeOthers(n *node, end jobEnd) (again bool) {
 			how = attempt.Failed
 		}
 		var fresh attempt.Case
-		d := fresh.Add(p.seen(j, i, it, how, false), c.facts(j, i, it))
+		d := fresh.Add(p.seen(j, i, it, how, false), c.facts(j, i, it, how))
 		switch {
 		case d.Verdict == attempt.Open && how == attempt.Failed:
 			again = true

@@ -287,6 +287,7 @@ func (c *controller) settleItem(n *node, i int, it *itemRun, v event.Verdict) {
 	p := n.job.pkg
 	c.ledger.settle(p, i, v, it.elapsed, n.id, "")
 	p.note(i, it)
+	c.mended(p, i, n.job.made, v)
 	c.learnDivision(p, i, v)
 	if v == event.Fail {
 		p.noteFailure(i, it.text(), n.job)

@@ -72,16 +72,17 @@ func (c *controller) triable(j *job) bool {
 }
 
 // facts are what the rules are to know of item i at the end of an attempt in j.
-func (c *controller) facts(j *job, i int, it *itemRun) attempt.Facts {
+func (c *controller) facts(j *job, i int, it *itemRun, how attempt.End) attempt.Facts {
 	p := j.pkg
 	known, _ := c.cfg.History.Test(p.target.supply.name, p.path, p.names[i])
 	f := attempt.Facts{
 		Quick: (p.stage == stageProbing || p.stage == stageProof) && p.mayRunWhole(),
-		Spare: p.spare(),
 		Hurry: c.cfg.MaxFail > 0 || p.disturbed,
-		Brief: it != nil && p.endsWithin(it.lasted(j), j),
 		Print: known.Print, Skips: known.Skipped, Red: known.Red,
 		Proven: p.proven,
+	}
+	if how == attempt.Failed { // nobody else asks for what takes long to find out
+		f.Spare, f.Brief = p.spare(), it != nil && p.endsWithin(it.lasted(j), j)
 	}
 	return f
 }
@@ -137,7 +138,7 @@ func (c *controller) certain(n *node, i int, it *itemRun, how attempt.End) bool 
 		return true // nobody knows anything else of it
 	}
 	var fresh attempt.Case
-	return fresh.Add(p.seen(j, i, it, how, false), c.facts(j, i, it)).Verdict != attempt.Open
+	return fresh.Add(p.seen(j, i, it, how, false), c.facts(j, i, it, how)).Verdict != attempt.Open
 }
 
 // try gives an attempt that has ended to its case. The item has its verdict then, or is on trial.
@@ -150,7 +151,7 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 	}
 	had := t.Tries()
 	s := p.seen(j, i, it, how, end.changed)
-	d := t.Add(s, c.facts(j, i, it))
+	d := t.Add(s, c.facts(j, i, it, how))
 	if t.Tries() == 1 && had == 0 {
 		t.first, t.lasted, t.among = j, s.Lasted, it.among(j)
 	}
@@ -204,6 +205,7 @@ func (c *controller) settleTrial(n *node, i int, it *itemRun, end jobEnd, t *tri
 	} else if failed {
 		p.noteFailure(i, it.text(), j)
 	}
+	c.mended(p, i, j.made, t.said.verdict)
 	if passed := d.Verdict == attempt.Pass || d.Verdict == attempt.Skip; passed && t.apart && j.made == attempt.Whole && p.stage == stageSplit {
 		p.needsWhole = true
 	}
@@ -291,6 +293,16 @@ func (c *controller) observe(p *pkg) {
 	case p.estimate(surprise) <= c.proof:
 		p.stage = stageProof
 		p.target.policy.Park(p.num)
+	}
+}
+
+// mended keeps that an item has passed in the whole which was red there.
+func (c *controller) mended(p *pkg, i int, made attempt.Before, v event.Verdict) {
+	if made != attempt.Whole || p.expected[i] == 0 || v != event.Pass && v != event.Skip {
+		return
+	}
+	if known, _ := c.cfg.History.Test(p.target.supply.name, p.path, p.names[i]); known.Red {
+		p.red(i, false)
 	}
 }
 
