@@ -72,6 +72,7 @@ func parts() []part {
 		{"first", (*bench).firstRuns},
 		{"wide", (*bench).wide},
 		{"learned", (*bench).learned},
+		{"red", (*bench).red},
 		{"plan", (*bench).plan},
 		{"scale", (*bench).scale},
 		{"gateway", (*bench).gateways},
