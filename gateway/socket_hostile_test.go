@@ -55,7 +55,7 @@ func TestSocketServerSurvivesAFlood(t *testing.T) {
 func TestSocketServerEndsSlowHandshakes(t *testing.T) {
 	key, name := keyIn(t)
 	log := newJournal()
-	addr := serveSocket(t, &gateway.SocketServer{Key: key, HandshakeTimeout: 300 * time.Millisecond, Logger: log.logger()})
+	addr := serveSocket(t, &gateway.SocketServer{Key: key, HandshakeTimeout: 2 * time.Second, Logger: log.logger()})
 	slow := dialTCP(t, addr)
 	start := time.Now()
 	go func() {
