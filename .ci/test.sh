@@ -48,10 +48,10 @@ done
 status=0
 others=$(mktemp)
 trap 'rm -f "$others"' EXIT
-nice -n 10 "$GO" test $race -count=1 -timeout=20m $("$GO" list ./... | grep -v /integration) >"$others" 2>&1 &
+nice -n 10 "$GO" test $race -count=1 -timeout=40m $("$GO" list ./... | grep -v /integration) >"$others" 2>&1 &
 beside=$!
 trap 'kill $beside 2>/dev/null; exit 130' INT TERM
-"$GO" test -count=1 -timeout=20m ./integration/... || status=1
+"$GO" test -count=1 -timeout=40m ./integration/... || status=1
 wait $beside || status=1
 cat "$others"
 exit $status

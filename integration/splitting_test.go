@@ -102,12 +102,12 @@ func (p place) flags() []string {
 	return []string{"--tx", fmt.Sprintf("%d*popen", p.gateways), "--dist", p.dist}
 }
 
-// places are the cells that the i-th fault is run in. Without -splitting.full these are two of
-// five.
+// places are the cells that the i-th fault is run in. Without -splitting.full it is one of five, and
+// each fault has another one than its neighbours.
 func places(i int) []place {
 	if !*splittingFull {
-		others := []place{{1, "load"}, {16, "load"}, {4, "loadscope"}, {4, "worksteal"}}
-		return []place{{4, "load"}, others[i%len(others)]}
+		some := []place{{4, "load"}, {16, "load"}, {4, "worksteal"}, {4, "load"}, {4, "loadscope"}, {1, "load"}}
+		return []place{some[i%len(some)]}
 	}
 	var all []place
 	for _, dist := range []string{"load", "loadscope", "worksteal"} {
