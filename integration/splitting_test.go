@@ -102,8 +102,8 @@ func (p place) flags() []string {
 	return []string{"--tx", fmt.Sprintf("%d*popen", p.gateways), "--dist", p.dist}
 }
 
-// places are the cells that the i-th fault is run in. Without -splitting.full it is one of five, and
-// each fault has another one than its neighbours.
+// places are the cells that the i-th fault is run in. Without -splitting.full it is one of five,
+// and each fault has another one than its neighbours.
 func places(i int) []place {
 	if !*splittingFull {
 		some := []place{{4, "load"}, {16, "load"}, {4, "worksteal"}, {4, "load"}, {4, "loadscope"}, {1, "load"}}
