@@ -27,7 +27,7 @@ func TestTestTimeout(t *testing.T) {
 			"SIGQUIT: quit",
 		},
 		{
-			[]string{"TestWaitsForHang", "TestHang"}, map[string]time.Duration{"TestWaitsForHang": time.Millisecond},
+			[]string{"TestWaitsForHang", "TestHang"}, map[string]time.Duration{"TestWaitsForHang": 100 * time.Millisecond},
 			outcome{Items: map[string]string{"TestWaitsForHang": "", "TestHang": ""}, ExitCode: 2, Failed: true, TimedOut: true, Culprit: "TestHang"},
 			"goroutine 1 ",
 		},
