@@ -116,6 +116,9 @@ func (p *pkg) noteCrash(v event.Verdict) {
 
 // noteFailure keeps what a failure that counts has said.
 func (p *pkg) noteFailure(i int, text string, j *job) {
+	if j.made == attempt.Whole {
+		p.red(i, true)
+	}
 	if p.prints == nil {
 		p.prints = make(map[int]uint64)
 	}
@@ -124,7 +127,7 @@ func (p *pkg) noteFailure(i int, text string, j *job) {
 	}
 }
 
-// red keeps whether an item that passes apart fails in the whole.
+// red keeps whether an item fails in the whole: its next pass apart is not believed.
 func (p *pkg) red(i int, red bool) {
 	if p.reds == nil {
 		p.reds = make(map[int]bool)

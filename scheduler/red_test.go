@@ -41,3 +41,22 @@ func TestRedInTheWhole(t *testing.T) {
 		}
 	}
 }
+
+// A failure in the whole is remembered, however the package came to run there: a later run that
+// splits the package must not believe a pass.
+func TestFailureInTheWholeIsRemembered(t *testing.T) {
+	for _, dist := range []Dist{DistLoad, DistLoadScope} {
+		w := newWorld(t, 1, map[string][]string{"a": names("Pass", "Fail", "Pass")})
+		w.cfg.Dist = dist
+		_, r, err := w.run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(r.events, func(e event.Event) bool {
+			l, ok := e.(event.Learned)
+			return ok && l.Kind == history.Red && l.Test == "TestFail_1" && !l.Undone
+		}) {
+			t.Errorf("--dist %s: it is not remembered that the whole failed", dist)
+		}
+	}
+}
