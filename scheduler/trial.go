@@ -77,7 +77,8 @@ func (c *controller) facts(j *job, i int, it *itemRun, how attempt.End) attempt.
 	known, _ := c.cfg.History.Test(p.target.supply.name, p.path, p.names[i])
 	f := attempt.Facts{
 		Quick: (p.stage == stageProbing || p.stage == stageProof) && p.mayRunWhole(),
-		Hurry: c.cfg.MaxFail > 0 || p.disturbed,
+		// What has taken no time so far will soon be by itself: an attempt beside it gains nothing.
+		Hurry: c.cfg.MaxFail > 0 || p.disturbed || p.spent <= proofTime,
 		Print: known.Print, Skips: known.Skipped, Red: known.Red,
 		Proven: p.proven,
 	}
@@ -416,6 +417,10 @@ func (p *pkg) context(u policy.Unit) (names []string, made attempt.Before) {
 		}
 		if t.next.Before == attempt.Whole && t.spare && p.estimate(surprise) > spareWhole {
 			t.next.Before = attempt.Begun
+		}
+		// What has to wait for the others of a package that turned out quick may as well run it whole.
+		if t.next.Before == attempt.Begun && t.next.Around >= attempt.Host && p.mayRunWhole() && p.estimate(0) <= proofTime {
+			t.next.Before = attempt.Whole
 		}
 		made = max(made, t.next.Before)
 		if t.next.Before >= attempt.Begun && t.first != nil {
