@@ -23,6 +23,7 @@
 // decides that, by a table; trial.go gives it what was seen and makes the next attempt. The files:
 //
 //	trial.go     an attempt becomes a verdict, or the test goes on trial
+//	probe.go     whether a package is worth splitting
 //	conclude.go  the end of a unit, of a process and of an agent
 //	crowd.go     what ran beside an attempt on its host
 //	closing.go   the lines that end a package

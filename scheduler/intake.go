@@ -153,7 +153,7 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 		c.releaseInOrder(p.target)
 		return
 	}
-	c.release1(p)
+	c.admitToPolicy(p)
 }
 
 // releaseInOrder gives packages to their policy as go test starts them, so that the first failure
@@ -165,13 +165,13 @@ func (c *controller) releaseInOrder(t *target) {
 		case q.state == pkgExpected:
 			return
 		case !q.released:
-			c.release1(q)
+			c.admitToPolicy(q)
 		}
 	}
 }
 
-// release1 gives a package that can run to its policy.
-func (c *controller) release1(p *pkg) {
+// admitToPolicy gives a package that can run to its policy.
+func (c *controller) admitToPolicy(p *pkg) {
 	p.released = true
 	p.target.policy.AddPackage(c.plan(p))
 	c.stores.ready(p)

@@ -160,7 +160,7 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 	}
 	it := j.items[name]
 	if it == nil {
-		it = c.begin1(j, name, i, known)
+		it = c.newItemRun(j, name, i, known)
 		j.items[name] = it
 	}
 	it.take(e)
@@ -194,8 +194,8 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 	}
 }
 
-// begin1 is the record of an item that has begun.
-func (c *controller) begin1(j *job, name string, i int, known bool) *itemRun {
+// newItemRun makes the record of an item that has begun.
+func (c *controller) newItemRun(j *job, name string, i int, known bool) *itemRun {
 	p := j.pkg
 	// Benchmarks have no end, and a fuzz target's news are wanted as they come.
 	it := &itemRun{streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: p.remnants[name], want: 1, events: make([]test2json.Event, 0, leastEvents)}
