@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
@@ -132,6 +131,7 @@ type itemRun struct {
 	bytes    int
 	streamed bool // events are not held: they were too many, or are wanted live
 	fate     fate
+	told     []byte            // the beginning of the output that was shown, of an item whose events are streamed
 	before   remnant           // what an earlier attempt has shown
 	shown    []test2json.Event // by this one, without output
 	want     int               // rounds: -count times -cpu
@@ -227,18 +227,22 @@ func (it *itemRun) among(j *job) []int {
 // textBytes bounds how much of a failure's text is compared.
 const textBytes = 64 << 10
 
-// text is what the item has printed, as far as it is held.
+// text is what the item has printed, shown or held, the beginning of it.
 func (it *itemRun) text() string {
 	if it == nil {
 		return ""
 	}
-	var b strings.Builder
-	for _, e := range it.events {
-		if e.Action == test2json.ActionOutput && b.Len() < textBytes {
-			b.WriteString(e.Output)
+	return string(appendOutput(slices.Clip(it.told), it.events))
+}
+
+// appendOutput adds what events print to a text, as far as textBytes allow.
+func appendOutput(text []byte, events []test2json.Event) []byte {
+	for _, e := range events {
+		if e.Action == test2json.ActionOutput && len(text) < textBytes {
+			text = append(text, e.Output...)
 		}
 	}
-	return b.String()
+	return text
 }
 
 // remnant is what an attempt at an item that came to no verdict has shown of it. In the next

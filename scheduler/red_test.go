@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
@@ -57,6 +58,59 @@ func TestFailureInTheWholeIsRemembered(t *testing.T) {
 			return ok && l.Kind == history.Red && l.Test == "TestFail_1" && !l.Undone
 		}) {
 			t.Errorf("--dist %s: it is not remembered that the whole failed", dist)
+		}
+	}
+}
+
+// The text of a failure is the same whether it was shown as it came or held.
+func TestTextOfAFailure(t *testing.T) {
+	events := []test2json.Event{{Action: "run"}, {Action: "output", Output: "a\n"}, {Action: "output", Output: "b\n"}, {Action: "fail"}}
+	held := &itemRun{events: events}
+	shown := &itemRun{streamed: true, events: events[2:]}
+	shown.told = appendOutput(nil, events[:2])
+	if held.text() != "a\nb\n" || shown.text() != held.text() {
+		t.Errorf("held %q, shown %q", held.text(), shown.text())
+	}
+	if long := appendOutput(nil, slices.Repeat(events, textBytes)); len(long) > textBytes+2 {
+		t.Errorf("%d bytes of output are kept", len(long))
+	}
+}
+
+// A failure that the run before has confirmed counts at once, under --json too.
+func TestKnownFailureCountsAtOnce(t *testing.T) {
+	for _, live := range []bool{false, true} {
+		tests := append(slices.Repeat([]string{"Tree"}, 6), "LongFail")
+		first := newWorld(t, 4, map[string][]string{"a": names(tests...)})
+		first.cfg.Live = live
+		_, r, err := first.run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := newWorld(t, 4, map[string][]string{"a": names(tests...)})
+		w.cfg.Live, w.cfg.History = live, new(history.Book)
+		run := history.Run{ID: "before", Time: time.Now()}
+		for _, e := range r.events {
+			if l, ok := e.(event.Learned); ok {
+				run.Lessons = append(run.Lessons, l.Lesson)
+			}
+		}
+		for i, name := range w.packages["a"] {
+			v := history.Pass
+			if i == len(tests)-1 {
+				v = history.Fail
+			}
+			run.Tests = append(run.Tests, history.TestRun{Platform: "linux/amd64", Package: "a", Test: name, Elapsed: time.Second, Verdict: v})
+		}
+		w.cfg.History.Learn(run)
+		w.cfg.LongTest = -1
+		w.meet = newMeeting(false)
+		s, r, err := w.run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.check(s, r)
+		if n := w.starts("a::TestLongFail_6"); n != 1 {
+			t.Errorf("live %t: the test ran %d times", live, n)
 		}
 	}
 }

@@ -351,6 +351,9 @@ func (c *controller) flush(n *node, it *itemRun) {
 			it.shown = append(it.shown, e)
 		}
 	}
+	if it.streamed {
+		it.told = appendOutput(it.told, it.events)
+	}
 	it.events = nil
 }
 
