@@ -102,9 +102,11 @@ func (p *pkg) holds(until string) bool { return until == "" || until == p.key }
 // note keeps what an item took when it ran first.
 func (p *pkg) note(i int, it *itemRun) {
 	if p.took[i] == 0 {
-		p.took[i] = max(it.elapsed, 1)
+		// Package testing does not count the time in which a test waits for its parallel subtests.
+		took := max(it.elapsed, it.watch.spent)
+		p.took[i] = max(took, 1)
 		p.ran++
-		p.spent += it.elapsed
+		p.spent += took
 	}
 }
 

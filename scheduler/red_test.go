@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
@@ -112,5 +113,15 @@ func TestKnownFailureCountsAtOnce(t *testing.T) {
 		if n := w.starts("a::TestLongFail_6"); n != 1 {
 			t.Errorf("live %t: the test ran %d times", live, n)
 		}
+	}
+}
+
+// What a test takes includes its parallel subtests, for which package testing reports no time.
+func TestTookCountsParallelSubtests(t *testing.T) {
+	p := new(pkg)
+	p.setItems([]gotest.Item{{Name: "TestA"}})
+	p.note(0, &itemRun{watch: stopwatch{spent: 6 * time.Second}})
+	if got := p.estimate(0); got != 6*time.Second {
+		t.Errorf("estimated at %v", got)
 	}
 }
