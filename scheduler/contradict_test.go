@@ -55,7 +55,7 @@ func TestContradictionIsAFailure(t *testing.T) {
 // count: the context is seen once more, with nothing beside it.
 func TestContradictionInACrowd(t *testing.T) {
 	for _, live := range []bool{false, true} {
-		w := newWorld(t, 4, map[string][]string{"a": append(append([]string{"TestFlaky_0"}, mixed(90, "Long")[1:]...), "TestSqueezed_90"), "b": names("Pass")})
+		w := newWorld(t, 4, map[string][]string{"a": append(append([]string{"TestFlaky_0"}, mixed(60, "Long")[1:]...), "TestSqueezed_60"), "b": names("Pass")})
 		w.cfg.Live = live
 		w.meet = newMeeting(false)
 		w.info = func(xspec.Spec) gateway.Info {
@@ -71,7 +71,7 @@ func TestContradictionInACrowd(t *testing.T) {
 					close(begun)
 				}
 			case event.UnitEnded:
-				if e.Package == "a" && w.starts("a::TestSqueezed_90") == 2 {
+				if e.Package == "a" && w.starts("a::TestSqueezed_60") == 2 {
 					end()
 				}
 			}
@@ -80,7 +80,7 @@ func TestContradictionInACrowd(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(s, r)
-		w.wantCounts(s, map[event.Verdict]int{event.Pass: 92})
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: 62})
 		if s.Failed != 0 {
 			t.Errorf("%d packages failed", s.Failed)
 		}
