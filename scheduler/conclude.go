@@ -122,7 +122,7 @@ func (c *controller) howEnded(j *job, i int, it *itemRun, end jobEnd, tainted, b
 	switch {
 	case end.kind == endUnsaid:
 		return attempt.CutOff
-	case end.kind == endLost && (j.pkg.names[i] == end.culprit || len(j.unit.Items) == 1 && !j.signalled):
+	case end.kind == endLost && (j.pkg.names[i] == end.culprit || len(j.unit.Items) == 1 && !j.signalled && !(it != nil && it.ended())):
 		return attempt.Lost
 	case end.kind == endDied && j.pkg.names[i] == end.culprit:
 		if it != nil && it.raced || end.hung && j.limits == nil {
@@ -423,7 +423,7 @@ const (
 	endHopeless                   // it cannot be opened, and the user has to know
 )
 
-// endOf tells how n ended, from its error. It counts starts that came to nothing.
+// endOf tells how n ended, from its error.
 func (c *controller) endOf(n *node, err error) gatewayEnd {
 	_, unfit := errors.AsType[*hosts.Error](err)
 	switch {
@@ -437,7 +437,7 @@ func (c *controller) endOf(n *node, err error) gatewayEnd {
 		return endDeath
 	case c.stopped != "", c.cfg.AllowMissing:
 		return endWanted
-	case !c.hopeless(err):
+	case !hopeless(err):
 		return endDeath
 	case n.replaces != "":
 		return endVanished
@@ -507,14 +507,10 @@ func (c *controller) replaceDead(n *node) {
 	}
 }
 
-// failedStarts is how many agents in a row may be killed before they answer. It is bad luck at
-// first, and no luck at some point.
-const failedStarts = 10
-
 // hopeless reports whether a gateway that could not be opened ends the run. An agent that was
-// killed is replaced like any other; everything else is a mistake in a spec or on a host, which the
-// user has to know of.
-func (c *controller) hopeless(err error) bool {
+// killed before it answered is replaced like any other, as often as --max-worker-restart allows;
+// everything else is a mistake in a spec or on a host, which the user has to know of.
+func hopeless(err error) bool {
 	var (
 		start  *gateway.StartError
 		lost   *gateway.LostError
@@ -525,8 +521,7 @@ func (c *controller) hopeless(err error) bool {
 	} else if errors.As(err, &lost) {
 		status = lost.Status
 	}
-	c.notStarted++
-	return !strings.HasPrefix(status, "signal: ") || c.notStarted >= failedStarts
+	return !strings.HasPrefix(status, "signal: ")
 }
 
 // replace opens a gateway like n under a new id: ids are never used again.

@@ -35,8 +35,7 @@ type controller struct {
 	idle     []*node          // those that are ready and have no unit, the one that became so first at the front
 	restart  int              // nodes that were replaced
 
-	last       string // the node that ended last, and why
-	notStarted int    // agents in a row that died before they answered
+	last string // the node that ended last, and why
 
 	replay *replay // nil when there is none
 

@@ -292,7 +292,6 @@ func (c *controller) up(n *node, info gateway.Info, l link) {
 	n.ready, n.info = true, info
 	c.idle = append(c.idle, n)
 	n.builder, _ = l.(hostbuild.Remote)
-	c.notStarted = 0
 	if !n.placed {
 		c.decide(n)
 	}

@@ -239,6 +239,20 @@ func TestRetriesThatAreCutOff(t *testing.T) {
 	}
 }
 
+// An agent that is lost right after a test has ended says nothing against it.
+func TestAgentLostAfterTheEnd(t *testing.T) {
+	for _, prove := range []bool{false, true} {
+		w := newWorld(t, 2, map[string][]string{"a": {"TestWreck_0", "TestPass_1"}})
+		w.prove = prove
+		s, r, err := w.run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.check(s, r)
+		w.wantCounts(s, map[event.Verdict]int{event.Pass: 2})
+	}
+}
+
 // What hangs beside the others hangs there again: each such attempt has its limit, also among other
 // tests.
 func TestPatienceOfRetries(t *testing.T) {

@@ -38,6 +38,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestLost…                       loses the connection to its agent the first time that it runs, and passes then
 //	TestLoser…                      loses it each time
 //	TestOnce…                       ends its agent the first time that it runs, and passes then
+//	TestWreck…                      ends its agent the first time that it runs, and then each time when it has passed
 //	TestShy…                        fails beside another process of its package, and TestShyExit… ends its process then
 //	TestAfter…                      passes in the process in which all tests of its package run
 //	TestFirst…                      passes unless all tests of its package run in its process, and TestFirstExit… ends it then

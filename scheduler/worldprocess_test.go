@@ -136,6 +136,9 @@ func (p *fakeProcess) test(name string) after {
 		{Action: "output", Package: p.o.Package, Test: name, Output: "--- " + action + "\n"},
 		{Action: strings.ToLower(action), Package: p.o.Package, Test: name, Elapsed: &elapsed},
 	}})
+	if strings.HasPrefix(kind, "Wreck") {
+		return agentEnds
+	}
 	return goesOn
 }
 
@@ -175,6 +178,9 @@ func (p *fakeProcess) start(name string) (kind string, first bool) {
 		if kind = "Pass"; second {
 			kind = odd
 		}
+	}
+	if kind == "Wreck" && first {
+		kind = "Kill"
 	}
 	if kind == "Forlorn" {
 		kind = w.moody("Spoiled", p.names, crowd, false)
@@ -248,7 +254,7 @@ func (p *fakeProcess) verdict(name, kind string) string {
 		if p.l.goarch == "s390x" {
 			kind = "Fail"
 		}
-	case "Stuck", "Lost", "Once":
+	case "Stuck", "Lost", "Once", "Wreck":
 		kind = "Pass"
 	case "Racy":
 		p.say(name, "    testing.go:1712: race detected during execution of test\n")
