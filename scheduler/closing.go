@@ -116,10 +116,6 @@ func (p *pkg) suffix() string {
 	return suffix
 }
 
-func (c *controller) packageOutput(p *pkg, text string) {
-	c.emit(c.packageEvent(p, test2json.Event{Time: time.Now(), Action: test2json.ActionOutput, Package: p.shown, Output: text}))
-}
-
 func tabbed(s string) string {
 	if s == "" {
 		return ""

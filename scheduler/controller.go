@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,8 +13,6 @@ import (
 	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/hosts"
-	"github.com/xdist-go/xdist/scheduler/policy"
-	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -163,37 +160,6 @@ func (c *controller) run(ctx context.Context) (event.Summary, error) {
 	return c.finish()
 }
 
-// allocate gives every spec its id, so that two that want the same one are an error before anything
-// has started.
-func (c *controller) allocate(specs []xspec.Spec) ([]xspec.Spec, error) {
-	allocated := make([]xspec.Spec, len(specs))
-	for i, s := range specs {
-		var err error
-		if allocated[i], err = c.cfg.Group.Allocate(s); err != nil {
-			return nil, fmt.Errorf("open gateway %s: %w", s, err)
-		}
-	}
-	return allocated, nil
-}
-
-// open starts a node for spec, which has its id. Without a target it has to be placed.
-func (c *controller) open(spec xspec.Spec, t *target) *node {
-	return c.begin(&node{id: spec.ID, spec: spec, target: t})
-}
-
-// begin starts the goroutine of a node.
-func (c *controller) begin(n *node) *node {
-	ctx, finish := context.WithCancel(c.ctx)
-	n.finish, n.assignments, n.count = finish, make(chan wire.Assignment, 2), c.count
-	c.nodes[n.id] = n
-	if n.target != nil {
-		n.placed = true
-		n.target.nodes++
-	}
-	c.wait.Go(func() { c.serve(ctx, n) })
-	return n
-}
-
 // post gives the loop a message, or drops it when the run is over.
 func (c *controller) post(m any) {
 	select {
@@ -304,94 +270,6 @@ func (c *controller) over() bool {
 	return true
 }
 
-// dispatch gives every node without a unit something to do.
-func (c *controller) dispatch() {
-	if c.stopped != "" || !c.enough {
-		return
-	}
-	if c.replay != nil {
-		c.dispatchReplay()
-		return
-	}
-	if !slices.ContainsFunc(c.targets, func(t *target) bool { return t.policy.Waiting() }) {
-		return
-	}
-	idle := c.idle[:0]
-	for _, n := range c.idle {
-		if p := n.target.policy; p.Waiting() && (n.refused == 0 || n.refused != p.Stamp()) {
-			if u, ok := p.Next(policy.NodeID(n.id)); ok {
-				n.refused = 0
-				c.assign(n, u, c.errandOf(u))
-				continue
-			}
-			n.refused = p.Stamp()
-		}
-		idle = append(idle, n)
-	}
-	clear(c.idle[len(idle):])
-	c.idle = idle
-	for _, t := range c.targets {
-		c.refuse(t)
-	}
-}
-
-// stop ends the run early: nothing more is given out, what runs is ended, what is left is not run.
-func (c *controller) stop(reason string) {
-	c.revoke(reason)
-	if c.ending {
-		return
-	}
-	c.ending = true
-	for _, n := range c.nodes {
-		if n.job != nil && n.ready {
-			n.job.stopped = true
-			n.assignments <- wire.Assignment{Stop: true} // has room: an order and a stop
-		}
-	}
-}
-
-// revoke ends the run when what runs has ended: nothing more is given out, and what is left is not
-// run.
-func (c *controller) revoke(reason string) {
-	if c.stopped != "" {
-		return
-	}
-	c.stopped = reason
-	c.endSource(errors.New(reason))
-	c.replay.revoke()
-	for _, t := range c.targets {
-		t.policy.Revoke()
-	}
-	c.abandon(reason)
-}
-
-// abandon gives up what no node will run: every item of a package that has no unit in flight.
-func (c *controller) abandon(reason string) {
-	for _, p := range c.pkgs {
-		if p.state == pkgClosed || len(p.jobs) > 0 {
-			continue
-		}
-		c.settleRest(p, reason)
-		c.close(p)
-	}
-}
-
-// settleRest books every item of p that has no verdict as not run, which is no pass for the package
-// unless the run was stopped. What a test on trial has said counts now.
-func (c *controller) settleRest(p *pkg, reason string) {
-	for i, v := range p.verdicts {
-		if v != "" || c.settleSetback(p, i) {
-			continue
-		} else if t := p.trials[i]; t != nil && t.said.verdict != "" {
-			p.failed = p.failed || t.said.verdict != event.Pass && t.said.verdict != event.Skip
-			c.settleSaid(p, i, t.said)
-		} else {
-			p.failed = p.failed || c.stopped == ""
-			c.ledger.settle(p, i, event.NotRun, 0, "", reason)
-		}
-	}
-}
-
 // finish ends the nodes, makes the account and the last event.
 func (c *controller) finish() (event.Summary, error) {
 	for _, n := range c.nodes {
@@ -437,17 +315,4 @@ func (c *controller) finish() (event.Summary, error) {
 	c.reportFault(c.closeProfile())
 	c.reportFault(c.cfg.Reporter.Close())
 	return s, errors.Join(c.fatal, c.reportErr)
-}
-
-// emit hands an event to the reporter.
-func (c *controller) emit(e event.Event) {
-	c.reportFault(c.cfg.Reporter.Handle(e))
-}
-
-// reportFault keeps the first error of a report: one that is not whole must not pass for a green
-// one.
-func (c *controller) reportFault(err error) {
-	if c.reportErr == nil {
-		c.reportErr = err
-	}
 }

@@ -22,11 +22,15 @@
 // What a process says of a test is a verdict only where nothing is left to doubt. Package attempt
 // decides that, by a table; trial.go gives it what was seen and makes the next attempt. The files:
 //
+//	assign.go    a node gets a unit
+//	results.go   what comes of it while it runs
+//	conclude.go  the end of a process
+//	down.go      the end of an agent
 //	trial.go     an attempt becomes a verdict, or the test goes on trial
 //	probe.go     whether a package is worth splitting
-//	conclude.go  the end of a unit, of a process and of an agent
 //	crowd.go     what ran beside an attempt on its host
 //	closing.go   the lines that end a package
+//	stop.go      the end of a run before its time
 //
 // A package begins in a stage. It runs whole when it takes a second in all, when its sources show
 // that its tests could tell that they were chosen, when a flag asks for it (-bench, -fuzz,

@@ -288,15 +288,3 @@ func (c *controller) endSupply(s *supply, targets []*target) {
 		}
 	}
 }
-
-// event makes a reporter's event of one in the go test stream.
-func (c *controller) event(e test2json.Event) event.Test {
-	return event.Test{Event: e, Attempt: 1, Done: c.ledger.done(), Total: c.ledger.collected}
-}
-
-// packageEvent is event for one of a package.
-func (c *controller) packageEvent(p *pkg, e test2json.Event) event.Test {
-	t := c.event(e)
-	t.Platform = p.target.supply.name
-	return t
-}

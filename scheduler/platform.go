@@ -286,19 +286,3 @@ func (s *supply) warning(text string) event.Warning {
 	}
 	return event.Warning{Text: text}
 }
-
-// up takes note of a gateway that answered, and gives it to its policy.
-func (c *controller) up(n *node, info gateway.Info, l link) {
-	n.ready, n.info = true, info
-	c.idle = append(c.idle, n)
-	n.builder, _ = l.(hostbuild.Remote)
-	if !n.placed {
-		c.decide(n)
-	}
-	c.emit(event.GatewayUp{Time: time.Now(), Gateway: n.id, Spec: n.spec.String(), Hostname: info.Hostname,
-		Platform: cmp.Or(n.target.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
-	c.offer(n.target.supply)
-	known := c.cfg.History.Host(info.Hostname)
-	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Store: c.storeOf(n, l, known.Link), Labels: n.spec.Labels, Speed: known.Speed})
-	c.endStranded()
-}

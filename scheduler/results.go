@@ -2,108 +2,17 @@ package scheduler
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 	"github.com/xdist-go/xdist/scheduler/wire"
-	"github.com/xdist-go/xdist/xspec"
 )
-
-// heldBytes is how much output of one item the controller holds until the item has ended; beyond
-// that its events are passed on as they come. Large enough for every ordinary test, small enough
-// for a hundred gateways.
-const heldBytes = 1 << 20
-
-// leastEvents is how many events a test has that says nothing: it begins, its two lines, and it
-// ends.
-const leastEvents = 4
-
-// assign gives n a unit for an errand.
-func (c *controller) assign(n *node, u policy.Unit, e errand) {
-	p := c.pkgs[u.Package]
-	j := &job{
-		pkg: p, unit: u, errand: e, started: time.Now(), items: make(map[string]*itemRun),
-		first: u.Whole && len(u.Items) == len(p.names) && len(p.setbacks)+len(p.trials) == 0 && p.units == 0,
-	}
-	if j.first {
-		p.stage = stageWhole
-	}
-	n.job = j
-	c.enterHost(n)
-	p.jobs = append(p.jobs, j)
-	p.units++
-	for _, i := range u.Items {
-		p.attempts[i]++
-	}
-	c.startPackage(p)
-	if p.stage == stageProbing && p.units == 1 {
-		time.AfterFunc(c.proof, func() { c.post(probed{p}) })
-	}
-	names, part := e.ask(j)
-	o := c.order(n, p, names, part)
-	o.Delay = c.rerunDelay(p, u)
-	c.losePatience(j, o)
-	n.assignments <- wire.Assignment{Run: o, Digest: p.key, Host: p.ready.Host} // has room: an order and a stop
-	started := event.UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: p.key}
-	started.Tests, started.Skip = j.tests(names, part)
-	c.emit(started)
-}
-
-// order is what n is asked to run of p: the named tests, nil for all, or a part of one.
-func (c *controller) order(n *node, p *pkg, names []string, part *unit.Part) *wire.Order {
-	cmd, r := c.cfg.Command, p.ready
-	o := &wire.Order{
-		Package: p.path, Binary: r.Binary, Args: r.Args, Exec: cmd.Exec, Dir: r.Dir, Env: envFor(n.spec, r.Env), Names: names, Part: part,
-		Timeout: cmd.Timeout, CoverProfile: cmd.Cover, CoverMeta: r.CoverMeta, Streamed: len(cmd.Packages) == 0,
-	}
-	o.TestTimeout = c.cfg.TestTimeout
-	n.localize(o, c.hosts != nil)
-	o.TestTimeouts = p.timeouts(o.Names)
-	return o
-}
-
-// tests name what the process of j runs that was asked for names and part. In what they name "/..."
-// is all but skip.
-func (j *job) tests(names []string, part *unit.Part) (tests, skip []string) {
-	switch {
-	case part != nil && part.Only == nil:
-		return []string{strings.Join(part.Path, "/") + "/..."}, part.Skip
-	case part != nil:
-		for _, name := range part.Only {
-			tests = append(tests, strings.Join(part.Path, "/")+"/"+name)
-		}
-		return tests, nil
-	case names == nil:
-		return j.pkg.names, nil
-	}
-	return names, nil
-}
-
-// envFor is what a test process gets in addition to its worker's environment. A PATH of the spec's
-// own keeps the toolchain's directory before it, which go test puts there.
-func envFor(spec xspec.Spec, env []string) []string {
-	for _, v := range spec.Env {
-		if v.Name != "PATH" {
-			continue
-		}
-		env = slices.Clone(env)
-		for i, e := range env {
-			if path, ok := strings.CutPrefix(e, "PATH="); ok {
-				first, _, _ := strings.Cut(path, string(os.PathListSeparator))
-				env[i] = "PATH=" + first + string(os.PathListSeparator) + v.Value
-			}
-		}
-	}
-	return env
-}
 
 // handleReport takes the events of a unit as they come, and its end.
 func (c *controller) handleReport(n *node, r wire.Report) {
@@ -192,31 +101,6 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 	if (it.fate == fateShown || it.fate == fateAgain) && (it.streamed || !it.open() && (!known || it.ended())) {
 		c.flush(n, it)
 	}
-}
-
-// newItemRun makes the record of an item that has begun.
-func (c *controller) newItemRun(j *job, name string, i int, known bool) *itemRun {
-	p := j.pkg
-	// Benchmarks have no end, and a fuzz target's news are wanted as they come.
-	it := &itemRun{streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: p.remnants[name], want: 1, events: make([]test2json.Event, 0, leastEvents)}
-	if !known {
-		return it
-	}
-	it.want = c.rounds(p, i)
-	if c.triable(j) && p.setbacks[i] == nil && (p.trials[i] != nil || p.stage == stageProbing) {
-		it.fate = fateHeld
-	}
-	return it
-}
-
-// take keeps an event.
-func (it *itemRun) take(e test2json.Event) {
-	it.events = append(it.events, e)
-	it.bytes += len(e.Output)
-	if it.dying == 0 && dies(e) {
-		it.dying = len(it.events)
-	}
-	it.raced = it.raced || showsRace(e)
 }
 
 // handleOther takes an event of an item that is not in n's unit.
@@ -322,55 +206,6 @@ func (c *controller) rounds(p *pkg, i int) int {
 	return c.cfg.Command.Count * c.cfg.Command.CPUs * p.copies[i]
 }
 
-// fail counts a failure of a test, which may be the one too many. That its package fails is for the
-// process to say, whose TestMain can have its own view.
-func (c *controller) fail(p *pkg) {
-	p.counted = true
-	c.failures++
-}
-
-func (c *controller) checkMaxFail() {
-	if max := c.cfg.MaxFail; max > 0 && c.failures >= max {
-		reason := fmt.Sprintf("stopped after %d failures", c.failures)
-		if c.cfg.MaxFailWait {
-			c.revoke(reason)
-			return
-		}
-		c.stop(reason)
-	}
-}
-
-// flush passes an item's held events on, without those that an earlier attempt has shown already.
-func (c *controller) flush(n *node, it *itemRun) {
-	for _, e := range it.events {
-		if it.before.has(e) {
-			continue
-		}
-		c.emitFrom(n, e)
-		if (it.streamed || c.replay != nil) && e.Action != test2json.ActionOutput {
-			it.shown = append(it.shown, e)
-		}
-	}
-	if it.streamed {
-		it.told = appendOutput(it.told, it.events)
-	}
-	it.events = nil
-}
-
-// emitFrom hands an event that came from n to the reporters.
-func (c *controller) emitFrom(n *node, e test2json.Event) { c.emit(c.eventFrom(n, e)) }
-
-func (c *controller) eventFrom(n *node, e test2json.Event) event.Test {
-	t := c.packageEvent(n.job.pkg, e)
-	t.Gateway = n.id
-	if i, ok := n.job.pkg.index[topLevel(e.Test)]; ok {
-		t.Attempt = n.job.pkg.attempts[i]
-		it := n.job.items[topLevel(e.Test)]
-		t.Again = it != nil && it.fate == fateAgain && e.Action == test2json.ActionFail
-	}
-	return t
-}
-
 // signalHold is how long the death of a process by a signal that ends whole hosts waits for its
 // agent to follow.
 const signalHold = time.Second
@@ -417,17 +252,6 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 	c.release(n, func() { p.target.policy.Finish(policy.NodeID(n.id), outcome) })
 }
 
-// showOutput passes the held package-level output of n's unit on, unless another unit has shown the
-// same.
-func (c *controller) showOutput(n *node) {
-	if j := n.job; len(j.output) > 0 && (j.first || j.pkg.firstSeen(j.output)) {
-		for _, e := range j.output {
-			c.emitFrom(n, e)
-		}
-		j.output = nil
-	}
-}
-
 // serialize makes p run one process at a time, because two of them get into each other's way.
 func (c *controller) serialize(p *pkg, how string) {
 	if p.disturbed {
@@ -451,45 +275,4 @@ func howItEnded(r unit.Result) string {
 		return "signal: " + r.Signal
 	}
 	return fmt.Sprintf("exit status %d", r.ExitCode)
-}
-
-// release ends n's job and closes the package when it was the last. inBooks makes the policy's
-// entry.
-func (c *controller) release(n *node, inBooks func()) {
-	j, p := n.job, n.job.pkg
-	n.job = nil
-	c.leaveHost(n)
-	if c.nodes[n.id] == n {
-		c.idle = append(c.idle, n)
-	}
-	p.jobs = slices.DeleteFunc(p.jobs, func(other *job) bool { return other == j })
-	c.emit(event.UnitEnded{Time: time.Now(), Gateway: n.id, Package: p.shown})
-	inBooks()
-	c.observe(p)
-	if p.failed && c.cfg.Command.FailFast {
-		c.revoke("-failfast") // what runs goes on, as under go test
-	}
-	if c.stopped != "" || j.stopped {
-		p.target.policy.Drop(p.num)
-		if len(p.jobs) == 0 {
-			c.settleRest(p, c.stopped)
-		}
-	}
-	if p.settled() && !c.owes(p) {
-		c.close(p)
-	}
-	c.checkMaxFail()
-}
-
-// owes reports whether the whole of a package that is at its end has to run once more: a process
-// that fails for no test has to do so as go test runs it, and one whose test failed must not be
-// green.
-func (c *controller) owes(p *pkg) bool {
-	if c.stopped != "" || !p.owed || p.wholes >= mostWholes {
-		return false
-	}
-	p.owed = false
-	p.wholes++
-	p.target.policy.Owe(p.num)
-	return true
 }

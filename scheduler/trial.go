@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
-	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
@@ -435,56 +433,4 @@ func (j *job) forgive(r unit.Result) unit.Result {
 	r.Failed, r.Verdict = false, "PASS"
 	j.output = slices.DeleteFunc(j.output, func(e test2json.Event) bool { return strings.HasPrefix(e.Output, "exit status ") })
 	return r
-}
-
-// acquittals names the tests of p that have failed and passed then.
-func (p *pkg) acquittals() []string {
-	var names []string
-	for i, t := range p.trials {
-		if v := p.verdicts[i]; t.Tries() > 0 && (v == event.Pass || v == event.Skip) {
-			names = append(names, p.names[i])
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// tell says which tests xdist had to run twice, how to avoid it, and what is to be remembered.
-func (c *controller) tell(p *pkg) {
-	lesson := func(l history.Lesson) {
-		l.Platform, l.Package = p.target.supply.name, p.path
-		c.emit(event.Learned{Lesson: l})
-	}
-	names := p.acquittals()
-	if p.stage == stageSplit {
-		kind := history.Split
-		if len(names) > 0 || p.needsWhole {
-			kind = history.Changed
-		}
-		lesson(history.Lesson{Kind: kind})
-	}
-	for i, print := range p.prints {
-		lesson(history.Lesson{Kind: history.Failed, Test: p.names[i], Print: print})
-	}
-	for i, red := range p.reds {
-		lesson(history.Lesson{Kind: history.Red, Test: p.names[i], Undone: !red, Until: p.key})
-	}
-	if p.needsWhole {
-		lesson(history.Lesson{Kind: history.Serial, Until: p.key})
-		c.emit(event.Warning{Text: fmt.Sprintf("%s: does otherwise in several processes than in one; it will run in one from now on", p.shown)})
-		return
-	}
-	if len(names) == 0 {
-		return
-	}
-	const shown = 5
-	list := strings.Join(names[:min(shown, len(names))], ", ")
-	if more := len(names) - shown; more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
-	}
-	cause, remedy := "the package was split", "--dist loadscope runs a package in one process"
-	if p.isolated {
-		cause, remedy = "its host had more processes than processors", "name fewer gateways for it"
-	}
-	c.emit(event.Warning{Text: fmt.Sprintf("%s: failed while %s and passed when run again: %s; %s", p.shown, cause, list, remedy)})
 }

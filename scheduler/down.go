@@ -1,0 +1,194 @@
+package scheduler
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hosts"
+	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// gatewayEnd is how a gateway ended, as far as something hangs on it.
+type gatewayEnd int
+
+const (
+	endWanted   gatewayEnd = iota // it was told, or left by itself, or may be missing: nothing is wrong
+	endOnTheWay                   // what it goes through was lost, and nothing can be opened that way
+	endUnfit                      // its host cannot be given what a unit needs: no gateway there would fare better
+	endDeath                      // it died, or was killed before it answered: another may live
+	endVanished                   // the replacement of one that has worked, whose host cannot be reached any more: nothing is wrong with the spec
+	endHopeless                   // it cannot be opened, and the user has to know
+)
+
+// endOf tells how n ended, from its error.
+func (c *controller) endOf(n *node, err error) gatewayEnd {
+	_, unfit := errors.AsType[*hosts.Error](err)
+	switch {
+	case n.ready && unfit:
+		return endUnfit
+	case lostOnTheWay(n.spec, err):
+		return endOnTheWay
+	case err == nil, n.joined():
+		return endWanted
+	case n.ready:
+		return endDeath
+	case c.stopped != "", c.cfg.AllowMissing:
+		return endWanted
+	case !hopeless(err):
+		return endDeath
+	case n.replaces != "":
+		return endVanished
+	}
+	return endHopeless
+}
+
+// handleDown takes the loss or the end of a gateway. What it ran is concluded as for a process that
+// died, with the gateway's error for a reason, and one that died is replaced. The run ends with one
+// that nobody can open.
+func (c *controller) handleDown(n *node, err error) {
+	if err == nil && n.job != nil {
+		err = fmt.Errorf("the worker ended in the middle of a unit")
+	}
+	c.forget(n, err)
+	end := c.endOf(n, err)
+	if n.ready {
+		c.removeFromPolicy(n, end, err)
+	}
+	switch end {
+	case endHopeless:
+		c.fatal = err
+		c.stop(err.Error())
+		return
+	case endVanished:
+		c.emit(event.Warning{Text: fmt.Sprintf("gateway %s is not replaced: its host cannot be reached", n.replaces)})
+	}
+	if c.stopped != "" {
+		return
+	}
+	if end == endDeath {
+		c.replaceDead(n)
+	}
+	if c.replay != nil {
+		c.replay.move(n.id, "") // unless another has them already
+	}
+	c.dropUnused()
+	c.endStranded()
+}
+
+// forget takes n, which has ended, from the nodes and says so.
+func (c *controller) forget(n *node, err error) {
+	delete(c.nodes, n.id)
+	c.idle = slices.DeleteFunc(c.idle, func(other *node) bool { return other == n })
+	c.slots.release(n.id)
+	n.finish()
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+	}
+	c.last = fmt.Sprintf("%s, ended: %s", n.id, reason)
+	if n.target != nil {
+		n.target.nodes--
+		n.target.last = c.last
+	}
+	c.emit(event.GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
+}
+
+// replaceDead opens a gateway in n's place while there is work and --max-worker-restart allows it.
+func (c *controller) replaceDead(n *node) {
+	if n.target != nil && n.target.policy.Done() || c.restart >= c.cfg.MaxWorkerRestart {
+		return
+	}
+	c.restart++
+	if err := c.replace(n); err != nil {
+		c.emit(event.Warning{Text: fmt.Sprintf("replace gateway %s: %v", n.id, err)})
+	}
+}
+
+// hopeless reports whether a gateway that could not be opened ends the run. An agent that was
+// killed before it answered is replaced like any other, as often as --max-worker-restart allows;
+// everything else is a mistake in a spec or on a host, which the user has to know of.
+func hopeless(err error) bool {
+	var (
+		start  *gateway.StartError
+		lost   *gateway.LostError
+		status string
+	)
+	if errors.As(err, &start) {
+		status = start.Status
+	} else if errors.As(err, &lost) {
+		status = lost.Status
+	}
+	return !strings.HasPrefix(status, "signal: ")
+}
+
+// replace opens a gateway like n under a new id: ids are never used again.
+func (c *controller) replace(n *node) error {
+	spec, err := xspec.Parse(withoutID(n.spec))
+	if err != nil {
+		return err
+	}
+	if spec, err = c.cfg.Group.Allocate(spec); err != nil {
+		return err
+	}
+	if c.replay != nil {
+		c.replay.move(n.id, spec.ID)
+	}
+	c.open(spec, n.target).replaces = n.id
+	return nil
+}
+
+// removeFromPolicy ends what n ran and takes n from its target's policy.
+func (c *controller) removeFromPolicy(n *node, end gatewayEnd, err error) {
+	j, id, books := n.job, policy.NodeID(n.id), n.target.policy
+	if j == nil {
+		books.RemoveNode(id, nil)
+		return
+	}
+	how := jobEnd{kind: endLost, failed: true, silent: fateUnknown(err), how: "its gateway ended: "}
+	if err != nil {
+		how.how += err.Error()
+	}
+	if j.signalled {
+		how.silent = true
+	} else if it := j.items[j.latest]; it != nil && it.phase == phaseRunning {
+		how.culprit = j.latest
+	}
+	if end == endUnfit || c.replay != nil && (fateUnknown(err) || len(j.items) == 0) && c.mayRetry(j) {
+		how.kind = endUnsaid // nothing is said about the unit
+		c.putBack(n)
+	}
+	if j.pkg.lost++; how.kind == endUnsaid && len(j.unit.Items) == 0 || len(j.unit.Items) == 0 && j.pkg.lost == 1 {
+		c.release(n, func() { books.RemoveNode(id, nil) })
+		return
+	}
+	outcome := j.errand.end(c, n, how, nil)
+	if len(j.unit.Items) == 0 {
+		j.pkg.takeResult(unit.Result{Failed: true, ExitCode: -1, Err: how.how})
+	}
+	c.release(n, func() { books.RemoveNode(id, &outcome) })
+}
+
+// fateUnknown reports whether a gateway was lost in a way that says nothing about its agent: its
+// host has fallen silent, or the connection broke. That is rarely a test's doing.
+func fateUnknown(err error) bool {
+	lost, ok := errors.AsType[*gateway.LostError](err)
+	return ok && lost.Status == ""
+}
+
+// mayRetry reports whether a unit of a replay whose agent was lost may run once more. The second
+// time somebody has to be blamed.
+func (c *controller) mayRetry(j *job) bool {
+	for _, i := range j.unit.Items {
+		if j.pkg.attempts[i] > 1 {
+			return false
+		}
+	}
+	return len(j.unit.Items) > 0 || j.pkg.units <= 1
+}

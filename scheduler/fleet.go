@@ -1,0 +1,62 @@
+package scheduler
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hostbuild"
+	"github.com/xdist-go/xdist/scheduler/policy"
+	"github.com/xdist-go/xdist/scheduler/wire"
+	"github.com/xdist-go/xdist/xspec"
+)
+
+// allocate gives every spec its id, so that two that want the same one are an error before anything
+// has started.
+func (c *controller) allocate(specs []xspec.Spec) ([]xspec.Spec, error) {
+	allocated := make([]xspec.Spec, len(specs))
+	for i, s := range specs {
+		var err error
+		if allocated[i], err = c.cfg.Group.Allocate(s); err != nil {
+			return nil, fmt.Errorf("open gateway %s: %w", s, err)
+		}
+	}
+	return allocated, nil
+}
+
+// open starts a node for spec, which has its id. Without a target it has to be placed.
+func (c *controller) open(spec xspec.Spec, t *target) *node {
+	return c.begin(&node{id: spec.ID, spec: spec, target: t})
+}
+
+// begin starts the goroutine of a node.
+func (c *controller) begin(n *node) *node {
+	ctx, finish := context.WithCancel(c.ctx)
+	n.finish, n.assignments, n.count = finish, make(chan wire.Assignment, 2), c.count
+	c.nodes[n.id] = n
+	if n.target != nil {
+		n.placed = true
+		n.target.nodes++
+	}
+	c.wait.Go(func() { c.serve(ctx, n) })
+	return n
+}
+
+// up takes note of a gateway that answered, and gives it to its policy.
+func (c *controller) up(n *node, info gateway.Info, l link) {
+	n.ready, n.info = true, info
+	c.idle = append(c.idle, n)
+	n.builder, _ = l.(hostbuild.Remote)
+	if !n.placed {
+		c.decide(n)
+	}
+	c.emit(event.GatewayUp{Time: time.Now(), Gateway: n.id, Spec: n.spec.String(), Hostname: info.Hostname,
+		Platform: cmp.Or(n.target.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
+	c.offer(n.target.supply)
+	known := c.cfg.History.Host(info.Hostname)
+	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Store: c.storeOf(n, l, known.Link), Labels: n.spec.Labels, Speed: known.Speed})
+	c.endStranded()
+}

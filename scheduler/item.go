@@ -1,0 +1,217 @@
+package scheduler
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/attempt"
+	"github.com/xdist-go/xdist/scheduler/event"
+)
+
+// fate is what becomes of what an item says in a job.
+type fate int
+
+const (
+	fateShown fate = iota // it is shown: at once, or when the item has ended
+	fateHeld              // nothing more is shown before the process has ended, which decides
+	fateAside             // the item is on trial, and its attempt is over
+	fateAgain             // it has failed, and will run again by Config.Reruns
+)
+
+// phase is where an item is in a process.
+type phase int
+
+const (
+	phaseIdle    phase = iota // between rounds, or all have ended
+	phaseRunning              // in a round
+	phaseParked               // in one, waiting for other parallel tests
+)
+
+// signs are lines that an item has printed.
+type signs struct {
+	raced   bool // its process has a data race
+	matched bool // one that Reruns.Errors matches
+}
+
+// itemRun is what has come of one item in a job.
+type itemRun struct {
+	events   []test2json.Event // held until the item has ended, so that a run that dies with its process leaves no trace
+	bytes    int
+	streamed bool // events are not held: they were too many, or are wanted live
+	fate     fate
+	told     []byte            // the beginning of the output that was shown, of an item whose events are streamed
+	before   remnant           // what an earlier attempt has shown
+	shown    []test2json.Event // by this one, without output
+	want     int               // rounds: -count times -cpu
+	rounds   int               // terminal events so far
+	verdict  event.Verdict     // of these rounds
+	phase    phase
+	signs
+	dying   int           // 1 + the index in events of the line that may begin a panic; 0 is none
+	begun   []int         // when it failed: the items of its unit that had
+	process time.Duration // when it failed: for how long its process had run
+	elapsed time.Duration
+	watch   stopwatch
+}
+
+func (it *itemRun) open() bool { return it.phase != phaseIdle }
+
+func (it *itemRun) failed() bool { return it.verdict == event.Fail }
+
+func (it *itemRun) ended() bool { return it.rounds >= it.want && !it.open() }
+
+// follow takes a run, pause, cont or terminal event of the item itself. When a TestMain runs its
+// tests once more, or a test passes on what another process says of it, the last time counts, as
+// for readers of go test -json.
+func (it *itemRun) follow(e test2json.Event) {
+	it.watch.observe(e.Action)
+	switch e.Action {
+	case test2json.ActionRun:
+		it.phase = phaseRunning
+		if it.rounds >= it.want {
+			it.rounds, it.verdict = 0, ""
+		}
+	case test2json.ActionPause:
+		it.phase = phaseParked
+	case test2json.ActionCont:
+		it.phase = phaseRunning
+	case test2json.ActionPass, test2json.ActionFail, test2json.ActionSkip:
+		it.phase = phaseIdle
+		if it.rounds >= it.want {
+			it.rounds, it.verdict = 0, ""
+		}
+		it.rounds++
+		it.verdict = worse(it.verdict, event.Verdict(e.Action))
+		if e.Elapsed != nil {
+			it.elapsed += time.Duration(*e.Elapsed * float64(time.Second))
+		}
+	}
+}
+
+// worse is what two rounds come to: a skip only when both are.
+func worse(a, b event.Verdict) event.Verdict {
+	switch {
+	case a == "" || b == event.Fail || a == b:
+		return b
+	case a == event.Fail:
+		return a
+	}
+	return event.Pass
+}
+
+// end is how an item that has ended did so.
+func (it *itemRun) end() attempt.End {
+	switch {
+	case it.failed():
+		return it.failing()
+	case it.verdict == event.Skip:
+		return attempt.Skipped
+	}
+	return attempt.Passed
+}
+
+// failing is how an item will end of which a part has failed.
+func (it *itemRun) failing() attempt.End {
+	if it.raced {
+		return attempt.Raced
+	}
+	return attempt.Failed
+}
+
+// lasted is for how long the item's process ran until it failed, or has run.
+func (it *itemRun) lasted(j *job) time.Duration {
+	if it == nil || it.process == 0 {
+		return time.Since(j.started)
+	}
+	return it.process
+}
+
+// among are the items that had begun in its process when it failed, or have by now.
+func (it *itemRun) among(j *job) []int {
+	if it == nil || it.begun == nil {
+		return j.begun()
+	}
+	return it.begun
+}
+
+// textBytes bounds how much of a failure's text is compared.
+const textBytes = 64 << 10
+
+// text is what the item has printed, shown or held, the beginning of it.
+func (it *itemRun) text() string {
+	if it == nil {
+		return ""
+	}
+	return string(appendOutput(slices.Clip(it.told), it.events))
+}
+
+// appendOutput adds what events print to a text, as far as textBytes allow.
+func appendOutput(text []byte, events []test2json.Event) []byte {
+	for _, e := range events {
+		if e.Action == test2json.ActionOutput && len(text) < textBytes {
+			text = append(text, e.Output...)
+		}
+	}
+	return text
+}
+
+// remnant is what an attempt at an item that came to no verdict has shown of it. In the next
+// attempt the same tests do not begin again, and those that have ended are not heard of again. The
+// zero value is nothing.
+type remnant struct {
+	begun, ended map[string]bool // by test
+}
+
+func (r remnant) has(e test2json.Event) bool {
+	return r.ended[e.Test] || e.Action == test2json.ActionRun && r.begun[e.Test]
+}
+
+func remnantOf(before remnant, shown []test2json.Event) remnant {
+	r := remnant{begun: make(map[string]bool), ended: make(map[string]bool)}
+	maps.Copy(r.begun, before.begun)
+	maps.Copy(r.ended, before.ended)
+	for _, e := range shown {
+		r.begun[e.Test] = true
+		if e.Terminal() {
+			r.ended[e.Test] = true
+		}
+	}
+	return r
+}
+
+// newItemRun makes the record of an item that has begun.
+func (c *controller) newItemRun(j *job, name string, i int, known bool) *itemRun {
+	p := j.pkg
+	// Benchmarks have no end, and a fuzz target's news are wanted as they come.
+	it := &itemRun{streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: p.remnants[name], want: 1, events: make([]test2json.Event, 0, leastEvents)}
+	if !known {
+		return it
+	}
+	it.want = c.rounds(p, i)
+	if c.triable(j) && p.setbacks[i] == nil && (p.trials[i] != nil || p.stage == stageProbing) {
+		it.fate = fateHeld
+	}
+	return it
+}
+
+// take keeps an event.
+func (it *itemRun) take(e test2json.Event) {
+	it.events = append(it.events, e)
+	it.bytes += len(e.Output)
+	if it.dying == 0 && dies(e) {
+		it.dying = len(it.events)
+	}
+	it.raced = it.raced || showsRace(e)
+}
+
+// heldBytes is how much output of one item the controller holds until the item has ended; beyond
+// that its events are passed on as they come. Large enough for every ordinary test, small enough
+// for a hundred gateways.
+const heldBytes = 1 << 20
+
+// leastEvents is how many events a test has that says nothing: it begins, its two lines, and it
+// ends.
+const leastEvents = 4

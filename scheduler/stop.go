@@ -1,0 +1,136 @@
+package scheduler
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/wire"
+)
+
+// stop ends the run early: nothing more is given out, what runs is ended, what is left is not run.
+func (c *controller) stop(reason string) {
+	c.revoke(reason)
+	if c.ending {
+		return
+	}
+	c.ending = true
+	for _, n := range c.nodes {
+		if n.job != nil && n.ready {
+			n.job.stopped = true
+			n.assignments <- wire.Assignment{Stop: true} // has room: an order and a stop
+		}
+	}
+}
+
+// revoke ends the run when what runs has ended: nothing more is given out, and what is left is not
+// run.
+func (c *controller) revoke(reason string) {
+	if c.stopped != "" {
+		return
+	}
+	c.stopped = reason
+	c.endSource(errors.New(reason))
+	c.replay.revoke()
+	for _, t := range c.targets {
+		t.policy.Revoke()
+	}
+	c.abandon(reason)
+}
+
+// abandon gives up what no node will run: every item of a package that has no unit in flight.
+func (c *controller) abandon(reason string) {
+	for _, p := range c.pkgs {
+		if p.state == pkgClosed || len(p.jobs) > 0 {
+			continue
+		}
+		c.settleRest(p, reason)
+		c.close(p)
+	}
+}
+
+// settleRest books every item of p that has no verdict as not run, which is no pass for the package
+// unless the run was stopped. What a test on trial has said counts now.
+func (c *controller) settleRest(p *pkg, reason string) {
+	for i, v := range p.verdicts {
+		if v != "" || c.settleSetback(p, i) {
+			continue
+		} else if t := p.trials[i]; t != nil && t.said.verdict != "" {
+			p.failed = p.failed || t.said.verdict != event.Pass && t.said.verdict != event.Skip
+			c.settleSaid(p, i, t.said)
+		} else {
+			p.failed = p.failed || c.stopped == ""
+			c.ledger.settle(p, i, event.NotRun, 0, "", reason)
+		}
+	}
+}
+
+// fail counts a failure of a test, which may be the one too many. That its package fails is for the
+// process to say, whose TestMain can have its own view.
+func (c *controller) fail(p *pkg) {
+	p.counted = true
+	c.failures++
+}
+
+func (c *controller) checkMaxFail() {
+	if max := c.cfg.MaxFail; max > 0 && c.failures >= max {
+		reason := fmt.Sprintf("stopped after %d failures", c.failures)
+		if c.cfg.MaxFailWait {
+			c.revoke(reason)
+			return
+		}
+		c.stop(reason)
+	}
+}
+
+// cutShort books item i, which n was given, as not run. When it had begun its output is shown, with
+// a line that says why it did not end and a skip event for each of its tests that has none: readers
+// of the stream would call a test without an end a failure.
+func (c *controller) cutShort(n *node, i int, it *itemRun, reason string) {
+	p := n.job.pkg
+	c.settleNotRun(p, i, n.id, reason)
+	if it == nil {
+		return
+	}
+	open := it.openTests()
+	c.flush(n, it)
+	for k := len(open) - 1; k >= 0; k-- {
+		e := test2json.Event{Time: time.Now(), Package: p.shown, Test: open[k]}
+		if k == 0 {
+			e.Action, e.Output = test2json.ActionOutput, fmt.Sprintf("xdist: %s did not come to its end: %s\n", open[k], reason)
+			c.emitFrom(n, e)
+		}
+		zero := 0.0
+		e.Action, e.Output, e.Elapsed = test2json.ActionSkip, "", &zero
+		c.emitFrom(n, e)
+	}
+}
+
+// openTests are the tests of the item that have begun and not ended, in the order in which they
+// began: the item itself first.
+func (it *itemRun) openTests() []string {
+	var open []string
+	ended := make(map[string]bool)
+	for _, e := range it.events {
+		ended[e.Test] = ended[e.Test] || e.Terminal()
+	}
+	for _, e := range it.shown {
+		ended[e.Test] = ended[e.Test] || e.Terminal()
+	}
+	add := func(test string) {
+		if !ended[test] && !it.before.ended[test] {
+			ended[test] = true
+			open = append(open, test)
+		}
+	}
+	for _, events := range [][]test2json.Event{it.shown, it.events} {
+		for _, e := range events {
+			if e.Action == test2json.ActionRun {
+				add(e.Test)
+			}
+		}
+	}
+	return open
+}
