@@ -49,9 +49,9 @@ func (c *controller) dispatch() {
 func (c *controller) assign(n *node, u policy.Unit, e errand) {
 	p := c.pkgs[u.Package]
 	j := &job{
-		pkg: p, unit: u, errand: e, started: time.Now(), items: make(map[string]*itemRun),
-		first: u.Whole && len(u.Items) == len(p.names) && len(p.setbacks)+len(p.trials) == 0 && p.units == 0,
+		pkg: p, unit: u, errand: e, started: time.Now(), heard: heard{items: make(map[string]*itemRun)},
 	}
+	j.first = u.Whole && len(u.Items) == len(p.names) && len(p.setbacks)+len(p.trials) == 0 && p.units == 0
 	if j.first {
 		p.stage = stageWhole
 	}
@@ -165,11 +165,11 @@ func (c *controller) release(n *node, inBooks func()) {
 // that fails for no test has to do so as go test runs it, and one whose test failed must not be
 // green.
 func (c *controller) owes(p *pkg) bool {
-	if c.stopped != "" || !p.owed || p.wholes >= mostWholes {
+	if c.stopped != "" || !p.owed || p.wholes.runs >= mostWholes {
 		return false
 	}
 	p.owed = false
-	p.wholes++
+	p.wholes.runs++
 	p.target.policy.Owe(p.num)
 	return true
 }

@@ -31,8 +31,8 @@ func (c *controller) close(p *pkg) {
 	p.failed = p.failed || len(p.results) == 0
 	if p.failed {
 		c.failed++
-		if c.stopped == "" && !p.counted {
-			c.failures++
+		if c.stopped == "" && !p.hasFailure() {
+			c.failures++ // of none of its tests
 		}
 	}
 	coverage := c.coverage(p)
@@ -77,7 +77,12 @@ func (p *pkg) forget() {
 
 // ranWhole reports whether one process ran all of the package: it has printed its closing lines
 // itself.
-func (p *pkg) ranWhole() bool { return len(p.results) == 1 && p.whole }
+func (p *pkg) ranWhole() bool { return len(p.results) == 1 && p.results[0].all }
+
+// hasFailure reports whether a test of the package counts as a failure.
+func (p *pkg) hasFailure() bool {
+	return slices.Contains(p.verdicts, event.Fail) || slices.Contains(p.verdicts, event.Crash)
+}
 
 // closingLines are the lines that a binary ends with and that the processes of a split package have
 // held back.

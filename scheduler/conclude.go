@@ -20,8 +20,6 @@ type jobEnd struct {
 	culprit string // the item that the process died of, or ""
 	cutOff  string // the item in whose middle the process exited 0, or ""
 	changed bool   // it has failed, and changed files of its package that are still there
-	hung    bool   // until -timeout
-	silent  bool   // its agent was lost in a way that says nothing about it
 }
 
 type endKind int
@@ -29,9 +27,17 @@ type endKind int
 const (
 	endInOrder endKind = iota // with a word on all that it ran
 	endDied                   // in the middle: some item may have been running
+	endHung                   // in the middle, after all the time that -timeout gives
 	endLost                   // with its agent: nothing is said about what had not begun
+	endSilent                 // with its agent, which was lost in a way that says nothing about the process
 	endUnsaid                 // nothing of it counts: all items go back to pending
 )
+
+// died reports whether the process died in the middle, and its agent did not.
+func (e jobEnd) died() bool { return e.kind == endDied || e.kind == endHung }
+
+// lost reports whether the agent was lost.
+func (e jobEnd) lost() bool { return e.kind == endLost || e.kind == endSilent }
 
 // notRun is why an item that the process has not run has not.
 func (e jobEnd) notRun() string {
@@ -113,14 +119,14 @@ func (c *controller) concludeItem(n *node, i int, end jobEnd, tainted, begun boo
 
 // howEnded is how an attempt at an item ended, as the rules have it.
 func (c *controller) howEnded(j *job, i int, it *itemRun, end jobEnd, tainted, begun bool) attempt.End {
-	died := end.kind == endDied || end.kind == endLost
+	died := end.died() || end.lost()
 	switch {
 	case end.kind == endUnsaid:
 		return attempt.CutOff
-	case end.kind == endLost && (j.pkg.names[i] == end.culprit || len(j.unit.Items) == 1 && !j.signalled && !(it != nil && it.ended())):
+	case end.lost() && (j.pkg.names[i] == end.culprit || len(j.unit.Items) == 1 && !j.signalled && !(it != nil && it.ended())):
 		return attempt.Lost
-	case end.kind == endDied && j.pkg.names[i] == end.culprit:
-		if it != nil && it.raced || end.hung && j.limits == nil {
+	case end.died() && j.pkg.names[i] == end.culprit:
+		if it != nil && it.raced || end.kind == endHung && j.limits == nil {
 			return attempt.Raced // it has had all of go test's time
 		}
 		return attempt.Failed
@@ -131,7 +137,7 @@ func (c *controller) howEnded(j *job, i int, it *itemRun, end jobEnd, tainted, b
 			return how
 		}
 		return attempt.Tainted
-	case died && (begun || end.kind == endLost):
+	case died && (begun || end.lost()):
 		return attempt.CutOff
 	}
 	return attempt.Absent
@@ -207,7 +213,7 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 		p.owed = true
 		return
 	case tainted:
-		p.owed, p.tainted = true, true
+		p.owed, p.unity = true, max(p.unity, unityDoubted)
 		return
 	case len(j.items) == 0 && len(j.unit.Items) > 0 && !whole && c.triable(j):
 		return // its items are tried in the whole
@@ -224,7 +230,9 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 	case whole && !withheld:
 		p.owed = false
 		if c.triable(j) { // it is the package
-			p.needsWhole = p.needsWhole || p.tainted && !r.Failed
+			if p.unity == unityDoubted && !r.Failed {
+				p.unity = unityNeeded
+			}
 			p.results = nil
 		}
 	case whole:
@@ -238,8 +246,7 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 	if r.Profile = j.profile; aside && (!whole || withheld) {
 		r.Profile = nil
 	}
-	p.takeResult(r)
-	p.whole = whole && !withheld && j.untouched // asked for by their names, a process leaves the closing lines to others
+	p.takeResult(r, whole && !withheld && j.untouched) // asked for by their names, a process leaves the closing lines to others
 	if !r.Failed && !whole && j.failedTests() {
 		p.owed = true // a TestMain that thinks nothing of failures has to do so as go test runs it
 	}
@@ -274,7 +281,7 @@ func (c *controller) judgeOthers(n *node, end jobEnd) (again bool) {
 	}
 	for i, it := range j.others {
 		had := p.verdicts[i]
-		died := p.names[i] == end.culprit && end.kind == endDied
+		died := p.names[i] == end.culprit && end.died()
 		if had != event.Pass && had != event.Skip || !died && !it.ended() {
 			continue
 		}
@@ -306,7 +313,7 @@ func (c *controller) contradict(n *node, i int, it *itemRun, end jobEnd, died bo
 		events = append(events, crashEvents(n, it, p.names[i], end)...)
 	}
 	c.ledger.replace(p, i, v)
-	c.fail(p)
+	c.fail()
 	p.failed = true
 	p.red(i, true)
 	c.packageOutput(p, fmt.Sprintf("xdist: %s %s when it ran with all tests of its package, as go test runs it, and did not with some of them\n", p.names[i], how))
@@ -357,7 +364,7 @@ func (c *controller) flushOpen(n *node, it *itemRun) {
 // crash settles an item that was running when its process or agent died, and shows it.
 func (c *controller) crash(n *node, i int, it *itemRun, end jobEnd) {
 	c.ledger.settle(n.job.pkg, i, event.Crash, time.Since(n.job.started), n.id, "")
-	c.fail(n.job.pkg)
+	c.fail()
 	n.job.pkg.failed = true
 	c.showCrash(n, i, it, end)
 }

@@ -4,74 +4,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
-	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
-	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/hosts"
-	"github.com/xdist-go/xdist/xspec"
 )
 
-// controller is the loop of one run. The goroutine that calls Run owns every field but inbox and
-// loopDone.
+// controller is the loop of one run. The goroutine that calls Run owns every field but those of
+// mailbox.
 //
 // Other goroutines, all joined before Run returns: one for each platform's Source, one per node,
 // one per door. They know the loop by post alone.
 type controller struct {
-	cfg      Config
-	ledger   *ledger
-	pkgs     []*pkg
-	targets  []*target
-	supplies []*supply
-	several  bool             // the specs name more than one platform
-	nodes    map[string]*node // those whose goroutine runs
-	idle     []*node          // those that are ready and have no unit, the one that became so first at the front
-	restart  int              // nodes that were replaced
+	cfg    Config
+	start  time.Time
+	ledger *ledger
+	pkgs   []*pkg
+	replay *replay       // nil when there is none
+	proof  time.Duration // what all of a package may take for its whole to be run however it was split
 
-	last string // the node that ended last, and why
+	hosts  *hosts.Set               // nil when all gateways share the controller's files
+	stores stores                   // of the hosts that do not
+	sizeOf func(gotest.Ready) int64 // of a binary; nil is 0
 
-	replay *replay // nil when there is none
+	fleet
+	arrivals
+	builds
+	closure
+	output
+	mailbox
+}
 
-	listen    func(context.Context, xspec.Spec) (door, error)
-	doors     []door
-	listening int              // doors through which somebody may come
-	count     int              // gateways that were named or have come
-	enough    bool             // as many as Config.MinNodes were there at once
-	lack      error            // what the run waits for, or nil
-	late      <-chan time.Time // set while it waits
-	slots     slots
-	proof     time.Duration     // what all of a package may take for its whole to be run however it was split
-	busy      map[string]*crowd // by host
-
-	hosts    *hosts.Set               // nil when all gateways share the controller's files
-	stores   stores                   // of the hosts that do not
-	sizeOf   func(gotest.Ready) int64 // of a binary; nil is 0
-	connect  func(context.Context, *node) (link, gateway.Info, error)
+// mailbox is how other goroutines reach the loop.
+type mailbox struct {
 	inbox    chan any      // never closed
 	loopDone chan struct{} // closed by Run when nobody reads inbox any more
 	wait     sync.WaitGroup
+}
 
-	ctx       context.Context // of the nodes
-	endNodes  context.CancelCauseFunc
-	sourceCtx context.Context
-	endSource context.CancelCauseFunc
-
-	start       time.Time
-	stopped     string // why the run ends early, or ""
-	ending      bool   // what ran when it stopped was told to end
-	interrupted bool
-	failures    int
-	failed      int // packages
-	buildFailed int
-	fatal       error // ends the run: it is xdist's failure and not the suite's
-	reportErr   error // the first one of the reporter, or of -coverprofile
-
-	profile     *cover.Writer // -coverprofile, or nil
-	profileFile *os.File
+// post gives the loop a message, or drops it when the run is over.
+func (b *mailbox) post(m any) {
+	select {
+	case b.inbox <- m:
+	case <-b.loopDone:
+	}
 }
 
 // sourceEvent and sourceDone come from the goroutine of a Source.
@@ -101,15 +79,13 @@ func Run(ctx context.Context, cfg Config) (event.Summary, error) {
 
 func newController(cfg Config) *controller {
 	c := &controller{
-		cfg:      cfg.withDefaults(),
-		ledger:   newLedger(),
-		proof:    proofTime,
-		nodes:    make(map[string]*node),
-		busy:     make(map[string]*crowd),
-		stores:   newStores(),
-		inbox:    make(chan any),
-		loopDone: make(chan struct{}),
-		start:    time.Now(),
+		cfg:     cfg.withDefaults(),
+		ledger:  newLedger(),
+		proof:   proofTime,
+		fleet:   fleet{nodes: make(map[string]*node), busy: make(map[string]*crowd)},
+		stores:  newStores(),
+		mailbox: mailbox{inbox: make(chan any), loopDone: make(chan struct{})},
+		start:   time.Now(),
 	}
 	if cfg.Replay != nil {
 		c.replay = newReplay()
@@ -158,14 +134,6 @@ func (c *controller) run(ctx context.Context) (event.Summary, error) {
 	}
 	c.loop(ctx)
 	return c.finish()
-}
-
-// post gives the loop a message, or drops it when the run is over.
-func (c *controller) post(m any) {
-	select {
-	case c.inbox <- m:
-	case <-c.loopDone:
-	}
 }
 
 // loop handles messages until every item has its verdict and every package is closed.

@@ -436,11 +436,11 @@ func (c *controller) undo(p *pkg, d *division, why string) {
 func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
 	j, d := n.job, n.job.division()
 	var out policy.Outcome
-	if d.undone == "" && !j.stopped && (end.kind == endUnsaid || end.kind == endLost && j.pkg.lost <= 1) {
+	if d.undone == "" && !j.stopped && (end.kind == endUnsaid || end.lost() && j.pkg.lost <= 1) {
 		out.Requeue = j.unit.Items
 		return out
 	}
-	if end.kind == endLost && !j.stopped {
+	if end.lost() && !j.stopped {
 		d.unlucky = d.undone == ""
 		c.undo(j.pkg, d, end.how)
 	}

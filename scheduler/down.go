@@ -151,13 +151,14 @@ func (c *controller) removeFromPolicy(n *node, end gatewayEnd, err error) {
 		books.RemoveNode(id, nil)
 		return
 	}
-	how := jobEnd{kind: endLost, failed: true, silent: fateUnknown(err), how: "its gateway ended: "}
+	how := jobEnd{kind: endLost, failed: true, how: "its gateway ended: "}
 	if err != nil {
 		how.how += err.Error()
 	}
-	if j.signalled {
-		how.silent = true
-	} else if it := j.items[j.latest]; it != nil && it.phase == phaseRunning {
+	if j.signalled || fateUnknown(err) {
+		how.kind = endSilent
+	}
+	if it := j.items[j.latest]; it != nil && it.phase == phaseRunning && !j.signalled {
 		how.culprit = j.latest
 	}
 	if end == endUnfit || c.replay != nil && (fateUnknown(err) || len(j.items) == 0) && c.mayRetry(j) {
@@ -170,7 +171,7 @@ func (c *controller) removeFromPolicy(n *node, end gatewayEnd, err error) {
 	}
 	outcome := j.errand.end(c, n, how, nil)
 	if len(j.unit.Items) == 0 {
-		j.pkg.takeResult(unit.Result{Failed: true, ExitCode: -1, Err: how.how})
+		j.pkg.takeResult(unit.Result{Failed: true, ExitCode: -1, Err: how.how}, false)
 	}
 	c.release(n, func() { books.RemoveNode(id, &outcome) })
 }

@@ -1,11 +1,20 @@
 package scheduler
 
 import (
+	"os"
 	"time"
 
+	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
+
+// output is what a run writes.
+type output struct {
+	reportErr   error         // the first one of the reporter, or of -coverprofile
+	profile     *cover.Writer // -coverprofile, or nil
+	profileFile *os.File
+}
 
 // emit hands an event to the reporter.
 func (c *controller) emit(e event.Event) {

@@ -70,7 +70,7 @@ func (d parts) end(c *controller, n *node, end jobEnd, r *unit.Result) policy.Ou
 		res := c.judgeParts(n, *r)
 		c.showOutput(n)
 		res.Profile = j.profile
-		p.takeResult(res)
+		p.takeResult(res, false)
 	}
 	return c.concludeParts(n, end)
 }
@@ -92,19 +92,17 @@ func (u recorded) end(c *controller, n *node, end jobEnd, r *unit.Result) policy
 	j, p := n.job, n.job.pkg
 	if r == nil {
 		c.showOutput(n)
-		p.takeResult(unit.Result{Failed: true, ExitCode: -1, Err: end.how})
+		p.takeResult(unit.Result{Failed: true, ExitCode: -1, Err: end.how}, false)
 	} else {
 		c.showOutput(n)
 		r.Profile = j.profile
-		p.takeResult(*r)
-		p.whole = j.untouched && !p.partial
+		p.takeResult(*r, j.untouched && !p.partial)
 	}
 	return c.concludeReplayed(n, end)
 }
 
-// takeResult adds what the process of a unit came to.
-func (p *pkg) takeResult(r unit.Result) {
-	p.results = append(p.results, r)
+// takeResult adds what the process of a unit came to, and whether it was all of the package.
+func (p *pkg) takeResult(r unit.Result, all bool) {
+	p.results = append(p.results, processEnd{r, all})
 	p.failed = p.failed || r.Failed
-	p.whole = false
 }

@@ -14,6 +14,21 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
+// fleet is the nodes of a run.
+type fleet struct {
+	nodes   map[string]*node  // those whose goroutine runs
+	idle    []*node           // those that are ready and have no unit, the one that became so first at the front
+	busy    map[string]*crowd // by host
+	slots   slots
+	count   int    // gateways that were named or have come
+	restart int    // nodes that were replaced
+	last    string // the node that ended last, and why
+
+	connect  func(context.Context, *node) (link, gateway.Info, error)
+	ctx      context.Context // of the nodes
+	endNodes context.CancelCauseFunc
+}
+
 // allocate gives every spec its id, so that two that want the same one are an error before anything
 // has started.
 func (c *controller) allocate(specs []xspec.Spec) ([]xspec.Spec, error) {

@@ -142,7 +142,7 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	if p.state != pkgExpected {
 		panic("BUG: " + p.path + " is ready twice")
 	}
-	p.leaveBuild(pkgRunnable)
+	p.leaveBuild(pkgBuilt)
 	if c.replay != nil && r.Tests != nil {
 		p.setItems(r.Tests)
 	} else if r.Tests != nil && !p.has(r.Tests) {
@@ -164,7 +164,7 @@ func (c *controller) releaseInOrder(t *target) {
 		case q.target != t || q.state == pkgClosed:
 		case q.state == pkgExpected:
 			return
-		case !q.released:
+		case q.state == pkgBuilt:
 			c.admitToPolicy(q)
 		}
 	}
@@ -172,7 +172,7 @@ func (c *controller) releaseInOrder(t *target) {
 
 // admitToPolicy gives a package that can run to its policy.
 func (c *controller) admitToPolicy(p *pkg) {
-	p.released = true
+	p.state = pkgRunnable
 	p.target.policy.AddPackage(c.plan(p))
 	c.stores.ready(p)
 	c.dropMissing(p)

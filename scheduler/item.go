@@ -38,23 +38,28 @@ type signs struct {
 
 // itemRun is what has come of one item in a job.
 type itemRun struct {
-	events   []test2json.Event // held until the item has ended, so that a run that dies with its process leaves no trace
-	bytes    int
-	streamed bool // events are not held: they were too many, or are wanted live
-	fate     fate
-	told     []byte            // the beginning of the output that was shown, of an item whose events are streamed
-	before   remnant           // what an earlier attempt has shown
-	shown    []test2json.Event // by this one, without output
-	want     int               // rounds: -count times -cpu
-	rounds   int               // terminal events so far
-	verdict  event.Verdict     // of these rounds
-	phase    phase
+	transcript
+	fate    fate
+	want    int           // rounds: -count times -cpu
+	rounds  int           // terminal events so far
+	verdict event.Verdict // of these rounds
+	phase   phase
 	signs
-	dying   int           // 1 + the index in events of the line that may begin a panic; 0 is none
 	begun   []int         // when it failed: the items of its unit that had
 	process time.Duration // when it failed: for how long its process had run
 	elapsed time.Duration
 	watch   stopwatch
+}
+
+// transcript is what an item has said.
+type transcript struct {
+	events   []test2json.Event // held until the item has ended, so that a run that dies with its process leaves no trace
+	bytes    int
+	streamed bool              // events are not held: they were too many, or are wanted live
+	told     []byte            // the beginning of the output that was shown, of an item whose events are streamed
+	before   remnant           // what an earlier attempt has shown
+	shown    []test2json.Event // by this one, without output
+	dying    int               // 1 + the index in events of the line that may begin a panic; 0 is none
 }
 
 func (it *itemRun) open() bool { return it.phase != phaseIdle }
@@ -186,7 +191,9 @@ func remnantOf(before remnant, shown []test2json.Event) remnant {
 func (c *controller) newItemRun(j *job, name string, i int, known bool) *itemRun {
 	p := j.pkg
 	// Benchmarks have no end, and a fuzz target's news are wanted as they come.
-	it := &itemRun{streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: p.remnants[name], want: 1, events: make([]test2json.Event, 0, leastEvents)}
+	it := &itemRun{want: 1, transcript: transcript{
+		streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: p.remnants[name], events: make([]test2json.Event, 0, leastEvents),
+	}}
 	if !known {
 		return it
 	}

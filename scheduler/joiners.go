@@ -16,6 +16,16 @@ import (
 // like any other while it is there. Its loss is nobody's mistake and it is not replaced: the run
 // goes on with the others, and waits for more when there are none.
 
+// arrivals are the doors through which agents come by themselves, and what the run waits for.
+type arrivals struct {
+	listen    func(context.Context, xspec.Spec) (door, error)
+	doors     []door
+	listening int              // doors through which somebody may come
+	enough    bool             // as many as Config.MinNodes were there at once
+	lack      error            // what the run waits for, or nil
+	late      <-chan time.Time // set while it waits
+}
+
 // door is where agents come by themselves.
 type door interface {
 	// accept returns the next agent. After close it fails with an error that wraps net.ErrClosed.

@@ -40,24 +40,38 @@ type job struct {
 	unit    policy.Unit
 	errand  errand
 	started time.Time
-	around  attempt.Around // what was to run beside it
-	made    attempt.Before // what its process runs
-	first   bool           // of its package, as the plan has it: what it prints is shown as it comes
 
+	setting
 	company
+	heard
+	curbs
+}
+
+// setting is how the process of a job is made.
+type setting struct {
+	around    attempt.Around // what was to run beside it
+	made      attempt.Before // what it runs
+	first     bool           // of its package, as the plan has it: what it prints is shown as it comes
+	untouched bool           // it runs the binary as go test does
+}
+
+// heard is what has come of a job.
+type heard struct {
 	items   map[string]*itemRun // by top-level test, items that have begun
 	others  map[int]*itemRun    // items of the package that are not the unit's, in a process of the whole
 	latest  string              // the item that began last and is not parked
 	output  []test2json.Event   // package-level output that is not shown
 	profile []byte              // cover profile, in so far as it has come
+	doomed  bool                // an item has begun to print a panic, or what looks like one
+	excused bool                // a test failed that is none of the unit's, and ran for the others' sake
+}
 
+// curbs are what ends a job before it ends by itself.
+type curbs struct {
 	limits    map[string]bool // tests that have one of losePatience
 	overdue   time.Duration   // the limit that its culprit had, or 0
 	stopped   bool            // it was told to end
 	signalled bool            // its process has died of a signal, and its agent may follow
-	untouched bool            // its process runs the binary as go test does
-	doomed    bool            // an item has begun to print a panic, or what looks like one
-	excused   bool            // a test failed that is none of the unit's, and ran for the others' sake
 }
 
 // company is what ran beside a job.

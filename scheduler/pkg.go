@@ -18,65 +18,105 @@ import (
 type pkg struct {
 	target *target
 	num    policy.PackageID
-	path   string        // import path
-	shown  string        // as events name it: with the gateway under --dist each
-	items  []gotest.Item // with what they ask for
-	names  []string      // of items
-	replay *replay       // nil when there is none
-	copies []int         // by item: how many tests have its name
-	index  map[string]int
+	path   string  // import path
+	shown  string  // as events name it: with the gateway under --dist each
+	replay *replay // nil when there is none
+	state  pkgState
 	ready  *gotest.Ready
 	key    string // digest of its binary, in hex, when it is ready
+	start  time.Time
+	jobs   []*job // in flight
 
+	contents
+	standing
+	splitting
+	suspicion
+	wholes
+	conclusion
+}
+
+// contents is what a package has to run.
+type contents struct {
+	items   []gotest.Item // with what they ask for
+	names   []string      // of items
+	copies  []int         // by item: how many tests have its name
+	index   map[string]int
+	missing int  // the item from which on they do not exist, but for the replay; all do when it is their number
+	entire  bool // the items are all that the package has
+	partial bool // its binary has tests that are none of this run's
+}
+
+// standing is how far the items have come.
+type standing struct {
+	units    int             // given out so far
+	attempts []int           // by item, those of divisions included: how often it was given out
+	verdicts []event.Verdict // by item
+	open     int             // items without a verdict
+	crashes  int             // items with that verdict: they would end any process of the whole
+	expected []time.Duration // by item; 0 is not known
+	took     []time.Duration // by item: its first attempt
+	ran      int             // items that have run
+	spent    time.Duration   // by the items that have run
+}
+
+// splitting is how a package may be cut into processes.
+type splitting struct {
 	serial    bool   // its tests need each other: one process at a time
 	undivided string // why all of it has to run in one process, or ""
-	partial   bool   // its binary has tests that are none of this run's
+	strands   int    // policy.Package.Strands
+	stage     stage
+	proven    bool // earlier runs have split it without harm
+	divisions []*division
+}
 
-	expected []time.Duration // by item; 0 is not known
-	verdicts []event.Verdict // by item
-	attempts []int           // by item, those of divisions included: how often it was given out
-	open     int             // items without a verdict
-	missing  int             // the item from which on they do not exist, but for the replay; all do when it is their number
-	entire   bool            // the items are all that the package has
+// suspicion is what is in doubt of a package while it runs, and what was found out.
+type suspicion struct {
+	trials    map[int]*trial     // by item
+	setbacks  map[int]*setback   // failures that are followed by another attempt, by item
+	remnants  map[string]remnant // by item
+	prints    map[int]uint64     // fingerprints of failures that count, by item
+	reds      map[int]bool       // items that failed in the whole and not apart, and that did not any more
+	lost      int                // units that ended with their agents
+	disturbed bool               // its units disturb each other: one at a time from now on
+	isolated  bool               // what is left of it has its host for itself
+}
 
-	state      pkgState
-	jobs       []*job // in flight
-	units      int    // units given out so far
-	disturbed  bool   // its units disturb each other: one at a time from now on
-	unruly     bool   // its processes run what they were not asked for
-	stage      stage
-	strands    int             // policy.Package.Strands
-	proven     bool            // earlier runs have split it without harm
-	owed       bool            // its whole has to run once more before it can be closed
-	wholes     int             // such runs so far
-	tainted    bool            // a process of a part of it failed for no test
-	crashes    int             // items with that verdict: they would end any process of the whole
-	lenient    bool            // a process of the whole passed though a test of it failed: its TestMain will have it so
-	released   bool            // its policy has it
-	needsWhole bool            // the whole did otherwise than its parts
-	lost       int             // units that ended with their agents
-	prints     map[int]uint64  // fingerprints of failures that count, by item
-	reds       map[int]bool    // items that failed in the whole and not apart, and that did not any more
-	ran        int             // items that have run
-	took       []time.Duration // by item: its first attempt
-	start      time.Time
+// wholes are the runs of all of a package in one process, for want of a verdict.
+type wholes struct {
+	runs    int  // so far
+	owed    bool // one more has to be before the package can be closed
+	lenient bool // one passed though a test of it failed: its TestMain will have it so
+	unity   unity
+}
+
+// unity is how much of a package the process of the whole is.
+type unity int
+
+const (
+	unityUnknown unity = iota
+	unityDoubted       // a process of a part of it failed for no test
+	unityNeeded        // the whole did otherwise than its parts
+)
+
+// conclusion is what a package has come to.
+type conclusion struct {
+	results    []processEnd // of its units, in the order in which they ended
 	failed     bool
-	counted    bool               // as a failure, for --maxfail
-	whole      bool               // its last unit was all of it
-	remnants   map[string]remnant // by item
-	divisions  []*division
-	trials     map[int]*trial             // by item
-	isolated   bool                       // what is left of it has its host for itself
-	setbacks   map[int]*setback           // failures that are followed by another attempt, by item
-	spent      time.Duration              // by the items that have run
-	results    []unit.Result              // of its units, in the order in which they ended
 	seenOutput map[[sha256.Size]byte]bool // package-level output of its units: what each process repeats is shown once
+	unruly     bool                       // its processes run what they were not asked for
+}
+
+// processEnd is how a process of a package ended.
+type processEnd struct {
+	unit.Result
+	all bool // it was all of the package, and has printed its closing lines
 }
 
 type pkgState int
 
 const (
 	pkgExpected pkgState = iota // collected, no binary yet
+	pkgBuilt                    // it has its binary, and waits for its turn
 	pkgRunnable                 // the policy has it
 	pkgClosed                   // its terminal event is out
 )

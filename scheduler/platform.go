@@ -24,21 +24,35 @@ import (
 // of other gateways is what the agent says, unless the spec does: such a node has no target until
 // then. The controller's own platform is built for meanwhile, on the chance that it is theirs.
 
+// builds are the platforms of a run, and who runs what was built for them.
+type builds struct {
+	targets   []*target
+	supplies  []*supply
+	several   bool // the specs name more than one platform
+	sourceCtx context.Context
+	endSource context.CancelCauseFunc
+}
+
 // supply is what the Source gives for one platform. The loop owns it.
 type supply struct {
 	platform gotest.Platform
 	name     string // for people
 	suffix   string // of package names in events, "" when they need none
 	targets  []*target
-	events   []gotest.BuildEvent   // about packages, for targets that come later
-	held     []gotest.BuildEvent   // what has come before there was a target
-	shards   string                // gotest.Listed.Shards
+	events   []gotest.BuildEvent // about packages, for targets that come later
+	held     []gotest.BuildEvent // what has come before there was a target
+	shards   string              // gotest.Listed.Shards
+	offer
+	cancel  context.CancelCauseFunc
+	dropped bool // nobody needs it; for one who comes later there is another
+	done    bool
+	err     error // after done
+}
+
+// offer is the host of a platform that builds for itself.
+type offer struct {
 	builders chan hostbuild.Remote // capacity 1, never closed: hosts to build on, where they do that; else nil
 	offered  bool                  // there is one in builders, or one builds
-	cancel   context.CancelCauseFunc
-	dropped  bool // nobody needs it; for one who comes later there is another
-	done     bool
-	err      error // after done
 }
 
 // shards is how the suites of all platforms were divided, in an order that the platforms decide.

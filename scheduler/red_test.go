@@ -66,8 +66,8 @@ func TestFailureInTheWholeIsRemembered(t *testing.T) {
 // The text of a failure is the same whether it was shown as it came or held.
 func TestTextOfAFailure(t *testing.T) {
 	events := []test2json.Event{{Action: "run"}, {Action: "output", Output: "a\n"}, {Action: "output", Output: "b\n"}, {Action: "fail"}}
-	held := &itemRun{events: events}
-	shown := &itemRun{streamed: true, events: events[2:]}
+	held := &itemRun{transcript: transcript{events: events}}
+	shown := &itemRun{transcript: transcript{streamed: true, events: events[2:]}}
 	shown.told = appendOutput(nil, events[:2])
 	if held.text() != "a\nb\n" || shown.text() != held.text() {
 		t.Errorf("held %q, shown %q", held.text(), shown.text())

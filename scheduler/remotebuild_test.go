@@ -17,9 +17,9 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// builds are played builds on hosts: the first one that is asked for says what is in the first
+// playedBuilds are builds on hosts: the first one that is asked for says what is in the first
 // script, and so on. A script ends with an error, or else with the end of the build.
-type builds struct {
+type playedBuilds struct {
 	mu      sync.Mutex // guards the fields below
 	scripts [][]any    // of wire.BuildReport and error
 	args    []wire.BuildArgs
@@ -29,7 +29,7 @@ type builds struct {
 // builderLink is a played worker whose host can build.
 type builderLink struct {
 	link
-	builds *builds
+	builds *playedBuilds
 	at     hostbuild.Place
 }
 
@@ -50,7 +50,7 @@ func (l builderLink) Build(_ context.Context, _ *gotest.Command, args wire.Build
 }
 
 type playedBuild struct {
-	builds *builds
+	builds *playedBuilds
 	script []any
 }
 
@@ -73,7 +73,7 @@ func (p *playedBuild) Exit() {
 }
 
 // runRemote runs a world whose gateways are on a host that builds for itself.
-func runRemote(w *world, b *builds, gateways int) (event.Summary, *record, error) {
+func runRemote(w *world, b *playedBuilds, gateways int) (event.Summary, *record, error) {
 	w.t.Helper()
 	var err error
 	if w.cfg.Specs, err = xspec.Expand([]string{fmt.Sprintf("%d*ssh=h//build=remote", gateways)}, nil); err != nil {
@@ -125,7 +125,7 @@ func warnings(r *record) string {
 // TestRemoteBuild has one build for all gateways, with another Go than the controller's.
 func TestRemoteBuild(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"p": many("Pass", 5), "q": names("Pass", "Fail")})
-	b := &builds{scripts: [][]any{slices.Concat([]any{wire.BuildReport{Go: "go1.25.3"}}, listedReports(w), []any{readyReport("p"), readyReport("q")})}}
+	b := &playedBuilds{scripts: [][]any{slices.Concat([]any{wire.BuildReport{Go: "go1.25.3"}}, listedReports(w), []any{readyReport("p"), readyReport("q")})}}
 	s, r, err := runRemote(w, b, 3)
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestRemoteBuild(t *testing.T) {
 func TestRemoteBuildIsTakenOver(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"p": names("Pass"), "q": names("Pass", "Fail")})
 	lost := &hostbuild.LostError{Err: errSilent}
-	b := &builds{scripts: [][]any{
+	b := &playedBuilds{scripts: [][]any{
 		append(listedReports(w)[:1:1], lost),
 		append(listedReports(w), readyReport("p"), lost),
 		append(listedReports(w), readyReport("p"), readyReport("q")),
@@ -166,7 +166,7 @@ func TestRemoteBuildIsTakenOver(t *testing.T) {
 func TestRemoteBuildFails(t *testing.T) {
 	for _, end := range []any{&gateway.RemoteError{Text: "the disk is full"}, wire.BuildReport{Done: &wire.BuildEnd{Error: "the disk is full"}}} {
 		w := newWorld(t, 1, map[string][]string{"p": names("Pass"), "q": names("Pass", "Fail")})
-		s, r, err := runRemote(w, &builds{scripts: [][]any{append(listedReports(w), end)}}, 2)
+		s, r, err := runRemote(w, &playedBuilds{scripts: [][]any{append(listedReports(w), end)}}, 2)
 		if err == nil || !strings.Contains(err.Error(), "build on the host of gateway gw") || !strings.HasSuffix(err.Error(), "): the disk is full") {
 			t.Errorf("error %v", err)
 		}

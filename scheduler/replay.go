@@ -298,9 +298,9 @@ func (c *controller) settleReplayed(n *node, i int, it *itemRun, end jobEnd, aga
 	p, name := n.job.pkg, n.job.pkg.names[i]
 	had := p.verdicts[i]
 	switch {
-	case end.kind >= endDied && end.kind <= endLost && name == end.culprit && !n.job.stopped && had == "":
+	case (end.died() || end.lost()) && name == end.culprit && !n.job.stopped && had == "":
 		c.crash(n, i, it, end)
-	case end.kind >= endDied && end.kind <= endLost && name == end.culprit && !n.job.stopped && had != event.Fail && had != event.Crash:
+	case (end.died() || end.lost()) && name == end.culprit && !n.job.stopped && had != event.Fail && had != event.Crash:
 		c.worsenReplayed(n, i, it, event.Crash)
 	case had != "":
 	case name == end.cutOff:
@@ -323,7 +323,7 @@ func (c *controller) settleReplayed(n *node, i int, it *itemRun, end jobEnd, aga
 func (c *controller) worsenReplayed(n *node, i int, it *itemRun, v event.Verdict) {
 	p := n.job.pkg
 	c.ledger.replace(p, i, v)
-	c.fail(p)
+	c.fail()
 	p.failed = true
 	c.packageOutput(p, fmt.Sprintf("xdist: %s failed in a later unit of the replay:\n", p.names[i]))
 	for _, e := range it.events {

@@ -107,7 +107,7 @@ func (c *controller) settleSetback(p *pkg, i int) (settled bool) {
 	s.failures-- // it is the one that counts
 	c.ledger.settle(p, i, s.verdict, s.elapsed, s.gateway, "")
 	p.failed = true
-	c.fail(p)
+	c.fail()
 	return true
 }
 

@@ -213,7 +213,7 @@ func TestAsideOnly(t *testing.T) {
 		{[]*itemRun{doubted, nil}, false},
 		{nil, false},
 	} {
-		j := &job{pkg: &pkg{names: []string{"TestA", "TestB"}}, items: map[string]*itemRun{"TestCompany": ended}}
+		j := &job{pkg: &pkg{contents: contents{names: []string{"TestA", "TestB"}}}, heard: heard{items: map[string]*itemRun{"TestCompany": ended}}}
 		for k, it := range tt.items {
 			j.unit.Items = append(j.unit.Items, k)
 			if it != nil {

@@ -175,7 +175,7 @@ func (c *controller) settleItem(n *node, i int, it *itemRun, v event.Verdict) {
 	c.learnDivision(p, i, v)
 	if v == event.Fail {
 		p.noteFailure(i, it.text(), n.job)
-		c.fail(p)
+		c.fail()
 	}
 }
 
@@ -189,7 +189,7 @@ func (c *controller) revise(n *node, i int, it *itemRun, had event.Verdict) {
 	case c.replay != nil || v == had || had == event.Crash || had == event.Flaky || had == event.NotRun:
 	case v == event.Fail:
 		c.ledger.replace(p, i, v)
-		c.fail(p)
+		c.fail()
 	default:
 		if had == event.Fail {
 			c.failures--
@@ -238,8 +238,12 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 		j.overdue = 0
 		r.Signal, r.TimedOut, r.Incomplete, r.Err = "", false, false, "" // our doing, and no news
 	}
-	end := jobEnd{failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished, changed: len(r.Changed) > 0, hung: r.TimedOut}
-	if r.Failed && r.Verdict == "" {
+	end := jobEnd{failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished, changed: len(r.Changed) > 0}
+	switch {
+	case !r.Failed || r.Verdict != "":
+	case r.TimedOut:
+		end.kind = endHung
+	default:
 		end.kind = endDied
 	}
 	wall := r.Wall

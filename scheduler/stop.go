@@ -10,6 +10,17 @@ import (
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
+// closure is how a run ends, and what it came to so far.
+type closure struct {
+	stopped     string // why the run ends early, or ""
+	ending      bool   // what ran when it stopped was told to end
+	interrupted bool
+	failures    int   // for Config.MaxFail
+	failed      int   // packages
+	buildFailed int   // packages
+	fatal       error // ends the run: it is xdist's failure and not the suite's
+}
+
 // stop ends the run early: nothing more is given out, what runs is ended, what is left is not run.
 func (c *controller) stop(reason string) {
 	c.revoke(reason)
@@ -69,8 +80,7 @@ func (c *controller) settleRest(p *pkg, reason string) {
 
 // fail counts a failure of a test, which may be the one too many. That its package fails is for the
 // process to say, whose TestMain can have its own view.
-func (c *controller) fail(p *pkg) {
-	p.counted = true
+func (c *controller) fail() {
 	c.failures++
 }
 

@@ -30,7 +30,7 @@ func (c *controller) tell(p *pkg) {
 	names := p.acquittals()
 	if p.stage == stageSplit {
 		kind := history.Split
-		if len(names) > 0 || p.needsWhole {
+		if len(names) > 0 || p.unity == unityNeeded {
 			kind = history.Changed
 		}
 		lesson(history.Lesson{Kind: kind})
@@ -41,7 +41,7 @@ func (c *controller) tell(p *pkg) {
 	for i, red := range p.reds {
 		lesson(history.Lesson{Kind: history.Red, Test: p.names[i], Undone: !red, Until: p.key})
 	}
-	if p.needsWhole {
+	if p.unity == unityNeeded {
 		lesson(history.Lesson{Kind: history.Serial, Until: p.key})
 		c.emit(event.Warning{Text: fmt.Sprintf("%s: does otherwise in several processes than in one; it will run in one from now on", p.shown)})
 		return

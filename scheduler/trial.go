@@ -163,7 +163,7 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 		c.settleTrial(n, i, it, end, t, d)
 		return false
 	}
-	if how == attempt.Lost && end.silent || how == attempt.CutOff {
+	if end.kind == endSilent && how == attempt.Lost || how == attempt.CutOff {
 		t.said = before // this one was nobody's fault
 	}
 	t.apart = t.apart || how == attempt.Absent || how == attempt.Failed && s.Met != attempt.Package && s.Before != attempt.Whole
@@ -206,9 +206,9 @@ func (c *controller) settleTrial(n *node, i int, it *itemRun, end jobEnd, t *tri
 	}
 	c.mended(p, i, j.made, t.said.verdict)
 	if passed := d.Verdict == attempt.Pass || d.Verdict == attempt.Skip; passed && t.apart && j.made == attempt.Whole && p.stage == stageSplit {
-		p.needsWhole = true
+		p.unity = unityNeeded
 	}
-	p.failed = p.failed || end.kind == endLost && d.Verdict == attempt.Fail // else the process says so
+	p.failed = p.failed || end.lost() && d.Verdict == attempt.Fail // else the process says so
 	c.settleSaid(p, i, t.said)
 	c.learnDivision(p, i, t.said.verdict)
 	if it != nil {
@@ -366,7 +366,7 @@ func (c *controller) settleSaid(p *pkg, i int, s said) {
 		c.emit(e)
 	}
 	if s.verdict == event.Fail || s.verdict == event.Crash {
-		c.fail(p)
+		c.fail()
 	}
 }
 

@@ -125,11 +125,11 @@ func TestRemnantOfRounds(t *testing.T) {
 		kept bool
 	}{
 		{"nothing shown", itemRun{rounds: 1}, false},
-		{"cut off", itemRun{shown: sub, phase: phaseRunning}, true},
-		{"failed", itemRun{shown: sub, rounds: 1}, true},
-		{"failed in the first round, cut off in the second", itemRun{shown: sub, rounds: 1, phase: phaseRunning}, false},
-		{"failed in both", itemRun{shown: sub, rounds: 2}, false},
-		{"passed in the first", itemRun{shown: append(sub, test2json.Event{Action: "pass", Test: "TestA"}), rounds: 1}, false},
+		{"cut off", itemRun{transcript: transcript{shown: sub}, phase: phaseRunning}, true},
+		{"failed", itemRun{transcript: transcript{shown: sub}, rounds: 1}, true},
+		{"failed in the first round, cut off in the second", itemRun{transcript: transcript{shown: sub}, rounds: 1, phase: phaseRunning}, false},
+		{"failed in both", itemRun{transcript: transcript{shown: sub}, rounds: 2}, false},
+		{"passed in the first", itemRun{transcript: transcript{shown: append(sub, test2json.Event{Action: "pass", Test: "TestA"})}, rounds: 1}, false},
 	} {
 		p := new(pkg)
 		p.keepRemnant("TestA", &tt.it)
