@@ -76,7 +76,7 @@ func (c *controller) refuse(t *target) {
 				c.undo(p, d, "no gateway has its labels")
 				continue
 			}
-			if t := p.trials[i]; t != nil {
+			if t := p.trials[i]; t != nil && t.said.verdict != "" {
 				p.failed = true
 				c.settleSaid(p, i, t.said)
 				continue

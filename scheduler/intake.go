@@ -174,6 +174,7 @@ func (c *controller) releaseInOrder(t *target) {
 func (c *controller) admitToPolicy(p *pkg) {
 	p.state = pkgRunnable
 	p.target.policy.AddPackage(c.plan(p))
+	c.delayContenders(p)
 	c.stores.ready(p)
 	c.dropMissing(p)
 }

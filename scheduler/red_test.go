@@ -116,6 +116,37 @@ func TestKnownFailureCountsAtOnce(t *testing.T) {
 	}
 }
 
+// A test whose failure may be that of what another process has, as far as the last run could tell,
+// runs once, with nothing of its package beside it.
+func TestContenderRunsWhenOthersHaveEnded(t *testing.T) {
+	for kind, want := range map[string]event.Verdict{"Fail": event.Fail, "Shy": event.Pass} {
+		tests := names(append(slices.Repeat([]string{"Pass"}, 6), kind)...)
+		w := newWorld(t, 4, map[string][]string{"a": tests})
+		w.cfg.History = new(history.Book)
+		run := history.Run{ID: "before", Time: time.Now()}
+		for i, name := range tests {
+			v := history.Pass
+			if i == len(tests)-1 {
+				v = history.Fail
+				run.Lessons = append(run.Lessons, history.Lesson{Kind: history.Failed, Platform: "linux/amd64", Package: "a", Test: name})
+			}
+			run.Tests = append(run.Tests, history.TestRun{Platform: "linux/amd64", Package: "a", Test: name, Elapsed: spareWhole, Verdict: v})
+		}
+		w.cfg.History.Learn(run)
+		w.cfg.LongTest = -1
+		w.meet = newMeeting(false)
+		s, r, err := w.run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.check(s, r)
+		last := tests[len(tests)-1]
+		if n := w.starts("a::" + last); n != 1 || s.Counts[want] < 1 || s.Counts[event.Pass]+s.Counts[want] < 7 {
+			t.Errorf("%s ran %d times: %v", last, n, s.Counts)
+		}
+	}
+}
+
 // What a test takes includes its parallel subtests, for which package testing reports no time.
 func TestTookCountsParallelSubtests(t *testing.T) {
 	p := new(pkg)

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -84,6 +85,26 @@ func (c *controller) facts(j *job, i int, it *itemRun, how attempt.End) attempt.
 		f.Spare, f.Brief = p.spare(), it != nil && p.endsWithin(it.lasted(j), j)
 	}
 	return f
+}
+
+// delayContenders has tests that failed in the last run, with a text that speaks of what other
+// processes may have, run when the others of their package have ended. Their next failure counts
+// then, and would be tried that way if it came before.
+func (c *controller) delayContenders(p *pkg) {
+	if p.stage != stageSplit || c.cfg.MaxFail > 0 || c.cfg.Command.FailFast {
+		return
+	}
+	late := make(map[int]*trial)
+	for i, name := range p.names {
+		known, ok := c.cfg.History.Test(p.target.supply.name, p.path, name)
+		if ok && known.Failed && known.Print == 0 && p.division(i) == nil {
+			late[i] = &trial{next: attempt.Attempt{Around: attempt.Host, Before: attempt.Bare}, number: 1}
+		}
+	}
+	if len(late) > 0 && len(late) < len(p.names) {
+		p.trials = late
+		p.target.policy.Park(p.num, slices.Collect(maps.Keys(late))...)
+	}
 }
 
 // endsWithin reports whether the rest of the package is expected to end in less than a time that is

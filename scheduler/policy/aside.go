@@ -83,9 +83,9 @@ func (p *Policy) release(k *pkg) {
 	}
 }
 
-// Park has everything that is pending of the package wait until nothing of it is in flight, to run
-// then as Outcome.Park does.
-func (p *Policy) Park(id PackageID) {
+// Park has what is pending of the package wait until nothing of it is in flight, to run then as
+// Outcome.Park does: the named items, or everything where there are none.
+func (p *Policy) Park(id PackageID, only ...int) {
 	k := p.pkg(id)
 	if k.undivided {
 		return
@@ -93,7 +93,7 @@ func (p *Policy) Park(id PackageID) {
 	var items []int
 	for _, s := range k.strands {
 		for _, i := range k.pendingOf(s) {
-			if !k.parks(i) {
+			if !k.parks(i) && (len(only) == 0 || slices.Contains(only, i)) {
 				items = append(items, i)
 				p.count(s, i, -1)
 			}
