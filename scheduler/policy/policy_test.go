@@ -162,11 +162,21 @@ func TestStories(t *testing.T) {
 				s.Error("not done")
 			}
 		}},
+		{"of few items that nobody knows no node begins with many more", Config{}, func(s *story) {
+			s.add("gw0@h", "gw1@h", "gw2@h", "gw3@h")
+			s.AddPackage(Package{ID: 1, Items: items(21)})
+			for _, n := range []NodeID{"gw0", "gw1", "gw2", "gw3"} {
+				if u := s.gets(n); len(u.Items) == 0 || len(u.Items) > 2 {
+					s.Errorf("%s gets %d items, want 1 or 2", n, len(u.Items))
+				}
+			}
+		}},
 		{"a crash: what is left goes first, as its own batch", Config{}, func(s *story) {
-			s.add("gw0@h", "gw1@h")
+			s.add("gw0@h")
 			s.AddPackage(Package{ID: 1, Items: items(5)})
 			s.AddPackage(Package{ID: 2, Items: items(4)})
 			s.wants("gw0", "1:0 1 2 3 4!")
+			s.add("gw1@h")
 			s.crashes("gw0", 4)
 			s.wants("gw1", "1:4")
 			if u := s.gets("gw0"); u.Package != 2 {

@@ -126,7 +126,11 @@ func (p *Policy) size(k *pkg) int {
 		risky = max(risky, min(cheap, items/(cheapShare*nodes)))
 	}
 	if k.seen.items == 0 && k.neighbours == 0 {
-		return min(risky, max(1, items/(sampleShare*nodes), sampleItems/nodes, int(worth/p.seen.rms())))
+		sample := sampleItems / nodes
+		if even := items / (fairShare * nodes); nodes > 1 && even > 0 && p.done == 0 {
+			sample = min(sample, even) // of few items no node is to have many more than another
+		}
+		return min(risky, max(1, items/(sampleShare*nodes), sample, int(worth/p.seen.rms())))
 	}
 	cost := max(leastCost, p.itemCost(k))
 	goal := max(worth, min(left/time.Duration(unknownShare*nodes), p.cfg.Target))
