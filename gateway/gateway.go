@@ -116,14 +116,7 @@ func (gw *Gateway) connect(ctx context.Context) error {
 
 // startFailed ends what start has begun, and adds what the agent's end tells.
 func (gw *Gateway) startFailed(err error) error {
-	wait := time.NewTimer(statusWait)
-	defer wait.Stop()
-	ended := false
-	select {
-	case <-gw.exitedc:
-		ended = true
-	case <-wait.C:
-	}
+	ended := within(statusWait, gw.exitedc)
 	gw.link.proc.kill()
 	<-gw.exitedc
 	gw.link.conn.Close()
@@ -148,11 +141,7 @@ func (gw *Gateway) lifeLoop() {
 	case <-gw.n.explainedc:
 		gw.awaitExit(abandonedWait)
 	case <-gw.exitedc:
-		wait := time.NewTimer(drainWait)
-		defer wait.Stop()
-		select {
-		case <-gw.n.explainedc:
-		case <-wait.C:
+		if !within(drainWait, gw.n.explainedc) {
 			gw.n.end(errors.New("agent has ended"))
 		}
 	}

@@ -186,11 +186,7 @@ func (p *popenProcess) readStderr(copyTo io.Writer) {
 
 func (p *popenProcess) wait() string {
 	err := p.reap()
-	late := time.NewTimer(stderrWait)
-	defer late.Stop()
-	select {
-	case <-p.errDonec:
-	case <-late.C:
+	if !within(stderrWait, p.errDonec) {
 		p.errPipe.Close()
 		<-p.errDonec
 	}

@@ -173,20 +173,10 @@ func (p *sshProcess) wait() string {
 	select {
 	case <-p.endedc:
 	case <-p.killedc:
-		late := time.NewTimer(silentWait)
-		defer late.Stop()
-		select {
-		case <-p.endedc:
-		case <-late.C:
-		}
+		within(silentWait, p.endedc)
 	}
 	p.endLeftovers()
-	late := time.NewTimer(stderrWait)
-	defer late.Stop()
-	select {
-	case <-p.errDonec:
-	case <-late.C:
-	}
+	within(stderrWait, p.errDonec)
 	p.conn.client.tasks.Go(func() { p.ch.Close() }) // may block when the host does not read
 	select {
 	case <-p.endedc:

@@ -113,14 +113,7 @@ func (gw *Gateway) endWithin(ctx context.Context, timeout time.Duration) bool {
 		break
 	}
 	gw.kill()
-	last := time.NewTimer(killWait)
-	defer last.Stop()
-	select {
-	case <-gw.donec:
-		return true
-	case <-last.C:
-		return false
-	}
+	return within(killWait, gw.donec)
 }
 
 // wavesOf orders gateways by what goes through what: each wave may end when the ones before it
