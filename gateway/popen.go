@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/xdist-go/xdist/internal/procgroup"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -91,13 +92,15 @@ func runPopen(cmd *exec.Cmd, conn *pipeConn, stderr *os.File, copyTo io.Writer, 
 		pipes.closeOurs()
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
-	p := &popenProcess{cmd: cmd, errPipe: stderr, errDonec: make(chan struct{})}
-	if err := p.adopt(); err != nil {
+	// The agent starts nothing before the handshake, so nothing can be outside of the group.
+	group, err := procgroup.Adopt(cmd.Process)
+	if err != nil {
 		cmd.Process.Kill()
 		cmd.Wait()
 		pipes.closeOurs()
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
+	p := &popenProcess{cmd: cmd, group: group, errPipe: stderr, errDonec: make(chan struct{})}
 	growPipe(conn.in)
 	growPipe(conn.out)
 	go p.readStderr(copyTo)
@@ -163,8 +166,7 @@ type popenProcess struct {
 	errPipe  *os.File
 	errDonec chan struct{} // closed when stderr was read to its end
 	tail     tail
-	//lint:ignore U1000 it is used on Windows
-	system processHandle // what the operating system needs to end the tree
+	group    procgroup.Group
 
 	mu     sync.Mutex // guards reaped, and keeps it true while a signal is sent
 	reaped bool       // the process id may belong to somebody else
