@@ -214,7 +214,7 @@ func (b *bootstrap) agentFor(ctx context.Context, system string) (knownAgent, er
 func (b *bootstrap) upload(ctx context.Context, conn *bufferedConn, agent knownAgent, rest string) error {
 	packing, _, _ := strings.Cut(rest, " ")
 	if b.unlock == nil {
-		waited, unlock, err := b.hosts.uploads.take(ctx, b.destination+"\x00"+agent.Digest)
+		waited, unlock, err := b.hosts.uploads.Take(ctx, b.destination+"\x00"+agent.Digest)
 		if err != nil {
 			return err
 		}
