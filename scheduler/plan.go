@@ -53,11 +53,17 @@ func (c *controller) plan(p *pkg) policy.Package {
 	p.strands, p.proven = len(strands), known.Splits >= provenRuns
 	alone := grain == gotest.Alone || cmd.BuildP == 1
 	lone := len(c.cfg.Specs) == 1 && c.listening == 0 // nobody to share with
-	out := policy.Package{
-		ID: p.num, Items: items, Strands: strands, ProcessCost: known.ProcessCost,
-		Whole: grain != gotest.Split || p.undivided != "" || known.Serial && p.holds(known.SerialUntil) || c.brief(p) || lone && p.mayRunWhole(), Alone: alone, Serial: p.serial,
+	whole := grain != gotest.Split || p.undivided != "" || known.Serial && p.holds(known.SerialUntil) || c.brief(p) || lone && p.mayRunWhole()
+	out := policy.Package{ID: p.num, Items: items, Strands: strands, ProcessCost: known.ProcessCost}
+	switch {
+	case alone:
+		out.Spread = policy.Alone
+	case whole:
+		out.Spread = policy.Whole
+	case p.serial:
+		out.Spread = policy.Serial
 	}
-	p.stage = c.firstStage(p, out.Whole || alone)
+	p.stage = c.firstStage(p, whole || alone)
 	if c.sizeOf != nil {
 		out.Size = c.sizeOf(*p.ready)
 	}
@@ -68,11 +74,11 @@ func (c *controller) plan(p *pkg) policy.Package {
 		p.target.choosy = p.target.choosy || len(d.Requires) > 0
 	}
 	if c.replay != nil {
-		out.Whole, out.Alone, out.Serial, out.Strands = false, false, false, nil // what is given out is decided
+		out.Spread, out.Strands = policy.Divisible, nil // what is given out is decided
 		for i := range out.Items {
 			out.Items[i].Strand = 0
 		}
-	} else if !out.Whole && !out.Serial && !p.partial {
+	} else if !whole && !p.serial && !p.partial {
 		c.divide(p)
 	}
 	for _, d := range p.divisions {

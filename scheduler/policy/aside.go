@@ -2,8 +2,13 @@ package policy
 
 import "slices"
 
-// What is to run again after other items of its package is put aside. It is pending, and in no
-// strand's lists until it is released.
+// aside is what is to run again after other items of its package. It is pending, and in no strand's
+// lists until it is released.
+type aside struct {
+	retries [][]int // wait until nothing else is pending but what is in doubt; a batch for each unit that they come from
+	waits   []int   // wait until they are all that is left
+	parked  int     // how many are in these two
+}
 
 // putAside stores what of a unit is to run again later.
 func (p *Policy) putAside(k *pkg, out Outcome) {
@@ -47,7 +52,7 @@ func (k *pkg) unpark(isGone func(int) bool) {
 // retries as they came; what waits for the end of the others one unit of each strand, or the run of
 // the whole binary that is due, and the package one that has no two units at once.
 func (p *Policy) release(k *pkg) {
-	if k.parked == 0 && !k.owes || k.pending > k.parked {
+	if k.parked == 0 && !k.run.due || k.pending > k.parked {
 		return
 	}
 	if len(k.retries) > 0 {
@@ -57,15 +62,17 @@ func (p *Policy) release(k *pkg) {
 		k.retries = nil
 		return
 	}
-	if k.units > 0 || k.runOwed {
+	if k.units > 0 || k.run.pending {
 		return
 	}
-	k.exclusive = true
-	if k.secludes {
+	k.Spread = max(k.Spread, Serial)
+	if k.seclusion == toSeclude {
 		k.seclude(true)
 	}
-	if k.owes = k.owes && k.parked == 0; k.owes {
-		k.owes, k.runOwed = false, true
+	owed := k.run.due && k.parked == 0
+	k.run.due = false
+	if owed {
+		k.run.pending = true
 		p.pendingRuns++
 		return
 	}
@@ -87,7 +94,7 @@ func (p *Policy) release(k *pkg) {
 // then as Outcome.Park does.
 func (p *Policy) Park(id PackageID) {
 	k := p.pkg(id)
-	if k.undivided {
+	if k.undivided() {
 		return
 	}
 	var items []int
@@ -116,7 +123,7 @@ func (p *Policy) Park(id PackageID) {
 // Where items wait for that, their unit is that run.
 func (p *Policy) Owe(id PackageID) {
 	k := p.pkg(id)
-	k.owes = true
+	k.run.due = true
 	p.placeAll(k)
 }
 

@@ -38,7 +38,7 @@ func (p *Policy) inconsistent() string {
 			return fmt.Sprintf("package %d %s", id, err)
 		}
 		pending += k.pending
-		if k.runOwed {
+		if k.run.pending {
 			owed++
 		}
 		for _, s := range k.strands {
@@ -173,8 +173,8 @@ func (p *Policy) misfiled(k *pkg, held []int) string {
 
 // misplaced says when a strand is not where Next looks for it.
 func (p *Policy) misplaced(k *pkg, s *strand) string {
-	owed := k.runOwed && s == k.strands[0]
-	startable := (owed || s.pending > s.dealt) && s.awaits == nil && (!k.exclusive || k.units == 0)
+	owed := k.run.pending && s == k.strands[0]
+	startable := (owed || s.pending > s.dealt) && s.awaits == nil && (!k.single() || k.units == 0)
 	switch {
 	case startable != (s.shelf != nil):
 		return fmt.Sprintf("is on a shelf: %v, want %v", s.shelf != nil, startable)

@@ -15,7 +15,7 @@ func (p *Policy) cut(n *node, c choice) Unit {
 	case len(s.back) > 0:
 		b := &s.back[0]
 		size := len(b.items)
-		if !k.exclusive && !b.together {
+		if !k.single() && !b.together {
 			size = p.portion(k, b.items, goal)
 		}
 		if size < len(k.Items) {
@@ -27,7 +27,7 @@ func (p *Policy) cut(n *node, c choice) Unit {
 		}
 	case len(n.share.pieces) > 0 && n.share.pieces[0].s == s:
 		u.Items = p.takeShare(n, goal)
-	case k.exclusive || p.cheap(s, goal) && c.limit == 0:
+	case k.single() || p.cheap(s, goal) && c.limit == 0:
 		u.Items = p.takeAll(s)
 	case len(s.fresh) > 0 && (len(s.known) == 0 || p.freshFirst(s)):
 		u.Items = s.takeFresh(p.fit(k, s.fresh[:p.portion(k, s.fresh, goal)]))

@@ -209,7 +209,7 @@ func (p *Policy) Unservable() []Withdrawn {
 			if k.empty(s) || p.servable(s) {
 				continue
 			}
-			owed = owed || k.runOwed
+			owed = owed || k.run.pending
 			items = append(items, k.pendingOf(s)...)
 		}
 		if len(items) > 0 || owed {

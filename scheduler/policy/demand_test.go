@@ -166,7 +166,7 @@ func TestDemands(t *testing.T) {
 		{"Isolate: nothing beside it on its host, and a host drains for it unless it is to be last", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
 			s.AddPackage(Package{ID: 1, Items: items(2)})
-			s.AddPackage(Package{ID: 2, Items: items(60), Serial: true})
+			s.AddPackage(Package{ID: 2, Items: items(60), Spread: Serial})
 			s.AddPackage(Package{ID: 3, Items: items(1)})
 			s.wants("gw0", "2:"+strings.Trim(fmt.Sprint(all(60)), "[]")+"!")
 			s.wants("gw1", "1:0 1!")

@@ -113,7 +113,7 @@ func (v view) offers(list []offer, from []*strand) []offer {
 		}
 		if v.limit > 0 && o.long > v.limit {
 			at := v.shorter(s, v.limit)
-			if s.at[firm] > 0 || at == len(s.known) && len(s.fresh) == 0 && !s.k.runOwed {
+			if s.at[firm] > 0 || at == len(s.known) && len(s.fresh) == 0 && !s.k.run.pending {
 				continue
 			}
 			o.limit, o.long = v.limit, v.limit

@@ -152,7 +152,7 @@ func (p *Policy) within(sh *shelf, last *strand, limit time.Duration) choice {
 	var most time.Duration
 	for _, s := range list {
 		at := p.shorter(s, limit)
-		if at == len(s.known) && len(s.fresh) == 0 && !s.k.runOwed {
+		if at == len(s.known) && len(s.fresh) == 0 && !s.k.run.pending {
 			continue
 		}
 		gain := s.left
@@ -182,15 +182,14 @@ func (p *Policy) give(n *node, s *strand, u Unit) {
 	p.take(n.class, 1)
 	p.tally(h)
 	p.bring(n, k)
-	if k.runOwed {
-		k.runOwed = false
+	if k.run.pending {
+		k.run.pending = false
 		p.pendingRuns--
 	}
 	for _, i := range u.Items {
 		k.state[i] = flying
 		p.count(s, i, -1)
 	}
-	k.started = true
 	k.units++
 	p.units++
 	p.running += len(u.Items)

@@ -175,7 +175,7 @@ func (p *Policy) finish(n *node, out Outcome, ran bool) {
 	p.ends++
 	p.round = 1 + p.ends/max(1, len(p.nodes)/resignShare)
 	if len(u.Items) == 0 && !ran {
-		k.runOwed = true
+		k.run.pending = true
 		p.pendingRuns++
 	}
 	for _, d := range out.Done {

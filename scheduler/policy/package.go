@@ -9,27 +9,39 @@ import (
 
 // pkg is what the Policy knows of one package.
 type pkg struct {
-	Package
-	seq     int // order of AddPackage
-	strands []*strand
-	state   []state // of each item
-
-	retries   [][]int // pending, and wait until nothing else is pending but what is in doubt; a batch for each unit that they come from
-	waits     []int   // pending, and wait until they are all that is left
-	owes      bool    // a run of the whole binary is due then
-	parked    int     // how many are in these two
-	pending   int     // items, those included
-	runOwed   bool    // it has no items and its binary has not run
-	started   bool    // a unit of it was given out
+	Package       // its Spread may shrink during the run; LoadScope leaves Whole at most
+	seq       int // order of AddPackage
+	strands   []*strand
+	state     []state // of each item
+	pending   int     // items, those put aside included
 	units     int     // in flight
-	exclusive bool    // at most one unit in flight
-	undivided bool    // one unit holds all of it: Whole, or LoadScope
-	secludes  bool    // what is in doubt will be isolated when it is released, to be last; from Isolate
-	last      bool    // nothing of it runs while there is anything else
-
+	run       binaryRun
+	seclusion seclusion
+	aside
 	holders holders // of its binary
 	learned
 }
+
+// binaryRun is a run of a package's whole binary that has no items.
+type binaryRun struct {
+	pending bool // it counts in totals.pendingRuns
+	due     bool // it becomes pending when nothing else of the package is; from Owe
+}
+
+// seclusion is whether what is in doubt of a package is isolated to be last; from Isolate.
+type seclusion byte
+
+const (
+	beside    seclusion = iota
+	toSeclude           // it will be when it is released
+	secluded            // nothing of the package runs while there is anything else
+)
+
+// single reports whether at most one unit of it may be in flight.
+func (k *pkg) single() bool { return k.Spread >= Serial }
+
+// undivided reports whether one unit holds all of it.
+func (k *pkg) undivided() bool { return k.Spread >= Whole }
 
 // state is where an item is.
 type state byte
@@ -55,12 +67,12 @@ func (p *Policy) AddPackage(in Package) {
 			bug("item %d of package %d is of strand %d", i, in.ID, it.Strand)
 		}
 	}
-	in.Whole = in.Whole || in.Alone
+	if p.cfg.Mode == LoadScope {
+		in.Spread = max(in.Spread, Whole)
+	}
 	k := &pkg{Package: in, seq: p.arrivals, state: make([]state, len(in.Items))}
 	p.arrivals++
-	k.undivided = in.Whole || p.cfg.Mode == LoadScope
-	k.exclusive = k.undivided || in.Serial
-	k.runOwed = len(in.Items) == 0
+	k.run.pending = len(in.Items) == 0
 	k.expect()
 	p.packages[in.ID] = k
 	p.sized = p.sized || in.Size > 0
@@ -79,7 +91,7 @@ func (p *Policy) AddPackage(in Package) {
 			s.spread()
 		}
 	}
-	if k.runOwed {
+	if k.run.pending {
 		p.pendingRuns++
 	}
 	p.placeAll(k)
@@ -88,9 +100,9 @@ func (p *Policy) AddPackage(in Package) {
 // addStrands makes the strands of a new package.
 func (p *Policy) addStrands(k *pkg) {
 	list := k.Strands
-	if k.exclusive || len(list) == 0 {
+	if k.single() || len(list) == 0 {
 		d, groups := combined(list)
-		d.Exclusive = d.Exclusive || k.Alone
+		d.Exclusive = d.Exclusive || k.Spread == Alone
 		s := p.addStrand(k, d)
 		if p.cfg.Mode == LoadScope && len(groups) == 0 {
 			groups = []string{"\x00" + strconv.Itoa(int(k.ID))}
@@ -128,10 +140,10 @@ func (p *Policy) Serialize(id PackageID) {
 }
 
 func (p *Policy) serialize(k *pkg) {
-	if k.exclusive {
+	if k.single() {
 		return
 	}
-	k.exclusive = true
+	k.Spread = Serial
 	for _, s := range k.strands {
 		p.gather(s)
 	}
@@ -144,8 +156,8 @@ func (p *Policy) serialize(k *pkg) {
 // drains for it; a package that runs one unit at a time already is isolated as a whole.
 func (p *Policy) Isolate(id PackageID, last bool) {
 	k := p.pkg(id)
-	if last && !k.exclusive {
-		k.secludes = true
+	if last && !k.single() {
+		k.seclusion = toSeclude
 		return
 	}
 	p.serialize(k)
@@ -155,7 +167,10 @@ func (p *Policy) Isolate(id PackageID, last bool) {
 
 // seclude has its units run with nothing else on their host, and with last after all else.
 func (k *pkg) seclude(last bool) {
-	k.last = last
+	k.seclusion = beside
+	if last {
+		k.seclusion = secluded
+	}
 	for _, s := range k.strands {
 		s.demand.Exclusive = true
 		s.class = nil
@@ -208,10 +223,10 @@ func (p *Policy) Drop(id PackageID) []int {
 			k.state[i] = gone
 		}
 	}
-	if k.runOwed {
+	if k.run.pending {
 		p.pendingRuns--
 	}
-	k.runOwed, k.owes = false, false
+	k.run = binaryRun{}
 	p.sweep(k, out)
 	return out
 }
@@ -270,12 +285,12 @@ func (p *Policy) pkg(id PackageID) *pkg {
 }
 
 // idle reports whether nothing of the package is pending.
-func (k *pkg) idle() bool { return k.pending == 0 && !k.runOwed }
+func (k *pkg) idle() bool { return k.pending == 0 && !k.run.pending }
 
 // empty reports whether nothing of the strand is pending. A run that is owed is the first strand's.
 func (k *pkg) empty(s *strand) bool {
 	ours := func(i int) bool { return k.strand(i) == s }
-	return !(k.runOwed && s == k.strands[0]) && s.pending == 0 && !slices.ContainsFunc(k.waits, ours) &&
+	return !(k.run.pending && s == k.strands[0]) && s.pending == 0 && !slices.ContainsFunc(k.waits, ours) &&
 		!slices.ContainsFunc(k.retries, func(batch []int) bool { return slices.ContainsFunc(batch, ours) })
 }
 

@@ -7,7 +7,7 @@ func (p *Policy) classify(s *strand) *class {
 		if s.group != nil {
 			labels = s.group.requires
 		}
-		s.class = classOf(s.demand, s.k.last, labels)
+		s.class = classOf(s.demand, s.k.seclusion == secluded, labels)
 	}
 	return s.class
 }
@@ -50,7 +50,7 @@ func (p *Policy) placeAll(k *pkg) {
 
 // place brings the shelves up to date after a unit of the strand was given out or has ended.
 func (p *Policy) place(s *strand) {
-	if k := s.k; k.exclusive || k.parked > 0 || k.owes {
+	if k := s.k; k.single() || k.parked > 0 || k.run.due {
 		p.placeAll(k)
 	} else {
 		p.placeStrand(s)
@@ -68,8 +68,8 @@ func (p *Policy) placeStrand(s *strand) {
 
 func (p *Policy) enqueue(s *strand) {
 	k := s.k
-	owed := k.runOwed && s == k.strands[0]
-	if s.pending == s.dealt && !owed || k.exclusive && k.units > 0 || s.awaits != nil {
+	owed := k.run.pending && s == k.strands[0]
+	if s.pending == s.dealt && !owed || k.single() && k.units > 0 || s.awaits != nil {
 		s.leave()
 		return
 	}
@@ -85,7 +85,7 @@ func (p *Policy) enqueue(s *strand) {
 	if s.shelf != nil {
 		s.quit(again)
 	}
-	if k.exclusive || owed && p.cfg.Mode == WorkSteal || s.group != nil && s.group.bound == nil {
+	if k.single() || owed && p.cfg.Mode == WorkSteal || s.group != nil && s.group.bound == nil {
 		if s.shelf == sh {
 			s.quit(rocks)
 			s.quit(bulk)

@@ -14,27 +14,43 @@ type strand struct {
 	demand Demand
 	class  *class // of demand and group; nil when it must be found again
 	group  *group
+	lists
+	backlog
+	standing
+	portions
+}
 
+// lists are what is pending of a strand. Items enter and leave in insert, the takes, giveBack and
+// sweep.
+type lists struct {
 	known []int   // items whose cost is known, the longest first; empty with WorkSteal
 	fresh []int   // items whose cost is not known, spread; all items with WorkSteal, ascending
 	back  []batch // that came back from units
 	dealt int     // items in the shares of nodes
+}
 
-	loose   time.Duration // WorkSteal: what fresh costs
-	counted time.Duration // of that, what sharing.loose has in it
-
+// backlog sums up what is pending. count owns it.
+type backlog struct {
 	pending int           // items
 	cost    time.Duration // of those that is known
 	unknown int           // how many of them have no known cost
+}
 
+// standing is where a strand waits to be chosen. placeStrand and reserve own it.
+type standing struct {
 	awaits *host         // that is kept free for it
 	shelf  *shelf        // where choose looks for it; nil when nothing of it may start now
 	at     [queues]int   // its index in the queues there, plus 1; 0 is not in it
 	rank   [queues]int64 // its rank there
+}
 
-	left  time.Duration // its part of estimates.left
-	blank int           // its part of estimates.blank
-	held  time.Duration // its part of holders.left
+// portions are a strand's parts of sums. settle owns them, and tallyLoose the last.
+type portions struct {
+	left    time.Duration // of estimates.left
+	blank   int           // of estimates.blank
+	held    time.Duration // of holders.left
+	loose   time.Duration // WorkSteal: what fresh costs
+	counted time.Duration // of that, what sharing.loose has in it
 }
 
 // batch is what came back from a unit.
@@ -118,7 +134,7 @@ func (s *strand) giveBack(out Outcome) {
 	items := slices.Clone(out.Requeue)
 	slices.Sort(items)
 	half := len(items) / 2
-	if len(out.Done) > 0 || half == 0 || s.k.undivided {
+	if len(out.Done) > 0 || half == 0 || s.k.undivided() {
 		s.back = append(s.back, batch{items: items})
 		return
 	}

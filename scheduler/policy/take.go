@@ -13,7 +13,7 @@ func (p *Policy) Take(id NodeID, in PackageID, items []int) (Unit, bool) {
 		bug("take for busy node %q", id)
 	}
 	if len(items) == 0 {
-		if !k.runOwed {
+		if !k.run.pending {
 			return Unit{}, false
 		}
 		u := Unit{Package: in, Whole: true}

@@ -59,8 +59,8 @@ func (w *walker) audit() {
 		if !slices.Equal(got, want) {
 			w.fail("package %d has %v pending, want %v", id, got, want)
 		}
-		if at, ok := w.runs[id]; k.runOwed != (ok && at == pendingPlace) {
-			w.fail("package %d owes a run: %v, place %d, %v", id, k.runOwed, at, ok)
+		if at, ok := w.runs[id]; k.run.pending != (ok && at == pendingPlace) {
+			w.fail("package %d owes a run: %v, place %d, %v", id, k.run.pending, at, ok)
 		}
 	}
 	if w.Pending() != pending || w.Running() != running {

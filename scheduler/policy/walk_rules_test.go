@@ -5,9 +5,9 @@ import "slices"
 // demandOf is what the unit demands, and how much of its host it occupies there.
 func (w *walker) demandOf(u Unit) Demand {
 	in := w.packed[u.Package]
-	if len(in.Strands) == 0 || w.whole[u.Package] || in.Serial {
+	if len(in.Strands) == 0 || w.whole[u.Package] || in.Spread == Serial {
 		d, groups := combined(in.Strands)
-		d.Exclusive = d.Exclusive || in.Alone
+		d.Exclusive = d.Exclusive || in.Spread == Alone
 		if len(groups) > 0 {
 			d.Group = groups[0]
 		}

@@ -82,8 +82,8 @@ func (w *walker) fail(format string, args ...any) {
 func (w *walker) addPackage() {
 	id := PackageID(w.packs)
 	w.packs--
-	in := Package{ID: id, Whole: w.r.IntN(6) == 0, Alone: w.r.IntN(8) == 0, Serial: w.r.IntN(8) == 0}
-	merged := in.Whole || in.Alone || in.Serial || w.mode == LoadScope
+	in := Package{ID: id, Spread: []Spread{Divisible, Divisible, Divisible, Divisible, Divisible, Serial, Whole, Alone}[w.r.IntN(8)]}
+	merged := in.Spread > Divisible || w.mode == LoadScope
 	if w.r.IntN(2) == 0 {
 		group := []string{"", "", "a", "b", "c"}[w.r.IntN(5)]
 		for range 1 + w.r.IntN(4) {
@@ -114,14 +114,14 @@ func (w *walker) addPackage() {
 	if len(in.Items) == 0 {
 		w.runs[id] = pendingPlace
 	}
-	w.whole[id] = in.Whole || in.Alone || w.mode == LoadScope
-	w.single[id] = w.whole[id] || in.Serial
+	w.whole[id] = in.Spread >= Whole || w.mode == LoadScope
+	w.single[id] = w.whole[id] || in.Spread == Serial
 	w.Expect(w.r.IntN(100), w.packs, time.Duration(w.r.IntN(2))*time.Second)
 	if w.packs == 0 {
 		w.NoMore()
 	}
 	w.touched = id
-	w.note("package %d with %d items, whole %v, alone %v, serial %v, strands %+v", id, len(in.Items), in.Whole, in.Alone, in.Serial, in.Strands)
+	w.note("package %d with %d items, spread %d, strands %+v", id, len(in.Items), in.Spread, in.Strands)
 }
 
 // demand invents a demand. A package that has one strand names one group at most: it would make two
