@@ -23,7 +23,7 @@ import (
 // The child is not tied to the life of the thread that starts it (Pdeathsig): when the controller
 // dies the kernel closes the pipe as surely as it would send that signal, and an agent that reads
 // EOF can still end what its handlers have started, which one that is killed cannot.
-func startPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+func startPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
 	l, err := launchPopen(ctx, from, spec, cfg)
 	if err == nil {
 		lap(ctx, PhaseStart)
@@ -31,7 +31,7 @@ func startPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (
 	return l, err
 }
 
-func launchPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+func launchPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
 	if relay, ok := from.(relayOrigin); ok {
 		return relay.startAgent(ctx, spec)
 	}
@@ -60,7 +60,7 @@ func (cfg Config) command() ([]string, error) {
 }
 
 // startProcess starts a program that talks over its standard input and output.
-func startProcess(args []string, env []xspec.Var, copyTo io.Writer) (*link, error) {
+func startProcess(args []string, env []xspec.Var, copyTo io.Writer) (*endpoint, error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = os.Environ()
 	for _, v := range env {
@@ -87,7 +87,7 @@ func startProcess(args []string, env []xspec.Var, copyTo io.Writer) (*link, erro
 	return nil, fmt.Errorf("start agent: %w", err)
 }
 
-func runPopen(cmd *exec.Cmd, conn *pipeConn, stderr *os.File, copyTo io.Writer, pipes *pipeSet) (*link, error) {
+func runPopen(cmd *exec.Cmd, conn *pipeConn, stderr *os.File, copyTo io.Writer, pipes *pipeSet) (*endpoint, error) {
 	if err := cmd.Start(); err != nil {
 		pipes.closeOurs()
 		return nil, fmt.Errorf("start agent: %w", err)
@@ -104,7 +104,7 @@ func runPopen(cmd *exec.Cmd, conn *pipeConn, stderr *os.File, copyTo io.Writer, 
 	growPipe(conn.in)
 	growPipe(conn.out)
 	go p.readStderr(copyTo)
-	return &link{conn: conn, proc: p}, nil
+	return &endpoint{conn: conn, proc: p}, nil
 }
 
 // pipeSet keeps the ends of pipes so that none is left open.

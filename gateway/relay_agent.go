@@ -108,7 +108,7 @@ func relayStart(ctx context.Context, ch, data *Channel, req startRequest) error 
 }
 
 // start starts what is asked for.
-func (req startRequest) start(stderr io.Writer) (*link, error) {
+func (req startRequest) start(stderr io.Writer) (*endpoint, error) {
 	args := req.Args
 	if req.Own {
 		own, err := ownExecutable()
@@ -141,7 +141,7 @@ func ownExecutable() (string, error) {
 }
 
 // attend lives as long as the process does.
-func attend(ctx context.Context, ch, data *Channel, l *link) error {
+func attend(ctx context.Context, ch, data *Channel, l *endpoint) error {
 	p := startRelayPump(data, l.conn)
 	defer p.cut()
 	endedc := make(chan struct{})

@@ -21,7 +21,7 @@ type socketClient struct {
 	cut    bool // the client hung up before the agent had ended; set when relay returns
 	told   bool // the client asked for the agent's end; set when relay returns
 
-	agent    *link
+	agent    *endpoint
 	goneOnce sync.Once
 	gonec    chan struct{} // closed when the client has hung up, or breaks the protocol
 	exitedc  chan struct{} // closed when the agent has ended and status is set

@@ -105,7 +105,7 @@ func (gw *Gateway) endWithin(ctx context.Context, timeout time.Duration) bool {
 		case <-gw.donec:
 			return true
 		case <-interrupt.C:
-			gw.link.proc.interrupt()
+			gw.endpoint.proc.interrupt()
 			continue
 		case <-kill.C:
 		case <-ctx.Done():
