@@ -13,7 +13,7 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// demands says for the policy what items ask for: tests that ask for the same are of one strand.
+// demands says for the policy what items ask for: tests that ask for the same are of one family.
 func demands(items []gotest.Item) ([]policy.Item, []policy.Demand) {
 	out := make([]policy.Item, len(items))
 	var strands []policy.Demand
@@ -27,7 +27,7 @@ func demands(items []gotest.Item) ([]policy.Item, []policy.Demand) {
 			index[key] = at
 			strands = append(strands, d)
 		}
-		out[i] = policy.Item{Name: it.Name, Strand: at}
+		out[i] = policy.Item{Name: it.Name, Family: at}
 	}
 	return out, strands
 }

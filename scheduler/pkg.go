@@ -45,7 +45,7 @@ type pkg struct {
 	disturbed  bool   // its units disturb each other: one at a time from now on
 	unruly     bool   // its processes run what they were not asked for
 	stage      stage
-	strands    int             // policy.Package.Strands
+	strands    int             // policy.Package.Families
 	proven     bool            // earlier runs have split it without harm
 	owed       bool            // its whole has to run once more before it can be closed
 	wholes     int             // such runs so far

@@ -54,7 +54,7 @@ func (c *controller) plan(p *pkg) policy.Package {
 	alone := grain == gotest.Alone || cmd.BuildP == 1
 	lone := len(c.cfg.Specs) == 1 && c.listening == 0 // nobody to share with
 	whole := grain != gotest.Split || p.undivided != "" || known.Serial && p.holds(known.SerialUntil) || c.brief(p) || lone && p.mayRunWhole()
-	out := policy.Package{ID: p.num, Items: items, Strands: strands, ProcessCost: known.ProcessCost}
+	out := policy.Package{ID: p.num, Items: items, Families: strands, ProcessCost: known.ProcessCost}
 	switch {
 	case alone:
 		out.Spread = policy.Alone
@@ -74,9 +74,9 @@ func (c *controller) plan(p *pkg) policy.Package {
 		p.target.choosy = p.target.choosy || len(d.Requires) > 0
 	}
 	if c.replay != nil {
-		out.Spread, out.Strands = policy.Divisible, nil // what is given out is decided
+		out.Spread, out.Families = policy.Divisible, nil // what is given out is decided
 		for i := range out.Items {
-			out.Items[i].Strand = 0
+			out.Items[i].Family = 0
 		}
 	} else if !whole && !p.serial && !p.partial {
 		c.divide(p)
@@ -88,13 +88,13 @@ func (c *controller) plan(p *pkg) policy.Package {
 			path := strings.Join(part.Path, "/")
 			strand, ok := strands[path]
 			if !ok || part.Names == nil {
-				strand = len(out.Strands)
-				out.Strands = append(out.Strands, out.Strands[out.Items[d.test].Strand])
+				strand = len(out.Families)
+				out.Families = append(out.Families, out.Families[out.Items[d.test].Family])
 			}
 			if part.Names != nil {
 				strands[path] = strand
 			}
-			out.Items = append(out.Items, policy.Item{Name: path + "/" + regexp.QuoteMeta(strings.Join(part.Names, "|")), Cost: max(part.Cost, 1), Strand: strand})
+			out.Items = append(out.Items, policy.Item{Name: path + "/" + regexp.QuoteMeta(strings.Join(part.Names, "|")), Cost: max(part.Cost, 1), Family: strand})
 		}
 	}
 	return out

@@ -4,6 +4,6 @@
 // attributes of [Own] or [Bound], or as the leader of a session, and then becomes a Group by
 // [Adopt].
 //
-// Limits: on Unix what has made a group of its own escapes. On Windows what the leader starts before
-// Adopt does.
+// Limits: on Unix what has made a group of its own escapes. On Windows what the leader starts
+// before Adopt does.
 package procgroup

@@ -2,7 +2,7 @@ package policy
 
 import "slices"
 
-// aside is what is to run again after other items of its package. It is pending, and in no strand's
+// aside is what is to run again after other items of its package. It is pending, and in no family's
 // lists until it is released.
 type aside struct {
 	retries [][]int // wait until nothing else is pending but what is in doubt; a batch for each unit that they come from
@@ -49,7 +49,7 @@ func (k *pkg) unpark(isGone func(int) bool) {
 }
 
 // release makes what was put aside the next units of its package, when its time has come: the
-// retries as they came; what waits for the end of the others one unit of each strand, or the run of
+// retries as they came; what waits for the end of the others one unit of each family, or the run of
 // the whole binary that is due, and the package one that has no two units at once.
 func (p *Policy) release(k *pkg) {
 	if k.parked == 0 && !k.run.due || k.pending > k.parked {
@@ -79,10 +79,10 @@ func (p *Policy) release(k *pkg) {
 	waits := k.waits
 	slices.Sort(waits)
 	k.waits = nil
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		var items []int
 		for _, i := range waits {
-			if k.strand(i) == s {
+			if k.family(i) == s {
 				items = append(items, i)
 			}
 		}
@@ -98,7 +98,7 @@ func (p *Policy) Park(id PackageID) {
 		return
 	}
 	var items []int
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		for _, i := range k.pendingOf(s) {
 			if !k.parks(i) {
 				items = append(items, i)
@@ -110,7 +110,7 @@ func (p *Policy) Park(id PackageID) {
 	for _, i := range items {
 		gone[i] = true
 	}
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		p.sharing.filter(s, func(i int) bool { return gone[i] })
 		s.sweep(func(i int) bool { return gone[i] })
 	}
@@ -133,13 +133,13 @@ func (p *Policy) Left(id PackageID) int {
 	return k.pending - k.parked
 }
 
-// unparkBatch gives items of one strand back to it, to run together: their processes may have to
+// unparkBatch gives items of one family back to it, to run together: their processes may have to
 // run the same tests around them.
 func (p *Policy) unparkBatch(k *pkg, items []int) {
 	if len(items) == 0 {
 		return
 	}
-	s := k.strand(items[0])
+	s := k.family(items[0])
 	p.park(k, -len(items))
 	for _, i := range items {
 		p.count(s, i, 1)

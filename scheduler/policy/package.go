@@ -11,14 +11,14 @@ import (
 type pkg struct {
 	Package       // its Spread may shrink during the run; LoadScope leaves Whole at most
 	seq       int // order of AddPackage
-	strands   []*strand
+	families  []*family
 	state     []state // of each item
 	pending   int     // items, those put aside included
 	units     int     // in flight
 	run       binaryRun
 	seclusion seclusion
 	aside
-	holders holders // of its binary
+	replicas replicas // of its binary
 	learned
 }
 
@@ -53,7 +53,7 @@ const (
 	gone   // done or withdrawn
 )
 
-// AddPackage makes a package runnable. The Policy keeps the Items and Strands and does not change
+// AddPackage makes a package runnable. The Policy keeps the Items and Families and does not change
 // them.
 func (p *Policy) AddPackage(in Package) {
 	switch {
@@ -63,8 +63,8 @@ func (p *Policy) AddPackage(in Package) {
 		bug("package %d added after NoMore", in.ID)
 	}
 	for i, it := range in.Items {
-		if it.Strand < 0 || it.Strand >= max(1, len(in.Strands)) {
-			bug("item %d of package %d is of strand %d", i, in.ID, it.Strand)
+		if it.Family < 0 || it.Family >= max(1, len(in.Families)) {
+			bug("item %d of package %d is of family %d", i, in.ID, it.Family)
 		}
 	}
 	if p.cfg.Mode == LoadScope {
@@ -76,16 +76,16 @@ func (p *Policy) AddPackage(in Package) {
 	k.expect()
 	p.packages[in.ID] = k
 	p.sized = p.sized || in.Size > 0
-	p.addStrands(k)
+	p.addFamilies(k)
 	for i, it := range in.Items {
 		if it.Dormant {
 			k.state[i] = dormant
 			continue
 		}
-		p.count(k.strand(i), i, 1)
-		k.strand(i).insert(i, p.cfg.Mode)
+		p.count(k.family(i), i, 1)
+		k.family(i).insert(i, p.cfg.Mode)
 	}
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		s.sort()
 		if p.cfg.Mode != WorkSteal {
 			s.spread()
@@ -97,13 +97,13 @@ func (p *Policy) AddPackage(in Package) {
 	p.placeAll(k)
 }
 
-// addStrands makes the strands of a new package.
-func (p *Policy) addStrands(k *pkg) {
-	list := k.Strands
+// addFamilies makes the families of a new package.
+func (p *Policy) addFamilies(k *pkg) {
+	list := k.Families
 	if k.single() || len(list) == 0 {
 		d, groups := combined(list)
 		d.Exclusive = d.Exclusive || k.Spread == Alone
-		s := p.addStrand(k, d)
+		s := p.addFamily(k, d)
 		if p.cfg.Mode == LoadScope && len(groups) == 0 {
 			groups = []string{"\x00" + strconv.Itoa(int(k.ID))}
 		}
@@ -111,26 +111,26 @@ func (p *Policy) addStrands(k *pkg) {
 		return
 	}
 	for _, d := range list {
-		s := p.addStrand(k, d)
+		s := p.addFamily(k, d)
 		if d.Group != "" {
 			p.join(s, []string{d.Group})
 		}
 	}
 }
 
-func (p *Policy) addStrand(k *pkg, d Demand) *strand {
-	s := &strand{k: k, seq: p.strands, demand: d}
-	p.strands++
-	k.strands = append(k.strands, s)
+func (p *Policy) addFamily(k *pkg, d Demand) *family {
+	s := &family{k: k, seq: p.families, demand: d}
+	p.families++
+	k.families = append(k.families, s)
 	return s
 }
 
-// strand is the one that item i is of.
-func (k *pkg) strand(i int) *strand {
-	if len(k.strands) == 1 {
-		return k.strands[0]
+// family is the one that item i is of.
+func (k *pkg) family(i int) *family {
+	if len(k.families) == 1 {
+		return k.families[0]
 	}
-	return k.strands[k.Items[i].Strand]
+	return k.families[k.Items[i].Family]
 }
 
 // Serialize makes the package run at most one unit at a time from now on. Units that are in flight
@@ -144,7 +144,7 @@ func (p *Policy) serialize(k *pkg) {
 		return
 	}
 	k.Spread = Serial
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		p.gather(s)
 	}
 	p.placeAll(k)
@@ -171,7 +171,7 @@ func (k *pkg) seclude(last bool) {
 	if last {
 		k.seclusion = secluded
 	}
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		s.demand.Exclusive = true
 		s.class = nil
 	}
@@ -184,7 +184,7 @@ func (p *Policy) Wake(id PackageID, item int) {
 	if item < 0 || item >= len(k.state) || k.state[item] != dormant {
 		bug("wake of item %d of package %d, which is not dormant", item, id)
 	}
-	s := k.strand(item)
+	s := k.family(item)
 	k.state[item] = waiting
 	p.count(s, item, 1)
 	s.insert(item, p.cfg.Mode)
@@ -237,12 +237,12 @@ func (p *Policy) sweep(k *pkg, items []int) {
 		if k.parks(i) {
 			p.park(k, -1)
 		} else {
-			p.count(k.strand(i), i, -1)
+			p.count(k.family(i), i, -1)
 		}
 	}
 	isGone := func(i int) bool { return k.state[i] == gone }
 	k.unpark(isGone)
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		p.sharing.filter(s, isGone)
 		s.sweep(isGone)
 		if k.empty(s) {
@@ -287,18 +287,18 @@ func (p *Policy) pkg(id PackageID) *pkg {
 // idle reports whether nothing of the package is pending.
 func (k *pkg) idle() bool { return k.pending == 0 && !k.run.pending }
 
-// empty reports whether nothing of the strand is pending. A run that is owed is the first strand's.
-func (k *pkg) empty(s *strand) bool {
-	ours := func(i int) bool { return k.strand(i) == s }
-	return !(k.run.pending && s == k.strands[0]) && s.pending == 0 && !slices.ContainsFunc(k.waits, ours) &&
+// empty reports whether nothing of the family is pending. A run that is owed is the first family's.
+func (k *pkg) empty(s *family) bool {
+	ours := func(i int) bool { return k.family(i) == s }
+	return !(k.run.pending && s == k.families[0]) && s.pending == 0 && !slices.ContainsFunc(k.waits, ours) &&
 		!slices.ContainsFunc(k.retries, func(batch []int) bool { return slices.ContainsFunc(batch, ours) })
 }
 
-// pendingOf is what is pending of one strand.
-func (k *pkg) pendingOf(s *strand) []int {
+// pendingOf is what is pending of one family.
+func (k *pkg) pendingOf(s *family) []int {
 	var out []int
 	for i, at := range k.state {
-		if at == waiting && k.strand(i) == s {
+		if at == waiting && k.family(i) == s {
 			out = append(out, i)
 		}
 	}

@@ -40,12 +40,12 @@ type (
 type Package struct {
 	ID          PackageID
 	Items       []Item        // in the binary's order; may be empty: the binary still runs once
-	Strands     []Demand      // what Item.Strand is an index of; empty is one strand that demands nothing
+	Families    []Demand      // what Item.Family is an index of; empty is one family that demands nothing
 	ProcessCost time.Duration // expected of a process beyond its items; 0 is not known
 	Size        int64         // bytes of the binary, which is sent to each Store once; 0 costs nothing
 
-	// Spread is how far the package may be spread. One that is not Divisible has one strand,
-	// whatever its items say; it demands what any of Strands does.
+	// Spread is how far the package may be spread. One that is not Divisible has one family,
+	// whatever its items say; it demands what any of Families does.
 	Spread Spread
 }
 
@@ -64,7 +64,7 @@ type Item struct {
 	Name    string        // for MaxBytes
 	Cost    time.Duration // expected on a node of speed 1; 0 is not known (a known cost of nothing is given as 1 ns)
 	Dormant bool          // not pending until Wake: the whole of a test that was divided into parts, in case a part fails
-	Strand  int           // index into Package.Strands; items of different strands never share a unit
+	Family  int           // index into Package.Families; items of different families never share a unit
 }
 
 // Demand is what running an item takes beyond a node. The zero value is nothing.
@@ -146,15 +146,15 @@ type roster struct {
 	groups   map[string]*group
 	used     map[string]int // units of resources that are taken
 	arrivals int            // packages added so far
-	strands  int64          // so far
+	families int64          // so far
 }
 
-// shelves are where Next looks for work. placeStrand owns them.
+// shelves are where Next looks for work. placeFamily owns them.
 type shelves struct {
 	plain   *shelf
 	bounden []*shelf // of demands that only some nodes can meet at a time, in the order in which they were first seen
 	sharing sharing  // WorkSteal: who owns what
-	returns int64    // strands put into a queue of batches that came back, so far
+	returns int64    // families put into a queue of batches that came back, so far
 }
 
 // totals are sums over the packages and hosts.

@@ -432,7 +432,7 @@ func TestImpossibleCalls(t *testing.T) {
 		"wake of what is not dormant":                    func(p *Policy) { p.Wake(1, 0) },
 		"wake of an item that is not there":              func(p *Policy) { p.Wake(1, 9) },
 		"withdrawal of an item that is not there":        func(p *Policy) { p.Withdraw(1, []int{9}) },
-		"an item of a strand that is not there":          func(p *Policy) { p.AddPackage(Package{ID: 3, Items: []Item{{Strand: 1}}}) },
+		"an item of a family that is not there":          func(p *Policy) { p.AddPackage(Package{ID: 3, Items: []Item{{Family: 1}}}) },
 		"complete of an unknown package":                 func(p *Policy) { p.Complete(5) },
 	} {
 		t.Run(name, func(t *testing.T) {

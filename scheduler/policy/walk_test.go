@@ -87,7 +87,7 @@ func (w *walker) addPackage() {
 	if w.r.IntN(2) == 0 {
 		group := []string{"", "", "a", "b", "c"}[w.r.IntN(5)]
 		for range 1 + w.r.IntN(4) {
-			in.Strands = append(in.Strands, w.demand(group, merged))
+			in.Families = append(in.Families, w.demand(group, merged))
 		}
 	}
 	if w.r.IntN(5) > 0 {
@@ -101,7 +101,7 @@ func (w *walker) addPackage() {
 	known := w.r.IntN(4)
 	for i := range in.Items {
 		it := &in.Items[i]
-		it.Strand = w.r.IntN(max(1, len(in.Strands)))
+		it.Family = w.r.IntN(max(1, len(in.Families)))
 		if w.r.IntN(3) < known {
 			it.Cost = time.Duration(1 + w.r.ExpFloat64()*float64(50*time.Millisecond))
 		}
@@ -121,10 +121,10 @@ func (w *walker) addPackage() {
 		w.NoMore()
 	}
 	w.touched = id
-	w.note("package %d with %d items, spread %d, strands %+v", id, len(in.Items), in.Spread, in.Strands)
+	w.note("package %d with %d items, spread %d, families %+v", id, len(in.Items), in.Spread, in.Families)
 }
 
-// demand invents a demand. A package that has one strand names one group at most: it would make two
+// demand invents a demand. A package that has one family names one group at most: it would make two
 // groups one.
 func (w *walker) demand(group string, merged bool) Demand {
 	var d Demand

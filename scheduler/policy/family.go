@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// strand is the part of a package that demands the same. What is pending of it is in known, fresh,
+// family is the part of a package that demands the same. What is pending of it is in known, fresh,
 // back and the shares of nodes.
-type strand struct {
+type family struct {
 	k      *pkg
 	seq    int64 // order of arrival
 	demand Demand
@@ -20,7 +20,7 @@ type strand struct {
 	portions
 }
 
-// lists are what is pending of a strand. Items enter and leave in insert, the takes, giveBack and
+// lists are what is pending of a family. Items enter and leave in insert, the takes, giveBack and
 // sweep.
 type lists struct {
 	known []int   // items whose cost is known, the longest first; empty with WorkSteal
@@ -36,7 +36,7 @@ type backlog struct {
 	unknown int           // how many of them have no known cost
 }
 
-// standing is where a strand waits to be chosen. placeStrand and reserve own it.
+// standing is where a family waits to be chosen. placeFamily and reserve own it.
 type standing struct {
 	awaits *host         // that is kept free for it
 	shelf  *shelf        // where choose looks for it; nil when nothing of it may start now
@@ -44,11 +44,11 @@ type standing struct {
 	rank   [queues]int64 // its rank there
 }
 
-// portions are a strand's parts of sums. settle owns them, and tallyLoose the last.
+// portions are a family's parts of sums. settle owns them, and tallyLoose the last.
 type portions struct {
 	left    time.Duration // of estimates.left
 	blank   int           // of estimates.blank
-	held    time.Duration // of holders.left
+	held    time.Duration // of replicas.left
 	loose   time.Duration // WorkSteal: what fresh costs
 	counted time.Duration // of that, what sharing.loose has in it
 }
@@ -60,7 +60,7 @@ type batch struct {
 }
 
 // count adds a pending item to the books, or takes it off them when sign is -1.
-func (p *Policy) count(s *strand, item, sign int) {
+func (p *Policy) count(s *family, item, sign int) {
 	s.pending += sign
 	s.k.pending += sign
 	p.pending += sign
@@ -72,7 +72,7 @@ func (p *Policy) count(s *strand, item, sign int) {
 }
 
 // insert adds a pending item; sort must follow.
-func (s *strand) insert(item int, mode Mode) {
+func (s *family) insert(item int, mode Mode) {
 	if mode != WorkSteal && s.k.Items[item].Cost > 0 {
 		s.known = append(s.known, item)
 	} else {
@@ -81,7 +81,7 @@ func (s *strand) insert(item int, mode Mode) {
 	}
 }
 
-func (s *strand) sort() {
+func (s *family) sort() {
 	items := s.k.Items
 	slices.SortFunc(s.known, func(a, b int) int {
 		return cmp.Or(cmp.Compare(items[b].Cost, items[a].Cost), a-b)
@@ -91,7 +91,7 @@ func (s *strand) sort() {
 
 // spread brings the items of unknown cost into an order in which those of one unit come from all
 // over the package: neighbours are often alike, and two long tests should not be in one unit.
-func (s *strand) spread() {
+func (s *family) spread() {
 	n := len(s.fresh)
 	if n < 3 {
 		return
@@ -115,7 +115,7 @@ func gcd(a, b int) int {
 }
 
 // sweep forgets items that are gone.
-func (s *strand) sweep(isGone func(int) bool) {
+func (s *family) sweep(isGone func(int) bool) {
 	s.known = slices.DeleteFunc(s.known, isGone)
 	s.fresh = slices.DeleteFunc(s.fresh, isGone)
 	for i := range s.back {
@@ -130,7 +130,7 @@ func (s *strand) sweep(isGone func(int) bool) {
 
 // giveBack stores the items of a unit that must run again. Without one item done the unit is
 // halved: at the end an item that ends its process before any other can finish is alone.
-func (s *strand) giveBack(out Outcome) {
+func (s *family) giveBack(out Outcome) {
 	items := slices.Clone(out.Requeue)
 	slices.Sort(items)
 	half := len(items) / 2
@@ -142,7 +142,7 @@ func (s *strand) giveBack(out Outcome) {
 }
 
 // takeFresh takes the first n items of unknown cost.
-func (s *strand) takeFresh(n int) []int {
+func (s *family) takeFresh(n int) []int {
 	out := slices.Clone(s.fresh[:n])
 	s.fresh = s.fresh[n:]
 	return out
@@ -150,7 +150,7 @@ func (s *strand) takeFresh(n int) []int {
 
 // takeKnown takes n items from index at of known on. What is before them is little: items too long
 // for the node.
-func (s *strand) takeKnown(at, n int) []int {
+func (s *family) takeKnown(at, n int) []int {
 	out := slices.Clone(s.known[at : at+n])
 	copy(s.known[n:at+n], s.known[:at])
 	s.known = s.known[n:]
