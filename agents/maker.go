@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/internal/turns"
 )
 
 // Config of a Maker. Dir and Args must be set; Sources and Package too if agents are to be
@@ -28,16 +29,14 @@ type Config struct {
 
 // Maker gives agents for platforms. New makes one. Its methods may be called concurrently.
 type Maker struct {
-	cfg     Config
-	sources func() (string, error) // digest of what would be compiled
-
-	mu    sync.Mutex // guards turns
-	turns map[string]chan struct{}
+	cfg       Config
+	sources   func() (string, error) // digest of what would be compiled
+	platforms turns.Turns            // whose holder may compile
 }
 
 // New returns a Maker. It touches no file.
 func New(cfg Config) *Maker {
-	m := &Maker{cfg: cfg, turns: make(map[string]chan struct{})}
+	m := &Maker{cfg: cfg}
 	m.sources = sync.OnceValues(func() (string, error) { return sourceDigest(cfg.Sources) })
 	return m
 }
@@ -67,11 +66,11 @@ func (m *Maker) Agent(ctx context.Context, goos, goarch string) (gateway.Agent, 
 	if own && selfContained(program) {
 		return m.take(program)
 	}
-	done, err := m.wait(ctx, goos+"/"+goarch)
+	_, pass, err := m.platforms.Take(ctx, goos+"/"+goarch)
 	if err != nil {
-		return gateway.Agent{}, err
+		return gateway.Agent{}, context.Cause(ctx)
 	}
-	defer done()
+	defer pass()
 	places := readyMade(program, goos, goarch)
 	for _, name := range places {
 		if agent, err := m.take(name); !errors.Is(err, fs.ErrNotExist) {
@@ -108,23 +107,6 @@ func (m *Maker) program() (string, error) {
 		return "", fmt.Errorf("find own executable: %w", err)
 	}
 	return name, nil
-}
-
-// wait waits for its turn at a platform, and returns how to pass it on.
-func (m *Maker) wait(ctx context.Context, platform string) (done func(), err error) {
-	m.mu.Lock()
-	turn := m.turns[platform]
-	if turn == nil {
-		turn = make(chan struct{}, 1) // never closed; whoever has put a value in has the turn
-		m.turns[platform] = turn
-	}
-	m.mu.Unlock()
-	select {
-	case turn <- struct{}{}:
-		return func() { <-turn }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }
 
 // readyMade are the names under which a release would carry the agent, the first choice first.

@@ -273,7 +273,7 @@ func TestUserSettingsStayOut(t *testing.T) {
 
 func TestCancelledCallerLeavesTheTurn(t *testing.T) {
 	m, _ := newMaker(t, tiny())
-	done, err := m.wait(t.Context(), "linux/arm64")
+	_, pass, err := m.platforms.Take(t.Context(), "linux/arm64")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func TestCancelledCallerLeavesTheTurn(t *testing.T) {
 	if _, err := m.Agent(ctx, "linux", "arm64"); !errors.Is(err, why) {
 		t.Errorf("got %v while another has the turn", err)
 	}
-	done()
+	pass()
 	if _, err := m.Agent(ctx, "linux", "arm64"); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
 	}

@@ -60,14 +60,14 @@ func dispatch(ctx context.Context, args []string) (missed int, err error) {
 	return b.measureAll(ctx, chosen)
 }
 
-// part is one of the comparisons.
-type part struct {
+// comparison is one of the parts: a thing that is measured.
+type comparison struct {
 	name string
 	run  func(*bench, context.Context) (*table, error)
 }
 
-func parts() []part {
-	return []part{
+func parts() []comparison {
+	return []comparison{
 		{"suites", (*bench).warmSuites},
 		{"first", (*bench).firstRuns},
 		{"wide", (*bench).wide},
@@ -91,14 +91,14 @@ func partNames() []string {
 }
 
 // choose returns the parts named in a list; all of them for the empty one.
-func choose(only string) ([]part, error) {
+func choose(only string) ([]comparison, error) {
 	if only == "" {
 		return parts(), nil
 	}
-	var chosen []part
+	var chosen []comparison
 	for name := range strings.SplitSeq(only, ",") {
 		all := parts()
-		i := slices.IndexFunc(all, func(p part) bool { return p.name == name })
+		i := slices.IndexFunc(all, func(p comparison) bool { return p.name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("-only %q: want some of %s", name, strings.Join(partNames(), ", "))
 		}
@@ -109,7 +109,7 @@ func choose(only string) ([]part, error) {
 
 // measureAll runs the parts one after the other, prints each table when it is complete, and returns
 // how many limits were missed.
-func (b *bench) measureAll(ctx context.Context, chosen []part) (missed int, err error) {
+func (b *bench) measureAll(ctx context.Context, chosen []comparison) (missed int, err error) {
 	if b.work, err = os.MkdirTemp("", "xdist-bench-"); err != nil {
 		return 0, fmt.Errorf("make a temporary directory: %w", err)
 	}

@@ -38,7 +38,7 @@ func TestOpenWaitsForWhatItGoesThrough(t *testing.T) {
 
 // failingDialer opens nothing, when it is told to.
 func failingDialer(goc <-chan struct{}) dialer {
-	return func(ctx context.Context, _ origin, _ xspec.Spec, _ Config) (*link, error) {
+	return func(ctx context.Context, _ origin, _ xspec.Spec, _ Config) (*endpoint, error) {
 		select {
 		case <-goc:
 			return nil, io.ErrUnexpectedEOF
@@ -114,7 +114,7 @@ func TestWaitIsBounded(t *testing.T) {
 func TestWaitLastsAsLongAsTheOpening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inMemory := memDialer(Handlers{}, func(c io.ReadWriteCloser) io.ReadWriteCloser { return c }, func(string) {})
-		g := newGroup(Config{OpenTimeout: 20 * time.Second}, func(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+		g := newGroup(Config{OpenTimeout: 20 * time.Second}, func(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
 			<-time.After(15 * time.Second)
 			return inMemory(ctx, from, spec, cfg)
 		})

@@ -56,13 +56,13 @@ func newBootstrap(h *hosts, destination, host string, spec xspec.Spec) *bootstra
 	return b
 }
 
-// shellOpener starts a shell whose next line of input is its program. When it returns a link whose
+// shellOpener starts a shell whose next line of input is its program. When it returns an endpoint whose
 // bytes are an agent's, ready is true.
-type shellOpener func(ctx context.Context) (l *link, ready bool, err error)
+type shellOpener func(ctx context.Context) (l *endpoint, ready bool, err error)
 
 // open opens a shell and makes it the agent. An agent that does not start is looked at once more,
 // with distrust: the file may be damaged, or the directory mounted anew.
-func (b *bootstrap) open(ctx context.Context, shell shellOpener) (*link, error) {
+func (b *bootstrap) open(ctx context.Context, shell shellOpener) (*endpoint, error) {
 	l, err := b.attempt(ctx, shell)
 	var phase *PhaseError
 	if errors.As(err, &phase) && phase.Phase == PhaseStart && ctx.Err() == nil {
@@ -74,7 +74,7 @@ func (b *bootstrap) open(ctx context.Context, shell shellOpener) (*link, error) 
 	return l, err
 }
 
-func (b *bootstrap) attempt(ctx context.Context, shell shellOpener) (*link, error) {
+func (b *bootstrap) attempt(ctx context.Context, shell shellOpener) (*endpoint, error) {
 	var random [8]byte
 	rand.Read(random[:]) // never fails
 	b.nonce = fmt.Sprintf("%x", random)
@@ -102,11 +102,11 @@ func (b *bootstrap) attempt(ctx context.Context, shell shellOpener) (*link, erro
 	if err != nil {
 		return nil, abandon(l, &PhaseError{Phase: b.phase, Host: b.host, Err: err})
 	}
-	return &link{conn: conn, proc: l.proc}, nil
+	return &endpoint{conn: conn, proc: l.proc}, nil
 }
 
 // abandon ends what was started in vain and adds to the error what its end tells.
-func abandon(l *link, e *PhaseError) error {
+func abandon(l *endpoint, e *PhaseError) error {
 	endedc := make(chan string, 1)
 	go func() { endedc <- l.proc.wait() }() // joined below
 	late := time.NewTimer(statusWait)
@@ -214,7 +214,7 @@ func (b *bootstrap) agentFor(ctx context.Context, system string) (knownAgent, er
 func (b *bootstrap) upload(ctx context.Context, conn *bufferedConn, agent knownAgent, rest string) error {
 	packing, _, _ := strings.Cut(rest, " ")
 	if b.unlock == nil {
-		waited, unlock, err := b.hosts.uploads.take(ctx, b.destination+"\x00"+agent.Digest)
+		waited, unlock, err := b.hosts.uploads.Take(ctx, b.destination+"\x00"+agent.Digest)
 		if err != nil {
 			return err
 		}

@@ -103,38 +103,6 @@ func packFile(name string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// turns lets one at a time do something that is named by a key. The zero value is ready.
-type turns struct {
-	mu    sync.Mutex // guards the map
-	locks map[string]chan struct{}
-}
-
-// take waits for a turn and tells whether somebody else had it meanwhile. pass ends it.
-func (u *turns) take(ctx context.Context, key string) (waited bool, pass func(), err error) {
-	u.mu.Lock()
-	turnc := u.locks[key]
-	if turnc == nil {
-		if u.locks == nil {
-			u.locks = make(map[string]chan struct{})
-		}
-		turnc = make(chan struct{}, 1)
-		u.locks[key] = turnc
-	}
-	u.mu.Unlock()
-	pass = func() { <-turnc }
-	select {
-	case turnc <- struct{}{}:
-		return false, pass, nil
-	default:
-	}
-	select {
-	case turnc <- struct{}{}:
-		return true, pass, nil
-	case <-ctx.Done():
-		return true, nil, ctx.Err()
-	}
-}
-
 // sendFile sends an agent unpacked.
 func sendFile(w io.Writer, agent knownAgent) error {
 	f, err := os.Open(agent.Path)

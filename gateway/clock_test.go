@@ -31,7 +31,7 @@ func pass(ctx context.Context, d time.Duration) error {
 // that. The agents are not started: the peer is in memory.
 func agentDialer(before, after time.Duration, get func(context.Context, Config, xspec.Spec) error) dialer {
 	inMemory := memDialer(Handlers{}, func(c io.ReadWriteCloser) io.ReadWriteCloser { return c }, func(string) {})
-	return func(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+	return func(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
 		if spec.GOARCH != "" {
 			if err := errors.Join(pass(ctx, before), get(ctx, cfg, spec), pass(ctx, after)); err != nil {
 				return nil, err

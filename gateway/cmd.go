@@ -13,7 +13,7 @@ import (
 // startCmd starts an agent through a program that leads to a shell on some host, or to an agent.
 // The program's command line is split as a shell does. Errors: *PhaseError of the phases probe,
 // upload and start.
-func startCmd(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+func startCmd(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
 	args, err := splitWords(spec.Cmd, true)
 	if err == nil && len(args) == 0 {
 		err = errors.New("it is empty")
@@ -21,7 +21,7 @@ func startCmd(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*l
 	if err != nil {
 		return nil, fmt.Errorf("parse command %q: %w", spec.Cmd, err)
 	}
-	open := func(ctx context.Context) (*link, bool, error) {
+	open := func(ctx context.Context) (*endpoint, bool, error) {
 		l, err := from.start(ctx, command{args: args})
 		if err != nil {
 			return nil, false, &PhaseError{Phase: PhaseStart, Host: spec.Cmd, Err: err}
@@ -34,7 +34,7 @@ func startCmd(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*l
 
 // greetShell finds out whether a program is a shell, which it makes ready for its program, or an
 // agent.
-func greetShell(ctx context.Context, l *link, host string) (_ *link, isAgent bool, err error) {
+func greetShell(ctx context.Context, l *endpoint, host string) (_ *endpoint, isAgent bool, err error) {
 	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
 	defer stop()
 	conn := newBufferedConn(l.conn)
@@ -47,7 +47,7 @@ func greetShell(ctx context.Context, l *link, host string) (_ *link, isAgent boo
 	if err != nil {
 		return nil, false, abandon(l, &PhaseError{Phase: PhaseProbe, Host: host, Err: err})
 	}
-	return &link{conn: conn, proc: l.proc}, word == announcement, nil
+	return &endpoint{conn: conn, proc: l.proc}, word == announcement, nil
 }
 
 // preferRead waits for an agent or a shell, and prefers what was read to the error of a write.

@@ -170,6 +170,18 @@ func (n *session) beatLoop() {
 	}
 }
 
+// within waits until c is closed, no longer than d, and reports whether it is.
+func within(d time.Duration, c <-chan struct{}) bool {
+	late := time.NewTimer(d)
+	defer late.Stop()
+	select {
+	case <-c:
+		return true
+	case <-late.C:
+		return false
+	}
+}
+
 // newTimer is time.NewTimer, and never fires for a duration that is not positive.
 func newTimer(d time.Duration) *time.Timer {
 	if d <= 0 {

@@ -33,7 +33,7 @@ func (p *memProcess) kill()          { p.cancel() }
 // memDialer serves handlers in this process. wrap may change the controller's end of the
 // connection.
 func memDialer(handlers Handlers, wrap func(io.ReadWriteCloser) io.ReadWriteCloser, ended func(name string)) dialer {
-	return func(_ context.Context, _ origin, spec xspec.Spec, _ Config) (*link, error) {
+	return func(_ context.Context, _ origin, spec xspec.Spec, _ Config) (*endpoint, error) {
 		near, far := net.Pipe()
 		ctx, cancel := context.WithCancel(context.Background())
 		p := &memProcess{name: spec.ID, cancel: cancel, donec: make(chan struct{}), ended: ended}
@@ -42,7 +42,7 @@ func memDialer(handlers Handlers, wrap func(io.ReadWriteCloser) io.ReadWriteClos
 			defer cancel()
 			Serve(ctx, far, handlers) // how it ends is what the controller's side shows
 		}()
-		return &link{conn: wrap(near), proc: p}, nil
+		return &endpoint{conn: wrap(near), proc: p}, nil
 	}
 }
 

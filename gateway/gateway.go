@@ -19,11 +19,11 @@ import (
 // It owns the session and its goroutines, and two more: lifeLoop, which ends all of them, and one
 // that waits for the agent's process. They have ended when Done is closed.
 type Gateway struct {
-	group *Group
-	spec  xspec.Spec
-	info  Info
-	link  *link
-	n     *session
+	group    *Group
+	spec     xspec.Spec
+	info     Info
+	endpoint *endpoint
+	n        *session
 
 	installed *installedServers
 
@@ -68,9 +68,9 @@ func (g *Group) reach(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
 }
 
 // begin shakes hands with the agent of l, which it owns, and starts the session.
-func (g *Group) begin(ctx context.Context, spec xspec.Spec, l *link) (*Gateway, error) {
+func (g *Group) begin(ctx context.Context, spec xspec.Spec, l *endpoint) (*Gateway, error) {
 	gw := &Gateway{
-		group: g, spec: spec, link: l,
+		group: g, spec: spec, endpoint: l,
 		exitc: make(chan struct{}), killc: make(chan struct{}),
 		exitedc: make(chan struct{}), donec: make(chan struct{}),
 		installed: newInstalledServers(),
@@ -85,7 +85,7 @@ func (g *Group) begin(ctx context.Context, spec xspec.Spec, l *link) (*Gateway, 
 }
 
 func (gw *Gateway) waitProcess() {
-	gw.status = gw.link.proc.wait()
+	gw.status = gw.endpoint.proc.wait()
 	close(gw.exitedc)
 }
 
@@ -99,7 +99,7 @@ func (gw *Gateway) connect(ctx context.Context) error {
 		Lease: cfg.Lease.Milliseconds(), Grace: (cfg.Grace / 2).Milliseconds(),
 		Chdir: gw.spec.Chdir, Nice: gw.spec.Nice,
 	}
-	bc := newBufferedConn(gw.link.conn)
+	bc := newBufferedConn(gw.endpoint.conn)
 	info, err := greet(ctx, bc, h)
 	if err != nil {
 		return err
@@ -116,21 +116,14 @@ func (gw *Gateway) connect(ctx context.Context) error {
 
 // startFailed ends what start has begun, and adds what the agent's end tells.
 func (gw *Gateway) startFailed(err error) error {
-	wait := time.NewTimer(statusWait)
-	defer wait.Stop()
-	ended := false
-	select {
-	case <-gw.exitedc:
-		ended = true
-	case <-wait.C:
-	}
-	gw.link.proc.kill()
+	ended := within(statusWait, gw.exitedc)
+	gw.endpoint.proc.kill()
 	<-gw.exitedc
-	gw.link.conn.Close()
+	gw.endpoint.conn.Close()
 	if !ended {
 		gw.status = "" // it is our doing
 	}
-	if tail := gw.link.proc.stderr(); ended || tail != "" {
+	if tail := gw.endpoint.proc.stderr(); ended || tail != "" {
 		return &StartError{Status: gw.status, Stderr: tail, Cause: err}
 	}
 	return err
@@ -148,18 +141,14 @@ func (gw *Gateway) lifeLoop() {
 	case <-gw.n.explainedc:
 		gw.awaitExit(abandonedWait)
 	case <-gw.exitedc:
-		wait := time.NewTimer(drainWait)
-		defer wait.Stop()
-		select {
-		case <-gw.n.explainedc:
-		case <-wait.C:
+		if !within(drainWait, gw.n.explainedc) {
 			gw.n.end(errors.New("agent has ended"))
 		}
 	}
-	gw.link.proc.kill()
+	gw.endpoint.proc.kill()
 	gw.n.wait()
 	<-gw.exitedc
-	gw.link.conn.Close() // closed by the session already
+	gw.endpoint.conn.Close() // closed by the session already
 }
 
 // awaitEnd waits for the agent after the goodbye, interrupts it at half of the time, and gives up
@@ -168,7 +157,7 @@ func (gw *Gateway) awaitEnd(d time.Duration) {
 	if gw.awaitExit(d / 2) {
 		return
 	}
-	gw.link.proc.interrupt()
+	gw.endpoint.proc.interrupt()
 	gw.awaitExit(d - d/2)
 }
 
@@ -198,7 +187,7 @@ func (gw *Gateway) explain(cause error) error {
 	} else if gw.awaitExit(statusWait) {
 		lost.Status = gw.status
 	}
-	lost.Stderr = gw.link.proc.stderr()
+	lost.Stderr = gw.endpoint.proc.stderr()
 	return lost
 }
 
@@ -280,7 +269,7 @@ func (gw *Gateway) Exit() {
 // kill ends the agent now.
 func (gw *Gateway) kill() {
 	gw.killOnce.Do(func() { close(gw.killc) })
-	gw.link.proc.kill()
+	gw.endpoint.proc.kill()
 }
 
 // Done returns a Go channel that is closed when the gateway has ended, the agent's process is gone

@@ -173,12 +173,8 @@ func (r *joinRun) find() (net.Conn, *socketClient, socketRequest, error) {
 				return nil, nil, request, err
 			}
 			last = err
-			wait := time.NewTimer(pause)
-			select {
-			case <-wait.C:
+			if !within(pause, ctx.Done()) {
 				continue
-			case <-ctx.Done():
-				wait.Stop()
 			}
 		}
 		cause := context.Cause(ctx)

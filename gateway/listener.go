@@ -163,7 +163,7 @@ func (l *Listener) connect(raw net.Conn) (*Gateway, error) {
 
 // welcome has both sides prove the key, looks at the offer, and has an agent started. It closes raw
 // on an error.
-func (l *Listener) welcome(raw net.Conn) (*link, error) {
+func (l *Listener) welcome(raw net.Conn) (*endpoint, error) {
 	raw.SetDeadline(time.Now().Add(defaultHandshakeTimeout)) // fails when it is closed, as all that follows
 	stop := context.AfterFunc(l.ctx, func() { raw.Close() })
 	conn, in, err := l.interview(raw)
@@ -177,7 +177,7 @@ func (l *Listener) welcome(raw net.Conn) (*link, error) {
 	raw.SetDeadline(time.Time{})
 	c := newSocketConn(raw, conn, in, l.group.cfg.Stderr)
 	go c.readLoop()
-	return &link{conn: c, proc: c}, nil
+	return &endpoint{conn: c, proc: c}, nil
 }
 
 // interview is welcome until the agent is started.

@@ -49,12 +49,7 @@ func (l *lobby) acceptLoop(ctx context.Context, ln net.Listener, serve func(net.
 		}
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
 		l.logger.Warn("cannot accept a connection", "error", err, "pause", pause)
-		wait := time.NewTimer(pause)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-		}
+		within(pause, ctx.Done())
 	}
 }
 

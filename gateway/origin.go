@@ -16,9 +16,9 @@ type origin interface {
 	// dialTCP connects to addr, host:port, as it is seen from there. Errors: *PhaseError of the
 	// phases resolve and connect.
 	dialTCP(ctx context.Context, addr string) (net.Conn, error)
-	// start starts a program there. Its standard input and output are the link's conn. ctx bounds
+	// start starts a program there. Its standard input and output are the endpoint's conn. ctx bounds
 	// the start alone.
-	start(ctx context.Context, c command) (*link, error)
+	start(ctx context.Context, c command) (*endpoint, error)
 }
 
 // command is a program to start.
@@ -56,7 +56,7 @@ func (o localOrigin) dialTCP(ctx context.Context, addr string) (net.Conn, error)
 	return nil, &PhaseError{Phase: PhaseConnect, Host: host, Err: errors.Join(errs...)}
 }
 
-func (o localOrigin) start(_ context.Context, c command) (*link, error) {
+func (o localOrigin) start(_ context.Context, c command) (*endpoint, error) {
 	args := c.args
 	if len(args) == 0 {
 		var err error

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/xdist-go/xdist/internal/procgroup"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -22,7 +23,7 @@ import (
 // The child is not tied to the life of the thread that starts it (Pdeathsig): when the controller
 // dies the kernel closes the pipe as surely as it would send that signal, and an agent that reads
 // EOF can still end what its handlers have started, which one that is killed cannot.
-func startPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+func startPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
 	l, err := launchPopen(ctx, from, spec, cfg)
 	if err == nil {
 		lap(ctx, PhaseStart)
@@ -30,7 +31,7 @@ func startPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (
 	return l, err
 }
 
-func launchPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+func launchPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
 	if relay, ok := from.(relayOrigin); ok {
 		return relay.startAgent(ctx, spec)
 	}
@@ -59,7 +60,7 @@ func (cfg Config) command() ([]string, error) {
 }
 
 // startProcess starts a program that talks over its standard input and output.
-func startProcess(args []string, env []xspec.Var, copyTo io.Writer) (*link, error) {
+func startProcess(args []string, env []xspec.Var, copyTo io.Writer) (*endpoint, error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = os.Environ()
 	for _, v := range env {
@@ -86,22 +87,24 @@ func startProcess(args []string, env []xspec.Var, copyTo io.Writer) (*link, erro
 	return nil, fmt.Errorf("start agent: %w", err)
 }
 
-func runPopen(cmd *exec.Cmd, conn *pipeConn, stderr *os.File, copyTo io.Writer, pipes *pipeSet) (*link, error) {
+func runPopen(cmd *exec.Cmd, conn *pipeConn, stderr *os.File, copyTo io.Writer, pipes *pipeSet) (*endpoint, error) {
 	if err := cmd.Start(); err != nil {
 		pipes.closeOurs()
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
-	p := &popenProcess{cmd: cmd, errPipe: stderr, errDonec: make(chan struct{})}
-	if err := p.adopt(); err != nil {
+	// The agent starts nothing before the handshake, so nothing can be outside of the group.
+	group, err := procgroup.Adopt(cmd.Process)
+	if err != nil {
 		cmd.Process.Kill()
 		cmd.Wait()
 		pipes.closeOurs()
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
+	p := &popenProcess{cmd: cmd, group: group, errPipe: stderr, errDonec: make(chan struct{})}
 	growPipe(conn.in)
 	growPipe(conn.out)
 	go p.readStderr(copyTo)
-	return &link{conn: conn, proc: p}, nil
+	return &endpoint{conn: conn, proc: p}, nil
 }
 
 // pipeSet keeps the ends of pipes so that none is left open.
@@ -163,8 +166,7 @@ type popenProcess struct {
 	errPipe  *os.File
 	errDonec chan struct{} // closed when stderr was read to its end
 	tail     tail
-	//lint:ignore U1000 it is used on Windows
-	system processHandle // what the operating system needs to end the tree
+	group    procgroup.Group
 
 	mu     sync.Mutex // guards reaped, and keeps it true while a signal is sent
 	reaped bool       // the process id may belong to somebody else
@@ -186,11 +188,7 @@ func (p *popenProcess) readStderr(copyTo io.Writer) {
 
 func (p *popenProcess) wait() string {
 	err := p.reap()
-	late := time.NewTimer(stderrWait)
-	defer late.Stop()
-	select {
-	case <-p.errDonec:
-	case <-late.C:
+	if !within(stderrWait, p.errDonec) {
 		p.errPipe.Close()
 		<-p.errDonec
 	}

@@ -4,21 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"os/exec"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
-
-type processHandle struct{}
-
-// setProcessAttributes puts the agent into a session of its own. It is then the leader of a process
-// group, out of reach of the terminal's signals, and what its handlers put into further process
-// groups can still be found by the session.
-func setProcessAttributes(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
-
-func (p *popenProcess) adopt() error { return nil }
 
 // reap waits until the process has ended, ends what it has left behind while the id is still its
 // own, and reaps it.
@@ -37,15 +26,12 @@ func (p *popenProcess) reap() error {
 	return err
 }
 
-func (p *popenProcess) interruptTree() { unix.Kill(p.cmd.Process.Pid, unix.SIGTERM) }
-
 // endTree kills the session: again and again, because a process may fork while the list is read,
 // until only dead ones are left. What has made a session of its own escapes.
 func (p *popenProcess) endTree() {
-	sid := p.cmd.Process.Pid
-	unix.Kill(-sid, unix.SIGKILL) // fails when the group is empty
+	p.group.Kill()
 	for range sessionPasses {
-		if !killSession(sid) {
+		if !killSession(p.cmd.Process.Pid) {
 			return
 		}
 	}

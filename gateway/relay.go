@@ -93,7 +93,7 @@ func (o relayOrigin) dialTCP(ctx context.Context, addr string) (net.Conn, error)
 }
 
 // start implements origin.
-func (o relayOrigin) start(ctx context.Context, c command) (*link, error) {
+func (o relayOrigin) start(ctx context.Context, c command) (*endpoint, error) {
 	req := startRequest{Args: c.args}
 	if len(c.args) == 0 {
 		args, err := o.agentArgs(ctx)
@@ -106,7 +106,7 @@ func (o relayOrigin) start(ctx context.Context, c command) (*link, error) {
 }
 
 // startAgent starts the gateway's own program once more, beside it.
-func (o relayOrigin) startAgent(ctx context.Context, spec xspec.Spec) (*link, error) {
+func (o relayOrigin) startAgent(ctx context.Context, spec xspec.Spec) (*endpoint, error) {
 	info, exec := o.gw.Info(), spec.Exec
 	if relay := o.gw.Spec(); relay.Popen && (relay.GOOS != "" || relay.GOARCH != "") {
 		exec = cmp.Or(exec, relay.Exec) // the agent there could not start without it
@@ -139,7 +139,7 @@ func (o relayOrigin) agentArgs(ctx context.Context) ([]string, error) {
 	return agent.Args, err
 }
 
-func (o relayOrigin) startProcess(ctx context.Context, req startRequest, env []xspec.Var) (*link, error) {
+func (o relayOrigin) startProcess(ctx context.Context, req startRequest, env []xspec.Var) (*endpoint, error) {
 	for _, v := range env {
 		req.Env = append(req.Env, v.Name+"="+v.Value)
 	}
@@ -154,7 +154,7 @@ func (o relayOrigin) startProcess(ctx context.Context, req startRequest, env []x
 		conn.abandon()
 		return nil, o.wrap(&relayedError{text: report.Error})
 	}
-	return &link{conn: conn, proc: followProcess(conn.control, o.gw.group.cfg.Stderr)}, nil
+	return &endpoint{conn: conn, proc: followProcess(conn.control, o.gw.group.cfg.Stderr)}, nil
 }
 
 // openRelay runs a relaying handler with a fresh channel for its bytes and returns its first item,

@@ -81,7 +81,7 @@ func relayDial(ctx context.Context, ch, data *Channel, req dialRequest) error {
 	case <-p.endedc:
 	case <-ctx.Done():
 		if errors.Is(context.Cause(ctx), ErrClosed) { // and not that the gateway is to end
-			await(p.inEndedc, flushWait)
+			within(flushWait, p.inEndedc)
 		}
 	}
 	return nil
@@ -108,7 +108,7 @@ func relayStart(ctx context.Context, ch, data *Channel, req startRequest) error 
 }
 
 // start starts what is asked for.
-func (req startRequest) start(stderr io.Writer) (*link, error) {
+func (req startRequest) start(stderr io.Writer) (*endpoint, error) {
 	args := req.Args
 	if req.Own {
 		own, err := ownExecutable()
@@ -141,7 +141,7 @@ func ownExecutable() (string, error) {
 }
 
 // attend lives as long as the process does.
-func attend(ctx context.Context, ch, data *Channel, l *link) error {
+func attend(ctx context.Context, ch, data *Channel, l *endpoint) error {
 	p := startRelayPump(data, l.conn)
 	defer p.cut()
 	endedc := make(chan struct{})
@@ -160,7 +160,7 @@ func attend(ctx context.Context, ch, data *Channel, l *link) error {
 	case <-endedc:
 	case <-ctx.Done():
 		p.cut() // the process reads EOF
-		await(endedc, orphanWait)
+		within(orphanWait, endedc)
 		l.proc.kill()
 		<-endedc
 		return ctx.Err()
@@ -168,7 +168,7 @@ func attend(ctx context.Context, ch, data *Channel, l *link) error {
 	if err := ch.Send(ctx, startReport{Status: status}); err != nil {
 		return err
 	}
-	await(p.outEndedc, drainWait) // somebody who has escaped may hold the pipe
+	within(drainWait, p.outEndedc) // somebody who has escaped may hold the pipe
 	return nil
 }
 
@@ -297,15 +297,5 @@ func (p *relayPump) outward(ctx context.Context) {
 			p.data.CloseWith(err)
 			return
 		}
-	}
-}
-
-// await waits for c, no longer than d.
-func await(c <-chan struct{}, d time.Duration) {
-	late := time.NewTimer(d)
-	defer late.Stop()
-	select {
-	case <-c:
-	case <-late.C:
 	}
 }

@@ -466,8 +466,8 @@ func TestHostileRelay(t *testing.T) {
 				n.end(errGoodbye)
 				n.wait()
 			}()
-			g := newGroup(Config{}, func(context.Context, origin, xspec.Spec, Config) (*link, error) {
-				return &link{conn: near, proc: &memProcess{cancel: func() {}, donec: servedc, ended: func(string) {}}}, nil
+			g := newGroup(Config{}, func(context.Context, origin, xspec.Spec, Config) (*endpoint, error) {
+				return &endpoint{conn: near, proc: &memProcess{cancel: func() {}, donec: servedc, ended: func(string) {}}}, nil
 			})
 			o := relayOrigin{opened(t, g, "popen//id=p1")}
 			if conn, err := o.dialTCP(t.Context(), "h:1"); err == nil {

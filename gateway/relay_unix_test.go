@@ -17,7 +17,7 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-func startedAt(t *testing.T, o origin, script string, env ...xspec.Var) *link {
+func startedAt(t *testing.T, o origin, script string, env ...xspec.Var) *endpoint {
 	t.Helper()
 	l, err := o.start(t.Context(), command{args: []string{"/bin/sh", "-c", script}, env: env})
 	if err != nil {
@@ -127,12 +127,12 @@ func TestRelayedProcessThatCannotStart(t *testing.T) {
 func TestRelayedProcessEndsWithItsOwner(t *testing.T) {
 	for _, tc := range []struct {
 		name string
-		end  func(*relayOrigin, *link)
+		end  func(*relayOrigin, *endpoint)
 		deaf bool // the process does not listen to the end of its input
 	}{
-		{"let go", func(_ *relayOrigin, l *link) { l.conn.Close(); l.proc.(*relayProcess).control.Close() }, true},
-		{"exit", func(o *relayOrigin, _ *link) { o.gw.Exit(); <-o.gw.Done() }, true},
-		{"relay killed", func(o *relayOrigin, _ *link) { syscall.Kill(o.gw.Info().Pid, syscall.SIGKILL) }, false},
+		{"let go", func(_ *relayOrigin, l *endpoint) { l.conn.Close(); l.proc.(*relayProcess).control.Close() }, true},
+		{"exit", func(o *relayOrigin, _ *endpoint) { o.gw.Exit(); <-o.gw.Done() }, true},
+		{"relay killed", func(o *relayOrigin, _ *endpoint) { syscall.Kill(o.gw.Info().Pid, syscall.SIGKILL) }, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := hops(t, 1)

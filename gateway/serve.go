@@ -85,10 +85,5 @@ func (n *session) awaitHandlers(d time.Duration) {
 		n.running.Wait()
 		close(donec)
 	}()
-	grace := time.NewTimer(d)
-	defer grace.Stop()
-	select {
-	case <-donec:
-	case <-grace.C:
-	}
+	within(d, donec)
 }

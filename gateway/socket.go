@@ -17,7 +17,7 @@ import (
 )
 
 // dialSocket connects to a SocketServer, which starts the agent.
-func dialSocket(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+func dialSocket(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
 	if in, ok := from.(installOrigin); ok {
 		return in.dialInstalled(ctx, spec, cfg)
 	}
@@ -70,7 +70,7 @@ type socketDial struct {
 }
 
 // connect dials, has both sides prove the key, and has the server start an agent.
-func (d socketDial) connect(ctx context.Context, from origin, addr string, cfg Config) (*link, error) {
+func (d socketDial) connect(ctx context.Context, from origin, addr string, cfg Config) (*endpoint, error) {
 	raw, err := from.dialTCP(ctx, addr)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (d socketDial) connect(ctx context.Context, from origin, addr string, cfg C
 		return nil, &PhaseError{Phase: phase, Host: d.host, Err: err}
 	}
 	go c.readLoop()
-	return &link{conn: c, proc: c}, nil
+	return &endpoint{conn: c, proc: c}, nil
 }
 
 // introduce proves the key and sends the request. On an error phase says how far it came.

@@ -104,12 +104,12 @@ type installedServer struct {
 }
 
 // dialInstalled connects to the server that spec asks for, and starts it when it is not there.
-func (o installOrigin) dialInstalled(ctx context.Context, spec xspec.Spec, cfg Config) (*link, error) {
+func (o installOrigin) dialInstalled(ctx context.Context, spec xspec.Spec, cfg Config) (*endpoint, error) {
 	host := o.host
 	if spec.Socket != "" {
 		host = hostPart(spec.Socket)
 	}
-	fail := func(phase Phase, err error) (*link, error) {
+	fail := func(phase Phase, err error) (*endpoint, error) {
 		return nil, &PhaseError{Phase: phase, Host: host, Err: fmt.Errorf("install a server via gateway %q: %w", o.installer.ID(), err)}
 	}
 	if spec.Key != "" {

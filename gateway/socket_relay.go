@@ -21,7 +21,7 @@ type socketClient struct {
 	cut    bool // the client hung up before the agent had ended; set when relay returns
 	told   bool // the client asked for the agent's end; set when relay returns
 
-	agent    *link
+	agent    *endpoint
 	goneOnce sync.Once
 	gonec    chan struct{} // closed when the client has hung up, or breaks the protocol
 	exitedc  chan struct{} // closed when the agent has ended and status is set
@@ -115,12 +115,7 @@ func (c *socketClient) awaitHangUp() {
 	if half, ok := c.raw.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	late := time.NewTimer(time.Second)
-	defer late.Stop()
-	select {
-	case <-c.gonec:
-	case <-late.C:
-	}
+	within(time.Second, c.gonec)
 }
 
 // awaitEnd waits for the agent's end, and brings it about when nobody needs the agent any more.
@@ -132,11 +127,11 @@ func (c *socketClient) awaitEnd(ctx context.Context, grace time.Duration) {
 		c.cut = true
 		c.raw.Close() // wakes whatever writes to it
 		c.agent.conn.Close()
-		if c.exitsWithin(grace) {
+		if within(grace, c.exitedc) {
 			return
 		}
 		c.agent.proc.interrupt()
-		if c.exitsWithin(interruptWait) {
+		if within(interruptWait, c.exitedc) {
 			return
 		}
 	case <-ctx.Done():
@@ -145,26 +140,15 @@ func (c *socketClient) awaitEnd(ctx context.Context, grace time.Duration) {
 		}
 		c.agent.conn.Close()
 		c.agent.proc.interrupt()
-		if c.exitsWithin(grace / 2) {
+		if within(grace/2, c.exitedc) {
 			return
 		}
 	}
 	c.agent.proc.kill()
-	if !c.exitsWithin(lastWordsInHaste) {
+	if !within(lastWordsInHaste, c.exitedc) {
 		c.raw.Close() // a client that takes nothing holds the end of standard error up
 	}
 	<-c.exitedc
-}
-
-func (c *socketClient) exitsWithin(d time.Duration) bool {
-	late := time.NewTimer(d)
-	defer late.Stop()
-	select {
-	case <-c.exitedc:
-		return true
-	case <-late.C:
-		return false
-	}
 }
 
 func (c *socketClient) gone() { c.goneOnce.Do(func() { close(c.gonec) }) }

@@ -125,7 +125,7 @@ func FuzzSocketClient(f *testing.F) {
 	})
 }
 
-// fakeAgent is an agent's link that keeps its input and ends when it is asked to in any way.
+// fakeAgent is an agent's endpoint that keeps its input and ends when it is asked to in any way.
 type fakeAgent struct {
 	mu    sync.Mutex // guards input
 	input bytes.Buffer
@@ -158,7 +158,7 @@ func FuzzSocketServer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		conn := deadlineConn{replayConn{r: bytes.NewReader(b)}}
 		c, agent := newSocketClient(conn, conn), &fakeAgent{donec: make(chan struct{})}
-		c.agent = &link{conn: agent, proc: agent}
+		c.agent = &endpoint{conn: agent, proc: agent}
 		if status := c.relay(context.Background(), time.Minute); status != "ended" {
 			t.Errorf("status %q", status)
 		}

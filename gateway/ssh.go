@@ -19,7 +19,7 @@ const sshConfigKey = "ssh_config"
 // startSSH starts an agent on a host that ssh leads to, and puts it there when it is missing.
 // Gateways to one destination share connections. Errors: *PhaseError of any phase but handshake;
 // another for a spec or a configuration that makes no sense.
-func startSSH(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+func startSSH(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
 	target, err := parseSSH(spec.SSH)
 	if err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func startSSH(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*l
 		key: fmt.Sprintf("via %q %+v", spec.Via, host),
 	}
 	b := newBootstrap(cfg.hosts, s.key, host.alias, spec)
-	return b.open(ctx, func(ctx context.Context) (*link, bool, error) {
+	return b.open(ctx, func(ctx context.Context) (*endpoint, bool, error) {
 		l, err := s.run(ctx, func(c *sshClient) string {
 			if strings.Contains(string(c.ServerVersion()), windowsServer) {
 				b.shell = powerShell()
@@ -59,7 +59,7 @@ type sshStart struct {
 
 // run starts the command for a connection in a session of a shared one, or of a new one when the
 // host allows no more on that.
-func (s *sshStart) run(ctx context.Context, command func(*sshClient) string) (*link, error) {
+func (s *sshStart) run(ctx context.Context, command func(*sshClient) string) (*endpoint, error) {
 	for {
 		c, mine, err := s.hosts.connect(ctx, s.key, func(ctx context.Context) (*sshClient, error) {
 			return dialSSH(ctx, s.from, s.host, &s.hosts.secrets)
@@ -91,7 +91,7 @@ func (s *sshStart) run(ctx context.Context, command func(*sshClient) string) (*l
 // session is startSession with a context. When that ends, the share in the connection is released
 // as soon as the host has answered, or its silence has ended the connection; after other errors it
 // is the caller's still.
-func (s *sshStart) session(ctx context.Context, c *sshConn, command string) (*link, error) {
+func (s *sshStart) session(ctx context.Context, c *sshConn, command string) (*endpoint, error) {
 	startedc := make(chan started, 1)
 	go func() { // ends with the host's answer, or with the connection
 		l, err := c.startSession(command, s.stderr)
@@ -126,7 +126,7 @@ func (s *sshStart) session(ctx context.Context, c *sshConn, command string) (*li
 
 // started is what startSession has returned.
 type started struct {
-	l   *link
+	l   *endpoint
 	err error
 }
 

@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+
+	"github.com/xdist-go/xdist/internal/turns"
 )
 
 // secrets asks for passphrases and passwords, one at a time and each once, and remembers them as
@@ -22,7 +24,7 @@ import (
 type secrets struct {
 	ask func(question string, echo bool) (string, error) // nil: there is nobody to ask
 
-	accounts turns // whose holder may ask for the account's password: it may be about to be known
+	accounts turns.Turns // whose holder may ask for the account's password: it may be about to be known
 
 	mu        sync.Mutex            // held while somebody is asked; guards the fields below
 	keys      map[string]ssh.Signer // decrypted key files by name
@@ -79,7 +81,7 @@ func (a *authenticator) close() {
 // right.
 func (a *authenticator) await() (err error) {
 	if a.pass == nil {
-		_, a.pass, err = a.secrets.accounts.take(a.ctx, a.account())
+		_, a.pass, err = a.secrets.accounts.Take(a.ctx, a.account())
 	}
 	return err
 }

@@ -198,12 +198,7 @@ func (c *sshClient) isDead() bool {
 // tried, and never waited for.
 func (c *sshClient) endsWithin(d time.Duration) bool {
 	if d > 0 {
-		late := time.NewTimer(d)
-		defer late.Stop()
-		select {
-		case <-c.donec:
-		case <-late.C:
-		}
+		within(d, c.donec)
 	}
 	return c.isDead()
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/xdist-go/xdist/internal/turns"
 )
 
 // hosts is what a group knows about the hosts that its gateways are on: connections that they
@@ -14,7 +16,7 @@ import (
 type hosts struct {
 	secrets secrets
 	agents  agentCache
-	uploads turns
+	uploads turns.Turns
 
 	mu    sync.Mutex // guards the field and what is in it
 	conns map[string]*sshDestination

@@ -53,9 +53,9 @@ func (c *sshConnection) Close() error {
 	return nil
 }
 
-// startSession runs a command line in a session of the connection. The link takes over the caller's
+// startSession runs a command line in a session of the connection. The endpoint takes over the caller's
 // share in the connection.
-func (c *sshConn) startSession(command string, copyTo io.Writer) (*link, error) {
+func (c *sshConn) startSession(command string, copyTo io.Writer) (*endpoint, error) {
 	ch, reqs, err := c.client.OpenChannel("session", nil)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (c *sshConn) startSession(command string, copyTo io.Writer) (*link, error) 
 		outRead.CloseWithError(c.client.end(err))
 		ch.CloseWrite() // the host may have closed it already
 	})
-	return &link{conn: &sshConnection{in: inRead, out: outWrite, over: p.leave}, proc: p}, nil
+	return &endpoint{conn: &sshConnection{in: inRead, out: outWrite, over: p.leave}, proc: p}, nil
 }
 
 // pumpSize is the size in bytes of what is carried at once; ssh's packets have at most 32 KiB.
@@ -173,20 +173,10 @@ func (p *sshProcess) wait() string {
 	select {
 	case <-p.endedc:
 	case <-p.killedc:
-		late := time.NewTimer(silentWait)
-		defer late.Stop()
-		select {
-		case <-p.endedc:
-		case <-late.C:
-		}
+		within(silentWait, p.endedc)
 	}
 	p.endLeftovers()
-	late := time.NewTimer(stderrWait)
-	defer late.Stop()
-	select {
-	case <-p.errDonec:
-	case <-late.C:
-	}
+	within(stderrWait, p.errDonec)
 	p.conn.client.tasks.Go(func() { p.ch.Close() }) // may block when the host does not read
 	select {
 	case <-p.endedc:

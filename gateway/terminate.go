@@ -105,7 +105,7 @@ func (gw *Gateway) endWithin(ctx context.Context, timeout time.Duration) bool {
 		case <-gw.donec:
 			return true
 		case <-interrupt.C:
-			gw.link.proc.interrupt()
+			gw.endpoint.proc.interrupt()
 			continue
 		case <-kill.C:
 		case <-ctx.Done():
@@ -113,14 +113,7 @@ func (gw *Gateway) endWithin(ctx context.Context, timeout time.Duration) bool {
 		break
 	}
 	gw.kill()
-	last := time.NewTimer(killWait)
-	defer last.Stop()
-	select {
-	case <-gw.donec:
-		return true
-	case <-last.C:
-		return false
-	}
+	return within(killWait, gw.donec)
 }
 
 // wavesOf orders gateways by what goes through what: each wave may end when the ones before it

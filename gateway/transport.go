@@ -10,10 +10,10 @@ import (
 
 // dialer starts an agent, or reaches one, as spec says, seen from a host. ctx bounds the call and
 // not what it returns. Each transport is one, in a file of its own.
-type dialer func(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error)
+type dialer func(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error)
 
-// link is an agent as its transport gives it: its bytes and its process. The gateway owns it.
-type link struct {
+// endpoint is an agent as its transport gives it: its bytes and its process. The gateway owns it.
+type endpoint struct {
 	// conn carries the protocol. Close must wake a blocked Read and Write.
 	conn io.ReadWriteCloser
 	proc process
@@ -35,7 +35,7 @@ type process interface {
 }
 
 // dial chooses the transport.
-func dial(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*link, error) {
+func dial(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
 	switch {
 	case spec.Popen:
 		return startPopen(ctx, from, spec, cfg)

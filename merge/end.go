@@ -17,14 +17,14 @@ func (m *merger) sorted() []string { return slices.Sorted(maps.Keys(m.packages))
 func (m *merger) end(p *pkg) {
 	end := p.terminal()
 	if end.Action == test2json.ActionFail {
-		if end.FailedBuild != "" || slices.ContainsFunc(p.parts, setupFailed) {
+		if end.FailedBuild != "" || slices.ContainsFunc(p.endings, setupFailed) {
 			m.out.Summary.BuildFailed++
 		} else {
 			m.out.Summary.Failed++
 		}
 	}
-	lines := p.parts[0].held
-	if len(p.parts) > 1 {
+	lines := p.endings[0].held
+	if len(p.endings) > 1 {
 		lines = p.closing(end, m.coverage(p))
 	}
 	for _, e := range lines {
@@ -33,8 +33,8 @@ func (m *merger) end(p *pkg) {
 	m.emit(end)
 }
 
-func setupFailed(pt part) bool {
-	return slices.ContainsFunc(pt.held, func(e test2json.Event) bool {
+func setupFailed(en ending) bool {
+	return slices.ContainsFunc(en.held, func(e test2json.Event) bool {
 		return strings.HasSuffix(e.Output, " [setup failed]\n") || strings.HasSuffix(e.Output, " [build failed]\n")
 	})
 }
@@ -42,19 +42,19 @@ func setupFailed(pt part) bool {
 // terminal is the last event: the worst of the parts, with the time of all of them.
 func (p *pkg) terminal() test2json.Event {
 	rank := []string{test2json.ActionSkip, test2json.ActionPass, test2json.ActionFail}
-	end, sum := p.parts[0].end, 0.0
-	for _, pt := range p.parts {
-		if pt.end.Elapsed != nil {
-			sum += *pt.end.Elapsed
+	end, sum := p.endings[0].end, 0.0
+	for _, en := range p.endings {
+		if en.end.Elapsed != nil {
+			sum += *en.end.Elapsed
 		}
-		if slices.Index(rank, pt.end.Action) > slices.Index(rank, end.Action) {
-			end.Action = pt.end.Action
+		if slices.Index(rank, en.end.Action) > slices.Index(rank, end.Action) {
+			end.Action = en.end.Action
 		}
-		if pt.end.FailedBuild != "" {
-			end.FailedBuild = pt.end.FailedBuild
+		if en.end.FailedBuild != "" {
+			end.FailedBuild = en.end.FailedBuild
 		}
-		if pt.end.Time.After(end.Time) {
-			end.Time = pt.end.Time
+		if en.end.Time.After(end.Time) {
+			end.Time = en.end.Time
 		}
 	}
 	end.Elapsed = &sum
@@ -65,8 +65,8 @@ func (p *pkg) terminal() test2json.Event {
 func (p *pkg) closing(end test2json.Event, coverage string) []test2json.Event {
 	var lines []string
 	said := func(line string) bool {
-		return slices.ContainsFunc(p.parts, func(pt part) bool {
-			return slices.ContainsFunc(pt.held, func(e test2json.Event) bool { return e.Output == line })
+		return slices.ContainsFunc(p.endings, func(en ending) bool {
+			return slices.ContainsFunc(en.held, func(e test2json.Event) bool { return e.Output == line })
 		})
 	}
 	for _, verdict := range []string{"FAIL\n", "PASS\n"} {
@@ -91,8 +91,8 @@ func (p *pkg) closing(end test2json.Event, coverage string) []test2json.Event {
 // result is the line that begins with ok, FAIL or ?.
 func (p *pkg) result(end test2json.Event, coverage string) string {
 	var own []string // the parts' own
-	for _, pt := range p.parts {
-		for _, e := range pt.held {
+	for _, en := range p.endings {
+		for _, e := range en.held {
 			if strings.HasPrefix(e.Output, "ok  \t") || strings.HasPrefix(e.Output, "FAIL\t") || strings.HasPrefix(e.Output, "?   \t") {
 				own = append(own, e.Output)
 			}
@@ -123,8 +123,8 @@ func (p *pkg) result(end test2json.Event, coverage string) string {
 func (m *merger) coverage(p *pkg) string {
 	line := ""
 	differ := false
-	for _, pt := range p.parts {
-		for _, e := range pt.held {
+	for _, en := range p.endings {
+		for _, e := range en.held {
 			if text, ok := strings.CutPrefix(e.Output, "coverage: "); ok {
 				differ = differ || line != "" && line != text
 				line = text

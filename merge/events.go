@@ -55,13 +55,13 @@ type pkg struct {
 	name        string
 	first, last int // files
 	started     bool
-	open        bool   // the file at hand has not ended it
-	parts       []part // that have ended
+	open        bool     // the file at hand has not ended it
+	endings     []ending // one of each file that has ended it
 	held        []test2json.Event
 }
 
-// part is how a file ends a package.
-type part struct {
+// ending is how a file ends a package.
+type ending struct {
 	end  test2json.Event
 	held []test2json.Event // closing lines
 }
@@ -115,7 +115,7 @@ func (m *merger) event(i int, e test2json.Event) {
 		p.held = append(p.held, e)
 	case e.Terminal():
 		p.open = false
-		p.parts = append(p.parts, part{e, p.held})
+		p.endings = append(p.endings, ending{e, p.held})
 		p.held = nil
 		if i == p.last {
 			m.end(p)
@@ -166,7 +166,7 @@ func (m *merger) cutOff(i int, name string) {
 			m.out.Warnings = append(m.out.Warnings, fmt.Sprintf("%s ends in the middle of package %s, which counts as failed", name, path))
 			zero := 0.0
 			p.open = false
-			p.parts = append(p.parts, part{test2json.Event{Action: test2json.ActionFail, Package: path, Elapsed: &zero}, p.held})
+			p.endings = append(p.endings, ending{test2json.Event{Action: test2json.ActionFail, Package: path, Elapsed: &zero}, p.held})
 			p.held = nil
 			if i == p.last {
 				m.end(p)

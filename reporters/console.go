@@ -53,21 +53,21 @@ type ConsoleConfig struct {
 // It owns the scan and, on a terminal, the goroutine that redraws the status line. Both end, and
 // are waited for, in Handle of RunEnded or else in Close.
 type Console struct {
-	cfg    ConsoleConfig
-	format Format
-	feed   feed
-	built  compilerText
-	scan   *scan
-	broken error // what ended the scan before its time; nothing is put into it any more
+	cfg     ConsoleConfig
+	format  Format
+	adapter adapter
+	built   compilerText
+	scan    *scan
+	broken  error // what ended the scan before its time; nothing is put into it any more
 
 	stopc chan struct{} // closed by end; nil without a status line
 	tickc chan struct{} // closed by the redrawing goroutine as its last act
 
 	scanned scanned
 
-	mu     sync.Mutex // guards what follows
-	board  board
-	screen screen
+	mu       sync.Mutex // guards what follows
+	progress progress
+	screen   screen
 }
 
 // scanned is what the scanning goroutine uses while put waits for it, and put sets before.
@@ -75,7 +75,7 @@ type scanned struct {
 	cur       event.Test // what the scan is about to see
 	formatter testjson.EventFormatter
 	text      bytes.Buffer // what formatter writes
-	marker    marker
+	prefixer  prefixer
 }
 
 // NewConsole returns a Console for cfg and starts its goroutines; Close ends them. The writers stay
@@ -91,7 +91,7 @@ func NewConsole(cfg ConsoleConfig) (*Console, error) {
 	}
 	c := &Console{cfg: cfg, format: format}
 	c.screen = screen{out: cfg.Out, err: cfg.Err, width: cfg.Width}
-	c.scanned.marker.format = format
+	c.scanned.prefixer.format = format
 	c.scanned.formatter = testjson.NewEventFormatter(&c.scanned.text, string(format), cfg.formatOptions())
 	c.scan = startScan(scanHandler{c})
 	if cfg.Width != nil {
@@ -122,7 +122,7 @@ func (c *ConsoleConfig) setDefaults() {
 // Handle writes what e has to say before it returns. After a failed write it goes on as well as it
 // can and returns the first error each time.
 func (c *Console) Handle(e event.Event) error {
-	c.locked(func() { c.board.update(e) })
+	c.locked(func() { c.progress.update(e) })
 	switch e := e.(type) {
 	case event.Test:
 		c.test(e)
@@ -182,7 +182,7 @@ func (c *Console) test(t event.Test) {
 	if lines := c.built.add(t.Event); lines != "" && c.broken == nil {
 		c.broken = c.scan.putErr([]byte(lines))
 	}
-	f := c.feed.add(t.Event)
+	f := c.adapter.add(t.Event)
 	for _, e := range f.events {
 		if c.broken != nil {
 			return
@@ -196,7 +196,7 @@ func (c *Console) test(t event.Test) {
 	}
 	if f.excess != "" && c.format.streams(t.Test) {
 		excess := testjson.TestEvent{Action: testjson.ActionOutput, Package: t.Package, Test: t.Test, Output: f.excess}
-		c.write(c.scanned.marker.apply(f.excess, excess, t))
+		c.write(c.scanned.prefixer.apply(f.excess, excess, t))
 	}
 }
 
@@ -249,7 +249,7 @@ func (c *Console) redraw() {
 // draw must be called with mu held.
 func (c *Console) draw() {
 	now := c.cfg.Clock.Now()
-	c.screen.show(c.board.line(now, c.cfg.Width()-1), now)
+	c.screen.show(c.progress.line(now, c.cfg.Width()-1), now)
 }
 
 // scanHandler gets what the scan has understood, in the scan's goroutine.
@@ -261,7 +261,7 @@ func (h scanHandler) Event(e testjson.TestEvent, exec *testjson.Execution) error
 	if err := s.formatter.Format(e, exec); err != nil {
 		return err
 	}
-	h.c.write(s.marker.apply(s.text.String(), e, s.cur))
+	h.c.write(s.prefixer.apply(s.text.String(), e, s.cur))
 	return nil
 }
 

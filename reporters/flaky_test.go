@@ -53,12 +53,12 @@ func TestJUnitFlaky(t *testing.T) {
 
 // The status line counts the failures that count.
 func TestBoardFlaky(t *testing.T) {
-	var b board
+	var p progress
 	for _, e := range flakyRun() {
-		b.update(e)
+		p.update(e)
 	}
-	if b.failed != 1 {
-		t.Errorf("%d failures", b.failed)
+	if p.failed != 1 {
+		t.Errorf("%d failures", p.failed)
 	}
 }
 

@@ -29,9 +29,9 @@ type HistoryConfig struct {
 // History collects what a run teaches and adds it to a Book at the end, also when it was
 // interrupted. That it cannot be recorded is no error of the run.
 type History struct {
-	cfg    HistoryConfig
-	target *target // of TimingsFile, or nil
-	run    history.Run
+	cfg  HistoryConfig
+	file *atomicFile // of TimingsFile, or nil
+	run  history.Run
 
 	clock    history.Clock
 	tests    map[string]*history.TestRun // by id, with the package's name as it is shown
@@ -59,7 +59,7 @@ func NewHistory(cfg HistoryConfig) (*History, error) {
 	}
 	if cfg.TimingsFile != "" {
 		var err error
-		if h.target, err = newTarget(cfg.TimingsFile); err != nil {
+		if h.file, err = newAtomicFile(cfg.TimingsFile); err != nil {
 			return nil, fmt.Errorf("prepare timings %q: %w", cfg.TimingsFile, err)
 		}
 	}
@@ -103,10 +103,10 @@ func (h *History) Close() error {
 	if err := h.cfg.Book.Record(h.run); err != nil && h.cfg.Warn != nil {
 		h.cfg.Warn(err)
 	}
-	if h.target == nil {
+	if h.file == nil {
 		return nil
 	}
-	if err := h.target.replace(func(w io.Writer) error { return h.cfg.Book.Export(w) }); err != nil {
+	if err := h.file.replace(func(w io.Writer) error { return h.cfg.Book.Export(w) }); err != nil {
 		return fmt.Errorf("write timings %q: %w", h.cfg.TimingsFile, err)
 	}
 	return nil

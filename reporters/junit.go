@@ -43,8 +43,8 @@ type JUnitConfig struct {
 // ones with the reason. A shard that came to its end has its Trailer as properties of the whole
 // report.
 type JUnit struct {
-	cfg    JUnitConfig
-	target *target
+	cfg  JUnitConfig
+	file *atomicFile
 
 	started  time.Time
 	elapsed  time.Duration
@@ -60,7 +60,7 @@ type JUnit struct {
 // NewJUnit returns a JUnit for cfg. It makes sure that cfg.File can be written, so that a wrong
 // path is known before the run.
 func NewJUnit(cfg JUnitConfig) (*JUnit, error) {
-	t, err := newTarget(cfg.File)
+	t, err := newAtomicFile(cfg.File)
 	if err != nil {
 		return nil, fmt.Errorf("prepare JUnit report %q: %w", cfg.File, err)
 	}
@@ -71,7 +71,7 @@ func NewJUnit(cfg JUnitConfig) (*JUnit, error) {
 		cfg.OutputLimit = 0
 	}
 	return &JUnit{
-		cfg: cfg, target: t, hosts: map[string]string{}, builds: map[string]*clip{}, suites: map[string]*suite{},
+		cfg: cfg, file: t, hosts: map[string]string{}, builds: map[string]*clip{}, suites: map[string]*suite{},
 	}, nil
 }
 
@@ -94,7 +94,7 @@ func (j *JUnit) Handle(e event.Event) error {
 // Close writes the report.
 func (j *JUnit) Close() error {
 	doc := j.document()
-	if err := j.target.replace(func(w io.Writer) error { return doc.write(w) }); err != nil {
+	if err := j.file.replace(func(w io.Writer) error { return doc.write(w) }); err != nil {
 		return fmt.Errorf("write JUnit report %q: %w", j.cfg.File, err)
 	}
 	return nil

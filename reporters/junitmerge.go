@@ -120,7 +120,7 @@ func (r *JUnitReport) Count() (tests, bad int) { return r.doc.Tests, r.doc.Failu
 
 // WriteFile writes the report to file, which it replaces in one step.
 func (r *JUnitReport) WriteFile(file string) error {
-	t, err := newTarget(file)
+	t, err := newAtomicFile(file)
 	if err == nil {
 		err = t.replace(r.doc.write)
 	}

@@ -162,7 +162,7 @@ func (l liveConsole) handle(events ...event.Event) {
 	l.t.Helper()
 	for _, e := range events {
 		if t, ok := e.(event.Test); ok && t.Test != "" {
-			if err := l.Handle(progress(t)); err != nil {
+			if err := l.Handle(announcement(t)); err != nil {
 				l.t.Fatal(err)
 			}
 		}
@@ -172,15 +172,15 @@ func (l liveConsole) handle(events ...event.Event) {
 	}
 }
 
-// progress is what announces a test's event.
-func progress(t event.Test) event.Progress {
+// announcement is what announces a test's event.
+func announcement(t event.Test) event.Progress {
 	return event.Progress{Gateway: t.Gateway, Time: t.Time, Action: t.Action, Package: t.Package, Test: t.Test}
 }
 
-// follow updates a board with a test's event and what announces it.
-func (b *board) follow(t event.Test) {
-	b.update(progress(t))
-	b.update(t)
+// follow updates the progress with a test's event and what announces it.
+func (p *progress) follow(t event.Test) {
+	p.update(announcement(t))
+	p.update(t)
 }
 
 // on is e at a gateway and a second of the clock.
@@ -330,9 +330,9 @@ func TestStatusLineIsGoneAfterCloseWithoutEnd(t *testing.T) {
 }
 
 func TestBoardManyGateways(t *testing.T) {
-	var b board
+	var p progress
 	for i := range 18 {
-		b.follow(on(testEvent("run", "TestX", ""), fmt.Sprintf("gw%d", i), "m/p", 20-i, 0, 40))
+		p.follow(on(testEvent("run", "TestX", ""), fmt.Sprintf("gw%d", i), "m/p", 20-i, 0, 40))
 	}
 	now := startOfClock.Add(21 * time.Second)
 	for width, want := range map[int]string{
@@ -344,31 +344,31 @@ func TestBoardManyGateways(t *testing.T) {
 		0:  "",
 		-5: "",
 	} {
-		if diff := cmp.Diff(want, b.line(now, width)); diff != "" {
+		if diff := cmp.Diff(want, p.line(now, width)); diff != "" {
 			t.Errorf("width %d: %s", width, diff)
 		}
 	}
 }
 
 func TestBoardParkedTests(t *testing.T) {
-	var b board
-	b.follow(on(testEvent("run", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
-	b.follow(on(testEvent("pause", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
-	b.follow(on(testEvent("run", "TestOther", ""), "gw0", "m/p", 1, 0, 2))
-	if got, want := b.line(startOfClock.Add(4*time.Second), 80), "0/2 0% · gw0 m/p.TestOther 3s"; got != want {
+	var p progress
+	p.follow(on(testEvent("run", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
+	p.follow(on(testEvent("pause", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
+	p.follow(on(testEvent("run", "TestOther", ""), "gw0", "m/p", 1, 0, 2))
+	if got, want := p.line(startOfClock.Add(4*time.Second), 80), "0/2 0% · gw0 m/p.TestOther 3s"; got != want {
 		t.Errorf("parked: %q, want %q", got, want)
 	}
-	b.follow(on(testEvent("pass", "TestOther", ""), "gw0", "m/p", 4, 1, 2))
-	b.follow(on(testEvent("cont", "TestParked", ""), "gw0", "m/p", 4, 1, 2))
-	if got, want := b.line(startOfClock.Add(5*time.Second), 80), "1/2 50% · about 5s left · gw0 m/p.TestParked 1s"; got != want {
+	p.follow(on(testEvent("pass", "TestOther", ""), "gw0", "m/p", 4, 1, 2))
+	p.follow(on(testEvent("cont", "TestParked", ""), "gw0", "m/p", 4, 1, 2))
+	if got, want := p.line(startOfClock.Add(5*time.Second), 80), "1/2 50% · about 5s left · gw0 m/p.TestParked 1s"; got != want {
 		t.Errorf("continued: %q, want %q", got, want)
 	}
 }
 
 func TestBoardControlCharactersInNames(t *testing.T) {
-	var b board
-	b.follow(on(testEvent("run", "TestX/\x1b[2J\n", ""), "gw0", "m/p", 0, 0, 2))
-	if got, want := b.line(startOfClock, 80), "0/2 0% · gw0 m/p.TestX/\ufffd[2J\ufffd"; got != want {
+	var p progress
+	p.follow(on(testEvent("run", "TestX/\x1b[2J\n", ""), "gw0", "m/p", 0, 0, 2))
+	if got, want := p.line(startOfClock, 80), "0/2 0% · gw0 m/p.TestX/\ufffd[2J\ufffd"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

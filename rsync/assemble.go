@@ -107,7 +107,7 @@ func (a *assembly) open() (err error) {
 }
 
 // part is what has arrived of the file in an earlier sync.
-func (a *assembly) part() *part {
+func (a *assembly) part() *partial {
 	for n := range a.wants { // rare, so that a search does
 		if a.wants[n].index == a.index {
 			return a.wants[n].part
@@ -117,7 +117,7 @@ func (a *assembly) part() *part {
 }
 
 // resume opens the part and moves to its end.
-func (a *assembly) resume(p *part) (err error) {
+func (a *assembly) resume(p *partial) (err error) {
 	to := path.Join(path.Dir(a.want.entries[a.index].path), a.temp)
 	if p.path != to {
 		if err := a.root.Rename(p.path, to); err != nil {

@@ -24,49 +24,25 @@ type Blob struct {
 	Size   int64  `cbor:"3,keyasint"` // bytes
 }
 
-// blobArgs are the arguments of the handler: exactly one of the last four is set.
+// blobArgs are the arguments of the handler: either Put or List is set.
 type blobArgs struct {
-	Version int    `cbor:"1,keyasint"`
-	Find    []Blob `cbor:"2,keyasint,omitempty"`
-	Put     *Blob  `cbor:"3,keyasint,omitempty"`
-	Clean   *int64 `cbor:"4,keyasint,omitempty"`
-	List    bool   `cbor:"5,keyasint,omitempty"`
+	Version int   `cbor:"1,keyasint"`
+	Put     *Blob `cbor:"3,keyasint,omitempty"`
+	List    bool  `cbor:"5,keyasint,omitempty"`
 }
 
 // blobAnswer is the first item from the handler, and also the last when a blob was put.
 type blobAnswer struct {
 	Paths   []string `cbor:"1,keyasint,omitempty"` // absolute; empty for what is not there
 	Offset  int64    `cbor:"2,keyasint,omitempty"` // of a blob of which a part is there
-	Cleaned Cleaned  `cbor:"3,keyasint"`
 	Digests []byte   `cbor:"4,keyasint,omitempty"` // one behind the other, 32 bytes each
-}
-
-// Cleaned is what CleanBlobs has removed.
-type Cleaned struct {
-	Blobs int   `cbor:"1,keyasint,omitempty"`
-	Bytes int64 `cbor:"2,keyasint,omitempty"`
-	Left  int64 `cbor:"3,keyasint,omitempty"` // bytes that are still there
-}
-
-// FindBlobs asks the gateway's host, in one round trip, which blobs it has. It returns their
-// absolute paths there, in the order of blobs, and "" for what it does not have. What it has counts
-// as used.
-func FindBlobs(ctx context.Context, gw *gateway.Gateway, blobs []Blob) ([]string, error) {
-	a, err := askBlobs(ctx, gw, blobArgs{Version: version, Find: blobs})
-	if err == nil && len(a.Paths) != len(blobs) {
-		err = errGarbled
-	}
-	if err != nil {
-		return nil, fmt.Errorf("look for files on gateway %s: %w", gw, err)
-	}
-	return a.Paths, nil
 }
 
 // ListBlobs asks the gateway's host, in one round trip, for the digests of the blobs it has: 64
 // hexadecimal digits in lower case each, in no order, of 8192 at most, those used last. One that is
 // cut short is among them, which PutBlob would find out. That they are listed is no use of them.
 func ListBlobs(ctx context.Context, gw *gateway.Gateway) ([]string, error) {
-	a, err := askBlobs(ctx, gw, blobArgs{Version: version, List: true})
+	a, err := askForList(ctx, gw)
 	if err == nil && (len(a.Digests)%sha256.Size != 0 || len(a.Digests) > maxListed*sha256.Size) {
 		err = errGarbled
 	}
@@ -80,19 +56,8 @@ func ListBlobs(ctx context.Context, gw *gateway.Gateway) ([]string, error) {
 	return out, nil
 }
 
-// CleanBlobs removes the blobs that were used least recently from the gateway's host until they
-// take at most maxBytes. Those used within the last hour stay, unless maxBytes is 0, which removes
-// all.
-func CleanBlobs(ctx context.Context, gw *gateway.Gateway, maxBytes int64) (Cleaned, error) {
-	a, err := askBlobs(ctx, gw, blobArgs{Version: version, Clean: &maxBytes})
-	if err != nil {
-		return Cleaned{}, fmt.Errorf("clean files of gateway %s: %w", gw, err)
-	}
-	return a.Cleaned, nil
-}
-
-func askBlobs(ctx context.Context, gw *gateway.Gateway, args blobArgs) (a blobAnswer, err error) {
-	ch, err := gw.RemoteExec(ctx, BlobHandler, args)
+func askForList(ctx context.Context, gw *gateway.Gateway) (a blobAnswer, err error) {
+	ch, err := gw.RemoteExec(ctx, BlobHandler, blobArgs{Version: version, List: true})
 	if err != nil {
 		return a, err
 	}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/xdist-go/xdist/gateway"
 )
@@ -25,24 +24,23 @@ func openBlobHost(t *testing.T, cache string) *gateway.Gateway {
 	return open(t, "XDG_CACHE_HOME="+cache, "LocalAppData="+cache, "HOME="+cache)
 }
 
-// TestBlob puts an executable, finds it, executes it, and cleans it away.
+// TestBlob puts an executable, executes it, and puts it again, under another name too.
 func TestBlob(t *testing.T) {
 	here := newPlace(t)
 	content := "#!/bin/sh\necho it runs\n"
 	here.write("hello.test", content)
 	gw := openBlobHost(t, t.TempDir())
-	blob := Blob{digestOf(content), "hello.test", int64(len(content))}
-	other := Blob{digestOf("other"), "other", 5}
-	if paths, err := FindBlobs(t.Context(), gw, []Blob{blob, other}); err != nil || paths[0] != "" || paths[1] != "" {
-		t.Errorf("before: %q, %v", paths, err)
+	digest := digestOf(content)
+	if all, err := ListBlobs(t.Context(), gw); err != nil || len(all) > 0 {
+		t.Errorf("before: %q, %v", all, err)
 	}
 	for _, want := range []int{len(content), 0} {
 		sent := 0
-		p, err := PutBlob(t.Context(), gw, here.path("hello.test"), blob.Digest, func(n int) { sent += n })
+		p, err := PutBlob(t.Context(), gw, here.path("hello.test"), digest, func(n int) { sent += n })
 		if sent != want {
 			t.Errorf("%d bytes were sent, want %d", sent, want)
 		}
-		if err != nil || !filepath.IsAbs(p) || filepath.Base(p) != "hello.test" || filepath.Base(filepath.Dir(p)) != blob.Digest {
+		if err != nil || !filepath.IsAbs(p) || filepath.Base(p) != "hello.test" || filepath.Base(filepath.Dir(p)) != digest {
 			t.Fatalf("%q, %v", p, err)
 		}
 		if os.PathSeparator == '/' {
@@ -50,26 +48,13 @@ func TestBlob(t *testing.T) {
 				t.Errorf("%q, %v", out, err)
 			}
 		}
-		blob2 := blob
-		blob2.Name = "another.name"
-		if paths, err := FindBlobs(t.Context(), gw, []Blob{blob, other, blob2}); err != nil || paths[0] != p || paths[1] != "" || filepath.Base(paths[2]) != "another.name" {
-			t.Errorf("after: %q, %v", paths, err)
-		}
 	}
-	if all, err := ListBlobs(t.Context(), gw); err != nil || !slices.Equal(all, []string{blob.Digest}) {
+	here.write("another.name", content)
+	if p, err := PutBlob(t.Context(), gw, here.path("another.name"), digest, func(n int) { t.Errorf("%d bytes were sent again", n) }); err != nil || filepath.Base(p) != "another.name" {
+		t.Errorf("under another name: %q, %v", p, err)
+	}
+	if all, err := ListBlobs(t.Context(), gw); err != nil || !slices.Equal(all, []string{digest}) {
 		t.Errorf("all: %q, %v", all, err)
-	}
-	if done, err := CleanBlobs(t.Context(), gw, 1); err != nil || done.Blobs != 0 {
-		t.Errorf("what was just used: %+v, %v", done, err)
-	}
-	if done, err := CleanBlobs(t.Context(), gw, 0); err != nil || done.Blobs != 1 || done.Left != 0 {
-		t.Errorf("all: %+v, %v", done, err)
-	}
-	if all, err := ListBlobs(t.Context(), gw); err != nil || len(all) > 0 {
-		t.Errorf("none: %q, %v", all, err)
-	}
-	if paths, err := FindBlobs(t.Context(), gw, []Blob{blob}); err != nil || paths[0] != "" {
-		t.Errorf("at the end: %q, %v", paths, err)
 	}
 }
 
@@ -84,9 +69,14 @@ func TestBlobRefused(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"../evil", "/evil", "a/b", "", ".."} {
-		if _, err := FindBlobs(t.Context(), gw, []Blob{{digestOf("x"), name, 1}}); err == nil {
-			t.Errorf("name %q is found", name)
+		ch, err := gw.RemoteExec(t.Context(), BlobHandler, blobArgs{Version: version, Put: &Blob{digestOf("x"), name, 1}})
+		if err != nil {
+			t.Fatal(err)
 		}
+		if err := ch.Receive(t.Context(), new(blobAnswer)); err == nil {
+			t.Errorf("name %q is taken", name)
+		}
+		ch.Close()
 	}
 	left := place{t, cache}.lines()
 	if strings.Contains(left, "evil") || strings.Contains(left, tempSuffix) {
@@ -184,8 +174,8 @@ func TestKeepBlob(t *testing.T) {
 		}
 	}
 	gw := openBlobHost(t, cache)
-	if paths, err := FindBlobs(t.Context(), gw, []Blob{{digestOf("content"), "a.test", 7}}); err != nil || paths[0] == "" {
-		t.Errorf("found %q, %v", paths, err)
+	if all, err := ListBlobs(t.Context(), gw); err != nil || !slices.Equal(all, []string{digestOf("content")}) {
+		t.Errorf("all: %q, %v", all, err)
 	}
 	if p, err := KeepBlob(t.Context(), here.path("a.test"), "../x"); err == nil {
 		t.Errorf("a bad digest gives %q", p)
@@ -198,39 +188,6 @@ func TestKeepBlob(t *testing.T) {
 	here.do(s.copy(here.path("a.test"), "tmp/copied"))
 	if got, err := s.root.ReadFile("tmp/copied"); string(got) != "content" {
 		t.Errorf("copied %q, %v", got, err)
-	}
-}
-
-// TestBlobsPrune removes what was used least recently, and takes a file on its way for dead after
-// an hour.
-func TestBlobsPrune(t *testing.T) {
-	dir := t.TempDir()
-	s, err := openBlobs([]string{dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.root.Close()
-	p := place{t, dir}
-	now := time.Now()
-	for i, name := range []string{"old", "older", "oldest", "new"} {
-		used := now.Add(-time.Duration(2+i) * time.Hour)
-		if name == "new" {
-			used = now
-		}
-		p.write(name+"/file", strings.Repeat("x", 100))
-		p.do(os.Chtimes(p.path(name), used, used))
-	}
-	p.write("tmp/dead.part", "x")
-	p.do(os.Chtimes(p.path("tmp/dead.part"), now.Add(-5*time.Hour), now.Add(-5*time.Hour)))
-	p.write("tmp/live.part", "x")
-	done, err := s.clean(t.Context(), 250, now)
-	if err != nil || done != (Cleaned{Blobs: 2, Bytes: 201, Left: 201}) {
-		t.Errorf("%+v, %v", done, err)
-	}
-	for name, want := range map[string]bool{"old": true, "older": false, "oldest": false, "new": true, "tmp/dead.part": false, "tmp/live.part": true} {
-		if p.exists(name) != want {
-			t.Errorf("%s: %v", name, !want)
-		}
 	}
 }
 

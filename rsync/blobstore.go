@@ -1,7 +1,6 @@
 package rsync
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,8 +19,7 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 )
 
-// KeepBlobs is the agent's side of [PutBlob], [FindBlobs], [ListBlobs] and [CleanBlobs], to be
-// registered under [BlobHandler].
+// KeepBlobs is the agent's side of [PutBlob] and [ListBlobs], to be registered under [BlobHandler].
 func KeepBlobs(ctx context.Context, ch *gateway.Channel, args gateway.Item) error {
 	var a blobArgs
 	if err := args.Decode(&a); err != nil {
@@ -35,30 +33,14 @@ func KeepBlobs(ctx context.Context, ch *gateway.Channel, args gateway.Item) erro
 		return fmt.Errorf("keep files: %w", err)
 	}
 	defer s.root.Close()
-	switch {
-	case a.Put != nil:
+	if a.Put != nil {
 		return s.put(ctx, ch, *a.Put)
-	case a.Clean != nil:
-		done, err := s.clean(ctx, *a.Clean, time.Now())
-		if err != nil {
-			return fmt.Errorf("clean %s: %w", s.dir, err)
-		}
-		return ch.Send(ctx, blobAnswer{Cleaned: done})
-	case a.List:
-		digests, err := s.list()
-		if err != nil {
-			return fmt.Errorf("list %s: %w", s.dir, err)
-		}
-		return ch.Send(ctx, blobAnswer{Digests: digests})
 	}
-	paths := make([]string, len(a.Find))
-	for i, b := range a.Find {
-		if err := b.check(); err != nil {
-			return err
-		}
-		paths[i] = s.find(b)
+	digests, err := s.list()
+	if err != nil {
+		return fmt.Errorf("list %s: %w", s.dir, err)
 	}
-	return ch.Send(ctx, blobAnswer{Paths: paths})
+	return ch.Send(ctx, blobAnswer{Digests: digests})
 }
 
 // check refuses what could be no file's name.
@@ -290,54 +272,4 @@ func (s *blobs) list() ([]byte, error) {
 		out = append(out, k.digest...)
 	}
 	return out, nil
-}
-
-// blobFresh is for how long a blob stays after it was used.
-const blobFresh = time.Hour
-
-// clean is CleanBlobs. What others take away at the same time is no error.
-func (s *blobs) clean(ctx context.Context, maxBytes int64, now time.Time) (done Cleaned, err error) {
-	type kept struct {
-		name  string
-		bytes int64
-		used  time.Time
-	}
-	all, err := walkTree(ctx, s.root, nil, false)
-	if err != nil {
-		return done, err
-	}
-	var list []kept
-	for i := range all {
-		f := &all[i]
-		if strings.HasPrefix(f.path, blobTemp+"/") { // what is on its way, or was
-			list = append(list, kept{name: f.path, bytes: f.stat.size, used: time.Unix(0, f.stat.mtime)})
-			done.Left += f.stat.size
-		} else if f.path == blobTemp {
-			continue
-		} else if f.kind == dirKind {
-			info, err := s.root.Lstat(f.path)
-			if err != nil {
-				continue
-			}
-			list = append(list, kept{name: f.path, used: info.ModTime()})
-		} else if len(list) > 0 {
-			list[len(list)-1].bytes += f.stat.size
-			done.Left += f.stat.size
-		}
-	}
-	slices.SortFunc(list, func(a, b kept) int { return cmp.Or(a.used.Compare(b.used), cmp.Compare(a.name, b.name)) })
-	for _, k := range list {
-		if maxBytes > 0 && (done.Left <= maxBytes || now.Sub(k.used) < blobFresh) {
-			continue
-		}
-		if err := s.root.RemoveAll(k.name); err != nil {
-			return done, err
-		}
-		if !strings.HasPrefix(k.name, blobTemp+"/") {
-			done.Blobs++
-		}
-		done.Bytes += k.bytes
-		done.Left -= k.bytes
-	}
-	return done, nil
 }

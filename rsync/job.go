@@ -19,25 +19,25 @@ type job struct {
 	want  *manifest
 	whole bool
 
-	place []record        // of want's entries, those that are in place: kind is not 0
-	old   []*found        // what is at the path of each entry, nil for nothing
-	wants []want          // in the order of want's entries
-	parts map[string]part // by the digest in their names: what interrupted syncs have left
-	kept  []string        // what is to stay though the source does not have it, and came from there
-	extra []int           // of found: what the source does not have
-	dirs  map[string]bool // directories that were made writable, to be set right at the end
+	place []record           // of want's entries, those that are in place: kind is not 0
+	old   []*found           // what is at the path of each entry, nil for nothing
+	wants []want             // in the order of want's entries
+	parts map[string]partial // by the digest in their names: what interrupted syncs have left
+	kept  []string           // what is to stay though the source does not have it, and came from there
+	extra []int              // of found: what the source does not have
+	dirs  map[string]bool    // directories that were made writable, to be set right at the end
 	tally tally
 }
 
 // want is a file that has to be sent.
 type want struct {
 	index int
-	part  *part // go on from this one
-	base  bool  // what is there may have much of it
+	part  *partial // go on from this one
+	base  bool     // what is there may have much of it
 }
 
-// part is a file that has not arrived completely.
-type part struct {
+// partial is a file that has not arrived completely.
+type partial struct {
 	path string
 	size int64
 }
@@ -48,7 +48,7 @@ const deltaAtLeast = 16 << 10
 func newJob(r *receiver, s *sight, m *manifest, whole bool) *job {
 	n := len(m.entries)
 	return &job{receiver: r, sight: s, want: m, whole: whole, place: make([]record, n), old: make([]*found, n),
-		parts: make(map[string]part), dirs: make(map[string]bool), tally: tally{Dir: r.dir}}
+		parts: make(map[string]partial), dirs: make(map[string]bool), tally: tally{Dir: r.dir}}
 }
 
 // compare finds out what has to be done, and does what needs no content.
@@ -145,7 +145,7 @@ func (j *job) surplus(at int) {
 	if digest, ok := strings.CutPrefix(path.Base(f.path), tempPrefix); ok && isTemp(path.Base(f.path)) && f.kind == fileKind {
 		digest, _, _ = strings.Cut(digest, ".")
 		if p, ok := j.parts[digest]; !ok || p.size < f.stat.size {
-			j.parts[digest] = part{f.path, f.stat.size}
+			j.parts[digest] = partial{f.path, f.stat.size}
 		}
 	}
 	j.extra = append(j.extra, at)

@@ -13,23 +13,23 @@ import (
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// demands says for the policy what items ask for: tests that ask for the same are of one strand.
+// demands says for the policy what items ask for: tests that ask for the same are of one family.
 func demands(items []gotest.Item) ([]policy.Item, []policy.Demand) {
 	out := make([]policy.Item, len(items))
-	var strands []policy.Demand
+	var families []policy.Demand
 	index := make(map[string]int)
 	for i, it := range items {
 		d := demandOf(it.Directives)
 		key := fmt.Sprintf("%q %v %v %q %d", d.Group, d.Exclusive, d.Resources, d.Requires, d.Weight)
 		at, ok := index[key]
 		if !ok {
-			at = len(strands)
+			at = len(families)
 			index[key] = at
-			strands = append(strands, d)
+			families = append(families, d)
 		}
-		out[i] = policy.Item{Name: it.Name, Strand: at}
+		out[i] = policy.Item{Name: it.Name, Family: at}
 	}
-	return out, strands
+	return out, families
 }
 
 func demandOf(d *gotest.Directives) policy.Demand {

@@ -143,7 +143,7 @@ func (p *pkg) division(i int) *division {
 }
 
 // partOf is what a process is asked for that runs these parts together, which the policy has found
-// to be on one strand.
+// to be on one family.
 func (d *division) partOf(items []int) *unit.Part {
 	first := d.parts[items[0]-d.first]
 	out := &unit.Part{Path: first.Path, Skip: first.Skip}

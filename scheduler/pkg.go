@@ -63,7 +63,7 @@ type standing struct {
 type splitting struct {
 	serial    bool   // its tests need each other: one process at a time
 	undivided string // why all of it has to run in one process, or ""
-	strands   int    // policy.Package.Strands
+	families  int    // policy.Package.Families
 	stage     stage
 	proven    bool // earlier runs have split it without harm
 	divisions []*division

@@ -49,46 +49,52 @@ func (c *controller) plan(p *pkg) policy.Package {
 	cmd := c.cfg.Command
 	grain := cmd.Grain()
 	known := c.cfg.History.Package(p.target.supply.name, p.path)
-	items, strands := demands(p.items)
-	p.strands, p.proven = len(strands), known.Splits >= provenRuns
+	items, families := demands(p.items)
+	p.families, p.proven = len(families), known.Splits >= provenRuns
 	alone := grain == gotest.Alone || cmd.BuildP == 1
 	lone := len(c.cfg.Specs) == 1 && c.listening == 0 // nobody to share with
-	out := policy.Package{
-		ID: p.num, Items: items, Strands: strands, ProcessCost: known.ProcessCost,
-		Whole: grain != gotest.Split || p.undivided != "" || known.Serial && p.holds(known.SerialUntil) || c.brief(p) || lone && p.mayRunWhole(), Alone: alone, Serial: p.serial,
+	whole := grain != gotest.Split || p.undivided != "" || known.Serial && p.holds(known.SerialUntil) || c.brief(p) || lone && p.mayRunWhole()
+	out := policy.Package{ID: p.num, Items: items, Families: families, ProcessCost: known.ProcessCost}
+	switch {
+	case alone:
+		out.Spread = policy.Alone
+	case whole:
+		out.Spread = policy.Whole
+	case p.serial:
+		out.Spread = policy.Serial
 	}
-	p.stage = c.firstStage(p, out.Whole || alone)
+	p.stage = c.firstStage(p, whole || alone)
 	if c.sizeOf != nil {
 		out.Size = c.sizeOf(*p.ready)
 	}
 	for i := range out.Items {
 		out.Items[i].Cost = p.expected[i]
 	}
-	for _, d := range strands {
+	for _, d := range families {
 		p.target.choosy = p.target.choosy || len(d.Requires) > 0
 	}
 	if c.replay != nil {
-		out.Whole, out.Alone, out.Serial, out.Strands = false, false, false, nil // what is given out is decided
+		out.Spread, out.Families = policy.Divisible, nil // what is given out is decided
 		for i := range out.Items {
-			out.Items[i].Strand = 0
+			out.Items[i].Family = 0
 		}
-	} else if !out.Whole && !out.Serial && !p.partial {
+	} else if !whole && !p.serial && !p.partial {
 		c.divide(p)
 	}
 	for _, d := range p.divisions {
 		out.Items[d.test].Dormant = true
-		strands := make(map[string]int) // of subtests that run alone, by the test they belong to
+		families := make(map[string]int) // of subtests that run alone, by the test they belong to
 		for _, part := range d.parts {
 			path := strings.Join(part.Path, "/")
-			strand, ok := strands[path]
+			family, ok := families[path]
 			if !ok || part.Names == nil {
-				strand = len(out.Strands)
-				out.Strands = append(out.Strands, out.Strands[out.Items[d.test].Strand])
+				family = len(out.Families)
+				out.Families = append(out.Families, out.Families[out.Items[d.test].Family])
 			}
 			if part.Names != nil {
-				strands[path] = strand
+				families[path] = family
 			}
-			out.Items = append(out.Items, policy.Item{Name: path + "/" + regexp.QuoteMeta(strings.Join(part.Names, "|")), Cost: max(part.Cost, 1), Strand: strand})
+			out.Items = append(out.Items, policy.Item{Name: path + "/" + regexp.QuoteMeta(strings.Join(part.Names, "|")), Cost: max(part.Cost, 1), Family: family})
 		}
 	}
 	return out

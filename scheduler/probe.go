@@ -149,7 +149,7 @@ func (p *pkg) spare() bool {
 
 // mayRunWhole reports whether one process can run all of the package, on one node as on another.
 func (p *pkg) mayRunWhole() bool {
-	return p.crashes == 0 && len(p.divisions) == 0 && p.strands <= 1 && (!p.partial || fits(p.names))
+	return p.crashes == 0 && len(p.divisions) == 0 && p.families <= 1 && (!p.partial || fits(p.names))
 }
 
 // fits reports whether a command line holds the names.

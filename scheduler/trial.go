@@ -74,15 +74,16 @@ func (c *controller) triable(j *job) bool {
 func (c *controller) facts(j *job, i int, it *itemRun, how attempt.End) attempt.Facts {
 	p := j.pkg
 	known, _ := c.cfg.History.Test(p.target.supply.name, p.path, p.names[i])
-	f := attempt.Facts{
-		Quick: (p.stage == stageProbing || p.stage == stageProof) && p.mayRunWhole(),
-		// What has taken no time so far will soon be by itself: an attempt beside it gains nothing.
-		Hurry: c.cfg.MaxFail > 0 || p.disturbed || p.spent <= proofTime,
-		Print: known.Print, Skips: known.Skipped, Red: known.Red,
-		Proven: p.proven,
-	}
+	f := attempt.Facts{Print: known.Print}
+	f.Note(attempt.Quick, (p.stage == stageProbing || p.stage == stageProof) && p.mayRunWhole())
+	// What has taken no time so far will soon be by itself: an attempt beside it gains nothing.
+	f.Note(attempt.Hurry, c.cfg.MaxFail > 0 || p.disturbed || p.spent <= proofTime)
+	f.Note(attempt.Skips, known.Skipped)
+	f.Note(attempt.Red, known.Red)
+	f.Note(attempt.Proven, p.proven)
 	if how == attempt.Failed { // nobody else asks for what takes long to find out
-		f.Spare, f.Brief = p.spare(), it != nil && p.endsWithin(it.lasted(j), j)
+		f.Note(attempt.Spare, p.spare())
+		f.Note(attempt.Brief, it != nil && p.endsWithin(it.lasted(j), j))
 	}
 	return f
 }
@@ -332,7 +333,7 @@ func (p *pkg) wholeNames(items []int) []string {
 	asked := p.partial
 	var list []int
 	for i := range p.names {
-		if len(items) > 0 && !slices.Contains(items, i) && (p.verdicts[i] == event.Crash || p.strands > 1 && !p.suits(items, i)) {
+		if len(items) > 0 && !slices.Contains(items, i) && (p.verdicts[i] == event.Crash || p.families > 1 && !p.suits(items, i)) {
 			asked = true
 			continue
 		}

@@ -90,23 +90,8 @@ func (c *Converter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Exited tells how the process ended: nil for status 0. It decides the terminal event of the
-// package and overrides what the output said. Without a call to Exited, the output decides.
-func (c *Converter) Exited(err error) {
-	switch {
-	case err != nil:
-		c.result = ActionFail
-	case c.result != ActionSkip:
-		c.result = ActionPass
-	}
-}
-
-// Result returns the action of the terminal event as known so far: pass, fail or skip, or "" when
-// neither the output nor Exited has told, in which case Close emits no terminal event.
-func (c *Converter) Result() string { return c.result }
-
-// Close emits what is left of the output, then the terminal event of the package. Calling it again
-// does nothing. The error is always nil.
+// Close emits what is left of the output, then the terminal event of the package, if the output has
+// told how that ended. Calling it again does nothing. The error is always nil.
 func (c *Converter) Close() error {
 	if c.closed {
 		return nil

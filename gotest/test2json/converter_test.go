@@ -86,37 +86,21 @@ func TestElapsedInfinite(t *testing.T) {
 
 // TestEnd: what decides the terminal event, and whose it is.
 func TestEnd(t *testing.T) {
-	crash := errors.New("exit status 3")
-	unset := errors.New("Exited is not called")
 	for _, tt := range []struct {
 		name, input string
-		exited      error
 		want        string // the last event
 	}{
-		{"PASS printed", "PASS\n", unset, `{"Action":"pass"}`},
-		{"FAIL printed", "FAIL\n", unset, `{"Action":"fail"}`},
-		{"PASS printed, exit 3", "PASS\n", crash, `{"Action":"fail"}`},
-		{"FAIL printed, exit 0", "FAIL\n", nil, `{"Action":"pass"}`},
-		{"nothing printed", "", unset, `{"Action":"start"}`},
-		{"no test files", "?   \tp\t[no test files]\n", nil, `{"Action":"skip"}`},
-		{"no test files, exit 3", "?   \tp\t[no test files]\n", crash, `{"Action":"fail"}`},
-		{"exit in a test", "\x16=== RUN   TestA\nbye", crash, `{"Action":"fail","Test":"TestA"}`},
-		{"PASS without newline", "PASS", unset, `{"Action":"output","Output":"PASS"}`},
+		{"PASS printed", "PASS\n", `{"Action":"pass"}`},
+		{"FAIL printed", "FAIL\n", `{"Action":"fail"}`},
+		{"nothing printed", "", `{"Action":"start"}`},
+		{"no test files", "?   \tp\t[no test files]\n", `{"Action":"skip"}`},
+		{"PASS without newline", "PASS", `{"Action":"output","Output":"PASS"}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var events []Event
-			c := NewConverter("", func(e Event) { events = append(events, e) })
-			io.WriteString(c, tt.input)
-			if tt.exited != unset {
-				c.Exited(tt.exited)
-			}
-			c.Close()
+			events := convert([][]byte{[]byte(tt.input)})
 			last := events[len(events)-1]
 			if got := string(last.AppendJSON(nil)); got != tt.want {
 				t.Errorf("last event is %s, want %s", got, tt.want)
-			}
-			if last.Terminal() && last.Action != c.Result() {
-				t.Errorf("Result() = %q, the terminal event says %q", c.Result(), last.Action)
 			}
 		})
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -147,40 +146,6 @@ func TestRecordedLikeTool(t *testing.T) {
 				t.Fatalf("the output does not have %.50q:\n%.2000s", tt.want, input)
 			}
 			compare(t, tool, input, rand.New(rand.NewPCG(1, 2)))
-		})
-	}
-}
-
-// TestExitLikeTool lets the tool run binaries, so that the process's end decides the last event.
-func TestExitLikeTool(t *testing.T) {
-	tool := tool(t)
-	bin := buildTraps(t)
-	for _, name := range []string{"Output", "Fails", "Exits", "NoNewline"} {
-		t.Run(name, func(t *testing.T) {
-			run := []string{"-test.v=test2json", "-test.run=" + name}
-			cmd := exec.CommandContext(t.Context(), tool[0], append(append(tool[1:len(tool):len(tool)], "-p", testPkg, bin), run...)...)
-			want, toolErr := cmd.Output()
-
-			var events []Event
-			c := NewConverter(testPkg, func(e Event) { events = append(events, e) })
-			cmd = exec.CommandContext(t.Context(), bin, run...)
-			cmd.Stdout, cmd.Stderr = c, c
-			err := cmd.Run()
-			c.Exited(err)
-			c.Close()
-			if (err == nil) != (toolErr == nil) {
-				t.Errorf("the tool's run: %v, ours: %v", toolErr, err)
-			}
-			seconds := regexp.MustCompile(`\(\d+\.\d\ds\)`)
-			for _, events := range [][]Event{events, decode(t, want)} {
-				for i := range events {
-					events[i].Output = seconds.ReplaceAllString(events[i].Output, "(0.00s)")
-				}
-			}
-			want = seconds.ReplaceAll(want, []byte("(0.00s)"))
-			if diff := diffEvents(joined(decode(t, want)), joined(events)); diff != "" {
-				t.Errorf("events differ (-test2json +ours):\n%s", diff)
-			}
 		})
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"runtime"
 	"time"
+
+	"github.com/xdist-go/xdist/internal/procgroup"
 )
 
 const (
@@ -22,7 +24,7 @@ const (
 // that time: on Linux the process is killed when the thread that started it ends.
 type process struct {
 	cmd   *exec.Cmd
-	group group
+	group procgroup.Group
 
 	exitedc chan struct{} // closed by the waiting goroutine after it has set err
 	err     error         // what Wait returned; to be read after exitedc is closed
@@ -53,10 +55,10 @@ func (p *process) start(ctx context.Context, newCmd func() *exec.Cmd, start func
 	giveUp := time.Now().Add(busyFor)
 	for {
 		p.cmd = newCmd()
-		p.cmd.SysProcAttr = ownGroup()
+		p.cmd.SysProcAttr = procgroup.Bound()
 		err := start(p.cmd)
 		if err == nil {
-			p.group = newGroup(p.cmd.Process)
+			p.group, _ = procgroup.Adopt(p.cmd.Process) // with an error it is the process alone
 			return nil
 		}
 		if !isBusy(err) || time.Now().After(giveUp) {

@@ -168,7 +168,7 @@ func (r *run) command() (args, env []string, err error) {
 func (r *run) attend(ctx context.Context, p *process) error {
 	escalated := r.awaitExit(ctx, p)
 	open := r.awaitOutput(ctx, escalated)
-	p.group.close()
+	p.group.Close()
 	if open {
 		r.awaitClose()
 	}
@@ -212,7 +212,7 @@ func (r *run) awaitExit(ctx context.Context, p *process) (escalated bool) {
 		case <-donec:
 			r.interrupted = true
 			donec, killc, lookc = nil, nil, nil
-			p.group.interrupt()
+			p.group.Interrupt() // it may have ended
 			escalatec = time.After(r.limits.interrupt)
 		case <-killc:
 			killc, lookc = nil, nil
@@ -220,7 +220,7 @@ func (r *run) awaitExit(ctx context.Context, p *process) (escalated bool) {
 			escalatec = time.After(r.limits.waitDelay)
 		case <-escalatec:
 			escalated = true
-			p.group.kill()
+			p.group.Kill()
 		}
 	}
 }
@@ -229,10 +229,10 @@ func (r *run) awaitExit(ctx context.Context, p *process) (escalated bool) {
 func (r *run) outOfTime(p *process) {
 	if !canTrace {
 		r.killed = true
-		p.group.kill()
+		p.group.Kill()
 		return
 	}
-	r.traced = p.group.trace() == nil
+	r.traced = trace(p.cmd.Process) == nil
 }
 
 // awaitOutput waits for the end of the output of a process that has exited, and reports whether it

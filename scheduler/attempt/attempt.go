@@ -61,17 +61,32 @@ type Seen struct {
 
 // Facts are of the test, its package and the run, at the time of an attempt's end.
 type Facts struct {
-	Quick  bool // as far as is known all of the package takes no time worth mentioning, and it was split
-	Spare  bool // there is time for a run of the whole package
-	Brief  bool // the rest of the package will have ended sooner than another attempt
-	Hurry  bool // the user waits for the verdict, or two processes of the package cannot run at once
-	Proven bool // earlier runs have split the package, and no confirmation has changed a verdict
-
-	// What earlier runs of the test know of it.
-	Print uint64 // of the failure that the last run confirmed, or 0
-	Skips bool   // it skipped where nothing was beside it
-	Red   bool   // it failed in the whole when it was last there, and passed elsewhere
+	True  Fact   // those that are true
+	Print uint64 // of the failure of the test that the last run confirmed, or 0
 }
+
+// Fact is a set of facts; each constant is one.
+type Fact uint8
+
+const (
+	Quick     Fact = 1 << iota // as far as is known all of the package takes no time worth mentioning, and it was split
+	Spare                      // there is time for a run of the whole package
+	Brief                      // the rest of the package will have ended sooner than another attempt
+	Hurry                      // the user waits for the verdict, or two processes of the package cannot run at once
+	Proven                     // earlier runs have split the package, and no confirmation has changed a verdict
+	Skips                      // in an earlier run the test skipped where nothing was beside it
+	Red                        // the test failed in the whole when it was last there, and passed elsewhere
+	everyFact = 1<<iota - 1
+)
+
+// Note adds a fact if it is true.
+func (f *Facts) Note(fact Fact, isTrue bool) {
+	if isTrue {
+		f.True |= fact
+	}
+}
+
+func (f Facts) is(fact Fact) bool { return f.True&fact != 0 }
 
 // Verdict of a test.
 type Verdict int

@@ -34,7 +34,7 @@ var stories = []struct {
 }{
 	{"a pass is one", Facts{}, []step{{Package, Passed, nil, is(Pass)}}},
 	{"a race counts beside others", Facts{}, []step{{Package, Raced, over, is(Fail)}}},
-	{"a golden file is made by the failure", Facts{Quick: true, Spare: true}, []step{
+	{"a golden file is made by the failure", Facts{True: Quick | Spare}, []step{
 		{Package, Failed, func(s *Seen) { s.Said.Changed = true }, is(Fail)},
 	}},
 	{"a lock file is left by a test that met another", Facts{}, []step{
@@ -55,10 +55,10 @@ var stories = []struct {
 		{Host, CutOff, nil, again(Host, Bare)}, {Host, Passed, nil, again(Host, Begun)},
 		{Host, Passed, nil, is(Pass)},
 	}},
-	{"a quick package is shown whole: passes", Facts{Quick: true}, []step{
+	{"a quick package is shown whole: passes", Facts{True: Quick}, []step{
 		{Package, Passed, nil, again(Host, Whole)}, {Host, Failed, nil, is(Fail)},
 	}},
-	{"a quick package is shown whole: skips", Facts{Quick: true}, []step{
+	{"a quick package is shown whole: skips", Facts{True: Quick}, []step{
 		{Package, Skipped, nil, again(Host, Whole)}, {Host, Passed, nil, is(Pass)},
 	}},
 	{"no process runs it", Facts{}, []step{
@@ -76,16 +76,16 @@ var stories = []struct {
 	{"it skips always", Facts{}, []step{
 		{Package, Skipped, nil, again(Nothing, Bare)}, {Nothing, Skipped, nil, is(Skip)},
 	}},
-	{"it skips as ever", Facts{Skips: true}, []step{{Package, Skipped, nil, is(Skip)}}},
+	{"it skips as ever", Facts{True: Skips}, []step{{Package, Skipped, nil, is(Skip)}}},
 	{"it skips in a package by itself", Facts{}, []step{{Nothing, Skipped, whole, is(Skip)}}},
 	{"it skips in the whole, and not alone", Facts{}, []step{
 		{Host, Skipped, whole, again(Nothing, Bare)}, {Nothing, Passed, nil, again(Nothing, Whole)},
 		{Nothing, Skipped, nil, is(Skip)},
 	}},
-	{"an order-dependent test passes apart", Facts{Red: true}, []step{
+	{"an order-dependent test passes apart", Facts{True: Red}, []step{
 		{Package, Passed, nil, again(Host, Whole)}, {Host, Failed, nil, is(Fail)},
 	}},
-	{"an order-dependent test was mended", Facts{Red: true}, []step{
+	{"an order-dependent test was mended", Facts{True: Red}, []step{
 		{Package, Passed, nil, again(Host, Whole)}, {Host, Passed, nil, is(Pass)},
 	}},
 	{"a long company: bare first, and only then among what ran before it", Facts{}, []step{
@@ -97,14 +97,14 @@ var stories = []struct {
 		{Package, Failed, func(s *Seen) { s.Said = Said{Print: 1, Contends: true} }, again(Package, Begun)},
 		{Package, Passed, nil, is(Pass)},
 	}},
-	{"one confirmation is enough in a package that was split before", Facts{Proven: true}, []step{
+	{"one confirmation is enough in a package that was split before", Facts{True: Proven}, []step{
 		{Package, Failed, says1, again(Package, Begun)}, {Package, Failed, says1, is(Fail)},
 	}},
-	{"a whole package fails", Facts{Spare: true}, []step{{Host, Failed, whole, is(Fail)}}},
-	{"a whole package fails in a crowd", Facts{Spare: true}, []step{
+	{"a whole package fails", Facts{True: Spare}, []step{{Host, Failed, whole, is(Fail)}}},
+	{"a whole package fails in a crowd", Facts{True: Spare}, []step{
 		{Host, Failed, func(s *Seen) { whole(s); over(s) }, again(Nothing, Whole)}, {Nothing, Failed, nil, is(Fail)},
 	}},
-	{"it needs a test that ran elsewhere, and there is time", Facts{Spare: true}, []step{
+	{"it needs a test that ran elsewhere, and there is time", Facts{True: Spare}, []step{
 		{Package, Failed, nil, again(Host, Whole)}, {Host, Passed, nil, is(Pass)},
 	}},
 	{"it fails by itself in a slow package", Facts{}, []step{{Host, Failed, nil, is(Fail)}}},
@@ -112,10 +112,10 @@ var stories = []struct {
 		{Package, Failed, nil, again(Package, Begun)}, {Package, Failed, nil, again(Package, Begun)},
 		{Package, Failed, nil, again(Host, Begun)}, {Host, Failed, nil, is(Fail)},
 	}},
-	{"the others have nearly ended", Facts{Brief: true}, []step{
+	{"the others have nearly ended", Facts{True: Brief}, []step{
 		{Package, Failed, nil, again(Host, Begun)}, {Host, Failed, nil, is(Fail)},
 	}},
-	{"the user waits", Facts{Hurry: true}, []step{
+	{"the user waits", Facts{True: Hurry}, []step{
 		{Package, Failed, nil, again(Host, Begun)}, {Host, Passed, nil, is(Pass)},
 	}},
 	{"it never does the same twice", Facts{}, []step{
@@ -126,7 +126,7 @@ var stories = []struct {
 	{"a whole package fails that met less than it was to", Facts{}, []step{
 		{Package, Absent, nil, again(Host, Whole)}, {Host, Failed, over, again(Nothing, Whole)}, {Nothing, Failed, nil, is(Fail)},
 	}},
-	{"the whole fails for want of what was there before", Facts{Spare: true, Hurry: true}, []step{
+	{"the whole fails for want of what was there before", Facts{True: Spare | Hurry}, []step{
 		{Package, Failed, nil, again(Host, Whole)}, {Host, Failed, nil, is(Fail)},
 	}},
 	{"a crowd: in the end nothing else runs on its host", Facts{}, []step{
@@ -187,9 +187,8 @@ func TestEveryRowCounts(t *testing.T) {
 // than the failure before it did.
 func TestEverySequence(t *testing.T) {
 	longest, played := 0, 0
-	for k := range 1 << 6 { // every combination of facts
-		bit := func(n int) bool { return k>>n&1 > 0 }
-		f := Facts{Quick: bit(1), Spare: bit(2), Brief: bit(3), Hurry: bit(4), Proven: bit(5), Skips: bit(0), Red: bit(0)}
+	for set := range Fact(everyFact + 1) { // every combination of facts
+		f := Facts{True: set}
 		for _, lasted := range []time.Duration{sec, 20 * sec} {
 			var trail []string
 			var walk func(c Case, made Attempt, n, luck int)
@@ -229,13 +228,13 @@ func TestEverySequence(t *testing.T) {
 								walk(after, d.Next, n+1, more)
 								trail = trail[:len(trail)-1]
 							case c.heard == most-1:
-							case d.Verdict == Fail && end == Failed && !f.Proven && !apart(s):
+							case d.Verdict == Fail && end == Failed && !f.is(Proven) && !apart(s):
 								t.Errorf("%+v: %+v counts: %s", f, s, d.Why)
 							case d.Verdict == Pass && end == Passed && c.failed > 0 && c.owed < owedTries && made.Before == Bare:
 								t.Errorf("%+v: cleared by passing alone: %s %+v", f, d.Why, c)
-							case d.Verdict == Pass && end == Passed && f.Red && !whole:
+							case d.Verdict == Pass && end == Passed && f.is(Red) && !whole:
 								t.Errorf("%+v: cleared apart though it was red in the whole", f)
-							case d.Verdict != Fail && f.Quick && !whole:
+							case d.Verdict != Fail && f.is(Quick) && !whole:
 								t.Errorf("%+v: %d counts in a part of a quick package", f, d.Verdict)
 							}
 						}
@@ -243,7 +242,7 @@ func TestEverySequence(t *testing.T) {
 				}
 			}
 			walk(Case{}, Attempt{}, 1, 0)
-			if !f.Quick { // the plan's own unit is the whole package
+			if !f.is(Quick) { // the plan's own unit is the whole package
 				walk(Case{}, Attempt{Before: Whole}, 1, 0)
 			}
 		}

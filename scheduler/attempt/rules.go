@@ -53,7 +53,7 @@ var rules = []Rule{
 	},
 	{
 		"a quick package that was split runs whole, and that counts",
-		func(_ *Case, s Seen, f Facts) bool { return f.Quick && s.Before != Whole },
+		func(_ *Case, s Seen, f Facts) bool { return f.is(Quick) && s.Before != Whole },
 		spareNext,
 	},
 	{
@@ -74,7 +74,7 @@ var rules = []Rule{
 	{
 		"a skip counts with nothing beside it, when it comes again, or where earlier runs know it",
 		func(c *Case, s Seen, f Facts) bool {
-			return s.End == Skipped && (s.Met == Nothing && s.Before == Whole || c.skipped || f.Skips)
+			return s.End == Skipped && (s.Met == Nothing && s.Before == Whole || c.skipped || f.is(Skips))
 		},
 		verdict(Skip),
 	},
@@ -85,7 +85,7 @@ var rules = []Rule{
 	},
 	{
 		"a pass of what was red in the whole counts in the whole",
-		func(_ *Case, s Seen, f Facts) bool { return s.End == Passed && f.Red && s.Before != Whole },
+		func(_ *Case, s Seen, f Facts) bool { return s.End == Passed && f.is(Red) && s.Before != Whole },
 		wholeNext,
 	},
 	{
@@ -117,12 +117,12 @@ var rules = []Rule{
 	},
 	{
 		"in a package that was split before without harm one confirmation with the same text is enough",
-		func(c *Case, s Seen, f Facts) bool { return f.Proven && c.failed > 0 && told(s, c.last) },
+		func(c *Case, s Seen, f Facts) bool { return f.is(Proven) && c.failed > 0 && told(s, c.last) },
 		verdict(Fail),
 	},
 	{
 		"a failure that may need tests of other processes is tried in the whole, if there is time",
-		func(_ *Case, s Seen, f Facts) bool { return s.Before != Whole && f.Spare },
+		func(_ *Case, s Seen, f Facts) bool { return s.Before != Whole && f.is(Spare) },
 		spareNext,
 	},
 	{
@@ -135,7 +135,7 @@ var rules = []Rule{
 		func(c *Case, s Seen, f Facts) bool {
 			tries := c.failed + 1
 			cheap := tries <= besideTries && time.Duration(tries)*c.lasted(s) <= besideTime
-			return s.Around == Package && s.Met == Package && cheap && !f.Brief && !f.Hurry
+			return s.Around == Package && s.Met == Package && cheap && !f.is(Brief) && !f.is(Hurry)
 		},
 		func(_ *Case, _ Seen, _ Facts) Decision { return next(Package, Begun) },
 	},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/internal/turns"
 	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
@@ -61,19 +62,15 @@ type Host struct {
 	local  bool               // the controller's own; guarded by Set.mu
 	used   bool               // it was given tests to run; guarded by Set.mu
 	doors  []*gateway.Gateway // those on it, which may have ended; guarded by Set.mu
-	turn   chan struct{}      // capacity 1: held while the tree is sent
-	synced bool               // guarded by turn
 	sent   atomic.Int64       // bytes of binaries so far
 
-	mu       sync.Mutex // guards binaries
-	binaries map[string]*binary
+	brings turns.Turns       // whose holder brings a thing
+	mu     sync.Mutex        // guards paths
+	paths  map[string]string // of what is there, by its name
 }
 
-// binary is a test binary on a host.
-type binary struct {
-	turn chan struct{} // capacity 1: held while it is sent
-	path string        // on the host, "" until it is there; guarded by turn
-}
+// theTree is the name under which a host's tree is brought.
+const theTree = "tree"
 
 // Error says that a host could not be given what it needs. It says nothing about tests.
 type Error struct{ Err error }
@@ -94,7 +91,7 @@ const gather = 250 * time.Millisecond
 // New is the hosts of a run whose gateways have these specs. tell may be called by several
 // goroutines at once.
 func New(m *Mirror, specs []xspec.Spec, runDir string, tell func(any)) *Set {
-	h := &Set{Mirror: m, byToken: make(map[string]*Host), runDir: runDir, built: &Host{binaries: make(map[string]*binary)}, tell: tell}
+	h := &Set{Mirror: m, byToken: make(map[string]*Host), runDir: runDir, built: &Host{paths: make(map[string]string)}, tell: tell}
 	var places []string
 	for _, s := range specs { // hosts of agents that come by themselves are not waited for
 		place := strings.Join([]string{s.SSH, s.Socket, s.Cmd, s.Via, s.InstallVia}, "\x00")
@@ -116,22 +113,18 @@ func (hs *Set) Join(ctx context.Context, gw *gateway.Gateway) (*Host, error) {
 		return nil, fmt.Errorf("prepare the host of gateway %s: %w", gw.ID(), err)
 	}
 	h := hs.known(report.Token, dir, gw)
-	select {
-	case h.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	defer func() { <-h.turn }()
-	if h.synced {
-		return h, nil
-	}
-	listed := hs.list(ctx, gw, h)
-	err = hs.send(ctx, gw, dir)
-	<-listed
+	_, err = h.bring(ctx, theTree, func() (string, error) {
+		listed := hs.list(ctx, gw, h)
+		err := hs.send(ctx, gw, dir)
+		<-listed
+		if err != nil {
+			return "", fmt.Errorf("sync %s to gateway %s: %w", hs.Mirror.Source.Root, gw.ID(), err)
+		}
+		return dir, nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("sync %s to gateway %s: %w", hs.Mirror.Source.Root, gw.ID(), err)
+		return nil, err
 	}
-	h.synced = true
 	return h, nil
 }
 
@@ -144,7 +137,7 @@ func (hs *Set) known(token, dir string, gw *gateway.Gateway) *Host {
 	defer hs.mu.Unlock()
 	h := hs.byToken[token]
 	if h == nil {
-		h = &Host{Token: token, mirror: dir, turn: make(chan struct{}, 1), binaries: make(map[string]*binary)}
+		h = &Host{Token: token, mirror: dir, paths: make(map[string]string)}
 		hs.byToken[token] = h
 	}
 	h.local = h.local || SharesFiles(gw.Spec())
@@ -342,25 +335,22 @@ func (h *Host) bringCoverMeta(ctx context.Context, gw *gateway.Gateway, dir stri
 // bring makes sure that the host has a thing, by put, and returns its path there. put is called
 // once, and again when it failed.
 func (h *Host) bring(ctx context.Context, name string, put func() (string, error)) (string, error) {
+	_, pass, err := h.brings.Take(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	defer pass()
 	h.mu.Lock()
-	b := h.binaries[name]
-	if b == nil {
-		b = &binary{turn: make(chan struct{}, 1)}
-		h.binaries[name] = b
-	}
+	there := h.paths[name]
 	h.mu.Unlock()
-	select {
-	case b.turn <- struct{}{}:
-	case <-ctx.Done():
-		return "", ctx.Err()
+	if there != "" {
+		return there, nil
 	}
-	defer func() { <-b.turn }()
-	if b.path != "" {
-		return b.path, nil
-	}
-	there, err := put()
+	there, err = put()
 	if err == nil {
-		b.path = there
+		h.mu.Lock()
+		h.paths[name] = there
+		h.mu.Unlock()
 	}
 	return there, err
 }

@@ -2,8 +2,13 @@ package policy
 
 import "slices"
 
-// What is to run again after other items of its package is put aside. It is pending, and in no
-// strand's lists until it is released.
+// aside is what is to run again after other items of its package. It is pending, and in no family's
+// lists until it is released.
+type aside struct {
+	retries [][]int // wait until nothing else is pending but what is in doubt; a batch for each unit that they come from
+	waits   []int   // wait until they are all that is left
+	parked  int     // how many are in these two
+}
 
 // putAside stores what of a unit is to run again later.
 func (p *Policy) putAside(k *pkg, out Outcome) {
@@ -44,10 +49,10 @@ func (k *pkg) unpark(isGone func(int) bool) {
 }
 
 // release makes what was put aside the next units of its package, when its time has come: the
-// retries as they came; what waits for the end of the others one unit of each strand, or the run of
+// retries as they came; what waits for the end of the others one unit of each family, or the run of
 // the whole binary that is due, and the package one that has no two units at once.
 func (p *Policy) release(k *pkg) {
-	if k.parked == 0 && !k.owes || k.pending > k.parked {
+	if k.parked == 0 && !k.run.due || k.pending > k.parked {
 		return
 	}
 	if len(k.retries) > 0 {
@@ -57,25 +62,27 @@ func (p *Policy) release(k *pkg) {
 		k.retries = nil
 		return
 	}
-	if k.units > 0 || k.runOwed {
+	if k.units > 0 || k.run.pending {
 		return
 	}
-	k.exclusive = true
-	if k.secludes {
+	k.Spread = max(k.Spread, Serial)
+	if k.seclusion == toSeclude {
 		k.seclude(true)
 	}
-	if k.owes = k.owes && k.parked == 0; k.owes {
-		k.owes, k.runOwed = false, true
+	owed := k.run.due && k.parked == 0
+	k.run.due = false
+	if owed {
+		k.run.pending = true
 		p.pendingRuns++
 		return
 	}
 	waits := k.waits
 	slices.Sort(waits)
 	k.waits = nil
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		var items []int
 		for _, i := range waits {
-			if k.strand(i) == s {
+			if k.family(i) == s {
 				items = append(items, i)
 			}
 		}
@@ -87,11 +94,11 @@ func (p *Policy) release(k *pkg) {
 // Outcome.Park does: the named items, or everything where there are none.
 func (p *Policy) Park(id PackageID, only ...int) {
 	k := p.pkg(id)
-	if k.undivided {
+	if k.undivided() {
 		return
 	}
 	var items []int
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		for _, i := range k.pendingOf(s) {
 			if !k.parks(i) && (len(only) == 0 || slices.Contains(only, i)) {
 				items = append(items, i)
@@ -103,7 +110,7 @@ func (p *Policy) Park(id PackageID, only ...int) {
 	for _, i := range items {
 		gone[i] = true
 	}
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		p.sharing.filter(s, func(i int) bool { return gone[i] })
 		s.sweep(func(i int) bool { return gone[i] })
 	}
@@ -116,7 +123,7 @@ func (p *Policy) Park(id PackageID, only ...int) {
 // Where items wait for that, their unit is that run.
 func (p *Policy) Owe(id PackageID) {
 	k := p.pkg(id)
-	k.owes = true
+	k.run.due = true
 	p.placeAll(k)
 }
 
@@ -126,13 +133,13 @@ func (p *Policy) Left(id PackageID) int {
 	return k.pending - k.parked
 }
 
-// unparkBatch gives items of one strand back to it, to run together: their processes may have to
+// unparkBatch gives items of one family back to it, to run together: their processes may have to
 // run the same tests around them.
 func (p *Policy) unparkBatch(k *pkg, items []int) {
 	if len(items) == 0 {
 		return
 	}
-	s := k.strand(items[0])
+	s := k.family(items[0])
 	p.park(k, -len(items))
 	for _, i := range items {
 		p.count(s, i, 1)

@@ -38,10 +38,10 @@ func (p *Policy) inconsistent() string {
 			return fmt.Sprintf("package %d %s", id, err)
 		}
 		pending += k.pending
-		if k.runOwed {
+		if k.run.pending {
 			owed++
 		}
-		for _, s := range k.strands {
+		for _, s := range k.families {
 			left += s.left
 			blank += s.blank
 			counted += s.counted
@@ -74,21 +74,21 @@ func (p *Policy) misstored() string {
 	}
 	for id, k := range p.packages {
 		var left time.Duration
-		for _, s := range k.strands {
+		for _, s := range k.families {
 			left += s.held
 		}
-		if left != k.holders.left {
-			return fmt.Sprintf("package %d counts %v for its holders, its strands %v", id, k.holders.left, left)
+		if left != k.replicas.left {
+			return fmt.Sprintf("package %d counts %v for its replicas, its families %v", id, k.replicas.left, left)
 		}
-		for _, st := range k.holders.stores {
-			load[st] += k.holders.part
+		for _, st := range k.replicas.stores {
+			load[st] += k.replicas.part
 		}
 	}
 	for name, st := range p.stores {
 		var queue int64
 		for k, a := range st.has {
 			queue += a.bytes
-			if at := slices.Index(k.holders.stores, st); (at >= 0) != (st.nodes > 0) {
+			if at := slices.Index(k.replicas.stores, st); (at >= 0) != (st.nodes > 0) {
 				return fmt.Sprintf("store %s with %d nodes is a holder of package %d: %v", name, st.nodes, k.ID, at >= 0)
 			}
 			if a.bytes > 0 && (a.to.store != st || a.to.unit == nil || p.nodes[a.to.id] != a.to) {
@@ -109,7 +109,7 @@ func (p *Policy) misstored() string {
 }
 
 // misfiled says when an item of the package is not in exactly the one place that its state says, or
-// a strand not where Next looks for it.
+// a family not where Next looks for it.
 func (p *Policy) misfiled(k *pkg, held []int) string {
 	pending := 0
 	places := make([]int, len(k.state)) // bit 0: pending, bit 4: in flight; counted, so that twice shows
@@ -123,7 +123,7 @@ func (p *Policy) misfiled(k *pkg, held []int) string {
 	for _, i := range held {
 		places[i] += 16
 	}
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		dealt := 0
 		for _, n := range p.nodes {
 			for _, pc := range n.share.pieces {
@@ -143,8 +143,8 @@ func (p *Policy) misfiled(k *pkg, held []int) string {
 		for _, list := range lists {
 			for _, i := range list {
 				places[i]++
-				if k.strand(i) != s {
-					return fmt.Sprintf("has item %d in a strand that is not its own", i)
+				if k.family(i) != s {
+					return fmt.Sprintf("has item %d in a family that is not its own", i)
 				}
 			}
 		}
@@ -171,10 +171,10 @@ func (p *Policy) misfiled(k *pkg, held []int) string {
 	return ""
 }
 
-// misplaced says when a strand is not where Next looks for it.
-func (p *Policy) misplaced(k *pkg, s *strand) string {
-	owed := k.runOwed && s == k.strands[0]
-	startable := (owed || s.pending > s.dealt) && s.awaits == nil && (!k.exclusive || k.units == 0)
+// misplaced says when a family is not where Next looks for it.
+func (p *Policy) misplaced(k *pkg, s *family) string {
+	owed := k.run.pending && s == k.families[0]
+	startable := (owed || s.pending > s.dealt) && s.awaits == nil && (!k.single() || k.units == 0)
 	switch {
 	case startable != (s.shelf != nil):
 		return fmt.Sprintf("is on a shelf: %v, want %v", s.shelf != nil, startable)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// cut takes the next unit of the chosen strand out of what is pending.
+// cut takes the next unit of the chosen family out of what is pending.
 func (p *Policy) cut(n *node, c choice) Unit {
 	s, k := c.s, c.s.k
 	goal := p.unitGoal(n, k)
@@ -15,7 +15,7 @@ func (p *Policy) cut(n *node, c choice) Unit {
 	case len(s.back) > 0:
 		b := &s.back[0]
 		size := len(b.items)
-		if !k.exclusive && !b.together {
+		if !k.single() && !b.together {
 			size = p.portion(k, b.items, goal)
 		}
 		if size < len(k.Items) {
@@ -27,7 +27,7 @@ func (p *Policy) cut(n *node, c choice) Unit {
 		}
 	case len(n.share.pieces) > 0 && n.share.pieces[0].s == s:
 		u.Items = p.takeShare(n, goal)
-	case k.exclusive || p.cheap(s, goal) && c.limit == 0:
+	case k.single() || p.cheap(s, goal) && c.limit == 0:
 		u.Items = p.takeAll(s)
 	case len(s.fresh) > 0 && (len(s.known) == 0 || p.freshFirst(s)):
 		u.Items = s.takeFresh(p.fit(k, s.fresh[:p.portion(k, s.fresh, goal)]))
@@ -47,9 +47,9 @@ func (p *Policy) cut(n *node, c choice) Unit {
 	return u
 }
 
-// takeAll takes everything of the strand that fits into a command line, which the whole package
+// takeAll takes everything of the family that fits into a command line, which the whole package
 // always does.
-func (p *Policy) takeAll(s *strand) []int {
+func (p *Policy) takeAll(s *family) []int {
 	items := slices.Concat(s.known, s.fresh)
 	slices.Sort(items)
 	if len(items) < len(s.k.Items) {
@@ -62,9 +62,9 @@ func (p *Policy) takeAll(s *strand) []int {
 	return items
 }
 
-// cheap reports whether all that the strand has left is no more than a unit and a half: the rest
+// cheap reports whether all that the family has left is no more than a unit and a half: the rest
 // would be a small unit of its own.
-func (p *Policy) cheap(s *strand, goal time.Duration) bool {
+func (p *Policy) cheap(s *family, goal time.Duration) bool {
 	if len(s.fresh)+len(s.known) == 0 {
 		return true
 	}
@@ -106,6 +106,6 @@ func (p *Policy) fit(k *pkg, items []int) int {
 }
 
 // shorter is the index of the first of the known items that is expected to last at most limit.
-func (p *Policy) shorter(s *strand, limit time.Duration) int {
+func (p *Policy) shorter(s *family, limit time.Duration) int {
 	return sort.Search(len(s.known), func(i int) bool { return p.expected(s, s.known[i]) <= limit })
 }

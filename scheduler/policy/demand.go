@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// class is what a strand demands beyond its group. Strands of one class can start at the same
+// class is what a family demands beyond its group. Families of one class can start at the same
 // places and times.
 type class struct {
 	key       string // "" demands nothing
@@ -18,16 +18,16 @@ type class struct {
 	requires  []string // ascending
 }
 
-// group is a Demand.Group: its strands run on one node.
+// group is a Demand.Group: its families run on one node.
 type group struct {
-	strands  []*strand
+	families []*family
 	requires []string      // what any of them does
 	bound    *node         // where the first of them ran; nil before, and when that node is gone
 	left     time.Duration // what is estimated to be pending of it
-	into     *group        // another group that this one became a part of, because one strand is in both
+	into     *group        // another group that this one became a part of, because one family is in both
 }
 
-// combined is what a package demands that has one strand.
+// combined is what a package demands that has one family.
 func combined(list []Demand) (d Demand, groups []string) {
 	for _, other := range list {
 		d.Exclusive = d.Exclusive || other.Exclusive
@@ -65,8 +65,8 @@ func classOf(d Demand, last bool, labels []string) *class {
 	return c
 }
 
-// join puts the strand into the named groups, which thereby become one.
-func (p *Policy) join(s *strand, names []string) {
+// join puts the family into the named groups, which thereby become one.
+func (p *Policy) join(s *family, names []string) {
 	for _, name := range names {
 		g := p.groups[name]
 		if g == nil {
@@ -80,7 +80,7 @@ func (p *Policy) join(s *strand, names []string) {
 		case s.group == nil:
 			s.group = g
 			g.left += s.left
-			g.strands = append(g.strands, s)
+			g.families = append(g.families, s)
 		case s.group != g:
 			p.merge(g, s.group)
 		}
@@ -100,12 +100,12 @@ func (p *Policy) merge(from, to *group) {
 			n.groups = append(n.groups, to)
 		}
 	}
-	for _, s := range from.strands {
+	for _, s := range from.families {
 		s.group = to
 	}
-	to.strands = append(to.strands, from.strands...)
+	to.families = append(to.families, from.families...)
 	to.left += from.left
-	from.strands = nil
+	from.families = nil
 	p.require(to, from.requires)
 	p.placeGroup(to)
 }
@@ -119,9 +119,9 @@ func (p *Policy) require(g *group, labels []string) {
 	if len(g.requires) == n {
 		return
 	}
-	for _, s := range g.strands {
+	for _, s := range g.families {
 		s.class = nil
-		p.placeStrand(s)
+		p.placeFamily(s)
 	}
 }
 
@@ -141,8 +141,8 @@ func (p *Policy) bind(g *group, n *node) {
 }
 
 func (p *Policy) placeGroup(g *group) {
-	for _, s := range g.strands {
-		p.placeStrand(s)
+	for _, s := range g.families {
+		p.placeFamily(s)
 	}
 }
 
@@ -205,11 +205,11 @@ func (p *Policy) Unservable() []Withdrawn {
 	for _, k := range p.inOrder() {
 		var items []int
 		owed := false
-		for _, s := range k.strands {
+		for _, s := range k.families {
 			if k.empty(s) || p.servable(s) {
 				continue
 			}
-			owed = owed || k.runOwed
+			owed = owed || k.run.pending
 			items = append(items, k.pendingOf(s)...)
 		}
 		if len(items) > 0 || owed {
@@ -220,9 +220,9 @@ func (p *Policy) Unservable() []Withdrawn {
 	return out
 }
 
-// servable reports whether some present node could run the strand, if not now. Without demands any
+// servable reports whether some present node could run the family, if not now. Without demands any
 // could, even one yet to come.
-func (p *Policy) servable(s *strand) bool {
+func (p *Policy) servable(s *family) bool {
 	c := p.classify(s)
 	if s.group != nil && s.group.bound != nil {
 		return s.group.bound.has(c)

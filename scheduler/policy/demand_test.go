@@ -12,10 +12,10 @@ import (
 
 func TestDemands(t *testing.T) {
 	const ms = time.Millisecond
-	strands := func(list ...Demand) Package {
-		p := Package{ID: 1, Strands: list}
+	families := func(list ...Demand) Package {
+		p := Package{ID: 1, Families: list}
 		for i := range list {
-			p.Items = append(p.Items, Item{Name: "Test", Cost: time.Duration(10-i) * sec, Strand: i})
+			p.Items = append(p.Items, Item{Name: "Test", Cost: time.Duration(10-i) * sec, Family: i})
 		}
 		return p
 	}
@@ -24,9 +24,9 @@ func TestDemands(t *testing.T) {
 		cfg  Config
 		tell func(s *story)
 	}{
-		{"strands do not share a unit", Config{}, func(s *story) {
+		{"families do not share a unit", Config{}, func(s *story) {
 			s.add("gw0@h")
-			s.AddPackage(Package{ID: 1, Strands: make([]Demand, 2), Items: []Item{{Name: "A", Cost: ms}, {Name: "B", Cost: ms, Strand: 1}, {Name: "C", Cost: ms}}})
+			s.AddPackage(Package{ID: 1, Families: make([]Demand, 2), Items: []Item{{Name: "A", Cost: ms}, {Name: "B", Cost: ms, Family: 1}, {Name: "C", Cost: ms}}})
 			s.wants("gw0", "1:0 2")
 			s.passes("gw0")
 			s.wants("gw0", "1:1")
@@ -34,7 +34,7 @@ func TestDemands(t *testing.T) {
 		{"a group stays on its node, and moves when that is gone", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
 			g := Demand{Group: "g"}
-			s.AddPackage(strands(g, g, g))
+			s.AddPackage(families(g, g, g))
 			s.wants("gw0", "1:0")
 			s.wants("gw1", "")
 			s.passes("gw0")
@@ -45,7 +45,7 @@ func TestDemands(t *testing.T) {
 		{"a label picks the node, and what no node has is unservable and in nobody's way", Config{}, func(s *story) {
 			s.AddNode("gw0", Node{Host: "h"})
 			s.AddNode("gw1", Node{Host: "h", Labels: []string{"gpu"}})
-			s.AddPackage(strands(Demand{Requires: []string{"fpga"}}, Demand{Requires: []string{"gpu"}}, Demand{}))
+			s.AddPackage(families(Demand{Requires: []string{"fpga"}}, Demand{Requires: []string{"gpu"}}, Demand{}))
 			s.wants("gw0", "1:2")
 			s.wants("gw1", "1:1")
 			if diff := cmp.Diff([]Withdrawn{{Package: 1, Items: []int{0}}}, s.Unservable()); diff != "" {
@@ -60,7 +60,7 @@ func TestDemands(t *testing.T) {
 		{"a resource is a semaphore across hosts, and who needs more than there is runs alone", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@g", "gw2@f")
 			db := func(n int) Demand { return Demand{Resources: []Resource{{"db", n, 2}}} }
-			s.AddPackage(strands(db(0), db(1), db(5)))
+			s.AddPackage(families(db(0), db(1), db(5)))
 			s.wants("gw0", "1:0")
 			s.wants("gw1", "1:1")
 			s.wants("gw2", "")
@@ -69,9 +69,9 @@ func TestDemands(t *testing.T) {
 			s.passes("gw1")
 			s.wants("gw2", "1:2")
 		}},
-		{"an exclusive strand has its host for itself", Config{}, func(s *story) {
+		{"an exclusive family has its host for itself", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
-			s.AddPackage(strands(Demand{}, Demand{Exclusive: true}, Demand{}))
+			s.AddPackage(families(Demand{}, Demand{Exclusive: true}, Demand{}))
 			s.wants("gw0", "1:1")
 			s.wants("gw1", "")
 			s.passes("gw0")
@@ -79,7 +79,7 @@ func TestDemands(t *testing.T) {
 		}},
 		{"weight occupies nodes, at most all of a host", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h", "gw2@h", "gw3@g")
-			s.AddPackage(strands(Demand{Weight: 2}, Demand{}, Demand{}, Demand{Weight: 9}))
+			s.AddPackage(families(Demand{Weight: 2}, Demand{}, Demand{}, Demand{Weight: 9}))
 			s.wants("gw0", "1:0")
 			s.wants("gw1", "1:1")
 			s.wants("gw2", "")
@@ -87,8 +87,8 @@ func TestDemands(t *testing.T) {
 		}},
 		{"a part fails: the others are withdrawn, and the whole wakes after NoMore", Config{}, func(s *story) {
 			s.add("gw0@h")
-			s.AddPackage(Package{ID: 1, Strands: make([]Demand, 3), Items: []Item{
-				{Name: "TestX", Cost: 9 * sec, Strand: 1}, {Name: "TestX", Cost: 8 * sec, Strand: 1}, {Name: "TestX", Cost: sec, Strand: 2}, {Name: "TestX", Cost: 18 * sec, Dormant: true},
+			s.AddPackage(Package{ID: 1, Families: make([]Demand, 3), Items: []Item{
+				{Name: "TestX", Cost: 9 * sec, Family: 1}, {Name: "TestX", Cost: 8 * sec, Family: 1}, {Name: "TestX", Cost: sec, Family: 2}, {Name: "TestX", Cost: 18 * sec, Dormant: true},
 			}})
 			s.NoMore()
 			s.wants("gw0", "1:0")
@@ -109,9 +109,9 @@ func TestDemands(t *testing.T) {
 				s.Error("not done")
 			}
 		}},
-		{"doubt waits for all strands, and then runs one strand at a time", Config{}, func(s *story) {
+		{"doubt waits for all families, and then runs one family at a time", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h", "gw2@h")
-			s.AddPackage(strands(Demand{}, Demand{}, Demand{}))
+			s.AddPackage(families(Demand{}, Demand{}, Demand{}))
 			s.wants("gw0", "1:0")
 			s.wants("gw1", "1:1")
 			s.wants("gw2", "1:2")
@@ -166,7 +166,7 @@ func TestDemands(t *testing.T) {
 		{"Isolate: nothing beside it on its host, and a host drains for it unless it is to be last", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
 			s.AddPackage(Package{ID: 1, Items: items(2)})
-			s.AddPackage(Package{ID: 2, Items: items(60), Serial: true})
+			s.AddPackage(Package{ID: 2, Items: items(60), Spread: Serial})
 			s.AddPackage(Package{ID: 3, Items: items(1)})
 			s.wants("gw0", "2:"+strings.Trim(fmt.Sprint(all(60)), "[]")+"!")
 			s.wants("gw1", "1:0 1!")

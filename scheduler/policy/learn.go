@@ -259,7 +259,7 @@ func (p *Policy) scaled(k *pkg, cost time.Duration) time.Duration {
 }
 
 // expected is what a known item is expected to last.
-func (p *Policy) expected(s *strand, item int) time.Duration {
+func (p *Policy) expected(s *family, item int) time.Duration {
 	return p.scaled(s.k, s.k.Items[item].Cost)
 }
 
@@ -277,9 +277,9 @@ func (p *Policy) workOf(k *pkg, items []int) time.Duration {
 	return sum
 }
 
-// longest is what the longest item of the strand may last: the longest that is known, or what one
+// longest is what the longest item of the family may last: the longest that is known, or what one
 // that is not known may come to.
-func (p *Policy) longest(s *strand) time.Duration {
+func (p *Policy) longest(s *family) time.Duration {
 	var out time.Duration
 	if len(s.known) > 0 {
 		out = p.expected(s, s.known[0])
@@ -309,13 +309,13 @@ func (p *Policy) tail(k *pkg) time.Duration {
 	return max(1, time.Duration(math.Sqrt(mean)*float64(time.Second)))
 }
 
-// freshFirst reports whether the items of unknown cost of a strand go before those of known cost.
-func (p *Policy) freshFirst(s *strand) bool {
+// freshFirst reports whether the items of unknown cost of a family go before those of known cost.
+func (p *Policy) freshFirst(s *family) bool {
 	return p.tail(s.k) >= p.expected(s, s.known[0])
 }
 
-// firmness is the work that hangs together with the strand.
-func (p *Policy) firmness(s *strand) time.Duration {
+// firmness is the work that hangs together with the family.
+func (p *Policy) firmness(s *family) time.Duration {
 	work := s.left + time.Duration(s.blank)*p.itemCost(s.k)
 	if s.group != nil {
 		work = max(work, s.group.left)
@@ -323,8 +323,8 @@ func (p *Policy) firmness(s *strand) time.Duration {
 	return work
 }
 
-// settle brings the estimates up to date with the strand.
-func (p *Policy) settle(s *strand) {
+// settle brings the estimates up to date with the family.
+func (p *Policy) settle(s *family) {
 	k := s.k
 	before := s.left
 	p.blank -= s.blank
@@ -339,7 +339,7 @@ func (p *Policy) settle(s *strand) {
 	p.blank += s.blank
 	p.left += s.left
 	held := p.scaled(k, s.cost) + time.Duration(s.unknown)*doubtful*p.tail(k)
-	k.holders.pend(held - s.held)
+	k.replicas.pend(held - s.held)
 	s.held = held
 	if s.group != nil {
 		s.group.left += s.left - before

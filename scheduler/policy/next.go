@@ -33,13 +33,13 @@ func (p *Policy) Stamp() uint64 {
 	return uint64(p.changes)<<32 | uint64(p.round)
 }
 
-// choice is a strand for a node.
+// choice is a family for a node.
 type choice struct {
-	s     *strand
+	s     *family
 	limit time.Duration // of the cost of an item; 0 is none
 }
 
-// choose returns what n runs next, or a choice without a strand.
+// choose returns what n runs next, or a choice without a family.
 func (p *Policy) choose(n *node) choice {
 	h := n.host
 	if s := h.awaited; s != nil {
@@ -64,7 +64,7 @@ func (p *Policy) choose(n *node) choice {
 	}
 	pick := p.pick
 	if p.sized && n.store != nil && n.store.link > 0 && p.cfg.Mode != WorkSteal {
-		pick = p.near
+		pick = p.pickLocal
 	}
 	c := pick(n, p.plain)
 	if c.s == nil && p.cfg.Mode == WorkSteal {
@@ -106,44 +106,44 @@ func (c *class) large() bool { return c.exclusive || c.weight > 1 }
 func (n *node) owns(sh *shelf) bool { return slices.Contains(n.own, sh) }
 
 // pick chooses from one shelf: what came back, then what lasts longest and cannot be divided, then
-// the strand that the node ran last, whose binary is there, then the one with the most work.
+// the family that the node ran last, whose binary is there, then the one with the most work.
 func (p *Policy) pick(n *node, sh *shelf) choice {
 	if s := sh.top(again); s != nil {
 		return choice{s: s}
 	}
-	hard, rock := sh.top(firm), sh.top(rocks)
+	hard, long := sh.top(firm), sh.top(longestFirst)
 	goal := p.goal(n)
 	limit := p.limit(n, sh)
-	if hard != nil && (limit == 0 || -hard.rank[firm] <= int64(limit)) && (rock == nil || hard.rank[firm] <= rock.rank[rocks] || -rock.rank[rocks] < int64(goal)) {
+	if hard != nil && (limit == 0 || -hard.rank[firm] <= int64(limit)) && (long == nil || hard.rank[firm] <= long.rank[longestFirst] || -long.rank[longestFirst] < int64(goal)) {
 		return choice{s: hard}
 	}
 	last := n.from
-	if last != nil && (last.shelf != sh || last.at[bulk] == 0) {
+	if last != nil && (last.shelf != sh || last.at[mostWork] == 0) {
 		last = nil
 	}
-	if rock == nil {
+	if long == nil {
 		return choice{}
 	}
-	if limit > 0 && p.longest(rock) > limit {
-		return p.within(sh, last, limit)
+	if limit > 0 && p.longest(long) > limit {
+		return p.pickShort(sh, last, limit)
 	}
-	if top := p.longest(rock); top >= goal {
+	if top := p.longest(long); top >= goal {
 		if last != nil && p.longest(last) >= top*keepNum/keepDen {
 			return choice{s: last}
 		}
-		return choice{s: rock}
+		return choice{s: long}
 	}
 	if last != nil && last.left >= goal {
 		return choice{s: last}
 	}
-	return choice{s: sh.top(bulk)}
+	return choice{s: sh.top(mostWork)}
 }
 
-// within looks for the strand with the longest item that lasts at most limit, among a bounded
+// pickShort looks for the family with the longest item that lasts at most limit, among a bounded
 // number of those with the most work and the last that the node ran.
-func (p *Policy) within(sh *shelf, last *strand, limit time.Duration) choice {
+func (p *Policy) pickShort(sh *shelf, last *family, limit time.Duration) choice {
 	const visited = 64
-	list := sh.queues[bulk].heap
+	list := sh.queues[mostWork].heap
 	list = slices.Clone(list[:min(visited, len(list))])
 	if last != nil {
 		list = append(list, last)
@@ -152,7 +152,7 @@ func (p *Policy) within(sh *shelf, last *strand, limit time.Duration) choice {
 	var most time.Duration
 	for _, s := range list {
 		at := p.shorter(s, limit)
-		if at == len(s.known) && len(s.fresh) == 0 && !s.k.runOwed {
+		if at == len(s.known) && len(s.fresh) == 0 && !s.k.run.pending {
 			continue
 		}
 		gain := s.left
@@ -170,7 +170,7 @@ func (p *Policy) within(sh *shelf, last *strand, limit time.Duration) choice {
 }
 
 // give records that n runs u of s.
-func (p *Policy) give(n *node, s *strand, u Unit) {
+func (p *Policy) give(n *node, s *family, u Unit) {
 	k, h := s.k, n.host
 	n.unit, n.from, n.class = &u, s, p.classify(s)
 	n.weight = h.weight(n.class)
@@ -182,15 +182,14 @@ func (p *Policy) give(n *node, s *strand, u Unit) {
 	p.take(n.class, 1)
 	p.tally(h)
 	p.bring(n, k)
-	if k.runOwed {
-		k.runOwed = false
+	if k.run.pending {
+		k.run.pending = false
 		p.pendingRuns--
 	}
 	for _, i := range u.Items {
 		k.state[i] = flying
 		p.count(s, i, -1)
 	}
-	k.started = true
 	k.units++
 	p.units++
 	p.running += len(u.Items)

@@ -14,7 +14,7 @@ type node struct {
 	given  float64 // its speed as AddNode was told
 
 	unit   *Unit   // in flight
-	from   *strand // whose unit it has, or had last
+	from   *family // whose unit it has, or had last
 	class  *class  // of the unit, as it was when the unit was given out
 	weight int     // of the unit, likewise
 	work   time.Duration
@@ -35,7 +35,7 @@ type host struct {
 	alone   bool // the unit in flight is exclusive: nothing may start
 	free    bool // counted in Policy.freeHosts
 	pace    pace
-	awaited *strand // is next here: nothing else may start until there is room for it
+	awaited *family // is next here: nothing else may start until there is room for it
 	asked   *node   // which will run it
 }
 
@@ -123,23 +123,23 @@ func (p *Policy) tally(h *host) {
 	h.free = free
 }
 
-// reserve keeps the host of n free for the strand, which n will run.
-func (p *Policy) reserve(n *node, s *strand) {
+// reserve keeps the host of n free for the family, which n will run.
+func (p *Policy) reserve(n *node, s *family) {
 	h := n.host
 	h.awaited, h.asked, s.awaits = s, n, h
 	p.bind(s.group, n)
-	p.placeStrand(s)
+	p.placeFamily(s)
 	p.tally(h)
 }
 
 // unreserve is the opposite of reserve.
-func (p *Policy) unreserve(s *strand) {
+func (p *Policy) unreserve(s *family) {
 	h := s.awaits
 	if h == nil {
 		return
 	}
 	h.awaited, h.asked, s.awaits = nil, nil, nil
-	p.placeStrand(s)
+	p.placeFamily(s)
 	p.tally(h)
 }
 
@@ -148,7 +148,7 @@ func (p *Policy) unreserve(s *strand) {
 // halves, so that an item that takes the others along is alone after a few attempts; packages that
 // may not be split come back as they were. What is in out.Retry waits until all else of the package
 // was given out. What is in out.Park waits until that has ended, too, and is then given out, each
-// strand as one unit, while no other unit of the package is in flight.
+// family as one unit, while no other unit of the package is in flight.
 func (p *Policy) Finish(id NodeID, out Outcome) {
 	n := p.node(id)
 	if n.unit == nil {
@@ -175,7 +175,7 @@ func (p *Policy) finish(n *node, out Outcome, ran bool) {
 	p.ends++
 	p.round = 1 + p.ends/max(1, len(p.nodes)/resignShare)
 	if len(u.Items) == 0 && !ran {
-		k.runOwed = true
+		k.run.pending = true
 		p.pendingRuns++
 	}
 	for _, d := range out.Done {

@@ -9,27 +9,39 @@ import (
 
 // pkg is what the Policy knows of one package.
 type pkg struct {
-	Package
-	seq     int // order of AddPackage
-	strands []*strand
-	state   []state // of each item
-
-	retries   [][]int // pending, and wait until nothing else is pending but what is in doubt; a batch for each unit that they come from
-	waits     []int   // pending, and wait until they are all that is left
-	owes      bool    // a run of the whole binary is due then
-	parked    int     // how many are in these two
-	pending   int     // items, those included
-	runOwed   bool    // it has no items and its binary has not run
-	started   bool    // a unit of it was given out
+	Package       // its Spread may shrink during the run; LoadScope leaves Whole at most
+	seq       int // order of AddPackage
+	families  []*family
+	state     []state // of each item
+	pending   int     // items, those put aside included
 	units     int     // in flight
-	exclusive bool    // at most one unit in flight
-	undivided bool    // one unit holds all of it: Whole, or LoadScope
-	secludes  bool    // what is in doubt will be isolated when it is released, to be last; from Isolate
-	last      bool    // nothing of it runs while there is anything else
-
-	holders holders // of its binary
+	run       binaryRun
+	seclusion seclusion
+	aside
+	replicas replicas // of its binary
 	learned
 }
+
+// binaryRun is a run of a package's whole binary that has no items.
+type binaryRun struct {
+	pending bool // it counts in totals.pendingRuns
+	due     bool // it becomes pending when nothing else of the package is; from Owe
+}
+
+// seclusion is whether what is in doubt of a package is isolated to be last; from Isolate.
+type seclusion byte
+
+const (
+	beside    seclusion = iota
+	toSeclude           // it will be when it is released
+	secluded            // nothing of the package runs while there is anything else
+)
+
+// single reports whether at most one unit of it may be in flight.
+func (k *pkg) single() bool { return k.Spread >= Serial }
+
+// undivided reports whether one unit holds all of it.
+func (k *pkg) undivided() bool { return k.Spread >= Whole }
 
 // state is where an item is.
 type state byte
@@ -41,7 +53,7 @@ const (
 	gone   // done or withdrawn
 )
 
-// AddPackage makes a package runnable. The Policy keeps the Items and Strands and does not change
+// AddPackage makes a package runnable. The Policy keeps the Items and Families and does not change
 // them.
 func (p *Policy) AddPackage(in Package) {
 	switch {
@@ -51,47 +63,47 @@ func (p *Policy) AddPackage(in Package) {
 		bug("package %d added after NoMore", in.ID)
 	}
 	for i, it := range in.Items {
-		if it.Strand < 0 || it.Strand >= max(1, len(in.Strands)) {
-			bug("item %d of package %d is of strand %d", i, in.ID, it.Strand)
+		if it.Family < 0 || it.Family >= max(1, len(in.Families)) {
+			bug("item %d of package %d is of family %d", i, in.ID, it.Family)
 		}
 	}
-	in.Whole = in.Whole || in.Alone
+	if p.cfg.Mode == LoadScope {
+		in.Spread = max(in.Spread, Whole)
+	}
 	k := &pkg{Package: in, seq: p.arrivals, state: make([]state, len(in.Items))}
 	p.arrivals++
-	k.undivided = in.Whole || p.cfg.Mode == LoadScope
-	k.exclusive = k.undivided || in.Serial
-	k.runOwed = len(in.Items) == 0
+	k.run.pending = len(in.Items) == 0
 	k.expect()
 	p.packages[in.ID] = k
 	p.sized = p.sized || in.Size > 0
-	p.addStrands(k)
+	p.addFamilies(k)
 	for i, it := range in.Items {
 		if it.Dormant {
 			k.state[i] = dormant
 			continue
 		}
-		p.count(k.strand(i), i, 1)
-		k.strand(i).insert(i, p.cfg.Mode)
+		p.count(k.family(i), i, 1)
+		k.family(i).insert(i, p.cfg.Mode)
 	}
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		s.sort()
 		if p.cfg.Mode != WorkSteal {
 			s.spread()
 		}
 	}
-	if k.runOwed {
+	if k.run.pending {
 		p.pendingRuns++
 	}
 	p.placeAll(k)
 }
 
-// addStrands makes the strands of a new package.
-func (p *Policy) addStrands(k *pkg) {
-	list := k.Strands
-	if k.exclusive || len(list) == 0 {
+// addFamilies makes the families of a new package.
+func (p *Policy) addFamilies(k *pkg) {
+	list := k.Families
+	if k.single() || len(list) == 0 {
 		d, groups := combined(list)
-		d.Exclusive = d.Exclusive || k.Alone
-		s := p.addStrand(k, d)
+		d.Exclusive = d.Exclusive || k.Spread == Alone
+		s := p.addFamily(k, d)
 		if p.cfg.Mode == LoadScope && len(groups) == 0 {
 			groups = []string{"\x00" + strconv.Itoa(int(k.ID))}
 		}
@@ -99,26 +111,26 @@ func (p *Policy) addStrands(k *pkg) {
 		return
 	}
 	for _, d := range list {
-		s := p.addStrand(k, d)
+		s := p.addFamily(k, d)
 		if d.Group != "" {
 			p.join(s, []string{d.Group})
 		}
 	}
 }
 
-func (p *Policy) addStrand(k *pkg, d Demand) *strand {
-	s := &strand{k: k, seq: p.strands, demand: d}
-	p.strands++
-	k.strands = append(k.strands, s)
+func (p *Policy) addFamily(k *pkg, d Demand) *family {
+	s := &family{k: k, seq: p.families, demand: d}
+	p.families++
+	k.families = append(k.families, s)
 	return s
 }
 
-// strand is the one that item i is of.
-func (k *pkg) strand(i int) *strand {
-	if len(k.strands) == 1 {
-		return k.strands[0]
+// family is the one that item i is of.
+func (k *pkg) family(i int) *family {
+	if len(k.families) == 1 {
+		return k.families[0]
 	}
-	return k.strands[k.Items[i].Strand]
+	return k.families[k.Items[i].Family]
 }
 
 // Serialize makes the package run at most one unit at a time from now on. Units that are in flight
@@ -128,11 +140,11 @@ func (p *Policy) Serialize(id PackageID) {
 }
 
 func (p *Policy) serialize(k *pkg) {
-	if k.exclusive {
+	if k.single() {
 		return
 	}
-	k.exclusive = true
-	for _, s := range k.strands {
+	k.Spread = Serial
+	for _, s := range k.families {
 		p.gather(s)
 	}
 	p.placeAll(k)
@@ -144,8 +156,8 @@ func (p *Policy) serialize(k *pkg) {
 // drains for it; a package that runs one unit at a time already is isolated as a whole.
 func (p *Policy) Isolate(id PackageID, last bool) {
 	k := p.pkg(id)
-	if last && !k.exclusive {
-		k.secludes = true
+	if last && !k.single() {
+		k.seclusion = toSeclude
 		return
 	}
 	p.serialize(k)
@@ -155,8 +167,11 @@ func (p *Policy) Isolate(id PackageID, last bool) {
 
 // seclude has its units run with nothing else on their host, and with last after all else.
 func (k *pkg) seclude(last bool) {
-	k.last = last
-	for _, s := range k.strands {
+	k.seclusion = beside
+	if last {
+		k.seclusion = secluded
+	}
+	for _, s := range k.families {
 		s.demand.Exclusive = true
 		s.class = nil
 	}
@@ -169,7 +184,7 @@ func (p *Policy) Wake(id PackageID, item int) {
 	if item < 0 || item >= len(k.state) || k.state[item] != dormant {
 		bug("wake of item %d of package %d, which is not dormant", item, id)
 	}
-	s := k.strand(item)
+	s := k.family(item)
 	k.state[item] = waiting
 	p.count(s, item, 1)
 	s.insert(item, p.cfg.Mode)
@@ -208,10 +223,10 @@ func (p *Policy) Drop(id PackageID) []int {
 			k.state[i] = gone
 		}
 	}
-	if k.runOwed {
+	if k.run.pending {
 		p.pendingRuns--
 	}
-	k.runOwed, k.owes = false, false
+	k.run = binaryRun{}
 	p.sweep(k, out)
 	return out
 }
@@ -222,12 +237,12 @@ func (p *Policy) sweep(k *pkg, items []int) {
 		if k.parks(i) {
 			p.park(k, -1)
 		} else {
-			p.count(k.strand(i), i, -1)
+			p.count(k.family(i), i, -1)
 		}
 	}
 	isGone := func(i int) bool { return k.state[i] == gone }
 	k.unpark(isGone)
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		p.sharing.filter(s, isGone)
 		s.sweep(isGone)
 		if k.empty(s) {
@@ -270,20 +285,20 @@ func (p *Policy) pkg(id PackageID) *pkg {
 }
 
 // idle reports whether nothing of the package is pending.
-func (k *pkg) idle() bool { return k.pending == 0 && !k.runOwed }
+func (k *pkg) idle() bool { return k.pending == 0 && !k.run.pending }
 
-// empty reports whether nothing of the strand is pending. A run that is owed is the first strand's.
-func (k *pkg) empty(s *strand) bool {
-	ours := func(i int) bool { return k.strand(i) == s }
-	return !(k.runOwed && s == k.strands[0]) && s.pending == 0 && !slices.ContainsFunc(k.waits, ours) &&
+// empty reports whether nothing of the family is pending. A run that is owed is the first family's.
+func (k *pkg) empty(s *family) bool {
+	ours := func(i int) bool { return k.family(i) == s }
+	return !(k.run.pending && s == k.families[0]) && s.pending == 0 && !slices.ContainsFunc(k.waits, ours) &&
 		!slices.ContainsFunc(k.retries, func(batch []int) bool { return slices.ContainsFunc(batch, ours) })
 }
 
-// pendingOf is what is pending of one strand.
-func (k *pkg) pendingOf(s *strand) []int {
+// pendingOf is what is pending of one family.
+func (k *pkg) pendingOf(s *family) []int {
 	var out []int
 	for i, at := range k.state {
-		if at == waiting && k.strand(i) == s {
+		if at == waiting && k.family(i) == s {
 			out = append(out, i)
 		}
 	}

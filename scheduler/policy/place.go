@@ -1,19 +1,19 @@
 package policy
 
-// classify returns the strand's class.
-func (p *Policy) classify(s *strand) *class {
+// classify returns the family's class.
+func (p *Policy) classify(s *family) *class {
 	if s.class == nil {
 		var labels []string
 		if s.group != nil {
 			labels = s.group.requires
 		}
-		s.class = classOf(s.demand, s.k.last, labels)
+		s.class = classOf(s.demand, s.k.seclusion == secluded, labels)
 	}
 	return s.class
 }
 
-// shelfOf returns where a strand that may start belongs.
-func (p *Policy) shelfOf(s *strand) *shelf {
+// shelfOf returns where a family that may start belongs.
+func (p *Policy) shelfOf(s *family) *shelf {
 	c := p.classify(s)
 	if s.group != nil && s.group.bound != nil {
 		n := s.group.bound
@@ -36,40 +36,40 @@ func find(list *[]*shelf, c *class) *shelf {
 	return sh
 }
 
-// placeAll places all strands of a package, after a change that concerns them all.
+// placeAll places all families of a package, after a change that concerns them all.
 func (p *Policy) placeAll(k *pkg) {
 	p.changes++
 	p.release(k)
-	for _, s := range k.strands {
+	for _, s := range k.families {
 		p.settle(s) // so that all of a group are placed by the work of all of it
 	}
-	for _, s := range k.strands {
-		p.placeStrand(s)
+	for _, s := range k.families {
+		p.placeFamily(s)
 	}
 }
 
-// place brings the shelves up to date after a unit of the strand was given out or has ended.
-func (p *Policy) place(s *strand) {
-	if k := s.k; k.exclusive || k.parked > 0 || k.owes {
+// place brings the shelves up to date after a unit of the family was given out or has ended.
+func (p *Policy) place(s *family) {
+	if k := s.k; k.single() || k.parked > 0 || k.run.due {
 		p.placeAll(k)
 	} else {
-		p.placeStrand(s)
+		p.placeFamily(s)
 	}
 }
 
-// placeStrand puts the strand into the queues that fit its state.
-func (p *Policy) placeStrand(s *strand) {
+// placeFamily puts the family into the queues that fit its state.
+func (p *Policy) placeFamily(s *family) {
 	p.settle(s)
 	p.enqueue(s)
 	if p.cfg.Mode == WorkSteal {
-		p.sharing.tallyLoose(s, s.shelf == p.plain && s.at[bulk] > 0)
+		p.sharing.tallyLoose(s, s.shelf == p.plain && s.at[mostWork] > 0)
 	}
 }
 
-func (p *Policy) enqueue(s *strand) {
+func (p *Policy) enqueue(s *family) {
 	k := s.k
-	owed := k.runOwed && s == k.strands[0]
-	if s.pending == s.dealt && !owed || k.exclusive && k.units > 0 || s.awaits != nil {
+	owed := k.run.pending && s == k.families[0]
+	if s.pending == s.dealt && !owed || k.single() && k.units > 0 || s.awaits != nil {
 		s.leave()
 		return
 	}
@@ -85,10 +85,10 @@ func (p *Policy) enqueue(s *strand) {
 	if s.shelf != nil {
 		s.quit(again)
 	}
-	if k.exclusive || owed && p.cfg.Mode == WorkSteal || s.group != nil && s.group.bound == nil {
+	if k.single() || owed && p.cfg.Mode == WorkSteal || s.group != nil && s.group.bound == nil {
 		if s.shelf == sh {
-			s.quit(rocks)
-			s.quit(bulk)
+			s.quit(longestFirst)
+			s.quit(mostWork)
 		}
 		s.move(sh, firm, -int64(p.firmness(s)))
 		return
@@ -97,9 +97,9 @@ func (p *Policy) enqueue(s *strand) {
 		s.quit(firm)
 	}
 	if sh == p.plain && p.cfg.Mode == WorkSteal {
-		s.move(sh, bulk, s.seq)
+		s.move(sh, mostWork, s.seq)
 		return
 	}
-	s.move(sh, rocks, -int64(p.longest(s)))
-	s.move(sh, bulk, -int64(p.firmness(s))/int64(1+k.units))
+	s.move(sh, longestFirst, -int64(p.longest(s)))
+	s.move(sh, mostWork, -int64(p.firmness(s))/int64(1+k.units))
 }

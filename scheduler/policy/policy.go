@@ -40,23 +40,31 @@ type (
 type Package struct {
 	ID          PackageID
 	Items       []Item        // in the binary's order; may be empty: the binary still runs once
-	Strands     []Demand      // what Item.Strand is an index of; empty is one strand that demands nothing
+	Families    []Demand      // what Item.Family is an index of; empty is one family that demands nothing
 	ProcessCost time.Duration // expected of a process beyond its items; 0 is not known
 	Size        int64         // bytes of the binary, which is sent to each Store once; 0 costs nothing
 
-	// Whole, Alone and Serial packages have one strand, whatever their items say; it demands what
-	// any of Strands does.
-	Whole  bool // never split (benchmarks, fuzzing, profiles, shuffle, failfast)
-	Alone  bool // nothing else runs on its host meanwhile; implies Whole
-	Serial bool // at most one unit in flight; as from Serialize, but from the start
+	// Spread is how far the package may be spread. One that is not Divisible has one family,
+	// whatever its items say; it demands what any of Families does.
+	Spread Spread
 }
+
+// Spread is how far a package may be spread, from most to least.
+type Spread int
+
+const (
+	Divisible Spread = iota // several units of it may run at once
+	Serial                  // at most one unit in flight; as from Serialize, but from the start
+	Whole                   // never split (benchmarks, fuzzing, profiles, shuffle, failfast)
+	Alone                   // never split, and nothing else runs on its host meanwhile
+)
 
 // Item is one test, or a part of one.
 type Item struct {
 	Name    string        // for MaxBytes
 	Cost    time.Duration // expected on a node of speed 1; 0 is not known (a known cost of nothing is given as 1 ns)
 	Dormant bool          // not pending until Wake: the whole of a test that was divided into parts, in case a part fails
-	Strand  int           // index into Package.Strands; items of different strands never share a unit
+	Family  int           // index into Package.Families; items of different families never share a unit
 }
 
 // Demand is what running an item takes beyond a node. The zero value is nothing.
@@ -118,7 +126,19 @@ type Withdrawn struct {
 // Calls that cannot happen in a correct caller (an unknown node or package, an Outcome that does
 // not match the unit) panic with a text that begins with "BUG: ".
 type Policy struct {
-	cfg      Config
+	cfg Config
+	roster
+	shelves
+	totals
+	announced
+	news
+	estimates
+	sized bool       // some package has a Size
+	links linkSpeeds // of the nodes
+}
+
+// roster is what there is, by the names that the caller gave.
+type roster struct {
 	packages map[PackageID]*pkg
 	nodes    map[NodeID]*node
 	hosts    map[string]*host
@@ -126,30 +146,37 @@ type Policy struct {
 	groups   map[string]*group
 	used     map[string]int // units of resources that are taken
 	arrivals int            // packages added so far
+	families int64          // so far
+}
 
-	// Where Next looks for work; place decides which shelf a strand is on.
+// shelves are where Next looks for work. placeFamily owns them.
+type shelves struct {
 	plain   *shelf
 	bounden []*shelf // of demands that only some nodes can meet at a time, in the order in which they were first seen
 	sharing sharing  // WorkSteal: who owns what
+	returns int64    // families put into a queue of batches that came back, so far
+}
 
-	pending, running int   // items
-	pendingRuns      int   // packages without items that have not run
-	units            int   // in flight
-	returns          int64 // strands put into a queue of batches that came back, so far
-	strands          int64 // so far
-	freeHosts        int   // that run nothing and are kept free for nothing
+// totals are sums over the packages and hosts.
+type totals struct {
+	pending, running int // items
+	pendingRuns      int // packages whose binary is to run without items
+	units            int // in flight
+	freeHosts        int // that run nothing and are kept free for nothing
+}
 
+// announced is what Expect and NoMore have said.
+type announced struct {
 	expectItems, expectPackages int
 	expectCost                  time.Duration
 	noMore                      bool
+}
 
-	sized   bool       // some package has a Size
-	links   linkSpeeds // of the nodes
-	changes int        // so far, of what may make a store that has resigned want something after all
-	ends    int        // of units, so far
-	round   int        // grows when as many have ended as make a store that has resigned look again, by the nodes at that time
-
-	estimates
+// news tells whether it is worth to ask again for what got nothing: see Stamp and resign.
+type news struct {
+	changes int // so far, of what may make a store that has resigned want something after all
+	ends    int // of units, so far
+	round   int // grows when as many have ended as make a store that has resigned look again, by the nodes at that time
 }
 
 // New returns a Policy without packages and nodes.
@@ -161,14 +188,16 @@ func New(cfg Config) *Policy {
 		cfg.Target = defaultTarget
 	}
 	return &Policy{
-		cfg:      cfg,
-		packages: map[PackageID]*pkg{},
-		nodes:    map[NodeID]*node{},
-		hosts:    map[string]*host{},
-		stores:   map[string]*store{},
-		groups:   map[string]*group{},
-		used:     map[string]int{},
-		plain:    &shelf{class: &class{weight: 1}},
+		cfg: cfg,
+		roster: roster{
+			packages: map[PackageID]*pkg{},
+			nodes:    map[NodeID]*node{},
+			hosts:    map[string]*host{},
+			stores:   map[string]*store{},
+			groups:   map[string]*group{},
+			used:     map[string]int{},
+		},
+		shelves: shelves{plain: &shelf{class: &class{weight: 1}}},
 	}
 }
 

@@ -218,7 +218,7 @@ func TestStories(t *testing.T) {
 		}},
 		{"a Whole package is never split, and comes back whole", Config{}, func(s *story) {
 			s.add("gw0@h", "gw1@h")
-			s.AddPackage(Package{ID: 1, Items: items(1000), Whole: true})
+			s.AddPackage(Package{ID: 1, Items: items(1000), Spread: Whole})
 			if u := s.gets("gw0"); len(u.Items) != 1000 || !u.Whole {
 				s.Errorf("%d items, whole %v", len(u.Items), u.Whole)
 			}
@@ -231,7 +231,7 @@ func TestStories(t *testing.T) {
 		{"a Whole package goes before larger ones that can be divided", Config{}, func(s *story) {
 			s.add("gw0@h")
 			s.AddPackage(Package{ID: 1, Items: items(100)})
-			s.AddPackage(Package{ID: 2, Items: items(2), Whole: true})
+			s.AddPackage(Package{ID: 2, Items: items(2), Spread: Whole})
 			s.wants("gw0", "2:0 1!")
 		}},
 		{"Serialize: one unit at a time", Config{}, func(s *story) {
@@ -304,7 +304,7 @@ func TestStories(t *testing.T) {
 		}},
 		{"MaxBytes bounds a unit, a longer name runs alone, a whole package is not bounded", Config{MaxBytes: 12}, func(s *story) {
 			s.add("gw0@h")
-			s.AddPackage(Package{ID: 1, Whole: true, Items: []Item{{Name: "TestA"}, {Name: "TestB"}, {Name: "TestC"}, {Name: "TestLongerThanAll"}, {Name: "TestD"}}})
+			s.AddPackage(Package{ID: 1, Spread: Whole, Items: []Item{{Name: "TestA"}, {Name: "TestB"}, {Name: "TestC"}, {Name: "TestLongerThanAll"}, {Name: "TestD"}}})
 			s.wants("gw0", "1:0 1 2 3 4!")
 			s.RemoveNode("gw0", &Outcome{Done: []ItemTime{{Item: 0}}, Requeue: []int{1, 2, 3, 4}})
 			s.add("gw0@h")
@@ -354,7 +354,7 @@ func TestAlone(t *testing.T) {
 			s.AddPackage(Package{ID: 1, Items: items(2)})
 			s.AddPackage(Package{ID: 2, Items: items(1)})
 			s.wants("gw0", "1:0 1!")
-			s.AddPackage(Package{ID: 9, Items: items(1), Alone: true})
+			s.AddPackage(Package{ID: 9, Items: items(1), Spread: Alone})
 			s.wants("gw1", "")
 			s.wants("gw2", "")
 			s.passes("gw0")
@@ -368,7 +368,7 @@ func TestAlone(t *testing.T) {
 			s.AddPackage(Package{ID: 1, Items: items(2)})
 			s.AddPackage(Package{ID: 2, Items: items(1)})
 			s.wants("gw0", "1:0 1!")
-			s.AddPackage(Package{ID: 9, Alone: true})
+			s.AddPackage(Package{ID: 9, Spread: Alone})
 			s.wants("gw1", "2:0!")
 			s.wants("gw2", "9:!")
 		}},
@@ -378,7 +378,7 @@ func TestAlone(t *testing.T) {
 			s.AddPackage(Package{ID: 2, Items: items(1)})
 			s.wants("gw0", "1:0!")
 			s.wants("gw2", "2:0!")
-			s.AddPackage(Package{ID: 9, Items: items(1), Alone: true})
+			s.AddPackage(Package{ID: 9, Items: items(1), Spread: Alone})
 			s.wants("gw1", "")
 			s.passes("gw2")
 			s.wants("gw2", "") // host h has it
@@ -393,14 +393,14 @@ func TestAlone(t *testing.T) {
 			s.AddPackage(Package{ID: 1, Items: items(2)})
 			s.AddPackage(Package{ID: 2, Items: items(1)})
 			s.wants("gw0", "1:0 1!")
-			s.AddPackage(Package{ID: 9, Items: items(1), Alone: true})
+			s.AddPackage(Package{ID: 9, Items: items(1), Spread: Alone})
 			s.wants("gw1", "")
 			s.Drop(9)
 			s.wants("gw1", "2:0!")
 		}},
 		{"it dies with its node and runs again, alone", func(s *story) {
 			s.add("gw0@h", "gw1@h")
-			s.AddPackage(Package{ID: 9, Items: items(2), Alone: true})
+			s.AddPackage(Package{ID: 9, Items: items(2), Spread: Alone})
 			s.AddPackage(Package{ID: 1, Items: items(1)})
 			s.wants("gw0", "9:0 1!")
 			s.wants("gw1", "")
@@ -442,7 +442,7 @@ func TestImpossibleCalls(t *testing.T) {
 		"wake of what is not dormant":                    func(p *Policy) { p.Wake(1, 0) },
 		"wake of an item that is not there":              func(p *Policy) { p.Wake(1, 9) },
 		"withdrawal of an item that is not there":        func(p *Policy) { p.Withdraw(1, []int{9}) },
-		"an item of a strand that is not there":          func(p *Policy) { p.AddPackage(Package{ID: 3, Items: []Item{{Strand: 1}}}) },
+		"an item of a family that is not there":          func(p *Policy) { p.AddPackage(Package{ID: 3, Items: []Item{{Family: 1}}}) },
 		"complete of an unknown package":                 func(p *Policy) { p.Complete(5) },
 	} {
 		t.Run(name, func(t *testing.T) {

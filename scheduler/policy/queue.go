@@ -4,32 +4,32 @@ import "container/heap"
 
 // The queues of a shelf.
 const (
-	again  = iota // strands with batches that came back, first come first served
-	firm          // strands that only one node at a time can work at, most work first
-	rocks         // all others, longest item first
-	bulk          // the same again, most work first
-	queues        // how many there are
+	again        = iota // families with batches that came back, first come first served
+	firm                // families that only one node at a time can work at, most work first
+	longestFirst        // all others, longest item first
+	mostWork            // the same again, most work first
+	queues              // how many there are
 )
 
-// shelf has the strands of one class that may start: for all nodes, or those of groups that are
+// shelf has the families of one class that may start: for all nodes, or those of groups that are
 // bound to one node.
 type shelf struct {
 	*class
 	queues [queues]queue
 }
 
-func (sh *shelf) top(kind int) *strand {
+func (sh *shelf) top(kind int) *family {
 	if q := sh.queues[kind].heap; len(q) > 0 {
 		return q[0]
 	}
 	return nil
 }
 
-// queue holds strands, the smallest rank first and in order of arrival among equals. A strand is on
-// one shelf at most.
+// queue holds families, the smallest rank first and in order of arrival among equals. A family is
+// on one shelf at most.
 type queue struct {
 	kind int
-	heap []*strand
+	heap []*family
 }
 
 func (q *queue) Len() int { return len(q.heap) }
@@ -46,7 +46,7 @@ func (q *queue) Swap(i, j int) {
 	h[i].at[q.kind], h[j].at[q.kind] = i+1, j+1
 }
 func (q *queue) Push(x any) {
-	s := x.(*strand)
+	s := x.(*family)
 	q.heap = append(q.heap, s)
 	s.at[q.kind] = len(q.heap)
 }
@@ -58,8 +58,8 @@ func (q *queue) Pop() any {
 	return s
 }
 
-// move puts the strand onto sh, or changes its rank there.
-func (s *strand) move(sh *shelf, kind int, rank int64) {
+// move puts the family onto sh, or changes its rank there.
+func (s *family) move(sh *shelf, kind int, rank int64) {
 	if s.shelf != sh {
 		s.leave()
 		s.shelf = sh
@@ -76,15 +76,15 @@ func (s *strand) move(sh *shelf, kind int, rank int64) {
 	}
 }
 
-// quit takes the strand out of one queue.
-func (s *strand) quit(kind int) {
+// quit takes the family out of one queue.
+func (s *family) quit(kind int) {
 	if s.at[kind] > 0 {
 		heap.Remove(&s.shelf.queues[kind], s.at[kind]-1)
 	}
 }
 
-// leave takes the strand off its shelf, if it is on one.
-func (s *strand) leave() {
+// leave takes the family off its shelf, if it is on one.
+func (s *family) leave() {
 	if s.shelf == nil {
 		return
 	}

@@ -87,7 +87,7 @@ func playAt(t testing.TB, cfg Config, s suite, at site) played {
 	for i, pk := range s.packages {
 		id := PackageID(i)
 		sim.at(time.Duration(i)*at.build, func() {
-			in := Package{ID: id, Items: pk.items, Strands: pk.strands, Size: at.size}
+			in := Package{ID: id, Items: pk.items, Families: pk.families, Size: at.size}
 			p.AddPackage(in)
 			if name := stores[i%len(stores)]; at.held && sh.link[name] > 0 {
 				if sh.there[name] == nil {

@@ -40,7 +40,7 @@ func playTold(t testing.TB, cfg Config, s suite, f, told fleet, build time.Durat
 	}
 	for i, p := range s.packages {
 		sim.at(time.Duration(i)*build, func() {
-			sim.policy.AddPackage(Package{ID: PackageID(i), Items: p.items, Strands: p.strands})
+			sim.policy.AddPackage(Package{ID: PackageID(i), Items: p.items, Families: p.families})
 			sim.policy.Expect(s.left(i + 1))
 			if i == len(s.packages)-1 {
 				sim.policy.NoMore()

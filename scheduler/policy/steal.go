@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// sharing says which node owns what of the collection, with WorkSteal. Only strands that demand
+// sharing says which node owns what of the collection, with WorkSteal. Only families that demand
 // nothing and may be divided are dealt out.
 type sharing struct {
 	nodes  []*node       // all, a heap: the largest rest first
@@ -23,9 +23,9 @@ type share struct {
 	seq    int
 }
 
-// piece is a contiguous part of a strand.
+// piece is a contiguous part of a family.
 type piece struct {
-	s     *strand
+	s     *family
 	items []int // ascending
 }
 
@@ -80,11 +80,11 @@ func (h *sharing) set(n *node, pieces []piece, rest time.Duration) {
 	heap.Fix(h, n.share.at)
 }
 
-// ownShare returns the strand at the front of n's share, or nil. An empty share is filled before:
+// ownShare returns the family at the front of n's share, or nil. An empty share is filled before:
 // from what nobody owns yet, or else from the largest share.
-func (p *Policy) ownShare(n *node) *strand {
+func (p *Policy) ownShare(n *node) *family {
 	if len(n.share.pieces) == 0 {
-		if p.plain.top(bulk) != nil {
+		if p.plain.top(mostWork) != nil {
 			p.deal(n)
 		} else {
 			p.steal(n)
@@ -102,7 +102,7 @@ func (p *Policy) deal(n *node) {
 	want := p.sharing.loose / time.Duration(p.sharing.hungry)
 	var pieces []piece
 	var have time.Duration
-	for s := p.plain.top(bulk); s != nil && (have < want || have == 0); s = p.plain.top(bulk) {
+	for s := p.plain.top(mostWork); s != nil && (have < want || have == 0); s = p.plain.top(mostWork) {
 		size := 0
 		before := have
 		for size < len(s.fresh) && (have < want || have == 0) {
@@ -113,7 +113,7 @@ func (p *Policy) deal(n *node) {
 		s.fresh = s.fresh[size:]
 		s.dealt += size
 		s.loose -= have - before
-		p.placeStrand(s)
+		p.placeFamily(s)
 	}
 	p.sharing.set(n, pieces, have)
 }
@@ -170,12 +170,12 @@ func (p *Policy) giveUpShare(n *node) {
 	heap.Remove(&p.sharing, n.share.at)
 	for _, pc := range pieces {
 		pc.s.takeBack(pc.items)
-		p.placeStrand(pc.s)
+		p.placeFamily(pc.s)
 	}
 }
 
-// takeBack makes items of the strand that were dealt out nobody's.
-func (s *strand) takeBack(items []int) {
+// takeBack makes items of the family that were dealt out nobody's.
+func (s *family) takeBack(items []int) {
 	s.dealt -= len(items)
 	s.fresh = slices.Concat(s.fresh, items)
 	slices.Sort(s.fresh)
@@ -184,8 +184,8 @@ func (s *strand) takeBack(items []int) {
 	}
 }
 
-// gather takes all of the strand back that was dealt out.
-func (p *Policy) gather(s *strand) {
+// gather takes all of the family back that was dealt out.
+func (p *Policy) gather(s *family) {
 	var all []int
 	p.sharing.filter(s, func(item int) bool {
 		all = append(all, item)
@@ -195,8 +195,8 @@ func (p *Policy) gather(s *strand) {
 	s.takeBack(all)
 }
 
-// filter takes those items of the strand out of all shares for which out is true.
-func (h *sharing) filter(s *strand, out func(int) bool) {
+// filter takes those items of the family out of all shares for which out is true.
+func (h *sharing) filter(s *family, out func(int) bool) {
 	if s.dealt == 0 {
 		return
 	}
@@ -225,7 +225,7 @@ func (h *sharing) filter(s *strand, out func(int) bool) {
 }
 
 // tallyLoose keeps the sum of what can be dealt out right.
-func (h *sharing) tallyLoose(s *strand, loose bool) {
+func (h *sharing) tallyLoose(s *family, loose bool) {
 	h.loose -= s.counted
 	s.counted = 0
 	if loose {

@@ -16,7 +16,7 @@ type store struct {
 
 	load   time.Duration // its part of what is pending of the packages that it has
 	flight time.Duration // what its nodes are at
-	own    []*strand     // of the packages that it has, but for those that were seen to be done
+	own    []*family     // of the packages that it has, but for those that were seen to be done
 	resign resign
 }
 
@@ -26,8 +26,8 @@ type arrival struct {
 	to    *node // which waits for them
 }
 
-// holders are the stores with nodes that have the binary of a package, or get it.
-type holders struct {
+// replicas are the stores with nodes that have the binary of a package, or get it.
+type replicas struct {
 	stores []*store
 	left   time.Duration // what is estimated to be pending of the package
 	part   time.Duration // of that, what is load of each of the stores
@@ -38,9 +38,9 @@ type holders struct {
 type resign struct{ changes, ends int }
 
 const (
-	// manyHolders: what more stores than these have is no load of any. They are through with it
+	// manyReplicas: what more stores than these have is no load of any. They are through with it
 	// together.
-	manyHolders = 16
+	manyReplicas = 16
 	// linkClasses is how many classes of links there are, each twice as fast as the one before. The
 	// last is of nodes to which nothing is sent, or that are not known.
 	linkClasses = 48
@@ -95,9 +95,9 @@ func (p *Policy) store(name string) *store {
 func (p *Policy) keep(st *store, k *pkg, a *arrival) {
 	st.has[k] = a
 	st.queue += a.bytes
-	st.own = append(st.own, k.strands...)
+	st.own = append(st.own, k.families...)
 	if st.nodes > 0 {
-		k.holders.set(append(k.holders.stores, st))
+		k.replicas.set(append(k.replicas.stores, st))
 	}
 }
 
@@ -111,16 +111,16 @@ func (st *store) land(a *arrival) {
 func (st *store) forget(k *pkg) {
 	st.land(st.has[k])
 	delete(st.has, k)
-	k.holders.remove(st)
+	k.replicas.remove(st)
 }
 
 // set changes which stores they are.
-func (h *holders) set(stores []*store) {
+func (h *replicas) set(stores []*store) {
 	for _, st := range h.stores {
 		st.load -= h.part
 	}
 	h.stores, h.part = stores, 0
-	if n := len(stores); n > 0 && n <= manyHolders {
+	if n := len(stores); n > 0 && n <= manyReplicas {
 		h.part = h.left / time.Duration(n)
 	}
 	for _, st := range h.stores {
@@ -128,30 +128,30 @@ func (h *holders) set(stores []*store) {
 	}
 }
 
-func (h *holders) remove(st *store) {
+func (h *replicas) remove(st *store) {
 	h.set(slices.DeleteFunc(slices.Clone(h.stores), func(other *store) bool { return other == st }))
 }
 
 // pend changes what is pending of the package.
-func (h *holders) pend(change time.Duration) {
+func (h *replicas) pend(change time.Duration) {
 	h.left += change
-	if n := len(h.stores); change != 0 && n > 0 && n <= manyHolders {
+	if n := len(h.stores); change != 0 && n > 0 && n <= manyReplicas {
 		h.set(h.stores)
 	}
 }
 
-// through is when the holders of k are through with all that they have, if none of them is done
+// through is when the replicas of k are through with all that they have, if none of them is done
 // before the others.
-func (h *holders) through(k *pkg) time.Duration {
+func (h *replicas) through(k *pkg) time.Duration {
 	var work, speed float64
-	for _, st := range h.stores[:min(manyHolders, len(h.stores))] {
+	for _, st := range h.stores[:min(manyReplicas, len(h.stores))] {
 		work += float64(st.load+st.flight/2) + float64(st.transfer(k))*st.speed
 		speed += st.speed
 	}
 	if speed == 0 {
 		return longest
 	}
-	if len(h.stores) > manyHolders {
+	if len(h.stores) > manyReplicas {
 		work += float64(h.left)
 	}
 	return time.Duration(work / speed)
@@ -211,11 +211,11 @@ func (p *Policy) visit(st *store, sign int) {
 	case st.nodes == 0:
 		st.speed = 0
 		for k := range st.has {
-			k.holders.remove(st)
+			k.replicas.remove(st)
 		}
 	case st.nodes == 1 && sign == 1:
 		for k := range st.has {
-			k.holders.set(append(k.holders.stores, st))
+			k.replicas.set(append(k.replicas.stores, st))
 		}
 	}
 }

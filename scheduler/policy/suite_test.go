@@ -21,7 +21,7 @@ type suite struct {
 type suitePackage struct {
 	name     string
 	items    []Item
-	strands  []Demand
+	families []Demand
 	times    []time.Duration
 	trees    []*record // of the top-level tests, in order; nil in suites that are made up
 	overhead time.Duration
@@ -160,7 +160,7 @@ func (s suite) split(nodes int, wrong func(time.Duration) time.Duration) suite {
 	}
 	limit := DivideLimit(believed, nodes)
 	for i, p := range s.packages {
-		q := suitePackage{name: p.name, overhead: p.overhead, strands: []Demand{{}}}
+		q := suitePackage{name: p.name, overhead: p.overhead, families: []Demand{{}}}
 		for j, r := range p.trees {
 			q.addParts(r, trees[i][j], limit)
 		}
@@ -177,18 +177,18 @@ func (p *suitePackage) addParts(r *record, t Tree, limit time.Duration) {
 		p.times = append(p.times, r.total())
 		return
 	}
-	strands := map[string]int{}
+	families := map[string]int{}
 	for _, part := range parts {
 		path := strings.Join(part.Path, "/")
-		at, ok := strands[path]
+		at, ok := families[path]
 		if !ok || part.Names == nil {
-			at = len(p.strands)
-			p.strands = append(p.strands, Demand{})
+			at = len(p.families)
+			p.families = append(p.families, Demand{})
 		}
 		if part.Names != nil {
-			strands[path] = at
+			families[path] = at
 		}
-		p.items = append(p.items, Item{Name: path, Cost: max(1, part.Cost), Strand: at})
+		p.items = append(p.items, Item{Name: path, Cost: max(1, part.Cost), Family: at})
 		p.times = append(p.times, r.timeOf(part))
 	}
 	p.items = append(p.items, Item{Name: r.name, Cost: max(1, t.Cost), Dormant: true})

@@ -59,8 +59,8 @@ func (w *walker) audit() {
 		if !slices.Equal(got, want) {
 			w.fail("package %d has %v pending, want %v", id, got, want)
 		}
-		if at, ok := w.runs[id]; k.runOwed != (ok && at == pendingPlace) {
-			w.fail("package %d owes a run: %v, place %d, %v", id, k.runOwed, at, ok)
+		if at, ok := w.runs[id]; k.run.pending != (ok && at == pendingPlace) {
+			w.fail("package %d owes a run: %v, place %d, %v", id, k.run.pending, at, ok)
 		}
 	}
 	if w.Pending() != pending || w.Running() != running {
@@ -110,8 +110,8 @@ func (w *walker) servableLeft() bool {
 func (w *walker) requires(out Withdrawn) {
 	for _, i := range out.Items {
 		in := w.packed[out.Package]
-		if w.items[out.Package][i] != pendingPlace || len(in.Strands) == 0 {
-			w.fail("item %d of package %d is unservable: place %d, strands %v", i, out.Package, w.items[out.Package][i], in.Strands)
+		if w.items[out.Package][i] != pendingPlace || len(in.Families) == 0 {
+			w.fail("item %d of package %d is unservable: place %d, families %v", i, out.Package, w.items[out.Package][i], in.Families)
 		}
 	}
 }

@@ -5,22 +5,22 @@ import "slices"
 // demandOf is what the unit demands, and how much of its host it occupies there.
 func (w *walker) demandOf(u Unit) Demand {
 	in := w.packed[u.Package]
-	if len(in.Strands) == 0 || w.whole[u.Package] || in.Serial {
-		d, groups := combined(in.Strands)
-		d.Exclusive = d.Exclusive || in.Alone
+	if len(in.Families) == 0 || w.whole[u.Package] || in.Spread == Serial {
+		d, groups := combined(in.Families)
+		d.Exclusive = d.Exclusive || in.Spread == Alone
 		if len(groups) > 0 {
 			d.Group = groups[0]
 		}
 		return d
 	}
-	strand := 0
+	family := 0
 	for i, item := range u.Items {
-		if i > 0 && in.Items[item].Strand != strand {
-			w.fail("unit %v is of strands %d and %d", u, strand, in.Items[item].Strand)
+		if i > 0 && in.Items[item].Family != family {
+			w.fail("unit %v is of families %d and %d", u, family, in.Items[item].Family)
 		}
-		strand = in.Items[item].Strand
+		family = in.Items[item].Family
 	}
-	return in.Strands[strand]
+	return in.Families[family]
 }
 
 // meets checks that the unit gets what it demands.

@@ -82,12 +82,12 @@ func (w *walker) fail(format string, args ...any) {
 func (w *walker) addPackage() {
 	id := PackageID(w.packs)
 	w.packs--
-	in := Package{ID: id, Whole: w.r.IntN(6) == 0, Alone: w.r.IntN(8) == 0, Serial: w.r.IntN(8) == 0}
-	merged := in.Whole || in.Alone || in.Serial || w.mode == LoadScope
+	in := Package{ID: id, Spread: []Spread{Divisible, Divisible, Divisible, Divisible, Divisible, Serial, Whole, Alone}[w.r.IntN(8)]}
+	merged := in.Spread > Divisible || w.mode == LoadScope
 	if w.r.IntN(2) == 0 {
 		group := []string{"", "", "a", "b", "c"}[w.r.IntN(5)]
 		for range 1 + w.r.IntN(4) {
-			in.Strands = append(in.Strands, w.demand(group, merged))
+			in.Families = append(in.Families, w.demand(group, merged))
 		}
 	}
 	if w.r.IntN(5) > 0 {
@@ -101,7 +101,7 @@ func (w *walker) addPackage() {
 	known := w.r.IntN(4)
 	for i := range in.Items {
 		it := &in.Items[i]
-		it.Strand = w.r.IntN(max(1, len(in.Strands)))
+		it.Family = w.r.IntN(max(1, len(in.Families)))
 		if w.r.IntN(3) < known {
 			it.Cost = time.Duration(1 + w.r.ExpFloat64()*float64(50*time.Millisecond))
 		}
@@ -114,17 +114,17 @@ func (w *walker) addPackage() {
 	if len(in.Items) == 0 {
 		w.runs[id] = pendingPlace
 	}
-	w.whole[id] = in.Whole || in.Alone || w.mode == LoadScope
-	w.single[id] = w.whole[id] || in.Serial
+	w.whole[id] = in.Spread >= Whole || w.mode == LoadScope
+	w.single[id] = w.whole[id] || in.Spread == Serial
 	w.Expect(w.r.IntN(100), w.packs, time.Duration(w.r.IntN(2))*time.Second)
 	if w.packs == 0 {
 		w.NoMore()
 	}
 	w.touched = id
-	w.note("package %d with %d items, whole %v, alone %v, serial %v, strands %+v", id, len(in.Items), in.Whole, in.Alone, in.Serial, in.Strands)
+	w.note("package %d with %d items, spread %d, families %+v", id, len(in.Items), in.Spread, in.Families)
 }
 
-// demand invents a demand. A package that has one strand names one group at most: it would make two
+// demand invents a demand. A package that has one family names one group at most: it would make two
 // groups one.
 func (w *walker) demand(group string, merged bool) Demand {
 	var d Demand

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// glances is how many strands of each queue, and of those whose binary the store has, a node looks
+// glances is how many families of each queue, and of those whose binary the store has, a node looks
 // at that binaries have to be sent to.
 const glances = 8
 
@@ -19,32 +19,32 @@ type view struct {
 	others time.Duration // in this time those do all there is to whom nothing has to be sent, or who get it much sooner
 }
 
-// offer is a strand that a node may run.
+// offer is a family that a node may run.
 type offer struct {
 	choice
 	long  time.Duration // its longest item that the node would take
 	bonus time.Duration // what speaks for it besides: minus the time until its binary is there
 }
 
-// near is pick for a node that binaries have to be sent to. It looks at a bounded number of
-// strands.
-func (p *Policy) near(n *node, sh *shelf) choice {
+// pickLocal is pick for a node that binaries have to be sent to. It looks at a bounded number of
+// families.
+func (p *Policy) pickLocal(n *node, sh *shelf) choice {
 	st := n.store
 	if p.resigned(st) {
 		return choice{}
 	}
 	v := p.view(n, sh)
 	for _, s := range head(sh.queues[again].heap) {
-		if !v.leaves(s.k) {
+		if !v.delays(s.k) {
 			return choice{s: s}
 		}
 	}
 	hard := best(v.offers(nil, sh.queues[firm].heap), func(o offer) (gain, or time.Duration) { return o.long + o.bonus, 0 })
-	list := v.offers(nil, sh.queues[rocks].heap)
-	list = v.offers(list, sh.queues[bulk].heap)
+	list := v.offers(nil, sh.queues[longestFirst].heap)
+	list = v.offers(list, sh.queues[mostWork].heap)
 	list = v.offers(list, st.owned(sh))
-	if last := n.from; last != nil && last.shelf == sh && last.at[bulk] > 0 {
-		list = v.offers(list, []*strand{last})
+	if last := n.from; last != nil && last.shelf == sh && last.at[mostWork] > 0 {
+		list = v.offers(list, []*family{last})
 	}
 	var top time.Duration
 	for _, o := range list {
@@ -74,7 +74,7 @@ func (p *Policy) view(n *node, sh *shelf) view {
 }
 
 // head is as much of a queue as is looked at: the first, and some of those that come next.
-func head(heap []*strand) []*strand { return heap[:min(glances, len(heap))] }
+func head(heap []*family) []*family { return heap[:min(glances, len(heap))] }
 
 // best is the offer with the highest gain, of equals the one with more of the other, and of these
 // the first.
@@ -88,24 +88,24 @@ func best(list []offer, gain func(offer) (gain, or time.Duration)) (out offer) {
 	return out
 }
 
-// gain is what speaks for an offer. Where there are rocks these are their lengths, and the node
+// gain is what speaks for an offer. Where there are long items it is their length, and the node
 // goes on with what it ran last as in pick; else it is that there is enough for a unit, and among
 // equals how much there is.
-func (v view) gain(o offer, rocky bool) (gain, or time.Duration) {
+func (v view) gain(o offer, long bool) (gain, or time.Duration) {
 	last := o.s == v.n.from && o.bonus == 0
 	switch {
-	case rocky && last:
+	case long && last:
 		return o.long / keepNum * keepDen, 0
-	case rocky:
+	case long:
 		return o.long + o.bonus, 0
 	case last && o.s.left >= v.goal:
 		return v.goal, longest
 	}
-	return min(v.firmness(o.s), v.goal) + o.bonus, time.Duration(-o.s.rank[bulk])
+	return min(v.firmness(o.s), v.goal) + o.bonus, time.Duration(-o.s.rank[mostWork])
 }
 
-// offers adds to list what of the first strands the node may run and does not leave to others.
-func (v view) offers(list []offer, from []*strand) []offer {
+// offers adds to list what of the first families the node may run and does not leave to others.
+func (v view) offers(list []offer, from []*family) []offer {
 	for _, s := range head(from) {
 		o := offer{choice: choice{s: s}, long: v.longest(s)}
 		if s.at[firm] > 0 {
@@ -113,7 +113,7 @@ func (v view) offers(list []offer, from []*strand) []offer {
 		}
 		if v.limit > 0 && o.long > v.limit {
 			at := v.shorter(s, v.limit)
-			if s.at[firm] > 0 || at == len(s.known) && len(s.fresh) == 0 && !s.k.runOwed {
+			if s.at[firm] > 0 || at == len(s.known) && len(s.fresh) == 0 && !s.k.run.pending {
 				continue
 			}
 			o.limit, o.long = v.limit, v.limit
@@ -121,12 +121,12 @@ func (v view) offers(list []offer, from []*strand) []offer {
 				o.long = v.expected(s, s.known[at])
 			}
 		}
-		if v.leaves(s.k) {
+		if v.delays(s.k) {
 			continue
 		}
 		if wait := v.n.store.transfer(s.k); wait > v.fine {
 			o.bonus = -wait
-			if v.n.store.queue == 0 && len(s.k.holders.stores) == 0 && v.links[linkClasses-1].nodes == 0 {
+			if v.n.store.queue == 0 && len(s.k.replicas.stores) == 0 && v.links[linkClasses-1].nodes == 0 {
 				o.bonus = wait // it must be sent to somebody, the sooner the better
 			}
 		}
@@ -135,9 +135,9 @@ func (v view) offers(list []offer, from []*strand) []offer {
 	return list
 }
 
-// owned are some of the strands on a shelf whose binaries the store has.
-func (st *store) owned(sh *shelf) []*strand {
-	var out []*strand
+// owned are some of the families on a shelf whose binaries the store has.
+func (st *store) owned(sh *shelf) []*family {
+	var out []*family
 	for i := 0; i < len(st.own) && len(out) < glances; {
 		s := st.own[i]
 		if s.k.idle() && s.k.units == 0 {
@@ -146,7 +146,7 @@ func (st *store) owned(sh *shelf) []*strand {
 			st.own = st.own[:last]
 			continue
 		}
-		if s.shelf == sh && s.at[bulk] > 0 {
+		if s.shelf == sh && s.at[mostWork] > 0 {
 			out = append(out, s)
 		}
 		i++
@@ -161,16 +161,16 @@ func (p *Policy) resigned(st *store) bool {
 	return r.ends > 0 && p.units > 0 && r.changes == p.changes && p.ends-r.ends <= len(p.nodes)/resignShare
 }
 
-// leaves reports whether the node leaves what is pending of k to those that have its binary, or get
+// delays reports whether the node leaves what is pending of k to those that have its binary, or get
 // it much sooner: they would be through when it has come to the node. When nothing is in flight,
 // there must be one among them who takes whatever there is.
-func (v view) leaves(k *pkg) bool {
+func (v view) delays(k *pkg) bool {
 	st := v.n.store
 	if !st.lacks(k) {
 		return false
 	}
 	wait := st.transfer(k)
-	if wait < v.others && wait+wait/gainShare < k.holders.through(k) {
+	if wait < v.others && wait+wait/gainShare < k.replicas.through(k) {
 		return false
 	}
 	return v.units > 0 || v.willing(st, k)
@@ -180,7 +180,7 @@ func (v view) leaves(k *pkg) bool {
 // the fastest do.
 func (p *Policy) willing(st *store, k *pkg) bool {
 	for _, n := range p.nodes {
-		placed := slices.Contains(k.holders.stores, n.store) || n.store.class() >= st.class()+betterLink
+		placed := slices.Contains(k.replicas.stores, n.store) || n.store.class() >= st.class()+betterLink
 		if placed && p.speeds.faster(n) == 0 {
 			return true
 		}

@@ -10,59 +10,59 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// marker puts the gateway and the share of items that are done before the line that tells of a
+// prefixer puts the gateway and the share of items that are done before the line that tells of a
 // test's outcome: `[gw1] [ 12%] PASS pkg.TestX (0.00s)`. Formats that have no such line are left as
 // they are.
-type marker struct {
+type prefixer struct {
 	format Format
 	dox    map[string][]doxLine // testdox writes at the end of a package; by package
 }
 
-type doxLine struct{ text, mark string }
+type doxLine struct{ text, prefix string }
 
-// apply returns what the formatter made of e with the marks in it. cur is the event as the run had
-// it, the zero value for an event that testjson made up.
-func (m *marker) apply(text string, e testjson.TestEvent, cur event.Test) string {
+// apply returns what the formatter made of e with the prefixes in it. cur is the event as the run
+// had it, the zero value for an event that testjson made up.
+func (p *prefixer) apply(text string, e testjson.TestEvent, cur event.Test) string {
 	ended := e.Test != "" && e.Action.IsTerminal()
 	switch {
-	case m.format == FormatTestdox:
-		return m.testdox(text, e, cur)
+	case p.format == FormatTestdox:
+		return p.testdox(text, e, cur)
 	case text == "" || cur.Gateway == "":
 		return text
-	case m.format == FormatTestname && ended:
-		return insert(text, strings.LastIndexByte(text[:len(text)-1], '\n')+1, mark(cur, cur.Done))
-	case m.format == FormatGitHubActions && ended:
-		return insert(text, len(leading(text, "::group::", "  ")), mark(cur, cur.Done))
-	case m.format == FormatStandardVerbose && isResultLine(e):
-		return mark(cur, doneAfter(cur)) + text
+	case p.format == FormatTestname && ended:
+		return insert(text, strings.LastIndexByte(text[:len(text)-1], '\n')+1, prefix(cur, cur.Done))
+	case p.format == FormatGitHubActions && ended:
+		return insert(text, len(leading(text, "::group::", "  ")), prefix(cur, cur.Done))
+	case p.format == FormatStandardVerbose && isResultLine(e):
+		return prefix(cur, doneAfter(cur)) + text
 	}
 	return text
 }
 
-// testdox keeps the marks of the tests until the formatter writes their lines.
-func (m *marker) testdox(text string, e testjson.TestEvent, cur event.Test) string {
+// testdox keeps the prefixes of the tests until the formatter writes their lines.
+func (p *prefixer) testdox(text string, e testjson.TestEvent, cur event.Test) string {
 	switch {
 	case !e.Action.IsTerminal():
 		return text
 	case e.Test != "":
-		if m.dox == nil {
-			m.dox = map[string][]doxLine{}
+		if p.dox == nil {
+			p.dox = map[string][]doxLine{}
 		}
-		line := doxLine{mark: mark(cur, cur.Done)}
+		line := doxLine{prefix: prefix(cur, cur.Done)}
 		line.text = fmt.Sprintf("%s (%.2fs)\n", gotestdox.Prettify(e.Test), e.Elapsed)
-		m.dox[e.Package] = append(m.dox[e.Package], line)
+		p.dox[e.Package] = append(p.dox[e.Package], line)
 		return text
 	}
-	marks := map[string][]string{}
-	for _, l := range m.dox[e.Package] {
-		marks[l.text] = append(marks[l.text], l.mark)
+	prefixes := map[string][]string{}
+	for _, l := range p.dox[e.Package] {
+		prefixes[l.text] = append(prefixes[l.text], l.prefix)
 	}
-	delete(m.dox, e.Package)
+	delete(p.dox, e.Package)
 	var b strings.Builder
 	for line := range strings.Lines(text) {
 		if _, sentence, ok := strings.Cut(strings.TrimPrefix(line, " "), " "); ok && line[0] == ' ' {
-			if found := marks[sentence]; len(found) > 0 {
-				marks[sentence] = found[1:]
+			if found := prefixes[sentence]; len(found) > 0 {
+				prefixes[sentence] = found[1:]
 				b.WriteString(found[0])
 			}
 		}
@@ -71,8 +71,9 @@ func (m *marker) testdox(text string, e testjson.TestEvent, cur event.Test) stri
 	return b.String()
 }
 
-// mark is "" for an event of no gateway, and has no percentage while nothing is known of the items.
-func mark(t event.Test, done int) string {
+// prefix is "" for an event of no gateway, and has no percentage while nothing is known of the
+// items.
+func prefix(t event.Test, done int) string {
 	switch {
 	case t.Gateway == "":
 		return ""

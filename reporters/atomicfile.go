@@ -11,17 +11,17 @@ import (
 	"strconv"
 )
 
-// target is a file that is replaced in one step, so that its readers see the old one or the whole
-// new one. A path that is no regular file (a pipe, /dev/stdout) is written in place.
-type target struct {
+// atomicFile is a file that is replaced in one step, so that its readers see the old one or the
+// whole new one. A path that is no regular file (a pipe, /dev/stdout) is written in place.
+type atomicFile struct {
 	path    string // symbolic links resolved: what they point to is replaced, they stay
 	perm    fs.FileMode
 	inPlace bool
 }
 
-// newTarget makes the directory of path and tries whether a file can be made there; it leaves none
-// behind.
-func newTarget(path string) (*target, error) {
+// newAtomicFile makes the directory of path and tries whether a file can be made there; it leaves
+// none behind.
+func newAtomicFile(path string) (*atomicFile, error) {
 	if path == "" {
 		return nil, errors.New("it has no name")
 	}
@@ -31,7 +31,7 @@ func newTarget(path string) (*target, error) {
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		path = resolved
 	}
-	t := &target{path: path}
+	t := &atomicFile{path: path}
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -51,8 +51,8 @@ func newTarget(path string) (*target, error) {
 	return t, errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// replace puts what write writes at the target's path. On an error the old file is still there.
-func (t *target) replace(write func(io.Writer) error) error {
+// replace puts what write writes at its path. On an error the old file is still there.
+func (t *atomicFile) replace(write func(io.Writer) error) error {
 	if t.inPlace {
 		f, err := os.OpenFile(t.path, os.O_WRONLY, 0)
 		if err != nil {
@@ -86,9 +86,9 @@ func writeAndClose(f *os.File, write func(io.Writer) error) error {
 	return err
 }
 
-// temporary makes a new file next to the target. os.CreateTemp would give it mode 0600, which the
+// temporary makes a new file next to it. os.CreateTemp would give it mode 0600, which the
 // rename would then give to a report that others are to read.
-func (t *target) temporary() (*os.File, error) {
+func (t *atomicFile) temporary() (*os.File, error) {
 	name := t.path + "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp"
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }

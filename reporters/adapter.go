@@ -23,7 +23,7 @@ const (
 	retainedOutput = 4 << 20
 )
 
-// feed makes of the events of a run the lines that one testjson scan counts right:
+// adapter makes of the events of a run the lines that one testjson scan counts right:
 //
 //   - Events without a package and `artifacts` are left out: testjson would make a package or a
 //     test of them.
@@ -34,7 +34,7 @@ const (
 //     test without an end a failure.
 //
 // The zero value is ready for use.
-type feed struct {
+type adapter struct {
 	packages map[string]*openPackage
 }
 
@@ -49,19 +49,19 @@ type openTest struct {
 	failed bool
 }
 
-// fed is what became of one event.
-type fed struct {
+// adapted is what became of one event.
+type adapted struct {
 	events []test2json.Event // for testjson
 	excess string            // output beyond what testjson is to keep
 }
 
 // add takes the next event.
-func (f *feed) add(e test2json.Event) fed {
+func (a *adapter) add(e test2json.Event) adapted {
 	if e.Package == "" || e.Action == test2json.ActionArtifacts {
-		return fed{}
+		return adapted{}
 	}
 	e.Package, e.Test = shortName(e.Package), shortName(e.Test)
-	p := f.pkg(e.Package)
+	p := a.pkg(e.Package)
 	switch {
 	case e.Action == test2json.ActionRun:
 		if p.open[e.Test] == nil {
@@ -71,31 +71,31 @@ func (f *feed) add(e test2json.Event) fed {
 	case e.Action == test2json.ActionOutput:
 		return p.addOutput(e)
 	case e.Action == test2json.ActionAttr && len(e.Key)+len(e.Value) > outputPiece:
-		return fed{}
+		return adapted{}
 	case e.Terminal() && e.Test != "":
 		delete(p.open, e.Test)
 	case e.Terminal():
-		delete(f.packages, e.Package)
-		return fed{events: append(p.endBenchmarks(e), e)}
+		delete(a.packages, e.Package)
+		return adapted{events: append(p.endBenchmarks(e), e)}
 	case e.Test != "" && p.open[e.Test] == nil:
-		return fed{} // pause, cont or attr of a test that has ended
+		return adapted{} // pause, cont or attr of a test that has ended
 	}
-	return fed{events: []test2json.Event{e}}
+	return adapted{events: []test2json.Event{e}}
 }
 
-func (f *feed) pkg(name string) *openPackage {
-	p := f.packages[name]
+func (a *adapter) pkg(name string) *openPackage {
+	p := a.packages[name]
 	if p == nil {
 		p = &openPackage{open: map[string]*openTest{}}
-		if f.packages == nil {
-			f.packages = map[string]*openPackage{}
+		if a.packages == nil {
+			a.packages = map[string]*openPackage{}
 		}
-		f.packages[name] = p
+		a.packages[name] = p
 	}
 	return p
 }
 
-func (p *openPackage) addOutput(e test2json.Event) fed {
+func (p *openPackage) addOutput(e test2json.Event) adapted {
 	t := p.open[e.Test]
 	if t == nil {
 		t, e.Test = &p.own, ""
@@ -106,14 +106,14 @@ func (p *openPackage) addOutput(e test2json.Event) fed {
 	before := t.output
 	t.output += len(e.Output)
 	if before > retainedOutput {
-		return fed{excess: e.Output}
+		return adapted{excess: e.Output}
 	}
 	events := splitOutput(e)
 	if t.output > retainedOutput {
 		e.Output = fmt.Sprintf("[the summary leaves out what comes after these %d bytes]\n", t.output)
 		events = append(events, e)
 	}
-	return fed{events: events}
+	return adapted{events: events}
 }
 
 // endBenchmarks returns ends for the benchmarks that have none.

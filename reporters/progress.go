@@ -15,26 +15,26 @@ import (
 )
 
 const (
-	// lanesShown is how many gateways the status line names; of more, those that run one test for
+	// rowsShown is how many gateways the status line names; of more, those that run one test for
 	// longest are named.
-	lanesShown = 6
+	rowsShown = 6
 	// estimateAfter is how long tests must have run before the rest is estimated: the first ones
 	// say little.
 	estimateAfter = 2 * time.Second
 )
 
-// board is what the status line tells: how far the run is and what each gateway does. The zero
+// progress is what the status line tells: how far the run is and what each gateway does. The zero
 // value is a run that has not begun.
-type board struct {
+type progress struct {
 	begun  time.Time // when the first test began
 	total  int
 	done   int
 	failed int // items, and builds
-	lanes  map[string]*lane
+	rows   map[string]*row
 }
 
-// lane is what one gateway does.
-type lane struct {
+// row is what one gateway does.
+type row struct {
 	gateway string
 	pkg     string // "" when it is idle
 	since   time.Time
@@ -47,115 +47,115 @@ type runningTest struct {
 	parked    bool // waits in t.Parallel
 }
 
-func (b *board) update(e event.Event) {
+func (p *progress) update(e event.Event) {
 	switch e := e.(type) {
 	case event.Collected:
-		b.total += e.Items
+		p.total += e.Items
 	case event.GatewayUp:
-		b.lane(e.Gateway)
+		p.row(e.Gateway)
 	case event.GatewayDown:
-		delete(b.lanes, e.Gateway)
+		delete(p.rows, e.Gateway)
 	case event.UnitStarted:
-		l := b.lane(e.Gateway)
-		l.pkg, l.since, l.tests = e.Package, e.Time, nil
+		r := p.row(e.Gateway)
+		r.pkg, r.since, r.tests = e.Package, e.Time, nil
 	case event.UnitEnded:
-		l := b.lane(e.Gateway)
-		l.pkg, l.tests = "", nil
+		r := p.row(e.Gateway)
+		r.pkg, r.tests = "", nil
 	case event.Progress:
-		if e.Action == test2json.ActionRun && b.begun.IsZero() {
-			b.begun = e.Time
+		if e.Action == test2json.ActionRun && p.begun.IsZero() {
+			p.begun = e.Time
 		}
-		b.lane(e.Gateway).update(e)
+		p.row(e.Gateway).update(e)
 	case event.Test:
-		b.updateTest(e)
+		p.updateTest(e)
 	}
 }
 
-func (b *board) updateTest(t event.Test) {
-	b.done = max(b.done, t.Done)
-	b.total = max(b.total, t.Total)
+func (p *progress) updateTest(t event.Test) {
+	p.done = max(p.done, t.Done)
+	p.total = max(p.total, t.Total)
 	if t.Action == test2json.ActionBuildFail ||
 		t.Action == test2json.ActionFail && !t.Again && t.Test != "" && !strings.Contains(t.Test, "/") {
-		b.failed++
+		p.failed++
 	}
 }
 
-func (b *board) lane(gateway string) *lane {
-	l := b.lanes[gateway]
-	if l == nil {
-		l = &lane{gateway: gateway}
-		if b.lanes == nil {
-			b.lanes = map[string]*lane{}
+func (p *progress) row(gateway string) *row {
+	r := p.rows[gateway]
+	if r == nil {
+		r = &row{gateway: gateway}
+		if p.rows == nil {
+			p.rows = map[string]*row{}
 		}
-		b.lanes[gateway] = l
+		p.rows[gateway] = r
 	}
-	return l
+	return r
 }
 
-func (l *lane) update(e event.Progress) {
-	i := slices.IndexFunc(l.tests, func(t runningTest) bool { return t.name == e.Test && t.pkg == e.Package })
+func (r *row) update(e event.Progress) {
+	i := slices.IndexFunc(r.tests, func(t runningTest) bool { return t.name == e.Test && t.pkg == e.Package })
 	switch {
 	case e.Action == test2json.ActionRun && i < 0:
-		l.tests = append(l.tests, runningTest{pkg: e.Package, name: e.Test, since: e.Time})
+		r.tests = append(r.tests, runningTest{pkg: e.Package, name: e.Test, since: e.Time})
 	case i < 0:
 	case e.Action == test2json.ActionPause:
-		l.tests[i].parked = true
+		r.tests[i].parked = true
 	case e.Action == test2json.ActionCont:
-		l.tests[i].parked, l.tests[i].since = false, e.Time
+		r.tests[i].parked, r.tests[i].since = false, e.Time
 	case e.Action == test2json.ActionPass || e.Action == test2json.ActionFail || e.Action == test2json.ActionSkip:
-		l.tests = slices.Delete(l.tests, i, i+1)
+		r.tests = slices.Delete(r.tests, i, i+1)
 	}
 }
 
 // current returns what the gateway has been at for longest: the first of its running tests, or its
 // unit between tests.
-func (l *lane) current() (name string, since time.Time) {
-	for _, t := range l.tests {
+func (r *row) current() (name string, since time.Time) {
+	for _, t := range r.tests {
 		if !t.parked {
 			return t.pkg + "." + t.name, t.since
 		}
 	}
-	return l.pkg, l.since
+	return r.pkg, r.since
 }
 
 // line returns the status line, at most width cells wide, without colours or a newline. A width
 // below 1 gives "".
-func (b *board) line(now time.Time, width int) string {
-	parts := []string{b.progress()}
-	if b.failed > 0 {
-		parts = append(parts, fmt.Sprintf("%d failed", b.failed))
+func (p *progress) line(now time.Time, width int) string {
+	parts := []string{p.count()}
+	if p.failed > 0 {
+		parts = append(parts, fmt.Sprintf("%d failed", p.failed))
 	}
-	if left, ok := b.left(now); ok {
+	if left, ok := p.left(now); ok {
 		parts = append(parts, "about "+left.String()+" left")
 	}
 	text := strings.Join(parts, " · ")
-	return cut(text+b.lanesText(now, width-cells(text)), width)
+	return cut(text+p.rowsText(now, width-cells(text)), width)
 }
 
-func (b *board) progress() string {
-	if b.total == 0 {
+func (p *progress) count() string {
+	if p.total == 0 {
 		return "collecting"
 	}
-	return fmt.Sprintf("%d/%d %d%%", b.done, b.total, min(b.done, b.total)*100/b.total)
+	return fmt.Sprintf("%d/%d %d%%", p.done, p.total, min(p.done, p.total)*100/p.total)
 }
 
 // left estimates the time to the end from the time that the items took so far.
-func (b *board) left(now time.Time) (time.Duration, bool) {
-	spent := now.Sub(b.begun)
-	if b.begun.IsZero() || spent < estimateAfter || b.done == 0 || b.done >= b.total {
+func (p *progress) left(now time.Time) (time.Duration, bool) {
+	spent := now.Sub(p.begun)
+	if p.begun.IsZero() || spent < estimateAfter || p.done == 0 || p.done >= p.total {
 		return 0, false
 	}
-	left := time.Duration(float64(spent) / float64(b.done) * float64(b.total-b.done))
+	left := time.Duration(float64(spent) / float64(p.done) * float64(p.total-p.done))
 	return max(time.Second, left.Round(time.Second)), true
 }
 
-// lanesText names as many busy gateways as fit in width, and says how many more there are.
-func (b *board) lanesText(now time.Time, width int) string {
-	busy := b.busy()
+// rowsText names as many busy gateways as fit in width, and says how many more there are.
+func (p *progress) rowsText(now time.Time, width int) string {
+	busy := p.busy()
 	var text strings.Builder
-	for i, l := range busy {
-		name, since := l.current()
-		part := " · " + l.gateway + " " + printable(name)
+	for i, r := range busy {
+		name, since := r.current()
+		part := " · " + r.gateway + " " + printable(name)
 		if d := now.Sub(since).Truncate(time.Second); d > 0 {
 			part += " " + d.String()
 		}
@@ -164,7 +164,7 @@ func (b *board) lanesText(now time.Time, width int) string {
 		if i < len(busy)-1 {
 			room -= cells(more)
 		}
-		if i > 0 && (room < 0 || i == lanesShown) {
+		if i > 0 && (room < 0 || i == rowsShown) {
 			return text.String() + more
 		}
 		text.WriteString(part)
@@ -174,18 +174,18 @@ func (b *board) lanesText(now time.Time, width int) string {
 
 // busy returns the gateways that run something in the order of their ids, or when there are many
 // with the one first that has been at one thing for longest.
-func (b *board) busy() []*lane {
-	var busy []*lane
-	for _, l := range b.lanes {
-		if l.pkg != "" || len(l.tests) > 0 {
-			busy = append(busy, l)
+func (p *progress) busy() []*row {
+	var busy []*row
+	for _, r := range p.rows {
+		if r.pkg != "" || len(r.tests) > 0 {
+			busy = append(busy, r)
 		}
 	}
-	byID := func(x, y *lane) int {
+	byID := func(x, y *row) int {
 		return cmp.Or(cmp.Compare(len(x.gateway), len(y.gateway)), cmp.Compare(x.gateway, y.gateway))
 	}
-	slices.SortFunc(busy, func(x, y *lane) int {
-		if len(busy) <= lanesShown {
+	slices.SortFunc(busy, func(x, y *row) int {
+		if len(busy) <= rowsShown {
 			return byID(x, y)
 		}
 		_, sx := x.current()

@@ -6,35 +6,51 @@ import (
 	"time"
 )
 
-// strand is the part of a package that demands the same. What is pending of it is in known, fresh,
+// family is the part of a package that demands the same. What is pending of it is in known, fresh,
 // back and the shares of nodes.
-type strand struct {
+type family struct {
 	k      *pkg
 	seq    int64 // order of arrival
 	demand Demand
 	class  *class // of demand and group; nil when it must be found again
 	group  *group
+	lists
+	backlog
+	standing
+	portions
+}
 
+// lists are what is pending of a family. Items enter and leave in insert, the takes, giveBack and
+// sweep.
+type lists struct {
 	known []int   // items whose cost is known, the longest first; empty with WorkSteal
 	fresh []int   // items whose cost is not known, spread; all items with WorkSteal, ascending
 	back  []batch // that came back from units
 	dealt int     // items in the shares of nodes
+}
 
-	loose   time.Duration // WorkSteal: what fresh costs
-	counted time.Duration // of that, what sharing.loose has in it
-
+// backlog sums up what is pending. count owns it.
+type backlog struct {
 	pending int           // items
 	cost    time.Duration // of those that is known
 	unknown int           // how many of them have no known cost
+}
 
+// standing is where a family waits to be chosen. placeFamily and reserve own it.
+type standing struct {
 	awaits *host         // that is kept free for it
 	shelf  *shelf        // where choose looks for it; nil when nothing of it may start now
 	at     [queues]int   // its index in the queues there, plus 1; 0 is not in it
 	rank   [queues]int64 // its rank there
+}
 
-	left  time.Duration // its part of estimates.left
-	blank int           // its part of estimates.blank
-	held  time.Duration // its part of holders.left
+// portions are a family's parts of sums. settle owns them, and tallyLoose the last.
+type portions struct {
+	left    time.Duration // of estimates.left
+	blank   int           // of estimates.blank
+	held    time.Duration // of replicas.left
+	loose   time.Duration // WorkSteal: what fresh costs
+	counted time.Duration // of that, what sharing.loose has in it
 }
 
 // batch is what came back from a unit.
@@ -44,7 +60,7 @@ type batch struct {
 }
 
 // count adds a pending item to the books, or takes it off them when sign is -1.
-func (p *Policy) count(s *strand, item, sign int) {
+func (p *Policy) count(s *family, item, sign int) {
 	s.pending += sign
 	s.k.pending += sign
 	p.pending += sign
@@ -56,7 +72,7 @@ func (p *Policy) count(s *strand, item, sign int) {
 }
 
 // insert adds a pending item; sort must follow.
-func (s *strand) insert(item int, mode Mode) {
+func (s *family) insert(item int, mode Mode) {
 	if mode != WorkSteal && s.k.Items[item].Cost > 0 {
 		s.known = append(s.known, item)
 	} else {
@@ -65,7 +81,7 @@ func (s *strand) insert(item int, mode Mode) {
 	}
 }
 
-func (s *strand) sort() {
+func (s *family) sort() {
 	items := s.k.Items
 	slices.SortFunc(s.known, func(a, b int) int {
 		return cmp.Or(cmp.Compare(items[b].Cost, items[a].Cost), a-b)
@@ -75,7 +91,7 @@ func (s *strand) sort() {
 
 // spread brings the items of unknown cost into an order in which those of one unit come from all
 // over the package: neighbours are often alike, and two long tests should not be in one unit.
-func (s *strand) spread() {
+func (s *family) spread() {
 	n := len(s.fresh)
 	if n < 3 {
 		return
@@ -99,7 +115,7 @@ func gcd(a, b int) int {
 }
 
 // sweep forgets items that are gone.
-func (s *strand) sweep(isGone func(int) bool) {
+func (s *family) sweep(isGone func(int) bool) {
 	s.known = slices.DeleteFunc(s.known, isGone)
 	s.fresh = slices.DeleteFunc(s.fresh, isGone)
 	for i := range s.back {
@@ -114,11 +130,11 @@ func (s *strand) sweep(isGone func(int) bool) {
 
 // giveBack stores the items of a unit that must run again. Without one item done the unit is
 // halved: at the end an item that ends its process before any other can finish is alone.
-func (s *strand) giveBack(out Outcome) {
+func (s *family) giveBack(out Outcome) {
 	items := slices.Clone(out.Requeue)
 	slices.Sort(items)
 	half := len(items) / 2
-	if len(out.Done) > 0 || half == 0 || s.k.undivided {
+	if len(out.Done) > 0 || half == 0 || s.k.undivided() {
 		s.back = append(s.back, batch{items: items})
 		return
 	}
@@ -126,7 +142,7 @@ func (s *strand) giveBack(out Outcome) {
 }
 
 // takeFresh takes the first n items of unknown cost.
-func (s *strand) takeFresh(n int) []int {
+func (s *family) takeFresh(n int) []int {
 	out := slices.Clone(s.fresh[:n])
 	s.fresh = s.fresh[n:]
 	return out
@@ -134,7 +150,7 @@ func (s *strand) takeFresh(n int) []int {
 
 // takeKnown takes n items from index at of known on. What is before them is little: items too long
 // for the node.
-func (s *strand) takeKnown(at, n int) []int {
+func (s *family) takeKnown(at, n int) []int {
 	out := slices.Clone(s.known[at : at+n])
 	copy(s.known[n:at+n], s.known[:at])
 	s.known = s.known[n:]

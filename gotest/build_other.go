@@ -1,8 +1,0 @@
-//go:build !unix
-
-package gotest
-
-import "os/exec"
-
-// ownGroup does nothing here: cancelling kills the go command.
-func ownGroup(*exec.Cmd) {}
