@@ -3,6 +3,7 @@ package reporters
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +32,11 @@ type board struct {
 	done   int
 	failed int // items, and builds
 	lanes  map[string]*lane
+
+	suspects map[suspect]bool // items that have failed and run again, to be confirmed
 }
+
+type suspect struct{ pkg, name string }
 
 // lane is what one gateway does.
 type lane struct {
@@ -66,6 +71,11 @@ func (b *board) update(e event.Event) {
 			b.begun = e.Time
 		}
 		b.lane(e.Gateway).update(e)
+	case event.Suspected:
+		if b.suspects == nil {
+			b.suspects = map[suspect]bool{}
+		}
+		b.suspects[suspect{e.Package, e.Test}] = true
 	case event.Test:
 		b.updateTest(e)
 	}
@@ -78,6 +88,13 @@ func (b *board) updateTest(t event.Test) {
 		t.Action == test2json.ActionFail && !t.Again && t.Test != "" && !strings.Contains(t.Test, "/") {
 		b.failed++
 	}
+	if t.Action != test2json.ActionPass && t.Action != test2json.ActionFail && t.Action != test2json.ActionSkip {
+		return
+	}
+	// What does not run in the end has no event but its package's.
+	maps.DeleteFunc(b.suspects, func(s suspect, _ bool) bool {
+		return s.pkg == t.Package && (s.name == t.Test || t.Test == "")
+	})
 }
 
 func (b *board) lane(gateway string) *lane {
@@ -124,6 +141,9 @@ func (b *board) line(now time.Time, width int) string {
 	parts := []string{b.progress()}
 	if b.failed > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", b.failed))
+	}
+	if n := len(b.suspects); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d suspected", n))
 	}
 	if left, ok := b.left(now); ok {
 		parts = append(parts, "about "+left.String()+" left")
