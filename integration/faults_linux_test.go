@@ -141,6 +141,67 @@ func (r *faultyRun) kill(t *testing.T) {
 	}
 }
 
+// TestKillerOfAgents runs a test that kills its agent just after its start. The controller has
+// heard by then that it began, suspects nobody else, and does not halve the unit until it is alone.
+func TestKillerOfAgents(t *testing.T) {
+	const (
+		runs   = 6
+		enough = 5 // a busy machine may keep an agent from running for some milliseconds
+		killer = "TestKiller"
+	)
+	straight := 0
+	for range runs {
+		log := filepath.Join(t.TempDir(), "log")
+		model, e := runXdist(t, fixture(t, "killer"), []string{"KILLER_LOG=" + log}, "--tx", "2*popen", ".")
+		p := model.Packages["example.com/killer"]
+		if p == nil || len(p.Tests) != 21 || e.status != 1 {
+			t.Fatalf("status %d, not all tests are there: %v\n%s%s", e.status, p, e.stdout, e.stderr)
+		}
+		for name, v := range p.Tests {
+			want := "pass"
+			if name == killer {
+				want = "fail"
+			}
+			if crashed := strings.Contains(v.Output, " crashed while running on "); v.Outcome() != want || crashed != (name == killer) {
+				t.Errorf("%s: %s, want %s\n%s", name, v.Outcome(), want, v.Output)
+			}
+		}
+		deaths, others, alone := beganIn(t, log, killer)
+		t.Logf("%s began %d times, others %d times", killer, deaths, others)
+		if !alone {
+			t.Errorf("%s was blamed and had not run alone", killer)
+		}
+		if deaths == 2 && others == len(p.Tests)-1 {
+			straight++
+		}
+	}
+	if straight < enough {
+		t.Errorf("%d of %d runs took one suspicion and one confirmation, want %d", straight, runs, enough)
+	}
+}
+
+// beganIn reads how often a test began and how often others did, and whether the last process in
+// which the test did ran it alone.
+func beganIn(t *testing.T, log, test string) (times, others int, alone bool) {
+	t.Helper()
+	b, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := map[string]int{} // tests, by process
+	for line := range strings.Lines(string(b)) {
+		switch process, name, _ := strings.Cut(strings.TrimSpace(line), " "); {
+		case name != test:
+			others++
+			before[process]++
+		default:
+			times++
+			alone = before[process] == 0
+		}
+	}
+	return times, others, alone
+}
+
 // agentsOf are the children of a process that were started as `xdist agent`, zombies left out, in
 // order.
 func agentsOf(t *testing.T, parent int) []int {

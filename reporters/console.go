@@ -134,6 +134,10 @@ func (c *Console) Handle(e event.Event) error {
 		c.complain(listening(e) + "\n")
 	case event.SlowTest:
 		c.complain(slow(e, color.YellowString("SLOW")))
+	case event.Suspected:
+		if c.format.suspects(c.cfg.Width != nil) {
+			c.complain(suspected(e, color.YellowString("suspected failure:")))
+		}
 	case event.GatewayDown:
 		if e.Reason != "" {
 			c.complain(fmt.Sprintf("%s gateway %s is down: %s\n", color.YellowString("warning:"), e.Gateway, e.Reason))

@@ -6,7 +6,8 @@
 //
 //   - Console writes one of gotestsum's formats, gotestsum's summary, and closing lines about what
 //     gotestsum does not know: items that did not run, crashes, an account that does not add up. On
-//     a terminal it keeps one live status line below the output.
+//     a terminal it keeps one live status line below the output. A failure that is to be confirmed
+//     has a line there, and in the formats that name tests.
 //   - JUnit keeps the outcomes and writes one XML file at the end.
 //   - JSON writes the stream that `go test -json` would have written, and a Trailer behind that of
 //     a shard.

@@ -79,6 +79,18 @@ func (f Format) streams(test string) bool {
 	return f == FormatStandardVerbose || f == FormatStandardQuiet && test == ""
 }
 
+// suspects reports whether the format has a line for a failure that is to be confirmed: where each
+// test is named, and where somebody looks on. live says that there is a status line.
+func (f Format) suspects(live bool) bool {
+	switch f {
+	case FormatTestname, FormatTestdox, FormatGitHubActions, FormatStandardVerbose, FormatDebug:
+		return true
+	case FormatPkgname, FormatPkgnameFails:
+		return live
+	}
+	return false
+}
+
 // EmptyPackages says what becomes of packages without tests.
 type EmptyPackages int
 

@@ -46,6 +46,12 @@ func slow(e event.SlowTest, word string) string {
 	return fmt.Sprintf("%s %s::%s has been running for %v on %s\n", word, e.Package, e.Test, e.Running.Round(time.Second), e.Gateway)
 }
 
+// suspected is the line for a failure that is no verdict yet. Nothing that looks for the FAIL lines
+// of go test may take it for one.
+func suspected(e event.Suspected, words string) string {
+	return fmt.Sprintf("%s %s::%s on %s, confirming: %s\n", words, e.Package, e.Test, e.Gateway, e.Why)
+}
+
 // Close does nothing.
 func (n Notices) Close() error { return nil }
 

@@ -3,6 +3,7 @@ package reporters
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +32,11 @@ type progress struct {
 	done   int
 	failed int // items, and builds
 	rows   map[string]*row
+
+	suspects map[suspect]bool // items that have failed and run again, to be confirmed
 }
+
+type suspect struct{ pkg, name string }
 
 // row is what one gateway does.
 type row struct {
@@ -66,6 +71,11 @@ func (p *progress) update(e event.Event) {
 			p.begun = e.Time
 		}
 		p.row(e.Gateway).update(e)
+	case event.Suspected:
+		if p.suspects == nil {
+			p.suspects = map[suspect]bool{}
+		}
+		p.suspects[suspect{e.Package, e.Test}] = true
 	case event.Test:
 		p.updateTest(e)
 	}
@@ -78,6 +88,13 @@ func (p *progress) updateTest(t event.Test) {
 		t.Action == test2json.ActionFail && !t.Again && t.Test != "" && !strings.Contains(t.Test, "/") {
 		p.failed++
 	}
+	if t.Action != test2json.ActionPass && t.Action != test2json.ActionFail && t.Action != test2json.ActionSkip {
+		return
+	}
+	// What does not run in the end has no event but its package's.
+	maps.DeleteFunc(p.suspects, func(s suspect, _ bool) bool {
+		return s.pkg == t.Package && (s.name == t.Test || t.Test == "")
+	})
 }
 
 func (p *progress) row(gateway string) *row {
@@ -124,6 +141,9 @@ func (p *progress) line(now time.Time, width int) string {
 	parts := []string{p.count()}
 	if p.failed > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", p.failed))
+	}
+	if n := len(p.suspects); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d suspected", n))
 	}
 	if left, ok := p.left(now); ok {
 		parts = append(parts, "about "+left.String()+" left")

@@ -94,6 +94,9 @@
 // fallen silent says nothing about its tests: they run elsewhere, and the second host that is lost
 // over a test blames it.
 //
+// An agent that dies takes its process along. The test that began last is suspected and runs alone;
+// it is blamed if it takes that agent down, too. The others run again.
+//
 // # Replays
 //
 // With Config.Replay the units of an earlier run are given out, in their order, instead of what the
@@ -113,5 +116,8 @@
 // A unit that was given out is not taken back. Code that needs cgo is not built for other
 // platforms, except by their hosts. Only what lies in the directory of the module or workspace is
 // brought to hosts. A test that passes for want of tests in other processes is found out only in
-// packages that run whole, and where a run has seen it fail.
+// packages that run whole, and where a run has seen it fail. A test that kills its agent within a
+// millisecond or two of its start may die unknown. Then the test before it is suspected, or nobody
+// is, and what was left of the unit runs in smaller ones until the test is found. That takes more
+// attempts and comes to the same verdict.
 package scheduler

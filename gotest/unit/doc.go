@@ -32,12 +32,18 @@
 // cont events. Neither a slow link nor a slow reporter counts, and what waits in t.Parallel does
 // not. While events cannot be handed on nobody is blamed: the end of the test may be among them.
 //
+// Events wait up to 10 ms for others, so that quick tests share batches. A batch in which an item
+// begins waits for 1 ms at most, counted from the batch before: the item may take the process and
+// its parent down, and who is left should know of it.
+//
 // A crash blames one test. Of several that ran it is the one in whose goroutine's trace the panic
 // was. Without a trace it is the one that printed last. A panic that package testing reports by
 // itself is an ordinary failure. A process that failed names the files below its package's
 // directory that it made or changed and left there.
 //
 // Limits: a child that leaves the process group (setsid) is not found and not killed, only no
-// longer listened to. A grandchild survives an agent that is killed outright, except on Windows. On
-// Windows a child that is started in the first instant of the process may escape the job.
+// longer listened to. What a process has printed and nobody has read goes with its parent: a test
+// that kills the parent at once is not known to have begun. A grandchild survives an agent that is
+// killed outright, except on Windows. On Windows a child that is started in the first instant of
+// the process may escape the job.
 package unit

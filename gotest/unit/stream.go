@@ -16,6 +16,9 @@ const (
 	// coalesce is for how long events may wait for others after a batch has been emitted. The first
 	// after a pause does not wait.
 	coalesce = 10 * time.Millisecond
+	// begunCoalesce is that for a batch in which an item begins, which may take this process down:
+	// who looks for the one to blame should know by then. It bounds what quick tests cost.
+	begunCoalesce = time.Millisecond
 	// maxBatch and maxBatchBytes end a batch: events, and bytes of output in them.
 	maxBatch      = 1024
 	maxBatchBytes = 64 << 10
@@ -38,9 +41,10 @@ type stream struct {
 	emit  Emit
 
 	batch   []test2json.Event
-	bytes   int       // of output in batch
-	flushed time.Time // of the last emit
-	closing bool      // the output has ended
+	bytes   int           // of output in batch
+	flushed time.Time     // of the last emit
+	wait    time.Duration // of batch, from flushed on
+	closing bool          // the output has ended
 
 	donec    chan struct{}          // closed by the reading goroutine when it ends; nil before begin
 	emitting atomic.Bool            // an Emit is under way
@@ -88,7 +92,7 @@ func (s *stream) read() {
 				s.conv.Write(nameLine(*test)) // never fails
 			}
 			s.take(buf[:n])
-			if time.Since(s.flushed) >= coalesce {
+			if time.Since(s.flushed) >= s.wait {
 				s.flush()
 			}
 		}
@@ -112,7 +116,7 @@ func (s *stream) await() {
 		}
 		return
 	}
-	if s.r.SetReadDeadline(s.flushed.Add(coalesce)) != nil {
+	if s.r.SetReadDeadline(s.flushed.Add(s.wait)) != nil {
 		s.flush()
 	}
 }
@@ -154,6 +158,9 @@ func (s *stream) event(e test2json.Event) {
 func (s *stream) add(e test2json.Event) {
 	s.batch = append(s.batch, e)
 	s.bytes += len(e.Output)
+	if begins(e) {
+		s.wait = begunCoalesce
+	}
 	if len(s.batch) >= maxBatch || s.bytes >= maxBatchBytes {
 		s.flush()
 	}
@@ -166,7 +173,12 @@ func (s *stream) flush() {
 	s.emitting.Store(true)
 	s.emit(s.batch)
 	s.emitting.Store(false)
-	s.batch, s.bytes, s.flushed = nil, 0, time.Now()
+	s.batch, s.bytes, s.flushed, s.wait = nil, 0, time.Now(), coalesce
+}
+
+// begins reports whether a top-level item begins with e, or goes on after its pause.
+func begins(e test2json.Event) bool {
+	return (e.Action == test2json.ActionRun || e.Action == test2json.ActionCont) && !strings.Contains(e.Test, "/")
 }
 
 // A sift finds the closing lines of a binary among the output that belongs to no test, and takes

@@ -1,0 +1,3 @@
+module example.com/killer
+
+go 1.26.0
