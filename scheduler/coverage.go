@@ -57,12 +57,15 @@ func mergeProfiles(cmd *gotest.Command, p *pkg) (*cover.Profile, error) {
 	return cover.Merge(mode, parts...)
 }
 
-// addProfile adds the text profile of one package to -coverprofile.
+// addProfile adds a text profile, as a rule that of one package, to -coverprofile.
 func (c *controller) addProfile(profile []byte) error {
 	if c.profile == nil || len(profile) == 0 {
 		return nil
 	}
-	return c.profile.Copy(bytes.NewReader(profile))
+	if err := c.profile.Copy(bytes.NewReader(profile)); err != nil {
+		return fmt.Errorf("write -coverprofile: %w", err)
+	}
+	return nil
 }
 
 // openProfile creates -coverprofile, so that one that cannot be written is known before the tests
@@ -90,28 +93,12 @@ func (c *controller) openProfile() error {
 	return nil
 }
 
-// closeProfile adds what cmd/go knows of the packages without tests and ends the file.
+// closeProfile ends the file.
 func (c *controller) closeProfile() error {
 	if c.profile == nil {
 		return nil
 	}
-	var err error
-	for _, s := range c.supplies {
-		goProfile, readErr := os.ReadFile(gotest.CoverProfileFile(s.platform.RunDir(c.cfg.RunDir)))
-		if os.IsNotExist(readErr) || len(s.targets) == 0 {
-			continue // the build did not come to that
-		}
-		if err == nil {
-			err = readErr
-		}
-		if err == nil {
-			err = c.addProfile(goProfile)
-		}
-	}
-	if closeErr := c.profileFile.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
+	if err := c.profileFile.Close(); err != nil {
 		return fmt.Errorf("write -coverprofile: %w", err)
 	}
 	return nil
