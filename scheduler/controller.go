@@ -297,7 +297,7 @@ func (c *controller) over() bool {
 		}
 	}
 	for _, p := range c.pkgs {
-		if p.state != pkgClosed {
+		if p.state != pkgClosed || p.counts != nil {
 			return false
 		}
 	}
@@ -363,6 +363,7 @@ func (c *controller) revoke(reason string) {
 		t.policy.Revoke()
 	}
 	c.abandon(reason)
+	c.giveUpIdle(nil, reason)
 }
 
 // abandon gives up what no node will run: every item of a package that has no unit in flight.

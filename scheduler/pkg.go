@@ -70,6 +70,7 @@ type pkg struct {
 	setbacks   map[int]*setback           // failures that are followed by another attempt, by item
 	spent      time.Duration              // by the items that have run
 	results    []unit.Result              // of its units, in the order in which they ended
+	counts     *counts                    // of its processes, when it is closed and its idle run is to come
 	seenOutput map[[sha256.Size]byte]bool // package-level output of its units: what each process repeats is shown once
 }
 
