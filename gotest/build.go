@@ -70,8 +70,8 @@ type (
 	Stderr struct{ Text string }
 )
 
-// BuildEvent is one of Ready, Reported, BuildOutput and Stderr, and from Load also Listed and
-// Warning.
+// BuildEvent is one of Ready, Reported, BuildOutput and Stderr, and from Load also Listed, Profile
+// and Warning.
 type BuildEvent interface{ buildEvent() }
 
 func (Ready) buildEvent()       {}
@@ -206,7 +206,7 @@ func buildArgs(cfg BuildConfig) ([]string, error) {
 		args = append(args, "-o="+c.Output)
 	}
 	if c.CoverProfile != "" {
-		args = append(args, "-coverprofile="+CoverProfileFile(cfg.RunDir))
+		args = append(args, "-coverprofile="+coverProfileFile(cfg.RunDir))
 	}
 	packages := cfg.Packages
 	if packages == nil {
@@ -224,9 +224,9 @@ func buildArgs(cfg BuildConfig) ([]string, error) {
 	return args, nil
 }
 
-// CoverProfileFile is where a Build with -coverprofile leaves the profile of the packages without
+// coverProfileFile is where a Build with -coverprofile leaves the profile of the packages without
 // test files.
-func CoverProfileFile(runDir string) string { return filepath.Join(runDir, "go-cover.out") }
+func coverProfileFile(runDir string) string { return filepath.Join(runDir, "go-cover.out") }
 
 // quoteFields joins args so that cmd/go's -exec splits them again: it knows quotes and no escapes.
 func quoteFields(args []string) (string, error) {

@@ -124,7 +124,7 @@ func has(t *testing.T, c *Command, name string, f goFlag) bool {
 		}
 		switch name {
 		case "coverprofile": // that of the build is for us
-			return c.CoverProfile == f.value && slices.Contains(args, "-coverprofile="+CoverProfileFile("/run"))
+			return c.CoverProfile == f.value && slices.Contains(args, "-coverprofile="+coverProfileFile("/run"))
 		case "p":
 			return c.BuildP == 1 && slices.Contains(args, "-p=1")
 		}

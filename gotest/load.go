@@ -1,6 +1,7 @@
 package gotest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -50,16 +51,20 @@ type (
 		Packages []Package
 		Shards   string // how the suite was divided, of which this is a part: the same text in each job of one division; "" when it is whole
 	}
+	// Profile is what the go command itself wrote to -coverprofile: the blocks of packages without
+	// test files.
+	Profile struct{ Text []byte }
 	// Warning is something the user should know of that stops nothing.
 	Warning struct{ Text string }
 )
 
 func (Listed) buildEvent()  {}
+func (Profile) buildEvent() {}
 func (Warning) buildEvent() {}
 
 // Load collects the packages of a run and makes their binaries: from the store where it has them,
-// by Build otherwise. It calls emit from one goroutine at a time, with one Listed first and then as
-// packages become ready.
+// by Build otherwise. It calls emit from one goroutine at a time, with one Listed first, then as
+// packages become ready, and at last with the Profile, if there is one.
 //
 // Linking is most of what a second run costs, and cmd/go does not keep what it links. So the store
 // remembers, by everything that goes into a link, which binary came of it and that vet had nothing
@@ -79,15 +84,34 @@ func Load(ctx context.Context, cfg LoadConfig, emit func(BuildEvent)) error {
 	if l.env, err = buildEnv(l.cfg.RunDir, cfg.Platform.Environ(cfg.Env), l.cfg.Command.Work); err != nil {
 		return err
 	}
+	err = l.load(ctx)
+	return cmp.Or(err, l.profile())
+}
+
+func (l *loader) load(ctx context.Context) error {
 	if l.cfg.Command.keepable() {
-		if _, ok := cfg.Store.GetRecord(l.suiteKey()); ok {
+		if _, ok := l.cfg.Store.GetRecord(l.suiteKey()); ok {
 			return l.loadKnown(ctx)
 		}
 	}
-	if cfg.Narrow {
+	if l.cfg.Narrow {
 		return l.loadPart(ctx)
 	}
 	return l.loadNew(ctx)
+}
+
+// profile emits what the go command has written to -coverprofile. A build that was cut short may
+// not have come to that.
+func (l *loader) profile() error {
+	text, err := os.ReadFile(coverProfileFile(l.cfg.RunDir))
+	switch {
+	case os.IsNotExist(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read the cover profile of go test: %w", err)
+	}
+	l.emit(Profile{text})
+	return nil
 }
 
 type loader struct {

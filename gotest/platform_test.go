@@ -41,6 +41,7 @@ type loaded struct {
 	reported map[string]Reported
 	output   []test2json.Event
 	warnings []string
+	profile  string
 	runDir   string
 }
 
@@ -102,6 +103,8 @@ func (l *loads) load(p Platform, args ...string) (loaded, error) {
 			got.reported[e.Package] = e
 		case BuildOutput:
 			got.output = append(got.output, e.Event)
+		case Profile:
+			got.profile += string(e.Text)
 		case Warning:
 			got.warnings = append(got.warnings, e.Text)
 		}
@@ -123,6 +126,23 @@ var platformModule = map[string]string{
 	"p/p.go":              "package p\n\nfunc F() int { return 1 }\n",
 	"p/p_test.go":         "package p\n\nimport \"testing\"\n\nfunc TestP(t *testing.T) { F() }\n",
 	"p/p_windows_test.go": "package p\n\nimport \"testing\"\n\nfunc TestWindows(t *testing.T) { F() }\n",
+}
+
+// Packages without test files are in -coverprofile by what the go command writes there, with
+// whatever renaming of paths it builds.
+func TestLoadProfile(t *testing.T) {
+	files := maps.Clone(platformModule)
+	files["q/q.go"] = "package q\n\nfunc F() int { return 1 }\n"
+	l := newLoads(t, files)
+	for _, p := range []Platform{{}, {Trim: Trim{Root: l.dir, Mirror: "/mirror"}}} {
+		const want = "mode: count\nexample.com/m/q/q.go:3.14,3.26 1 0\n"
+		if got := l.mustLoad(p, "-covermode=count", "-coverprofile=c.out", "./...").profile; got != want {
+			t.Errorf("%+v: profile %q, want %q", p, got, want)
+		}
+		if got := l.mustLoad(p, "./...").profile; got != "" {
+			t.Errorf("%+v: profile %q of a run that wants none", p, got)
+		}
+	}
 }
 
 // A binary of another platform is never run to hand it off, and no platform gets that of another

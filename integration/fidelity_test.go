@@ -9,7 +9,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/xdist-go/xdist/integration/internal/compare"
+	"github.com/xdist-go/xdist/integration/sshd"
 )
 
 // scenario is one command line that go test and xdist are both given.
@@ -164,31 +167,104 @@ func statusOf(m *compare.Model) int {
 func tail(s string) string { return s[max(0, len(s)-2000):] }
 
 // TestCoverProfiles compares the profiles that both write, line by line: a split package's counters
-// are summed.
+// are summed, and packages without tests are in it.
 func TestCoverProfiles(t *testing.T) {
-	dir := fixture(t, "fixture")
 	for _, flags := range [][]string{
 		{"-covermode=set"}, {"-covermode=count"}, {"-covermode=atomic"}, {"-covermode=count", "-coverpkg=./cover/..."}, {"-covermode=count", "-count=2"},
 	} {
 		for _, dist := range []string{"load", "loadscope"} {
 			t.Run(strings.Join(flags, " ")+" "+dist, func(t *testing.T) {
-				tmp := t.TempDir()
-				args := func(profile string) []string {
-					return append([]string{"-coverprofile=" + filepath.Join(tmp, profile)}, append(flags, "./cover/...")...)
-				}
-				want, _ := goTest(t, dir, nil, args("go.out")...)
-				got, e := runXdist(t, dir, nil, append([]string{"--tx", "2*popen", "--dist", dist}, args("xdist.out")...)...)
-				for _, d := range compare.Compare(want, got, compare.Split, normal()) {
-					t.Error(d)
-				}
-				if e.status != 0 {
-					t.Errorf("exit status %d\n%s", e.status, tail(e.stderr))
-				}
-				if g, w := profileLines(t, filepath.Join(tmp, "xdist.out")), profileLines(t, filepath.Join(tmp, "go.out")); !slices.Equal(g, w) {
-					t.Errorf("got profile\n%s\nwant\n%s", strings.Join(g, "\n"), strings.Join(w, "\n"))
-				}
+				compareProfiles(t, fixture(t, "fixture"), []string{"--tx", "2*popen", "--dist", dist}, append(flags, "./cover/..."))
 			})
 		}
+	}
+}
+
+// TestCoverProfilesOfHosts is TestCoverProfiles with gateways that have files of their own.
+func TestCoverProfilesOfHosts(t *testing.T) {
+	box, builder, mirror := sshd.Start(t, sshd.Options{}).Spec(), goHost(t, "builder"), t.TempDir()
+	for _, tt := range []struct {
+		name      string
+		tx, flags []string
+	}{
+		{"ssh", []string{"--tx", "2*" + box}, []string{"-covermode=set"}},
+		{"ssh coverpkg", []string{"--tx", "2*" + box}, []string{"-covermode=count", "-coverpkg=./cover/..."}},
+		{"popen and ssh", []string{"--tx", "popen", "--tx", box}, []string{"-covermode=count"}},
+		{"build=remote", []string{"--tx", "2*" + builder}, []string{"-covermode=count", "-coverpkg=./cover/..."}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			compareProfiles(t, fixture(t, "fixture"), append(tt.tx, "--mirror-dir", mirror), append(tt.flags, "./cover/..."))
+		})
+	}
+}
+
+// TestCoverProfilesCountBeginningsOnce splits a package that has initialisers and a TestMain. They
+// have run once by the profile, as by that of go test, and not once for each process. What runs in
+// one process has no other for that.
+func TestCoverProfilesCountBeginningsOnce(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	t.Setenv("BEGINS_LOG", log)
+	module := fixture(t, "begins")
+	ssh := []string{"--tx", "popen", "--tx", "2*" + sshd.Start(t, sshd.Options{Env: []string{"BEGINS_LOG=" + log}}).Spec(), "--min-nodes", "3", "--mirror-dir", t.TempDir()}
+	for _, tt := range []struct {
+		name      string
+		options   []string
+		flags     []string
+		processes int // at least, but for go test's; 1 is no others
+	}{
+		{"count", []string{"--tx", "3*popen"}, []string{"-covermode=count"}, 3},
+		{"atomic, all packages, twice", []string{"--tx", "3*popen"}, []string{"-covermode=atomic", "-coverpkg=./...", "-count=2"}, 3},
+		{"ssh", ssh, []string{"-covermode=count"}, 3},
+		{"set", []string{"--tx", "3*popen"}, []string{"-covermode=set"}, 2},
+		{"whole", []string{"--tx", "3*popen", "--dist", "loadscope"}, []string{"-covermode=count"}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := os.RemoveAll(log); err != nil {
+				t.Fatal(err)
+			}
+			compareProfiles(t, module, tt.options, append(tt.flags, "./..."))
+			text, err := os.ReadFile(log)
+			n := strings.Count(string(text), "\n") - 1
+			if err != nil || n < tt.processes || tt.processes == 1 && n > 1 {
+				t.Errorf("xdist ran %d processes, want %d (%v)", n, tt.processes, err)
+			}
+		})
+	}
+}
+
+// TestCoverProfilesIdleRunHangs has a TestMain that does not end without tests: the run does, is
+// green, and says what the profile has instead.
+func TestCoverProfilesIdleRunHangs(t *testing.T) {
+	profile := filepath.Join(t.TempDir(), "cover.out")
+	_, e := runXdist(t, fixture(t, "begins"), []string{"BEGINS_HANG=1"}, "--tx", "3*popen", "-covermode=count", "-coverprofile="+profile, "./...")
+	const warning = "a run without tests failed: it had not ended after 5s"
+	if e.status != 0 || strings.Count(e.stderr, warning) != 1 {
+		t.Errorf("exit status %d, want 0 and %q\n%s", e.status, warning, tail(e.stderr))
+	}
+	if lines := profileLines(t, profile); len(lines) != 13 {
+		t.Errorf("the profile has %d lines, want 13:\n%s", len(lines), strings.Join(lines, "\n"))
+	}
+}
+
+// compareProfiles runs both in a module, xdist with options of its own, and compares what they say
+// and write.
+func compareProfiles(t *testing.T, module string, options, args []string) {
+	t.Helper()
+	tmp := t.TempDir()
+	to := func(profile string) []string {
+		return append([]string{"-coverprofile=" + filepath.Join(tmp, profile)}, args...)
+	}
+	want, _ := goTest(t, module, nil, to("go.out")...)
+	got, e := runXdist(t, module, nil, append(slices.Clip(options), to("xdist.out")...)...)
+	for _, d := range compare.Compare(want, got, compare.Split, normal()) {
+		t.Error(d)
+	}
+	if e.status != 0 || strings.Contains(e.stderr, "a run without tests failed") {
+		t.Errorf("exit status %d\n%s", e.status, tail(e.stderr))
+	}
+	g, w := profileLines(t, filepath.Join(tmp, "xdist.out")), profileLines(t, filepath.Join(tmp, "go.out"))
+	if diff := cmp.Diff(w, g); diff != "" {
+		t.Errorf("profile (-go test +xdist):\n%s", diff)
 	}
 }
 

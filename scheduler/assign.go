@@ -70,7 +70,13 @@ func (c *controller) assign(n *node, u policy.Unit, e errand) {
 	o := c.order(n, p, names, part)
 	o.Delay = c.rerunDelay(p, u)
 	c.losePatience(j, o)
+	if p.counts != nil {
+		o.Limit = p.counts.limit
+	}
 	n.assignments <- wire.Assignment{Run: o, Digest: p.key, Host: p.ready.Host} // has room: an order and a stop
+	if p.state == pkgClosed {
+		return // all has been said of it
+	}
 	started := event.UnitStarted{Time: j.started, Gateway: n.id, Package: p.shown, Items: len(u.Items), Key: p.key}
 	started.Tests, started.Skip = j.tests(names, part)
 	c.emit(started)
@@ -143,7 +149,9 @@ func (c *controller) release(n *node, inBooks func()) {
 		c.idle = append(c.idle, n)
 	}
 	p.jobs = slices.DeleteFunc(p.jobs, func(other *job) bool { return other == j })
-	c.emit(event.UnitEnded{Time: time.Now(), Gateway: n.id, Package: p.shown})
+	if p.state != pkgClosed {
+		c.emit(event.UnitEnded{Time: time.Now(), Gateway: n.id, Package: p.shown})
+	}
 	inBooks()
 	c.observe(p)
 	if p.failed && c.cfg.Command.FailFast {
@@ -154,6 +162,7 @@ func (c *controller) release(n *node, inBooks func()) {
 		if len(p.jobs) == 0 {
 			c.settleRest(p, c.stopped)
 		}
+		c.giveUpIdle(p.target, c.stopped)
 	}
 	if p.settled() && !c.owes(p) {
 		c.close(p)

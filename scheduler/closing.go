@@ -72,7 +72,10 @@ func (p *pkg) cutShort() bool { return slices.Contains(p.verdicts, event.NotRun)
 
 // forget gives up what a closed package has no use for.
 func (p *pkg) forget() {
-	p.results, p.seenOutput, p.trials, p.setbacks, p.ready = nil, nil, nil, nil, nil
+	p.results, p.seenOutput, p.trials, p.setbacks = nil, nil, nil, nil
+	if p.counts == nil {
+		p.ready = nil
+	}
 }
 
 // ranWhole reports whether one process ran all of the package: it has printed its closing lines

@@ -231,7 +231,7 @@ func (c *controller) over() bool {
 		}
 	}
 	for _, p := range c.pkgs {
-		if p.state != pkgClosed {
+		if p.state != pkgClosed || p.counts != nil {
 			return false
 		}
 	}

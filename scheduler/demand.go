@@ -87,6 +87,10 @@ func (c *controller) refuse(t *target) {
 		if p.open == 0 && len(p.jobs) == 0 && p.state == pkgRunnable {
 			c.close(p)
 		}
+		if p.counts != nil {
+			t.policy.Drop(p.num)
+			c.endIdle(p, nil, "no gateway has its labels")
+		}
 	}
 }
 

@@ -31,6 +31,7 @@
 //	crowd.go     what ran beside an attempt on its host
 //	closing.go   the lines that end a package
 //	stop.go      the end of a run before its time
+//	coverage.go  -coverprofile, and the idle runs that it needs
 //
 // A package begins in a stage. It runs whole when it takes a second in all, when its sources show
 // that its tests could tell that they were chosen, when a flag asks for it (-bench, -fuzz,
@@ -67,6 +68,15 @@
 // runs again at the end of its package, with nothing of it beside it. A test that passes then is
 // flaky, a verdict of its own. When the run stops before, the failure counts. A crash runs again
 // only when asked; a test out of --test-timeout runs again as a failure does.
+//
+// # Coverage
+//
+// The profiles of the processes of a package are merged when it is closed (coverage.go). With
+// -coverprofile in the modes count and atomic, a package that was split has an idle run after that:
+// its binary once more, with no test, for what each of its processes has counted besides tests. It
+// is a unit of the policy's, after all others of the package, of which no event tells. It has the
+// time that the shortest process of the package took, and 5 s at least. Without a profile from it
+// the counts are sums, which a warning says. A replay has no idle runs.
 //
 // # Platforms and hosts
 //

@@ -61,6 +61,9 @@ func (c *controller) handleDown(n *node, err error) {
 	if n.ready {
 		c.removeFromPolicy(n, end, err)
 	}
+	if n.target != nil && n.target.nodes == 0 {
+		c.giveUpIdle(n.target, "no gateway is left for it")
+	}
 	switch end {
 	case endHopeless:
 		c.fatal = err

@@ -22,8 +22,12 @@ type errand interface {
 
 // errandOf is what a unit of the policy's is for.
 func (c *controller) errandOf(u policy.Unit) errand {
+	p := c.pkgs[u.Package]
+	if p.counts != nil {
+		return p.counts
+	}
 	if len(u.Items) > 0 {
-		if d := c.pkgs[u.Package].division(u.Items[0]); d != nil {
+		if d := p.division(u.Items[0]); d != nil {
 			return parts{d}
 		}
 	}

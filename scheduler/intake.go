@@ -30,6 +30,8 @@ func (c *controller) handleSource(s *supply, e gotest.BuildEvent) {
 		t := c.event(s.buildOutput(e.Event))
 		t.Platform = s.name
 		c.emit(t)
+	case gotest.Profile:
+		c.reportFault(c.addProfile(e.Text))
 	case gotest.Stderr:
 		c.emit(event.Stderr{Text: e.Text})
 	case gotest.Warning:

@@ -102,6 +102,7 @@ const (
 type conclusion struct {
 	results    []processEnd // of its units, in the order in which they ended
 	failed     bool
+	counts     *counts                    // of its processes, when it is closed and its idle run is to come
 	seenOutput map[[sha256.Size]byte]bool // package-level output of its units: what each process repeats is shown once
 	unruly     bool                       // its processes run what they were not asked for
 }

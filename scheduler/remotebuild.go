@@ -64,7 +64,7 @@ func (c *controller) handleBuilderLost(m builderLost) {
 // the caller ends it, and so stays what the build has left on its host; nil when there is none.
 func (c *controller) remoteSource(ctx context.Context, s *supply, emit func(gotest.BuildEvent)) (hostbuild.Link, error) {
 	b := hostbuild.New(hostbuild.Config{
-		Command: c.cfg.Command, RunID: c.cfg.RunID, RunDir: c.cfg.RunDir, Toolchain: c.cfg.Toolchain, Platform: s.platform, Emit: emit,
+		Command: c.cfg.Command, RunID: c.cfg.RunID, Toolchain: c.cfg.Toolchain, Platform: s.platform, Emit: emit,
 	})
 	for {
 		var on hostbuild.Remote

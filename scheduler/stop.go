@@ -49,6 +49,7 @@ func (c *controller) revoke(reason string) {
 		t.policy.Revoke()
 	}
 	c.abandon(reason)
+	c.giveUpIdle(nil, reason)
 }
 
 // abandon gives up what no node will run: every item of a package that has no unit in flight.

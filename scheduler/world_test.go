@@ -88,6 +88,9 @@ type world struct {
 	reach   func(xspec.Spec)              // is called before an agent answers
 	refuse  func(xspec.Spec) error        // why an agent does not answer; nil is for all that do
 	sources []gotest.Platform             // that were asked for
+	profile func([]string) string         // of a process that ran these tests; nil is none
+	idle    func(*fakeProcess) after      // plays a process that was asked for no test; nil is one that ends in order
+	unfit   func(*wire.Order) error       // why a host cannot be given what an order needs; nil is for all that can
 	stores  func(xspec.Spec) string       // of gateways; nil is for all that share the controller's files
 	size    int64                         // of binaries
 	adjust  func(*controller)             // before the run, or nil
@@ -213,10 +216,18 @@ func (w *world) connect(ctx context.Context, n *node) (link, gateway.Info, error
 	return l, info, nil
 }
 
-func (l *fakeLink) send(_ context.Context, a wire.Assignment) error { l.orders <- a; return nil }
-func (l *fakeLink) store() string                                   { return l.place }
-func (l *fakeLink) closeSend() error                                { close(l.orders); return nil }
-func (l *fakeLink) exit()                                           { l.once.Do(func() { close(l.quit) }); <-l.ended }
+func (l *fakeLink) send(_ context.Context, a wire.Assignment) error {
+	if l.w.unfit != nil && a.Run != nil {
+		if err := l.w.unfit(a.Run); err != nil {
+			return err
+		}
+	}
+	l.orders <- a
+	return nil
+}
+func (l *fakeLink) store() string    { return l.place }
+func (l *fakeLink) closeSend() error { close(l.orders); return nil }
+func (l *fakeLink) exit()            { l.once.Do(func() { close(l.quit) }); <-l.ended }
 
 func (l *fakeLink) receive(ctx context.Context) (wire.Report, error) {
 	select {

@@ -32,6 +32,16 @@ func (l *fakeLink) process(o *wire.Order) bool {
 		p.finish()
 		return true
 	}
+	if w.idle != nil && idles(o) {
+		if w.idle(p) == agentEnds {
+			w.mu.Lock()
+			w.running[o.Package]--
+			w.mu.Unlock()
+			return false
+		}
+		p.finish()
+		return true
+	}
 	if w.banner[o.Package] {
 		p.print("banner\n")
 	}
@@ -50,6 +60,9 @@ func (l *fakeLink) process(o *wire.Order) bool {
 	p.finish()
 	return true
 }
+
+// idles reports whether an order is for a process that runs no test.
+func idles(o *wire.Order) bool { return o.Names != nil && len(o.Names) == 0 }
 
 // begin starts a process, and waits for another of its package if the world wants two.
 func (l *fakeLink) begin(o *wire.Order) *fakeProcess {
@@ -85,6 +98,9 @@ func (p *fakeProcess) finish() {
 	w.mu.Unlock()
 	if p.o.Names == nil && p.result.Verdict != "" {
 		p.print(p.result.Verdict + "\n")
+	}
+	if w.profile != nil {
+		p.l.post(wire.Report{Profile: []byte(w.profile(p.names))})
 	}
 	p.l.post(wire.Report{Result: &p.result})
 }

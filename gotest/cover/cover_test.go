@@ -111,6 +111,51 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+func TestMergeSplit(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		mode     Mode
+		idle     string
+		profiles []string
+		want     string
+	}{
+		{"tests only", ModeCount, "a:1.1,2.2 3 0\n", []string{"a:1.1,2.2 3 2\n", "a:1.1,2.2 3 5\n"}, "a:1.1,2.2 3 7\n"},
+		{"initialisation only", ModeCount, "a:1.1,2.2 3 2\n", []string{"a:1.1,2.2 3 2\n", "a:1.1,2.2 3 2\n", "a:1.1,2.2 3 2\n"}, "a:1.1,2.2 3 2\n"},
+		{"both", ModeAtomic, "a:1.1,2.2 3 2\n", []string{"a:1.1,2.2 3 3\n", "a:1.1,2.2 3 2\n", "a:1.1,2.2 3 7\n"}, "a:1.1,2.2 3 8\n"},
+		{"one process", ModeCount, "a:1.1,2.2 3 2\n", []string{"a:1.1,2.2 3 3\n"}, "a:1.1,2.2 3 3\n"},
+		{"no process", ModeCount, "a:1.1,2.2 3 2\n", nil, ""},
+		{"more without tests", ModeCount, "a:1.1,2.2 3 9\n", []string{"a:1.1,2.2 3 3\n", "a:1.1,2.2 3 0\n", "a:1.1,2.2 3 4\n"}, "a:1.1,2.2 3 4\n"},
+		{"initialisation that varies", ModeCount, "a:1.1,2.2 3 5\n", []string{"a:1.1,2.2 3 4\n", "a:1.1,2.2 3 6\n"}, "a:1.1,2.2 3 6\n"},
+		{"set", ModeSet, "a:1.1,2.2 3 1\na:3.1,4.2 1 0\n", []string{"a:1.1,2.2 3 1\na:3.1,4.2 1 0\n", "a:1.1,2.2 3 1\na:3.1,4.2 1 1\n"}, "a:1.1,2.2 3 1\na:3.1,4.2 1 1\n"},
+		{"saturated", ModeAtomic, "a:1.1,2.2 3 4294967295\n", []string{"a:1.1,2.2 3 4294967295\n", "a:1.1,2.2 3 4294967295\n"}, "a:1.1,2.2 3 4294967295\n"},
+		{"other blocks", ModeCount, "b:1.1,2.2 1 1\n", []string{"a:1.1,2.2 1 1\nb:1.1,2.2 1 1\n", "b:1.1,2.2 1 2\na:1.1,2.2 1 1\n"}, "a:1.1,2.2 1 2\nb:1.1,2.2 1 2\n"},
+		{"one block twice (//line)", ModeCount, "a:1.1,2.2 1 1\na:1.1,2.2 1 3\n", []string{"a:1.1,2.2 1 1\na:1.1,2.2 1 4\n", "a:1.1,2.2 1 2\na:1.1,2.2 1 3\n"}, "a:1.1,2.2 1 2\na:1.1,2.2 1 4\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			header := "mode: " + string(tt.mode) + "\n"
+			var profiles []*Profile
+			for _, text := range tt.profiles {
+				profiles = append(profiles, parse(t, header+text))
+			}
+			merged, err := MergeSplit(tt.mode, parse(t, header+tt.idle), profiles...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(header+tt.want, string(merged.Append(nil))); diff != "" {
+				t.Errorf("merged (-want +got):\n%s", diff)
+			}
+			for i, p := range profiles {
+				if got := string(p.Append(nil)); got != header+tt.profiles[i] {
+					t.Errorf("MergeSplit has changed profile %d to %q", i+1, got)
+				}
+			}
+		})
+	}
+	if _, err := MergeSplit(ModeCount, parse(t, "mode: set\n")); err == nil {
+		t.Error("no error for an idle process of another mode")
+	}
+}
+
 func TestMergeErrors(t *testing.T) {
 	for _, tt := range []struct{ name, one, two, want string }{
 		{"statements", "mode: set\na.go:1.1,2.2 3 1\n", "mode: set\na.go:1.1,2.2 4 1\n", "merge cover profiles: block a.go:1.1,2.2 has 3 statements in one profile and 4 in another"},

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 type split struct {
 	Dir      string
 	Profiles [][]byte // of the processes that run one test each
+	Idle     []byte   // of a process that runs none
 	Whole    []byte   // of the process that runs all, as the go command started it
 	Summary  string   // its "coverage:" line
 }
@@ -48,6 +49,10 @@ func runSplit(dir string, argv []string) int {
 			return 3
 		}
 		record.Profiles = append(record.Profiles, profile)
+	}
+	if record.Idle, _, err = runWith(dir, argv, "-test.run=^$"); err != nil {
+		fmt.Println(err)
+		return 3
 	}
 	profile, out, err := runWith(dir, argv)
 	if err != nil {
@@ -136,7 +141,7 @@ func TestLikeGoTest(t *testing.T) {
 			}
 			fragments := map[string][]byte{} // of the final file by package
 			for _, s := range splits {
-				merged := mergeText(t, tt.mode, s.Profiles)
+				merged := mergeText(t, tt.mode, s)
 				if diff := cmp.Diff(string(s.Whole), string(merged.Append(nil))); diff != "" {
 					t.Errorf("%s: profile (-whole +merged):\n%s", s.Dir, diff)
 				}
@@ -201,17 +206,13 @@ func goTest(t *testing.T, mode Mode, coverpkg []string) (splits map[string]split
 	return splits, file, string(out)
 }
 
-func mergeText(t *testing.T, mode Mode, texts [][]byte) *Profile {
+func mergeText(t *testing.T, mode Mode, s split) *Profile {
 	t.Helper()
 	var profiles []*Profile
-	for _, text := range texts {
-		p, err := Parse(bytes.NewReader(text))
-		if err != nil {
-			t.Fatalf("%v\n%s", err, text)
-		}
-		profiles = append(profiles, p)
+	for _, text := range s.Profiles {
+		profiles = append(profiles, parse(t, string(text)))
 	}
-	merged, err := Merge(mode, profiles...)
+	merged, err := MergeSplit(mode, parse(t, string(s.Idle)), profiles...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +225,9 @@ func checkSplits(t *testing.T, splits map[string]split, mode Mode, coverpkg []st
 	t.Helper()
 	for _, dir := range []string{"shop", "tax"} {
 		s := splits[dir]
+		if mode != ModeSet && coverpkg == nil && dir == "shop" && !bytes.Contains(s.Idle, []byte(" 3\n")) {
+			t.Errorf("shop: nothing has run three times before its tests:\n%s", s.Idle)
+		}
 		if bytes.Equal(s.Profiles[0], s.Profiles[1]) || bytes.Equal(s.Profiles[0], s.Whole) || bytes.Equal(s.Profiles[1], s.Whole) {
 			t.Errorf("%s: two of the profiles are equal", dir)
 		}

@@ -17,10 +17,69 @@ import (
 // the block and both numbers. A file's blocks stay together and in the order in which they appear
 // first, and so do the files.
 func Merge(mode Mode, profiles ...*Profile) (*Profile, error) {
-	m := merger{merged: Profile{Mode: mode}}
+	m := merger{merged: Profile{Mode: mode}, combine: sum}
+	if mode == ModeSet {
+		m.combine = either
+	}
+	return m.merge(profiles)
+}
+
+// MergeSplit is Merge for processes that had the tests of a package between them. What each of them
+// ran besides tests (package initialisation, TestMain) one process would have run once, so it
+// counts once. idle is the profile of a process of the package that ran no tests: a process shares
+// with the others what it has of that, and the most that one has of it counts for all. A count is
+// never less than that of one of the profiles, nor more than Merge makes it, whatever idle says.
+func MergeSplit(mode Mode, idle *Profile, profiles ...*Profile) (*Profile, error) {
+	if idle.Mode != mode {
+		return nil, fmt.Errorf("merge cover profiles: that of no tests has mode %s, want %s", idle.Mode, mode)
+	}
+	counts := idle.counts()
+	var own, shared []*Profile
+	for _, p := range profiles {
+		o, s := p.without(idle, counts)
+		own, shared = append(own, o), append(shared, s)
+	}
+	once := merger{merged: Profile{Mode: mode}, combine: func(a, b uint32) uint32 { return max(a, b) }}
+	most, err := once.merge(shared)
+	if err != nil {
+		return nil, err
+	}
+	return Merge(mode, append(own, most)...)
+}
+
+// counts are the profile's counts by range, those of the first block of a range that is there
+// several times.
+func (p *Profile) counts() map[Block]uint32 {
+	counts := make(map[Block]uint32, len(p.Blocks))
+	for _, b := range p.Blocks {
+		if _, twice := counts[rangeOf(b)]; !twice {
+			counts[rangeOf(b)] = b.Count
+		}
+	}
+	return counts
+}
+
+// without divides the profile into what it has of idle, whose counts by range are given, and the
+// rest.
+func (p *Profile) without(idle *Profile, counts map[Block]uint32) (own, shared *Profile) {
+	own = &Profile{Mode: p.Mode, Blocks: slices.Clone(p.Blocks)}
+	shared = &Profile{Mode: p.Mode, Blocks: slices.Clone(p.Blocks)}
+	alike := slices.EqualFunc(p.Blocks, idle.Blocks, sameRange)
+	for i, b := range p.Blocks {
+		count := counts[rangeOf(b)]
+		if alike {
+			count = idle.Blocks[i].Count
+		}
+		shared.Blocks[i].Count = min(b.Count, count)
+		own.Blocks[i].Count -= shared.Blocks[i].Count
+	}
+	return own, shared
+}
+
+func (m *merger) merge(profiles []*Profile) (*Profile, error) {
 	for i, p := range profiles {
-		if p.Mode != mode {
-			return nil, fmt.Errorf("merge cover profiles: profile %d has mode %s, want %s", i+1, p.Mode, mode)
+		if p.Mode != m.merged.Mode {
+			return nil, fmt.Errorf("merge cover profiles: profile %d has mode %s, want %s", i+1, p.Mode, m.merged.Mode)
 		}
 		if err := m.add(p); err != nil {
 			return nil, fmt.Errorf("merge cover profiles: %w", err)
@@ -34,8 +93,9 @@ func Merge(mode Mode, profiles ...*Profile) (*Profile, error) {
 
 // merger is a merge under way.
 type merger struct {
-	merged Profile
-	index  map[Block]int // of merged.Blocks by range; nil until a profile has not the blocks of the first
+	merged  Profile
+	combine func(a, b uint32) uint32 // counts of one block
+	index   map[Block]int            // of merged.Blocks by range; nil until a profile has not the blocks of the first
 }
 
 func (m *merger) add(p *Profile) error {
@@ -43,7 +103,7 @@ func (m *merger) add(p *Profile) error {
 		m.merged.Blocks = slices.Clone(p.Blocks)
 		for i := range m.merged.Blocks {
 			b := &m.merged.Blocks[i]
-			b.Count = m.sum(b.Count, 0)
+			b.Count = m.combine(b.Count, 0)
 		}
 		return nil
 	}
@@ -57,7 +117,7 @@ func (m *merger) add(p *Profile) error {
 			var ok bool
 			if i, ok = m.index[rangeOf(b)]; !ok {
 				m.index[rangeOf(b)] = len(m.merged.Blocks)
-				b.Count = m.sum(b.Count, 0)
+				b.Count = m.combine(b.Count, 0)
 				m.merged.Blocks = append(m.merged.Blocks, b)
 				continue
 			}
@@ -66,7 +126,7 @@ func (m *merger) add(p *Profile) error {
 		if into.NumStmt != b.NumStmt {
 			return fmt.Errorf("block %s has %d statements in one profile and %d in another", b.appendRange(nil), into.NumStmt, b.NumStmt)
 		}
-		into.Count = m.sum(into.Count, b.Count)
+		into.Count = m.combine(into.Count, b.Count)
 	}
 	return nil
 }
@@ -94,11 +154,11 @@ func (m *merger) groupFiles() {
 	slices.SortStableFunc(m.merged.Blocks, func(a, b Block) int { return cmp.Compare(rank[a.File], rank[b.File]) })
 }
 
+// either combines counts that say only whether a block ran.
+func either(a, b uint32) uint32 { return min(a|b, 1) }
+
 // sum adds counts as the runtime does.
-func (m *merger) sum(a, b uint32) uint32 {
-	if m.merged.Mode == ModeSet {
-		return min(a|b, 1)
-	}
+func sum(a, b uint32) uint32 {
 	if a > math.MaxUint32-b {
 		return math.MaxUint32
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,9 +111,6 @@ func (h *hostBuild) build(ctx context.Context) error {
 	if sendErr := h.failed(); sendErr != nil {
 		return sendErr
 	}
-	if err == nil {
-		err = h.profile(gotest.CoverProfileFile(platform.RunDir(runDir)))
-	}
 	return err
 }
 
@@ -155,6 +151,10 @@ func (h *hostBuild) event(e gotest.BuildEvent) {
 		h.send(wire.BuildReport{Reported: &e})
 	case gotest.BuildOutput:
 		h.send(wire.BuildReport{Output: &e.Event})
+	case gotest.Profile:
+		for part := range slices.Chunk(e.Text, wire.ProfilePart) {
+			h.send(wire.BuildReport{Profile: part})
+		}
 	case gotest.Stderr:
 		h.send(wire.BuildReport{Stderr: e.Text})
 	case gotest.Warning:
@@ -169,18 +169,6 @@ func (h *hostBuild) listed(packages []gotest.Package) {
 		packages = packages[len(part):]
 		h.send(wire.BuildReport{Listed: part, More: len(packages) > 0})
 	}
-}
-
-// profile sends what the go command has written to -coverprofile.
-func (h *hostBuild) profile(name string) error {
-	data, err := os.ReadFile(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for part := range slices.Chunk(data, wire.ProfilePart) {
-		h.send(wire.BuildReport{Profile: part})
-	}
-	return h.failed()
 }
 
 func (h *hostBuild) send(r wire.BuildReport) {

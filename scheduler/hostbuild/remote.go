@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/xdist-go/xdist/gateway"
@@ -89,7 +87,6 @@ func lostBuilder(err error) error {
 type Config struct {
 	Command   *gotest.Command
 	RunID     string
-	RunDir    string           // of the controller, for the cover profile
 	Toolchain gotest.Toolchain // the controller's own
 	Platform  gotest.Platform
 	Emit      func(gotest.BuildEvent) // is called by Run's goroutine
@@ -126,9 +123,9 @@ func (b *Build) Run(ctx context.Context, on Remote) (Link, error) {
 		}
 	}
 	if err == nil {
-		err = b.keepProfile()
-	}
-	if err == nil {
+		if len(b.profile) > 0 {
+			b.cfg.Emit(gotest.Profile{Text: b.profile})
+		}
 		return link, nil
 	}
 	if link != nil {
@@ -204,23 +201,6 @@ func (b *Build) settle(path string) bool {
 	}
 	b.settled[path] = true
 	return true
-}
-
-// keepProfile puts what the host's go command has written to -coverprofile where the controller's
-// would have.
-func (b *Build) keepProfile() error {
-	if len(b.profile) == 0 {
-		return nil
-	}
-	name := gotest.CoverProfileFile(b.cfg.Platform.RunDir(b.cfg.RunDir))
-	err := os.MkdirAll(filepath.Dir(name), 0o700)
-	if err == nil {
-		err = os.WriteFile(name, b.profile, 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("keep the cover profile: %w", err)
-	}
-	return nil
 }
 
 // CollectHere makes the collection without the host, which could not: what is not run is to be

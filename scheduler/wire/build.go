@@ -20,7 +20,7 @@ type BuildArgs struct {
 }
 
 // BuildReport is what a host says of a build. Exactly one field is set, Listed with More aside.
-// First comes Go, then what gotest.Load has to say, then Profile, and Done at last.
+// First comes Go, then what gotest.Load has to say, and Done at last.
 type BuildReport struct {
 	Go       string           `cbor:"1,keyasint,omitempty"` // GOVERSION of what builds
 	Listed   []gotest.Package `cbor:"2,keyasint,omitempty"`

@@ -40,6 +40,7 @@ type Order struct {
 	CoverMeta    string        `cbor:"10,keyasint,omitempty"`
 	Streamed     bool          `cbor:"11,keyasint,omitempty"`
 	Delay        time.Duration `cbor:"12,keyasint,omitempty"` // before the process is started
+	Limit        time.Duration `cbor:"16,keyasint,omitempty"` // of the process, which is interrupted then; 0 is none
 	// TestTimeout and TestTimeouts are those of unit.Unit.
 	TestTimeout  time.Duration            `cbor:"13,keyasint,omitempty"`
 	TestTimeouts map[string]time.Duration `cbor:"14,keyasint,omitempty"`

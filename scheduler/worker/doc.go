@@ -12,7 +12,8 @@
 //
 // Work runs the units. A second goroutine receives the assignments, so that a stop reaches a unit
 // that runs, and a unit has one that waits for that stop; both are joined. Cancelling Work's ctx
-// ends the process first.
+// ends the process first. An order may have a limit, at which its process is ended as by a stop,
+// and the worker goes on.
 //
 // # Limits
 //

@@ -128,6 +128,10 @@ func (w *worker) unit(workCtx context.Context, o *wire.Order) (unit.Result, erro
 
 	var sendErr error
 	pause(ctx, o.Delay)
+	if o.Limit > 0 {
+		limit := time.AfterFunc(o.Limit, cancel)
+		defer limit.Stop()
+	}
 	result := unit.Run(ctx, unit.Unit{
 		Package: o.Package, Binary: o.Binary, Args: o.Args, Exec: o.Exec, Dir: o.Dir,
 		Env: append(w.env[:len(w.env):len(w.env)], o.Env...), Names: o.Names, Part: o.Part,

@@ -1,6 +1,16 @@
 package shop
 
-import "testing"
+import (
+	"os"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	c := new(Cart).Add(1)
+	code := m.Run()
+	c.Close()
+	os.Exit(code)
+}
 
 func TestFirst(t *testing.T) {
 	if got := new(Cart).Add(100).Add(20).Total(nil); got != 132 {
