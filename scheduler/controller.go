@@ -49,6 +49,7 @@ type controller struct {
 	slots     slots
 	proof     time.Duration     // what all of a package may take for its whole to be run however it was split
 	busy      map[string]*crowd // by host
+	warned    map[string]bool   // what workers have said of their hosts, by text
 
 	hosts    *hosts.Set               // nil when all gateways share the controller's files
 	stores   stores                   // of the hosts that do not
@@ -109,6 +110,7 @@ func newController(cfg Config) *controller {
 		proof:    proofTime,
 		nodes:    make(map[string]*node),
 		busy:     make(map[string]*crowd),
+		warned:   make(map[string]bool),
 		stores:   newStores(),
 		inbox:    make(chan any),
 		loopDone: make(chan struct{}),
