@@ -91,6 +91,57 @@ func TestHomeNoExec(t *testing.T) {
 	f.checkClean(t)
 }
 
+// placeTest fails when its executable is not where go test would have it.
+const placeTest = `package place
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestPlace(t *testing.T) {
+	exe, err := os.Executable()
+	if ok, _ := filepath.Match(os.TempDir()+"/go-build[0-9]*/b001/place.test", exe); !ok || err != nil {
+		t.Errorf("%s, %v", exe, err)
+	}
+}
+`
+
+// TestTempDisk has a directory for temporary files on a disk of its own, to which no links can be
+// made. Where test binaries cannot be executed from there they are executed all the same.
+func TestTempDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "go.mod"), "module example.com/place\n\ngo 1.26\n")
+	writeFile(t, filepath.Join(dir, "place_test.go"), placeTest)
+	for _, tt := range []struct {
+		name   string
+		disk   netns.Disk
+		status int
+		reason string // why binaries are not executed from there
+	}{
+		{"large", netns.Disk{Size: 256 << 20}, 0, ""},
+		{"small", netns.Disk{Size: 32 << 20}, 1, "there is little space left"},
+		{"noexec", netns.Disk{NoExec: true}, 1, "nothing may be executed there (noexec)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.disk.Dir = "/tmp"
+			f := newFar(t, netns.HostOptions{Disks: []netns.Disk{tt.disk}})
+			r := f.start(t, dir, 2, ".")
+			if _, status := r.wait(t); status != tt.status {
+				t.Errorf("exit status %d, want %d\n%s", status, tt.status, r.said())
+			}
+			want := min(len(tt.reason), 1)
+			if n := strings.Count(r.said(), "as under go test: "+tt.reason); n != want {
+				t.Errorf("the reason is told %d times, want %d\n%s", n, want, r.said())
+			}
+			f.checkClean(t)
+		})
+	}
+}
+
 // TestTwoControllers runs the same module from two controllers with caches of their own, on one
 // host, at once.
 func TestTwoControllers(t *testing.T) {

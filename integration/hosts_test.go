@@ -14,13 +14,14 @@ import (
 
 // TestHosts runs the files of testdata/hosts, which have the commands of TestScript's and hosts
 // that are reached by a real sshd, each with a home of its own: BOX is the spec of one that the
-// scripts share, FRESH of one that no other script uses, and CLEAN of one whose home is CLEAN_HOME
-// and whose directories for temporary files have nothing of others; it is empty where that cannot
-// be. Trees are to go to MIRROR.
+// scripts share, whose home is BOX_HOME, FRESH of one that no other script uses, and CLEAN of one
+// whose home is CLEAN_HOME and whose directories for temporary files have nothing of others; it is
+// empty where that cannot be. Trees are to go to MIRROR.
 func TestHosts(t *testing.T) {
 	p := scriptParams(t, "testdata/hosts")
+	box := sshd.Start(t, sshd.Options{})
 	specs := map[string]string{
-		"BOX":   sshd.Start(t, sshd.Options{}).Spec(),
+		"BOX": box.Spec(), "BOX_HOME": box.Home,
 		"FRESH": sshd.Start(t, sshd.Options{Name: "fresh"}).Spec(),
 	}
 	if shell := apartShell(t); shell != "" {

@@ -77,7 +77,7 @@ func (s *blobs) copy(path, temp string) error {
 		return err
 	}
 	_, err = io.Copy(to, from)
-	return errors.Join(err, closeExecutable(to))
+	return errors.Join(err, CloseExecutable(to))
 }
 
 // BlobDirs returns every directory in which this host may have blobs.

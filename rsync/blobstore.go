@@ -202,7 +202,7 @@ func (s *blobs) receive(ctx context.Context, ch *gateway.Channel, b Blob) (err e
 		defer c.codec.close()
 		_, err = io.Copy(io.MultiWriter(f, hash), io.LimitReader(&packets{ctx: ctx, c: c}, b.Size-have))
 	}
-	if e := closeExecutable(f); err == nil {
+	if e := CloseExecutable(f); err == nil {
 		err = e
 	}
 	if err != nil {
@@ -218,10 +218,10 @@ func (s *blobs) receive(ctx context.Context, ch *gateway.Channel, b Blob) (err e
 	return s.install(temp, b)
 }
 
-// closeExecutable closes a file that is to be executed. A child process that is just being started
+// CloseExecutable closes a file that is to be executed. A child process that is just being started
 // has it open for writing until it is another program, and nothing that is open for writing can be
 // executed.
-func closeExecutable(f *os.File) error {
+func CloseExecutable(f *os.File) error {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	return f.Close()

@@ -19,6 +19,7 @@ type fleet struct {
 	nodes   map[string]*node  // those whose goroutine runs
 	idle    []*node           // those that are ready and have no unit, the one that became so first at the front
 	busy    map[string]*crowd // by host
+	warned  map[string]bool   // what workers have said of their hosts, by text
 	slots   slots
 	count   int    // gateways that were named or have come
 	restart int    // nodes that were replaced

@@ -21,6 +21,9 @@ func (c *controller) handleReport(n *node, r wire.Report) {
 		n.finish()
 		return
 	}
+	if r.Warning != "" {
+		c.warnOfHost(n.info.Hostname, r.Warning)
+	}
 	for _, e := range r.Events {
 		c.handleEvent(n, e)
 	}
@@ -29,6 +32,15 @@ func (c *controller) handleReport(n *node, r wire.Report) {
 		c.result(n, *r.Result)
 	} else {
 		c.checkMaxFail()
+	}
+}
+
+// warnOfHost shows what a worker says of its host, unless another one there has said it.
+func (c *controller) warnOfHost(host, warning string) {
+	text := fmt.Sprintf("host %s: %s", host, warning)
+	if !c.warned[text] {
+		c.warned[text] = true
+		c.emit(event.Warning{Text: text})
 	}
 }
 

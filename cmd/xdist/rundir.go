@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/xdist-go/xdist/gotest/store"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 )
 
 // runFiles is what a run has on disk: a private directory, gone when it ends, and the store of test
@@ -86,8 +87,10 @@ func (r *runFiles) open(dir string, size int64) (err error) {
 	return err
 }
 
-// remove deletes the run's directory and makes the store fit its size.
+// remove deletes the run's directory, and what agents of this machine that were killed have left,
+// and makes the store fit its size.
 func (r *runFiles) remove() {
+	hosts.SweepWorkDirs(context.Background())
 	if r.claim != nil {
 		r.complain(r.claim.Close())
 		_, err := r.store.Prune(context.Background(), 0)

@@ -53,8 +53,13 @@ func CleanHost(ctx context.Context, ch *gateway.Channel, item gateway.Item) erro
 			b.unlock() // a file that is open could not be removed
 		}
 		for i := range l.Found {
-			if err := removeTree(l.Found[i].Path); err != nil {
-				l.Found[i].Problem = err.Error()
+			f := &l.Found[i]
+			remove := removeTree
+			if f.Kind == kindWork {
+				remove = removeWorkDir
+			}
+			if err := remove(f.Path); err != nil {
+				f.Problem = err.Error()
 			}
 		}
 		b.tidy()
@@ -80,6 +85,9 @@ var (
 	mirrorName = regexp.MustCompile(`^xdist-[0-9a-f]{16}-[0-9]{1,2}$`)
 	coverName  = regexp.MustCompile(`^xdist-cover-[0-9]+$`)
 )
+
+// kindWork is the Leftover.Kind of a work directory.
+const kindWork = "work files"
 
 // coverAge is how old cover data must be that no run can be going to read any more.
 const coverAge = 24 * time.Hour
@@ -125,6 +133,12 @@ func (b *broom) survey(now time.Time) []wire.Leftover {
 	}
 	add("mirror", b.place, mirrorName, 0)
 	add("cover data", os.TempDir(), coverName, coverAge)
+	for _, root := range findWorkDirs() { // one that is in use is its worker's
+		if lock, dead := lockDeadWorkDir(root, now); dead {
+			b.held = append(b.held, lock)
+			found = append(found, wire.Leftover{Path: root, Kind: kindWork, Bytes: sizeOf(root)})
+		}
+	}
 	for _, home := range b.homes {
 		if info, err := os.Lstat(home); err == nil && info.IsDir() && isOurs(info) {
 			add("test binaries", home, regexp.MustCompile("^(blobs|"+BuildsDir+")$"), 0)

@@ -5,7 +5,7 @@
 // them, known by its token, which all agents share that share its directory of mirrors; a [Mirror]
 // says where the tree goes; [Set.Place] puts a unit into a host's terms, with its binary brought
 // there. An agent's side is [DescribeHost] and [CleanHost]; [Examine] and [Clean] ask them; [Hold]
-// keeps Clean away while a run uses the host.
+// keeps Clean away while a run uses the host; a [WorkDir] is where a worker executes binaries from.
 //
 // # Trees and binaries
 //
@@ -17,6 +17,17 @@
 // binary goes to a host when a unit is the first to need it. A host that cannot be given what a
 // unit needs says nothing about the unit, which goes elsewhere. Files are brought back before the
 // workers are let go, because a gateway ends with its worker.
+//
+// # Work directories
+//
+// A worker does not execute a binary where it is kept, here or on a host. What a test writes beside
+// its executable would stay in the store. Programs that ask whether `go test` runs them look for a
+// directory go-build… below the one for temporary files. So each worker has such a directory, with
+// hard links to the binaries that it has run. Where no link can be made the binary is copied; a
+// symbolic link would not do, since a process is told where it leads. Where nothing can be executed
+// or written, binaries run from the store, and the run warns of it. The directory goes with its
+// worker. When that is killed its lock becomes free. Then the directory is removed by the next
+// worker of slot 0, by Clean, or, on this machine, at the end of the run.
 //
 // # Leftovers
 //
@@ -34,5 +45,7 @@
 // # Limits
 //
 // Only what lies in the directory of the module or workspace is brought to hosts. Where a file
-// system has no locks, nothing keeps Clean from a host that is in use.
+// system has no locks, nothing keeps Clean from a host that is in use, and the work directory of a
+// killed worker stays for a day. Work directories are looked for where the agent that looks would
+// make its own: not in the TMPDIR of another spec.
 package hosts

@@ -29,7 +29,7 @@ type Assignment struct {
 // Order is a unit to run. A worker has at most one at a time.
 type Order struct {
 	Package      string        `cbor:"1,keyasint"`
-	Binary       string        `cbor:"2,keyasint"` // path on the worker's host
+	Binary       string        `cbor:"2,keyasint"` // path on the worker's host, where it is kept
 	Args         []string      `cbor:"3,keyasint"`
 	Exec         []string      `cbor:"4,keyasint,omitempty"`
 	Dir          string        `cbor:"5,keyasint"`
@@ -55,6 +55,7 @@ type Report struct {
 	// Profile is the next part of the cover profile, which can be larger than an item may be. All
 	// of it comes before Result, whose own is empty.
 	Profile []byte `cbor:"3,keyasint,omitempty"`
+	Warning string `cbor:"4,keyasint,omitempty"` // about the host, in the same words each time; it has nothing to do with the unit
 }
 
 // ProfilePart is how many bytes of a cover profile go into one item, far below the gateway's limit.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
@@ -20,8 +21,9 @@ import (
 // them, until the channel ends. It returns when the last unit's process is gone; cancelling ctx
 // ends that process first.
 //
-// A second goroutine, joined before Work returns, receives the assignments, so that a stop reaches
-// a unit that runs.
+// A second goroutine receives the assignments, so that a stop reaches a unit that runs. In the
+// worker of slot 0 a third one removes what workers that were killed have left on the host. Both
+// are joined before Work returns.
 func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -36,6 +38,11 @@ func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 		}
 		defer release()
 	}
+	if args.Slot == 0 {
+		var sweep sync.WaitGroup
+		sweep.Go(func() { hosts.SweepWorkDirs(ctx) })
+		defer sweep.Wait()
+	}
 	portBase, release := holdPorts(args.Slot)
 	defer release()
 	w := &worker{
@@ -44,6 +51,7 @@ func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 		orders: make(chan *wire.Order),
 		stopc:  make(chan struct{}),
 	}
+	defer w.dir.Close() // a later sweep removes what stays
 	receiverc := make(chan error, 1)
 	go func() {
 		err := w.receive(ctx)
@@ -64,6 +72,7 @@ func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 type worker struct {
 	ch     *gateway.Channel
 	env    []string
+	dir    hosts.WorkDir    // used by run
 	orders chan *wire.Order // closed by the receiver
 	stopc  chan struct{}    // closed by the receiver: end the unit that runs, start no other
 }
@@ -127,13 +136,17 @@ func (w *worker) unit(workCtx context.Context, o *wire.Order) (unit.Result, erro
 	defer func() { cancel(); <-watcher }()
 
 	var sendErr error
+	binary, err := w.dir.Binary(o.Binary)
+	if err != nil {
+		sendErr = w.ch.Send(workCtx, wire.Report{Warning: err.Error()})
+	}
 	pause(ctx, o.Delay)
 	if o.Limit > 0 {
 		limit := time.AfterFunc(o.Limit, cancel)
 		defer limit.Stop()
 	}
 	result := unit.Run(ctx, unit.Unit{
-		Package: o.Package, Binary: o.Binary, Args: o.Args, Exec: o.Exec, Dir: o.Dir,
+		Package: o.Package, Binary: binary, Args: o.Args, Exec: o.Exec, Dir: o.Dir,
 		Env: append(w.env[:len(w.env):len(w.env)], o.Env...), Names: o.Names, Part: o.Part,
 		Timeout: o.Timeout, CoverProfile: o.CoverProfile, CoverMeta: o.CoverMeta, Streamed: o.Streamed,
 		TestTimeout: o.TestTimeout, TestTimeouts: o.TestTimeouts,
