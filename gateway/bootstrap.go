@@ -56,8 +56,8 @@ func newBootstrap(h *hosts, destination, host string, spec xspec.Spec) *bootstra
 	return b
 }
 
-// shellOpener starts a shell whose next line of input is its program. When it returns an endpoint whose
-// bytes are an agent's, ready is true.
+// shellOpener starts a shell whose next line of input is its program. When it returns an endpoint
+// whose bytes are an agent's, ready is true.
 type shellOpener func(ctx context.Context) (l *endpoint, ready bool, err error)
 
 // open opens a shell and makes it the agent. An agent that does not start is looked at once more,

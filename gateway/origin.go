@@ -16,8 +16,8 @@ type origin interface {
 	// dialTCP connects to addr, host:port, as it is seen from there. Errors: *PhaseError of the
 	// phases resolve and connect.
 	dialTCP(ctx context.Context, addr string) (net.Conn, error)
-	// start starts a program there. Its standard input and output are the endpoint's conn. ctx bounds
-	// the start alone.
+	// start starts a program there. Its standard input and output are the endpoint's conn. ctx
+	// bounds the start alone.
 	start(ctx context.Context, c command) (*endpoint, error)
 }
 

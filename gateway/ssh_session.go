@@ -53,8 +53,8 @@ func (c *sshConnection) Close() error {
 	return nil
 }
 
-// startSession runs a command line in a session of the connection. The endpoint takes over the caller's
-// share in the connection.
+// startSession runs a command line in a session of the connection. The endpoint takes over the
+// caller's share in the connection.
 func (c *sshConn) startSession(command string, copyTo io.Writer) (*endpoint, error) {
 	ch, reqs, err := c.client.OpenChannel("session", nil)
 	if err != nil {
