@@ -171,7 +171,7 @@ func TestKillerOfAgents(t *testing.T) {
 		if !alone {
 			t.Errorf("%s was blamed and had not run alone", killer)
 		}
-		if deaths == 2 && others == len(p.Tests)-1 {
+		if deaths == 2 && others < 2*len(p.Tests) { // a quick package is shown by a run of the whole
 			straight++
 		}
 	}

@@ -141,10 +141,14 @@ func (p *pkg) failuresOf(i int) int {
 }
 
 // asideOnly reports whether every item of the job runs again, as it failed and that is in doubt or
-// not the last attempt: its coverage is of nothing that counts.
+// not the last attempt: its coverage is of nothing that counts. What has passed while its package
+// was probed may count later; if the whole runs instead, that has a profile of its own.
 func (j *job) asideOnly() bool {
 	for _, i := range j.unit.Items {
 		if it := j.items[j.pkg.names[i]]; it == nil || !it.aside() {
+			return false
+		}
+		if t := j.pkg.trials[i]; t != nil && t.Tries() == 0 && t.said.verdict == event.Pass {
 			return false
 		}
 	}
