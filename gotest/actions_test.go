@@ -70,7 +70,7 @@ var accountModule = map[string]string{
 func TestBuiltKeyIsLinkKey(t *testing.T) {
 	tree := maps.Clone(keyModule)
 	maps.Copy(tree, accountModule)
-	lines := []string{"./...", "./... -ldflags=-X=a.b=c", "./... -vet=off -tags=x", "./... -buildmode=pie", "./... -gcflags=-N", "./... -trimpath", "./p ./command"}
+	lines := []string{"./...", "./... -ldflags=-X=a.b=c", "./... -vet=off -tags=x", "./p ./command ./debugged -buildmode=pie", "./... -gcflags=-N", "./p ./command ./debugged -trimpath", "./p ./command"}
 	if _, err := exec.LookPath("cc"); err == nil {
 		lines = append(lines, "./... -ldflags=-linkmode=external")
 		tree["c/c.go"] = "package c\nimport \"C\"\nfunc F() {}\n"

@@ -229,8 +229,8 @@ func TestTrimLeadsToTheMirror(t *testing.T) {
 	}{
 		{name: "plain", trimmed: true},
 		{name: "cover", args: []string{"-cover"}, trimmed: true},
-		{name: "all", args: []string{"-gcflags=all=-N -l"}, trimmed: true},
-		{name: "named packages", args: []string{"-gcflags=-N"}, trimmed: true},
+		{name: "all", args: []string{"-gcflags=all=-N"}, trimmed: true},
+		{name: "named packages", args: []string{"-gcflags=-N -l"}, trimmed: true},
 		{name: "a pattern", args: []string{"-gcflags=example.com/alpha=-N"}, trimmed: true},
 		{name: "nothing", args: []string{"-gcflags="}, trimmed: true},
 		{name: "GOFLAGS", goflags: "-gcflags=all=-N", trimmed: true},
