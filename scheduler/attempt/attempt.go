@@ -112,7 +112,7 @@ const (
 	owedTries   = 2                // attempts among the tests that it failed among, after it passed without them
 	besideTries = 2                // attempts beside the rest of the package
 	besideTime  = 10 * time.Second // that they may take together
-	bareTime    = 10 * time.Second // where the tests before took longer, the next attempt is made without them first
+	bareTime    = 5 * time.Second  // where the tests before took longer, the next attempt is made without them first
 )
 
 // Case is one test whose verdict is open. The zero value has seen nothing.

@@ -127,7 +127,7 @@ func (p *Policy) size(k *pkg) int {
 	}
 	if k.seen.items == 0 && k.neighbours == 0 {
 		sample := sampleItems / nodes
-		if even := len(k.Items) / (fairShare * nodes); nodes > 1 && even > 1 && p.done == 0 && items <= len(k.Items) {
+		if even := (len(k.Items) + unknownShare*nodes - 1) / (unknownShare * nodes); nodes > 1 && even > 1 && p.done == 0 && items <= len(k.Items) {
 			sample = min(sample, even) // where it is all there is, no node is to have many more than another
 		}
 		return min(risky, max(1, items/(sampleShare*nodes), sample, int(worth/p.seen.rms())))
