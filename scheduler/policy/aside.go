@@ -32,6 +32,7 @@ func (p *Policy) park(k *pkg, n int) {
 	k.parked += n
 	k.pending += n
 	p.pending += n
+	p.parked += n
 }
 
 // parks reports whether a pending item is put aside.

@@ -16,7 +16,7 @@ func check(t testing.TB, p *Policy) {
 }
 
 func (p *Policy) inconsistent() string {
-	pending, owed, running, units := 0, 0, 0, 0
+	pending, parked, owed, running, units := 0, 0, 0, 0, 0
 	var left, flight, counted time.Duration
 	var blank int
 	held := map[PackageID][]int{}
@@ -38,6 +38,7 @@ func (p *Policy) inconsistent() string {
 			return fmt.Sprintf("package %d %s", id, err)
 		}
 		pending += k.pending
+		parked += k.parked
 		if k.run.pending {
 			owed++
 		}
@@ -47,10 +48,10 @@ func (p *Policy) inconsistent() string {
 			counted += s.counted
 		}
 	}
-	got := []int{p.pending, p.pendingRuns, p.running, p.units, p.blank, int(p.left), int(p.flight), int(p.sharing.loose)}
-	want := []int{pending, owed, running, units, blank, int(left), int(flight), int(counted)}
+	got := []int{p.pending, p.parked, p.pendingRuns, p.running, p.units, p.blank, int(p.left), int(p.flight), int(p.sharing.loose)}
+	want := []int{pending, parked, owed, running, units, blank, int(left), int(flight), int(counted)}
 	if !slices.Equal(got, want) {
-		return fmt.Sprintf("counts of pending, owed, running, units, blank, left, flight and loose are %v, want %v", got, want)
+		return fmt.Sprintf("counts of pending, parked, owed, running, units, blank, left, flight and loose are %v, want %v", got, want)
 	}
 	if err := p.misstored(); err != "" {
 		return err

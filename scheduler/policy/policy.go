@@ -160,6 +160,7 @@ type shelves struct {
 // totals are sums over the packages and hosts.
 type totals struct {
 	pending, running int // items
+	parked           int // of pending, items that are put aside
 	pendingRuns      int // packages whose binary is to run without items
 	units            int // in flight
 	freeHosts        int // that run nothing and are kept free for nothing
@@ -217,9 +218,9 @@ func (p *Policy) NoMore() {
 // Pending is the number of items that wait for a node.
 func (p *Policy) Pending() int { return p.pending }
 
-// Waiting reports whether anything waits for a node, packages without items included. Without, Next
-// has nothing for any node.
-func (p *Policy) Waiting() bool { return p.pending > 0 || p.pendingRuns > 0 }
+// Waiting reports whether anything waits for a node, packages without items included, and not for
+// the end of what others run. Without, Next has nothing for any node.
+func (p *Policy) Waiting() bool { return p.pending > p.parked || p.pendingRuns > 0 }
 
 // Running is the number of items in the units that nodes have now.
 func (p *Policy) Running() int { return p.running }

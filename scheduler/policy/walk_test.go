@@ -167,7 +167,11 @@ func (w *walker) addNode() {
 // ask asks for one idle node.
 func (w *walker) ask(id NodeID) bool {
 	stamp := w.Stamp()
+	waited := w.Waiting()
 	u, ok := w.Next(id)
+	if ok && !waited {
+		w.fail("node %s gets %v, and nothing was waiting", id, u)
+	}
 	w.note("next %s: %v %v", id, u, ok)
 	if !ok {
 		w.refused[id] = w.Stamp()
