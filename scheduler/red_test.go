@@ -77,6 +77,22 @@ func TestTextOfAFailure(t *testing.T) {
 	}
 }
 
+// learnLastFailed gives the world the history of a run in which the tests of package a took so long
+// each, and the last one failed.
+func (w *world) learnLastFailed(took time.Duration, lessons ...history.Lesson) {
+	run := history.Run{ID: "before", Time: time.Now(), Lessons: lessons}
+	tests := w.packages["a"]
+	for i, name := range tests {
+		v := history.Pass
+		if i == len(tests)-1 {
+			v = history.Fail
+		}
+		run.Tests = append(run.Tests, history.TestRun{Platform: "linux/amd64", Package: "a", Test: name, Elapsed: took, Verdict: v})
+	}
+	w.cfg.History = new(history.Book)
+	w.cfg.History.Learn(run)
+}
+
 // A failure that the run before has confirmed counts at once, under --json too.
 func TestKnownFailureCountsAtOnce(t *testing.T) {
 	for _, live := range []bool{false, true} {
@@ -88,21 +104,14 @@ func TestKnownFailureCountsAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := newWorld(t, 4, map[string][]string{"a": names(tests...)})
-		w.cfg.Live, w.cfg.History = live, new(history.Book)
-		run := history.Run{ID: "before", Time: time.Now()}
+		w.cfg.Live = live
+		var lessons []history.Lesson
 		for _, e := range r.events {
 			if l, ok := e.(event.Learned); ok {
-				run.Lessons = append(run.Lessons, l.Lesson)
+				lessons = append(lessons, l.Lesson)
 			}
 		}
-		for i, name := range w.packages["a"] {
-			v := history.Pass
-			if i == len(tests)-1 {
-				v = history.Fail
-			}
-			run.Tests = append(run.Tests, history.TestRun{Platform: "linux/amd64", Package: "a", Test: name, Elapsed: time.Second, Verdict: v})
-		}
-		w.cfg.History.Learn(run)
+		w.learnLastFailed(time.Second, lessons...)
 		w.cfg.LongTest = -1
 		w.meet = newMeeting(false)
 		s, r, err := w.run(t.Context())
@@ -122,17 +131,8 @@ func TestContenderRunsWhenOthersHaveEnded(t *testing.T) {
 	for kind, want := range map[string]event.Verdict{"Fail": event.Fail, "Shy": event.Pass} {
 		tests := names(append(slices.Repeat([]string{"Pass"}, 6), kind)...)
 		w := newWorld(t, 4, map[string][]string{"a": tests})
-		w.cfg.History = new(history.Book)
-		run := history.Run{ID: "before", Time: time.Now()}
-		for i, name := range tests {
-			v := history.Pass
-			if i == len(tests)-1 {
-				v = history.Fail
-				run.Lessons = append(run.Lessons, history.Lesson{Kind: history.Failed, Platform: "linux/amd64", Package: "a", Test: name})
-			}
-			run.Tests = append(run.Tests, history.TestRun{Platform: "linux/amd64", Package: "a", Test: name, Elapsed: spareWhole, Verdict: v})
-		}
-		w.cfg.History.Learn(run)
+		last := tests[len(tests)-1]
+		w.learnLastFailed(spareWhole, history.Lesson{Kind: history.Failed, Platform: "linux/amd64", Package: "a", Test: last})
 		w.cfg.LongTest = -1
 		w.meet = newMeeting(false)
 		s, r, err := w.run(t.Context())
@@ -140,7 +140,6 @@ func TestContenderRunsWhenOthersHaveEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(s, r)
-		last := tests[len(tests)-1]
 		if n := w.starts("a::" + last); n != 1 || s.Counts[want] < 1 || s.Counts[event.Pass]+s.Counts[want] < 7 {
 			t.Errorf("%s ran %d times: %v", last, n, s.Counts)
 		}

@@ -88,17 +88,19 @@ func (c *controller) facts(j *job, i int, it *itemRun, how attempt.End) attempt.
 	return f
 }
 
-// delayContenders has tests that failed in the last run, with a text that speaks of what other
-// processes may have, run when the others of their package have ended. Their next failure counts
-// then, and would be tried that way if it came before.
+// delayContenders has tests run when the others of their package have ended that failed in the last
+// run and left no fingerprint, as when the text speaks of what other processes may have. Their next
+// failure counts then, and would be tried that way if it came before.
 func (c *controller) delayContenders(p *pkg) {
 	if p.stage != stageSplit || c.cfg.MaxFail > 0 || c.cfg.Command.FailFast {
 		return
 	}
 	late := make(map[int]*trial)
 	for i, name := range p.names {
-		known, ok := c.cfg.History.Test(p.target.supply.name, p.path, name)
-		if ok && known.Failed && known.Print == 0 && p.division(i) == nil {
+		if p.expected[i] == 0 || p.division(i) != nil {
+			continue
+		}
+		if known, _ := c.cfg.History.Test(p.target.supply.name, p.path, name); known.Failed && known.Print == 0 {
 			late[i] = &trial{next: attempt.Attempt{Around: attempt.Host, Before: attempt.Bare}, number: 1}
 		}
 	}

@@ -25,8 +25,7 @@ func changedFiles(dir string, since time.Time) []string {
 	var names []string
 	looks := 0
 	since = since.Add(-changedGrain)
-	// What cannot be read was not changed, as far as anybody can tell.
-	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	walk := func(path string, d fs.DirEntry, err error) error {
 		if looks++; looks > changedLooks || len(names) == changedNames {
 			return errEnough
 		}
@@ -46,7 +45,8 @@ func changedFiles(dir string, since time.Time) []string {
 			}
 		}
 		return nil
-	})
+	}
+	_ = filepath.WalkDir(dir, walk) // what cannot be read was not changed, as far as anybody can tell
 	return names
 }
 
