@@ -33,7 +33,7 @@ fidelity:
 
 # splitting takes more than an hour on two cores; SPLITTING='-splitting.times=1' is quicker.
 splitting:
-	$(GO) test ./integration -run '^TestSplitting$$' -count=1 -v -timeout=6h -splitting.full $(SPLITTING)
+	$(GO) test ./integration -run '^TestSplitting(OnTerminal)?$$' -count=1 -v -timeout=6h -splitting.full $(SPLITTING)
 
 bench:
 	sh bench/run.sh

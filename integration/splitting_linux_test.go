@@ -3,48 +3,53 @@ package integration
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"testing"
+
+	"github.com/xdist-go/xdist/integration/internal/compare"
 )
 
-// TestSplittingOnTerminal runs some of the modules for somebody who looks at a terminal, where
-// failures are verified at the end. The exit status and the counts must be those of go test.
+// onTerminal are the faults that every run of the tests looks at on a terminal.
+var onTerminal = []string{"onRequest-flag", "poisonEnv", "needsEarlier-quick", "failing"}
+
+// TestSplittingOnTerminal runs the modules for somebody who looks at a terminal. The exit status
+// and the counts must be those of go test. With -splitting.full it is all of them, in all modes.
 func TestSplittingOnTerminal(t *testing.T) {
-	for _, name := range []string{"onRequest-flag", "poisonEnv", "needsEarlier-quick", "failing"} {
-		f := splitFaultOf(t, name)
-		p := place{4, "load"}
-		t.Run(name, func(t *testing.T) {
+	for _, f := range splitFaults {
+		if !*splittingFull && !slices.Contains(onTerminal, f.name) {
+			continue
+		}
+		cells := []place{{4, "load"}}
+		if *splittingFull {
+			cells = places(0)
+		}
+		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			if reason := f.known(p); reason != "" && !*splittingKnown {
-				t.Skipf("skipped: known to differ: %s", reason)
-			}
 			w := newSplitWork(t, f)
 			model, goEnded := goTest(t, w.fresh(t), w.env(t), f.args...)
-			counts := model.Counts()
-			want := counted{counts["pass"] + counts["skip"] + counts["fail"], counts["skip"], counts["fail"]}
-
-			term := openTerminal(t)
-			cmd := term.startIn(w.fresh(t), append(w.env(t), "CI="), xdist(t), append(p.flags(), f.args...)...)
-			term.await(" items: ")
-			err := cmd.Wait()
-			if got := countedOn(t, term.screen); got != want {
-				t.Errorf("got %+v, want %+v; screen:\n%s", got, want, term.screen)
-			}
-			if status := cmd.ProcessState.ExitCode(); (status == 0) != (goEnded.status == 0) {
-				t.Errorf("exit status %d, go test has %d: %v; screen:\n%s", status, goEnded.status, err, term.screen)
+			for _, p := range cells {
+				t.Run(p.String(), func(t *testing.T) { w.onTerminal(t, model, goEnded, p) })
 			}
 		})
 	}
 }
 
-func splitFaultOf(t *testing.T, name string) splitFault {
-	t.Helper()
-	for _, f := range splitFaults {
-		if f.name == name {
-			return f
+// onTerminal runs a module in one cell of the matrix, on a terminal.
+func (w *splitWork) onTerminal(t *testing.T, model *compare.Model, goEnded ended, p place) {
+	term := openTerminal(t)
+	cmd := term.startIn(w.fresh(t), append(w.env(t), "CI="), xdist(t), append(p.flags(), w.fault.args...)...)
+	term.await(" items: ")
+	err := cmd.Wait()
+	if !w.fault.uncounted {
+		counts := model.Counts()
+		want := counted{counts["pass"] + counts["skip"] + counts["fail"], counts["skip"], counts["fail"]}
+		if got := countedOn(t, term.screen); got != want {
+			t.Errorf("got %+v, want %+v; screen:\n%s", got, want, term.screen)
 		}
 	}
-	t.Fatalf("there is no %s", name)
-	return splitFault{}
+	if status := cmd.ProcessState.ExitCode(); (status == 0) != (goEnded.status == 0) {
+		t.Errorf("exit status %d, go test has %d: %v; screen:\n%s", status, goEnded.status, err, term.screen)
+	}
 }
 
 // counted is the line with the sums at the end of a run.

@@ -20,8 +20,6 @@ import (
 var (
 	splittingFull = flag.Bool("splitting.full", false,
 		"TestSplitting runs the whole matrix, several times")
-	splittingKnown = flag.Bool("splitting.known", false,
-		"TestSplitting runs what is known to differ, too")
 	splittingTimes = flag.Int("splitting.times", 5, "how often the whole matrix is run")
 )
 
@@ -33,19 +31,22 @@ type splitFault struct {
 	args   []string // for both commands
 	judge  judge
 	unix   bool // it kills processes by signals
+	// uncounted: a terminal may say another number of tests than go test's events have. They run more
+	// than once, end without an event, or chance decides how many have a verdict.
+	uncounted bool
 }
 
 // A judge returns in what xdist's run differs from that of go test.
 type judge func(want, got *compare.Model) []string
 
 var splitFaults = []splitFault{
-	{name: "mrunTwice-first", module: "mrunTwice", args: []string{"./first"}, judge: sameOutcomes},
-	{name: "mrunTwice-retry", module: "mrunTwice", args: []string{"./retry"}, judge: sameOutcomes},
-	{name: "mrunTwice-many", module: "mrunTwice", args: []string{"./many"}, judge: sameOutcomes},
-	{name: "mrunTwice-green", module: "mrunTwice", args: []string{"./green"}, judge: sameOutcomes},
-	{name: "reexec-passes", module: "reexec", args: []string{"./passes"}, judge: sameOutcomes},
-	{name: "reexec-fails", module: "reexec", args: []string{"./fails"}, judge: sameOutcomes},
-	{name: "reexec-itself", module: "reexec", args: []string{"./itself"}, judge: sameOutcomes},
+	{name: "mrunTwice-first", module: "mrunTwice", args: []string{"./first"}, judge: sameOutcomes, uncounted: true},
+	{name: "mrunTwice-retry", module: "mrunTwice", args: []string{"./retry"}, judge: sameOutcomes, uncounted: true},
+	{name: "mrunTwice-many", module: "mrunTwice", args: []string{"./many"}, judge: sameOutcomes, uncounted: true},
+	{name: "mrunTwice-green", module: "mrunTwice", args: []string{"./green"}, judge: sameOutcomes, uncounted: true},
+	{name: "reexec-passes", module: "reexec", args: []string{"./passes"}, judge: sameOutcomes, uncounted: true},
+	{name: "reexec-fails", module: "reexec", args: []string{"./fails"}, judge: sameOutcomes, uncounted: true},
+	{name: "reexec-itself", module: "reexec", args: []string{"./itself"}, judge: sameOutcomes, uncounted: true},
 	{name: "portExit", module: "portExit", args: []string{"."}, judge: sameVerdicts},
 	{name: "portSkip-one", module: "portSkip", args: []string{"./one"}, judge: sameVerdicts},
 	{name: "portSkip-two", module: "portSkip", args: []string{"-p=1", "./p1", "./p2"}, judge: sameVerdicts},
@@ -59,34 +60,11 @@ var splitFaults = []splitFault{
 	{name: "needsEarlier-slow", module: "needsEarlier", args: []string{"./slow"}, judge: sameVerdicts},
 	{name: "poisonEnv", module: "poisonEnv", args: []string{"."}, judge: sameVerdicts},
 	{name: "agentKilled", module: "agentKilled", args: []string{"./..."}, judge: sameVerdicts, unix: true},
-	{name: "panicBystander", module: "panicBystander", args: []string{"-parallel=4", "."}, judge: onePanics},
-	{name: "failfast", module: "failfast", args: []string{"-failfast", "./..."}, judge: stopsAtFailures},
-	{name: "exits", module: "exits", args: []string{"./..."}, judge: sameVerdicts},
+	{name: "panicBystander", module: "panicBystander", args: []string{"-parallel=4", "."}, judge: onePanics, uncounted: true},
+	{name: "failfast", module: "failfast", args: []string{"-failfast", "./..."}, judge: stopsAtFailures, uncounted: true},
+	{name: "exits", module: "exits", args: []string{"./..."}, judge: sameVerdicts, uncounted: true},
 	{name: "testmainLeak", module: "testmainLeak", args: []string{"."}, judge: sameVerdicts},
 	{name: "failing", module: "failing", args: []string{"./..."}, judge: sameVerdicts},
-}
-
-// knownFault is a part of the matrix in which xdist differs from go test today.
-type knownFault struct {
-	dists    string // separated by spaces, "" is all
-	gateways int    // from so many on
-	reason   string
-}
-
-// knownFaults are skipped unless -splitting.known is set.
-var knownFaults = map[string][]knownFault{
-	"failfast":       {{reason: "which tests of other packages end before a failure is chance here as under go test"}},
-	"panicBystander": {{reason: "in a few runs of a hundred the text of a panic is not seen"}},
-}
-
-// known is the reason why xdist differs today, or "".
-func (f splitFault) known(p place) string {
-	for _, k := range knownFaults[f.name] {
-		if p.gateways >= k.gateways && (k.dists == "" || slices.Contains(strings.Fields(k.dists), p.dist)) {
-			return k.reason
-		}
-	}
-	return ""
 }
 
 // place is one cell of the matrix.
@@ -120,7 +98,7 @@ func places(i int) []place {
 
 // TestSplitting holds xdist against go test over modules that are in trouble when they are split.
 //
-//	go test ./integration -run 'TestSplitting/^portExit$/load-4$' -splitting.full -splitting.known
+//	go test ./integration -run 'TestSplitting/^portExit$/load-4$' -splitting.full
 //
 // runs one of them in one mode. With -splitting.full each is run in all modes, -splitting.times
 // times: first without a history, and then with that of the first run.
@@ -135,9 +113,6 @@ func TestSplitting(t *testing.T) {
 			want, e := goTest(t, w.fresh(t), w.env(t), f.args...)
 			for _, p := range places(i) {
 				t.Run(p.String(), func(t *testing.T) {
-					if reason := f.known(p); reason != "" && !*splittingKnown {
-						t.Skipf("skipped: known to differ: %s", reason)
-					}
 					w.against(t, want, e, p)
 				})
 			}

@@ -68,7 +68,9 @@ func (c *controller) plan(p *pkg) policy.Package {
 		out.Size = c.sizeOf(*p.ready)
 	}
 	for i := range out.Items {
-		out.Items[i].Cost = p.expected[i]
+		if !cmd.FailFast { // without a cost packages run in the order of go test
+			out.Items[i].Cost = p.expected[i]
+		}
 	}
 	for _, d := range families {
 		p.target.choosy = p.target.choosy || len(d.Requires) > 0

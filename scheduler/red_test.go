@@ -9,6 +9,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/xspec"
 )
 
 // A test that was red in the whole when it was last there is green when it is green there again,
@@ -154,4 +155,33 @@ func TestTookCountsParallelSubtests(t *testing.T) {
 	if got := p.estimate(0); got != 6*time.Second {
 		t.Errorf("estimated at %v", got)
 	}
+}
+
+// Which tests run before the first failure depends on the order of the packages. With -failfast it
+// is that of go test, whatever they are known to cost.
+func TestFailFastKeepsTheOrder(t *testing.T) {
+	w := newWorld(t, 1, map[string][]string{"a": names("Pass"), "b": names("Fail"), "c": nil})
+	cmd, err := gotest.ParseCommand([]string{"-failfast", "./..."}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.cfg.Command = cmd
+	w.cfg.History = new(history.Book)
+	w.cfg.History.Learn(history.Run{ID: "before", Time: time.Now(), Tests: []history.TestRun{
+		{Platform: "linux/amd64", Package: "a", Test: "TestPass_0", Elapsed: time.Millisecond, Verdict: history.Pass},
+		{Platform: "linux/amd64", Package: "b", Test: "TestFail_0", Elapsed: time.Second, Verdict: history.Fail},
+	}})
+	w.broken = map[string]bool{"c": true}
+	built := make(chan struct{}) // a and b can run, since what comes after them was told
+	w.reach = func(xspec.Spec) { <-built }
+	s, r, err := w.runWith(t.Context(), func(e event.Event) {
+		if t, ok := e.(event.Test); ok && t.Action == "build-output" {
+			close(built)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 1, event.Fail: 1})
 }
