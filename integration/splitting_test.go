@@ -31,8 +31,8 @@ type splitFault struct {
 	args   []string // for both commands
 	judge  judge
 	unix   bool // it kills processes by signals
-	// uncounted: a terminal may say another number of tests than go test's events have. They run more
-	// than once, end without an event, or chance decides how many have a verdict.
+	// uncounted: a terminal may say another number of tests than go test's events have. They run
+	// more than once, end without an event, or chance decides how many have a verdict.
 	uncounted bool
 }
 
