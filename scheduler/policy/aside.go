@@ -24,7 +24,6 @@ func (p *Policy) putAside(k *pkg, out Outcome) {
 	}
 	k.waits = append(k.waits, out.Park...)
 	p.park(k, len(aside))
-	p.changes++
 }
 
 // park counts items that were put aside, or that left.

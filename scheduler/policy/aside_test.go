@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -105,5 +106,53 @@ func TestPerHost(t *testing.T) {
 	p.Finish("gw1", done(u))
 	if _, ok := p.Next("gw3"); !ok {
 		t.Error("no unit though there is room")
+	}
+}
+
+// A node that got nothing is not asked again while the stamp is the same. What a unit puts aside is
+// for nobody, and changes no stamp. What comes back, and what was aside for long enough, does.
+func TestStampChangesWithWhatMayStart(t *testing.T) {
+	p := New(Config{})
+	for i := range 160 { // one round of so many is ten units
+		p.AddNode(NodeID(fmt.Sprint("gw", i)), Node{Host: "here"})
+	}
+	next := func(node NodeID) Unit {
+		t.Helper()
+		u, ok := p.Next(node)
+		if !ok {
+			t.Fatalf("nothing for %s", node)
+		}
+		return u
+	}
+	p.AddPackage(Package{ID: 1, Items: items(2), Size: 1})
+	next("gw0") // in flight to the end
+	p.Finish("gw1", done(next("gw1")))
+	p.AddPackage(Package{ID: 2, Items: items(2), Size: 1})
+	p.NoMore()
+	a, b := next("gw1"), next("gw2")
+	refused := func() uint64 {
+		t.Helper()
+		if u, ok := p.Next("gw3"); ok {
+			t.Fatalf("gw3 gets %v", u)
+		}
+		return p.Stamp()
+	}
+	stamp := refused()
+	p.Finish("gw1", Outcome{Park: a.Items})
+	if got := refused(); got != stamp || stamp == 0 {
+		t.Errorf("the stamp went from %x to %x, and there is nothing more to start", stamp, got)
+	}
+	p.Finish("gw2", Outcome{Requeue: b.Items})
+	if got := p.Stamp(); got == stamp {
+		t.Errorf("the stamp is still %x, and a unit came back", got)
+	}
+	b = next("gw2")
+	stamp = refused()
+	p.Finish("gw2", done(b))
+	if got := p.Stamp(); got == stamp {
+		t.Errorf("the stamp is still %x, and what was parked may start", got)
+	}
+	if u := next("gw3"); !slices.Equal(u.Items, a.Items) {
+		t.Errorf("gw3 gets %v, want what was parked, %v", u.Items, a.Items)
 	}
 }

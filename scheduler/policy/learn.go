@@ -83,7 +83,7 @@ type sample struct {
 
 func (s *sample) add(d time.Duration) {
 	s.time += d
-	s.squares += d.Seconds() * d.Seconds()
+	s.squares += square(d)
 	s.items++
 }
 
@@ -95,9 +95,11 @@ func (s *sample) perItem(guessed int) time.Duration {
 
 // rms is the root mean square of the items' durations, well above their mean when they differ much.
 func (s *sample) rms() time.Duration {
-	mean := (s.squares + surprise.Seconds()*surprise.Seconds()) / float64(s.items+guessItems)
-	return time.Duration(math.Sqrt(mean) * float64(time.Second))
+	return time.Duration(math.Sqrt((s.squares+square(surprise))/float64(s.items+guessItems)) * float64(time.Second))
 }
+
+// square is d², in seconds.
+func square(d time.Duration) float64 { return float64(d) / 1e9 * (float64(d) / 1e9) }
 
 func (s *sample) perUnit(prior time.Duration) time.Duration {
 	return (s.overhead + prior) / time.Duration(s.units+1)
@@ -301,11 +303,11 @@ const manyItems = 1000
 // tail is what an item of unknown cost may last.
 func (p *Policy) tail(k *pkg) time.Duration {
 	const weight = 3
-	prior := max(p.seen.rms(), surprise/surpriseShare*manyItems/time.Duration(manyItems+p.seen.items)).Seconds()
-	if k.neighbours > 0 {
-		prior = 2 * k.neighbours.Seconds()
+	prior := 2 * k.neighbours
+	if prior <= 0 {
+		prior = max(p.seen.rms(), surprise/surpriseShare*manyItems/time.Duration(manyItems+p.seen.items))
 	}
-	mean := (k.seen.squares + weight*prior*prior) / float64(k.seen.items+weight)
+	mean := (k.seen.squares + weight*square(prior)) / float64(k.seen.items+weight)
 	return max(1, time.Duration(math.Sqrt(mean)*float64(time.Second)))
 }
 

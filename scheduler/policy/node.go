@@ -187,7 +187,6 @@ func (p *Policy) finish(n *node, out Outcome, ran bool) {
 	}
 	if len(out.Requeue) > 0 {
 		s.giveBack(out)
-		p.changes++
 	}
 	p.putAside(k, out)
 	if ran {

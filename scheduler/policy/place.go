@@ -36,9 +36,13 @@ func find(list *[]*shelf, c *class) *shelf {
 	return sh
 }
 
-// placeAll places all families of a package, after a change that concerns them all.
+// placeAll places all families of a package, after a change from outside that concerns them all.
 func (p *Policy) placeAll(k *pkg) {
 	p.changes++
+	p.placeFamilies(k)
+}
+
+func (p *Policy) placeFamilies(k *pkg) {
 	p.release(k)
 	for _, s := range k.families {
 		p.settle(s) // so that all of a group are placed by the work of all of it
@@ -51,7 +55,7 @@ func (p *Policy) placeAll(k *pkg) {
 // place brings the shelves up to date after a unit of the family was given out or has ended.
 func (p *Policy) place(s *family) {
 	if k := s.k; k.single() || k.parked > 0 || k.run.due {
-		p.placeAll(k)
+		p.placeFamilies(k)
 	} else {
 		p.placeFamily(s)
 	}
@@ -66,12 +70,17 @@ func (p *Policy) placeFamily(s *family) {
 	}
 }
 
+// enqueue puts a family where choose looks for it, or takes it away. What was not there before may
+// be for a node that had nothing to choose.
 func (p *Policy) enqueue(s *family) {
 	k := s.k
 	owed := k.run.pending && s == k.families[0]
 	if s.pending == s.dealt && !owed || k.single() && k.units > 0 || s.awaits != nil {
 		s.leave()
 		return
+	}
+	if s.shelf == nil || len(s.back) > 0 && s.at[again] == 0 {
+		p.changes++
 	}
 	sh := p.shelfOf(s)
 	if len(s.back) > 0 {
