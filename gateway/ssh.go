@@ -57,8 +57,16 @@ type sshStart struct {
 	key    string // tells connections that can be shared from others
 }
 
-// run starts the command for a connection in a session of a shared one, or of a new one when the
-// host allows no more on that.
+// joinPatience is how long a session may take that joins a connection of others. A host that has
+// fallen silent is asked again over a connection of its own.
+const joinPatience = 5 * time.Second
+
+// errNoAnswer is the error of a session that was given up after joinPatience.
+var errNoAnswer = errors.New("the connection that it shares does not answer")
+
+// run starts the command for a connection in a session of a shared one. It uses a new connection
+// when the host allows no more on that, and when the session fails there: the connection may be
+// dying. What fails on a connection of its own has failed.
 func (s *sshStart) run(ctx context.Context, command func(*sshClient) string) (*endpoint, error) {
 	for {
 		c, mine, err := s.hosts.connect(ctx, s.key, func(ctx context.Context) (*sshClient, error) {
@@ -67,49 +75,55 @@ func (s *sshStart) run(ctx context.Context, command func(*sshClient) string) (*e
 		if err != nil {
 			return nil, s.phase(PhaseConnect, err)
 		}
-		l, err := s.session(ctx, c, command(c.client))
+		l, err := s.session(ctx, c, mine, command(c.client))
 		if err == nil {
 			return l, nil
 		}
 		var refused *ssh.OpenChannelError
-		again := false
+		again := !mine
 		switch {
-		case ctx.Err() != nil:
-			return nil, s.phase(PhaseProbe, err) // session releases c
 		case errors.As(err, &refused):
 			again = c.refused()
-		case c.client.isDead():
-			again = !mine // it was dying when it was chosen
+		case again:
+			c.suspect()
 		}
-		c.release()
-		if !again {
+		if !again || ctx.Err() != nil {
 			return nil, s.phase(PhaseProbe, fmt.Errorf("open a session: %w", err))
 		}
 	}
 }
 
-// session is startSession with a context. When that ends, the share in the connection is released
-// as soon as the host has answered, or its silence has ended the connection; after other errors it
-// is the caller's still.
-func (s *sshStart) session(ctx context.Context, c *sshConn, command string) (*endpoint, error) {
+// session is startSession with a context, and with joinPatience where the connection is not mine.
+// The share in the connection is the endpoint's, or is released: at the latest when the host has
+// answered, or its silence has ended the connection.
+func (s *sshStart) session(ctx context.Context, c *sshConn, mine bool, command string) (*endpoint, error) {
+	patience := newTimer(0) // never fires
+	if !mine {
+		patience.Reset(joinPatience)
+	}
+	defer patience.Stop()
 	startedc := make(chan started, 1)
 	go func() { // ends with the host's answer, or with the connection
 		l, err := c.startSession(command, s.stderr)
 		startedc <- started{l, err}
 	}()
+	var r started
+	var late error
 	select {
-	case r := <-startedc:
-		if r.err != nil && ctx.Err() != nil {
-			c.release()
-		}
-		return r.l, r.err
+	case r = <-startedc:
 	case <-c.client.donec:
-		r := c.answer(startedc)
-		if r.err != nil && ctx.Err() != nil {
+		r = c.answer(startedc)
+	case <-patience.C:
+		c.suspect()
+		late = errNoAnswer
+	case <-ctx.Done():
+		late = ctx.Err()
+	}
+	if late == nil {
+		if r.err != nil {
 			c.release()
 		}
 		return r.l, r.err
-	case <-ctx.Done():
 	}
 	go func() { // ends after the one above
 		r := c.answer(startedc)
@@ -121,7 +135,7 @@ func (s *sshStart) session(ctx context.Context, c *sshConn, command string) (*en
 		r.l.proc.wait()
 		r.l.conn.Close()
 	}()
-	return nil, ctx.Err()
+	return nil, late
 }
 
 // started is what startSession has returned.

@@ -46,11 +46,12 @@ type sshConn struct {
 	pool *hosts
 	key  string
 
-	users    int           // sessions, and those that wait for readyc or open one; guarded by pool.mu
-	sessions int           // that were opened and are not over; guarded by pool.mu
-	readyc   chan struct{} // closed when client or err is set
-	client   *sshClient
-	err      error
+	users     int           // sessions, and those that wait for readyc or open one; guarded by pool.mu
+	sessions  int           // that were opened and are not over; guarded by pool.mu
+	suspected bool          // something failed on it, and nobody joins any more; guarded by pool.mu
+	readyc    chan struct{} // closed when client or err is set
+	client    *sshClient
+	err       error
 }
 
 // connect returns a share in a connection to what key stands for, which the caller releases, and
@@ -112,10 +113,18 @@ func (p *hosts) destination(key string) *sshDestination {
 func (c *sshConn) usable() bool {
 	select {
 	case <-c.readyc:
-		return c.err == nil && !c.client.isDead()
+		return c.err == nil && !c.suspected && !c.client.isDead()
 	default:
 		return true
 	}
+}
+
+// suspect keeps others from joining a connection whose host may have stopped to answer. Whoever
+// needs one dials anew, and so finds out.
+func (c *sshConn) suspect() {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	c.suspected = true
 }
 
 // opened counts a session that was opened.
@@ -125,14 +134,14 @@ func (c *sshConn) opened() {
 	c.sessions++
 }
 
-// refused tells that the host wants no session beside those that are open, and returns whether
-// others have any, or try.
+// refused tells, after the release of its share, that the host wants no session beside those that
+// are open, and returns whether others have any, or try.
 func (c *sshConn) refused() (others bool) {
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()
 	d := c.pool.destination(c.key)
 	d.limit = max(1, min(d.limit, c.sessions))
-	return c.users > 1
+	return c.users > 0
 }
 
 // closed is for a session that was counted by opened.

@@ -27,9 +27,10 @@ type sshProcess struct {
 	killOnce sync.Once
 	killedc  chan struct{} // closed by kill
 
-	mu    sync.Mutex // guards the fields below
-	pid   int        // of the agent, on the host; 0 when not known
-	users int        // of wait and the bytes, who still need the connection
+	mu     sync.Mutex // guards the fields below
+	pid    int        // of the agent, on the host; 0 when not known
+	users  int        // of wait and the bytes, who still need the connection
+	silent bool       // it was killed, and the host has not said that it has ended
 }
 
 // sshConnection are the bytes of a session. Pumps stand between so that Close wakes everybody at
@@ -173,17 +174,29 @@ func (p *sshProcess) wait() string {
 	select {
 	case <-p.endedc:
 	case <-p.killedc:
-		within(silentWait, p.endedc)
+		if !within(silentWait, p.endedc) {
+			p.conn.suspect()
+		}
 	}
-	p.endLeftovers()
+	answered := p.endLeftovers()
 	within(stderrWait, p.errDonec)
 	p.conn.client.tasks.Go(func() { p.ch.Close() }) // may block when the host does not read
 	select {
 	case <-p.endedc:
 		return p.status
 	default:
+		p.mu.Lock()
+		p.silent = !answered
+		p.mu.Unlock()
 		return ""
 	}
+}
+
+// mayRun reports, after wait, whether nobody knows that the program has ended.
+func (p *sshProcess) mayRun() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.silent
 }
 
 // lostWait is how long the end of the connection may come after that of the session, when that has
@@ -203,32 +216,33 @@ func (p *sshProcess) lostWait() time.Duration {
 const leftoversWait = 2 * time.Second
 
 // endLeftovers kills what is left of the login session that the agent has led, with a command of
-// its own.
-func (p *sshProcess) endLeftovers() {
+// its own. It reports whether the host has answered that, or there was nothing to ask for.
+func (p *sshProcess) endLeftovers() (answered bool) {
 	p.mu.Lock()
 	pid := p.pid
 	p.mu.Unlock()
 	if pid == 0 || p.conn.client.endsWithin(p.lostWait()) {
-		return
+		return true
 	}
-	donec := make(chan struct{})
+	answerc := make(chan error, 1)
 	go func() { // ends with the host's answer, or with the connection
-		defer close(donec)
 		s, err := p.conn.client.NewSession()
-		if err != nil {
-			return // refused, or the connection has ended
+		if err == nil {
+			defer s.Close()
+			s.Stdin = strings.NewReader(endSessionScript(pid) + "\n")
+			s.Run(shellCommand) // whether there was anything to kill is of no interest
 		}
-		defer s.Close()
-		s.Stdin = strings.NewReader(endSessionScript(pid) + "\n")
-		s.Run(shellCommand) // whether there was anything to kill is of no interest
+		answerc <- err // refused, or the connection has ended
 	}()
 	late := time.NewTimer(leftoversWait)
 	defer late.Stop()
 	select {
-	case <-donec:
+	case err := <-answerc:
+		return err == nil
 	case <-p.conn.client.donec:
 	case <-late.C:
 	}
+	return false
 }
 
 // leads tells the process id of the agent on its host.

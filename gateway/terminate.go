@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,15 +11,17 @@ import (
 	"time"
 )
 
-// killWait is how long Terminate waits for the operating system to end what was killed.
+// killWait is how long Terminate waits after its timeout for the end of what was killed.
 const killWait = 2 * time.Second
 
 // Terminate ends all gateways, also those that have left the group by Exit, and empties the group,
 // which opens no more. Its listeners are closed first. Gateways through which others go end after
 // those; apart from that all end at once. Agents get an orderly goodbye, at half of the timeout an
 // interrupt, and at its end, or when ctx ends, they are killed with everything they started. 0
-// means Config.Grace. It returns when all have ended: nil, or an error that names those that could
-// not be ended. A second call has nothing left to do.
+// means Config.Grace. It returns when all have ended, and at the latest two seconds after the
+// timeout: nil, or an error that names those whose agents may still run, because they could not be
+// killed or because their host did not say that they have ended. A second call has nothing left to
+// do.
 func (g *Group) Terminate(ctx context.Context, timeout time.Duration) error {
 	timeout = cmp.Or(timeout, g.cfg.Grace)
 	g.mu.Lock()
@@ -36,65 +39,61 @@ func (g *Group) Terminate(ctx context.Context, timeout time.Duration) error {
 	}
 	g.mu.Unlock()
 
-	var stuck []*Gateway
 	waves := wavesOf(all)
 	for _, gw := range all {
 		g.remove(gw)
 	}
 	deadline := time.Now().Add(timeout)
 	for i, wave := range waves {
-		share := time.Until(deadline) / time.Duration(len(waves)-i)
-		stuck = append(stuck, endAll(ctx, wave, share)...)
+		left := time.Duration(len(waves) - i)
+		endAll(ctx, wave, time.Until(deadline)/left, time.Until(deadline.Add(killWait))/left)
 	}
-	if ids := stillThere(stuck); len(ids) > 0 {
-		return fmt.Errorf("terminate gateways %s: still running after being killed", strings.Join(ids, ", "))
+	// Who could not be ended may have followed those that it goes through.
+	if ids := mayRun(all); len(ids) > 0 {
+		return fmt.Errorf("terminate gateways %s: their hosts did not say in time that the agents have ended; these and what they started may still run there", strings.Join(ids, ", "))
 	}
 	return nil
 }
 
-// stillThere waits for gateways that could not be ended by themselves, now that those they go
-// through have ended, and returns the ids of those that have not followed.
-func stillThere(gws []*Gateway) (ids []string) {
-	late := time.NewTimer(killWait)
-	defer late.Stop()
+// mayRun returns the ids of gateways that have not ended, or of whose agents nobody knows whether
+// they have.
+func mayRun(gws []*Gateway) (ids []string) {
 	for _, gw := range gws {
 		select {
 		case <-gw.donec:
-			continue
+			p, unsure := gw.endpoint.proc.(interface{ mayRun() bool })
+			if !unsure || !p.mayRun() || !errors.Is(gw.Err(), ErrExited) { // those that were lost have said so
+				continue
+			}
 		default:
 		}
-		select {
-		case <-gw.donec:
-		case <-late.C:
-			late.Reset(0) // the others do not wait again
-			ids = append(ids, gw.ID())
-		}
+		ids = append(ids, gw.ID())
 	}
 	slices.Sort(ids)
 	return ids
 }
 
-// endAll ends the gateways in parallel within the time and returns those that it could not end.
-func endAll(ctx context.Context, gws []*Gateway, timeout time.Duration) (stuck []*Gateway) {
-	stuckc := make(chan *Gateway, len(gws))
+// endAll ends the gateways in parallel and returns when all have ended, at the latest at the limit,
+// or killWait after the end of ctx.
+func endAll(ctx context.Context, gws []*Gateway, timeout, limit time.Duration) {
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	hurry := context.AfterFunc(ctx, func() { late.Reset(min(limit, killWait)) })
+	defer hurry()
 	for _, gw := range gws {
-		go func() { // joined by the receive below
-			if gw.endWithin(ctx, timeout) {
-				gw = nil
-			}
-			stuckc <- gw
-		}()
+		go gw.endWithin(ctx, timeout) // it ends with the gateway, or when it was killed
 	}
-	for range gws {
-		if gw := <-stuckc; gw != nil {
-			stuck = append(stuck, gw)
+	for _, gw := range gws {
+		select {
+		case <-gw.donec:
+		case <-late.C:
+			return
 		}
 	}
-	return stuck
 }
 
-// endWithin ends one gateway and reports whether it is gone.
-func (gw *Gateway) endWithin(ctx context.Context, timeout time.Duration) bool {
+// endWithin ends one gateway, which is killed after the timeout.
+func (gw *Gateway) endWithin(ctx context.Context, timeout time.Duration) {
 	gw.Exit()
 	interrupt := time.NewTimer(timeout / 2)
 	defer interrupt.Stop()
@@ -103,7 +102,7 @@ func (gw *Gateway) endWithin(ctx context.Context, timeout time.Duration) bool {
 	for {
 		select {
 		case <-gw.donec:
-			return true
+			return
 		case <-interrupt.C:
 			gw.endpoint.proc.interrupt()
 			continue
@@ -113,7 +112,6 @@ func (gw *Gateway) endWithin(ctx context.Context, timeout time.Duration) bool {
 		break
 	}
 	gw.kill()
-	return within(killWait, gw.donec)
 }
 
 // wavesOf orders gateways by what goes through what: each wave may end when the ones before it

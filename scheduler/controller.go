@@ -82,7 +82,7 @@ func newController(cfg Config) *controller {
 		cfg:     cfg.withDefaults(),
 		ledger:  newLedger(),
 		proof:   proofTime,
-		fleet:   fleet{nodes: make(map[string]*node), busy: make(map[string]*crowd), warned: make(map[string]bool)},
+		fleet:   fleet{nodes: make(map[string]*node), busy: make(map[string]*crowd), warned: make(map[string]bool), backOff: backOff},
 		stores:  newStores(),
 		mailbox: mailbox{inbox: make(chan any), loopDone: make(chan struct{})},
 		start:   time.Now(),

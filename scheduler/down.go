@@ -23,7 +23,7 @@ const (
 	endOnTheWay                   // what it goes through was lost, and nothing can be opened that way
 	endUnfit                      // its host cannot be given what a unit needs: no gateway there would fare better
 	endDeath                      // it died, or was killed before it answered: another may live
-	endVanished                   // the replacement of one that has worked, whose host cannot be reached any more: nothing is wrong with the spec
+	endVanished                   // the replacement of one that has worked, whose host cannot be reached: nothing is wrong with the spec, and it is tried once more
 	endHopeless                   // it cannot be opened, and the user has to know
 )
 
@@ -70,13 +70,18 @@ func (c *controller) handleDown(n *node, err error) {
 		c.stop(err.Error())
 		return
 	case endVanished:
-		c.emit(event.Warning{Text: fmt.Sprintf("gateway %s is not replaced: its host cannot be reached", n.replaces)})
+		if n.pause > 0 {
+			c.emit(event.Warning{Text: fmt.Sprintf("gateway %s is not replaced: its host cannot be reached", n.replaces)})
+		}
 	}
 	if c.stopped != "" {
 		return
 	}
-	if end == endDeath {
+	switch {
+	case end == endDeath:
 		c.replaceDead(n)
+	case end == endVanished && n.pause == 0:
+		c.replace(n, n.replaces, c.backOff)
 	}
 	if c.replay != nil {
 		c.replay.move(n.id, "") // unless another has them already
@@ -109,9 +114,7 @@ func (c *controller) replaceDead(n *node) {
 		return
 	}
 	c.restart++
-	if err := c.replace(n); err != nil {
-		c.emit(event.Warning{Text: fmt.Sprintf("replace gateway %s: %v", n.id, err)})
-	}
+	c.replace(n, n.id, 0)
 }
 
 // hopeless reports whether a gateway that could not be opened ends the run. An agent that was
@@ -131,20 +134,21 @@ func hopeless(err error) bool {
 	return !strings.HasPrefix(status, "signal: ")
 }
 
-// replace opens a gateway like n under a new id: ids are never used again.
-func (c *controller) replace(n *node) error {
+// replace opens a gateway like n after a pause, in place of the one with the id. It has a new id:
+// ids are never used again.
+func (c *controller) replace(n *node, id string, pause time.Duration) {
 	spec, err := xspec.Parse(withoutID(n.spec))
-	if err != nil {
-		return err
+	if err == nil {
+		spec, err = c.cfg.Group.Allocate(spec)
 	}
-	if spec, err = c.cfg.Group.Allocate(spec); err != nil {
-		return err
+	if err != nil {
+		c.emit(event.Warning{Text: fmt.Sprintf("replace gateway %s: %v", id, err)})
+		return
 	}
 	if c.replay != nil {
 		c.replay.move(n.id, spec.ID)
 	}
-	c.open(spec, n.target).replaces = n.id
-	return nil
+	c.begin(&node{id: spec.ID, spec: spec, target: n.target, replaces: id, pause: pause})
 }
 
 // removeFromPolicy ends what n ran and takes n from its target's policy.

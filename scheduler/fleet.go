@@ -21,9 +21,10 @@ type fleet struct {
 	busy    map[string]*crowd // by host
 	warned  map[string]bool   // what workers have said of their hosts, by text
 	slots   slots
-	count   int    // gateways that were named or have come
-	restart int    // nodes that were replaced
-	last    string // the node that ended last, and why
+	count   int           // gateways that were named or have come
+	restart int           // nodes that were replaced
+	last    string        // the node that ended last, and why
+	backOff time.Duration // before a host that could not be reached is tried once more
 
 	connect  func(context.Context, *node) (link, gateway.Info, error)
 	ctx      context.Context // of the nodes
@@ -42,6 +43,10 @@ func (c *controller) allocate(specs []xspec.Spec) ([]xspec.Spec, error) {
 	}
 	return allocated, nil
 }
+
+// backOff is how long a host that has worked and cannot be reached is left in peace before it is
+// tried once more: a network that was cut is often back by then.
+const backOff = 3 * time.Second
 
 // open starts a node for spec, which has its id. Without a target it has to be placed.
 func (c *controller) open(spec xspec.Spec, t *target) *node {

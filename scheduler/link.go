@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/scheduler/hosts"
@@ -35,6 +36,13 @@ func (c *controller) serve(ctx context.Context, n *node) {
 }
 
 func (c *controller) converse(ctx context.Context, n *node) error {
+	if n.pause > 0 {
+		select {
+		case <-time.After(n.pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	link, info, err := c.connect(ctx, n)
 	if err != nil {
 		return err

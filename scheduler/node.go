@@ -17,8 +17,9 @@ import (
 // node is the controller's record of one worker. The loop owns it but for assignments, which goes
 // to the node's goroutine.
 type node struct {
-	id       string // of the gateway
-	replaces string // id of the node in whose place it is, or ""
+	id       string        // of the gateway
+	replaces string        // id of the node in whose place it is, or ""
+	pause    time.Duration // before it is opened; 0 is at once
 	spec     xspec.Spec
 	gw       *gateway.Gateway   // of an agent that has come by itself; nil is for one to be opened
 	count    int                // gateways of the run so far

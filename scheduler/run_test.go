@@ -252,7 +252,7 @@ func TestGatewayCannotBeReplaced(t *testing.T) {
 			return nil
 		}
 		s, r, err := w.runWith(t.Context(), func(e event.Event) {
-			if down, ok := e.(event.GatewayDown); ok && down.Gateway == fmt.Sprintf("gw%d", gateways) {
+			if down, ok := e.(event.GatewayDown); ok && down.Gateway == fmt.Sprintf("gw%d", gateways+1) { // the second try
 				close(hold)
 			}
 		})
@@ -276,6 +276,26 @@ func TestGatewayCannotBeReplaced(t *testing.T) {
 		if warned != 1 {
 			t.Errorf("%d warnings, want 1", warned)
 		}
+	}
+}
+
+// A host that has worked and cannot be reached is tried once more.
+func TestHostIsTriedOnceMore(t *testing.T) {
+	w := newWorld(t, 1, map[string][]string{"a": names("Pass", "Lost", "Pass"), "b": many("Pass", 20)})
+	w.refuse = func(s xspec.Spec) error {
+		if s.ID == "gw1" {
+			return errors.New("connect: connection refused")
+		}
+		return nil
+	}
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 23})
+	if hasWarning(r, "is not replaced") {
+		t.Error("the host is given up after one try")
 	}
 }
 

@@ -127,6 +127,7 @@ func (w *world) runWith(ctx context.Context, look func(event.Event)) (event.Summ
 	c := newController(w.cfg)
 	c.connect = w.connect
 	c.sizeOf = func(gotest.Ready) int64 { return w.size }
+	c.backOff = time.Millisecond
 	if !w.prove {
 		c.proof = 0
 	}
