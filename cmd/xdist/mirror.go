@@ -16,10 +16,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gofrs/flock"
 	"github.com/urfave/cli/v2"
 
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/internal/lockfile"
 	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/xspec"
@@ -108,7 +108,7 @@ func claimPlace(dir, root string) (place string, release func(), err error) {
 	name := "xdist-" + hex.EncodeToString(sum[:8])
 	for i := range placesAtMost {
 		place := fmt.Sprintf("%s-%d", name, i)
-		lock := flock.New(filepath.Join(dir, place+".lock"))
+		lock := lockfile.New(filepath.Join(dir, place+".lock"))
 		ok, err := lock.TryLock()
 		if err != nil {
 			return "", release, err

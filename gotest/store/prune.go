@@ -155,7 +155,7 @@ func (s *Store) bury(dir string, lock *flock.Flock, done *Pruned) {
 
 // lockIfDead takes the lock of a run that has died. The caller closes it.
 func lockIfDead(name string) (lock *flock.Flock, dead bool) {
-	lock = flock.New(name, flock.SetFlag(os.O_RDWR)) // is not made
+	lock = lockfile.Existing(name)
 	err := lockfile.Try(lock)
 	if errors.Is(err, errors.ErrUnsupported) {
 		info, err := lock.Stat()

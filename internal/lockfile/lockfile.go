@@ -6,6 +6,9 @@
 // A lock belongs to an open file and not to a process: two [flock.Flock] of one file exclude each
 // other in one process too.
 //
+// Names of locks can be foreseen, and some are in directories that are everybody's. No link is
+// followed, nothing but a regular file is locked, and what is there instead blocks nobody.
+//
 // Limits: a file that is open cannot be removed on Windows, where [Remove] fails when somebody has
 // opened it since the lock was given up.
 package lockfile
@@ -28,7 +31,12 @@ var ErrLocked = errors.New("locked by another")
 // New returns the lock that is the file called name, not taken. Taking it makes the file when it is
 // missing, for all users that the umask allows.
 func New(name string) *flock.Flock {
-	return flock.New(name, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o666))
+	return flock.New(name, flock.SetFlag(os.O_CREATE|os.O_RDWR|careful), flock.SetPermissions(0o666))
+}
+
+// Existing returns the lock that is the file called name, not taken, which taking it does not make.
+func Existing(name string) *flock.Flock {
+	return flock.New(name, flock.SetFlag(os.O_RDWR|careful))
 }
 
 // Try locks l's file for l alone until l.Close, or the end of the process, and does not wait. It
@@ -44,6 +52,10 @@ func Try(l *flock.Flock) error {
 	}
 	if !ok {
 		return ErrLocked
+	}
+	if held, err := l.Stat(); err == nil && !held.Mode().IsRegular() {
+		l.Close() // the error says more
+		return fmt.Errorf("lock %s: it is not a regular file", l.Path())
 	}
 	if named, err := isNamed(l); err != nil || !named {
 		l.Close() // the first error says what is wrong
@@ -75,7 +87,7 @@ func isNamed(l *flock.Flock) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	named, err := os.Stat(l.Path())
+	named, err := os.Lstat(l.Path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

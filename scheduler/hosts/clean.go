@@ -16,6 +16,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/internal/lockfile"
 	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
@@ -140,7 +141,7 @@ func (b *broom) survey(now time.Time) []wire.Leftover {
 		}
 	}
 	for _, home := range b.homes {
-		if info, err := os.Lstat(home); err == nil && info.IsDir() && isOurs(info) {
+		if isOurDir(home) {
 			add("test binaries", home, regexp.MustCompile("^(blobs|"+BuildsDir+")$"), 0)
 			add("agent", filepath.Join(home, "agents"), agentName, 0)
 		}
@@ -163,24 +164,29 @@ func (b *broom) busy() []string {
 	var held []string
 	names := mirrorLocks(b.place)
 	for _, home := range b.homes {
-		names = append(names, filepath.Join(home, useLock))
+		if isOurDir(home) {
+			names = append(names, filepath.Join(home, useLock))
+		}
 	}
 	for _, name := range names {
-		if _, err := os.Lstat(name); err != nil {
-			continue
-		}
-		lock := flock.New(name)
-		ok, err := lock.TryLock()
-		if err == nil && !ok {
+		lock := lockfile.Existing(name)
+		switch err := lockfile.Try(lock); {
+		case errors.Is(err, lockfile.ErrLocked):
 			held = append(held, name)
-		} else if err == nil {
+		case err == nil:
 			b.held = append(b.held, lock)
-		} // else it is not ours, or there are no locks
+		} // else it is not there, or there are no locks
 	}
 	return held
 }
 
-// mirrorLocks are the files that a sync locks, of all mirrors in a directory.
+// isOurDir reports whether there is a directory of this user, and no link to one.
+func isOurDir(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.IsDir() && isOurs(info)
+}
+
+// mirrorLocks are the files that a sync locks, of all mirrors of this user in a directory.
 func mirrorLocks(place string) []string {
 	var names []string
 	mirrors, err := os.ReadDir(place)
@@ -188,16 +194,17 @@ func mirrorLocks(place string) []string {
 		return nil
 	}
 	for _, m := range mirrors {
-		if !mirrorName.MatchString(m.Name()) {
+		dir := filepath.Join(place, m.Name())
+		if !mirrorName.MatchString(m.Name()) || !isOurDir(dir) {
 			continue
 		}
-		sides, err := os.ReadDir(filepath.Join(place, m.Name()))
+		sides, err := os.ReadDir(dir)
 		if err != nil {
-			continue // somebody else's
+			continue // nobody may look into it
 		}
 		for _, s := range sides {
 			if strings.HasSuffix(s.Name(), rsync.SideSuffix) {
-				names = append(names, filepath.Join(place, m.Name(), s.Name(), rsync.LockName))
+				names = append(names, filepath.Join(dir, s.Name(), rsync.LockName))
 			}
 		}
 	}
@@ -214,7 +221,7 @@ func (b *broom) unlock() {
 // tidy removes what is empty now.
 func (b *broom) tidy() {
 	for _, home := range b.homes {
-		if info, err := os.Lstat(home); err != nil || !info.IsDir() || !isOurs(info) {
+		if !isOurDir(home) {
 			continue
 		}
 		os.Remove(filepath.Join(home, useLock))
@@ -265,7 +272,7 @@ func Hold(ctx context.Context) (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("use this host: %w", err)
 	}
-	lock := flock.New(filepath.Join(filepath.Dir(blobs), useLock))
+	lock := lockfile.New(filepath.Join(filepath.Dir(blobs), useLock))
 	if _, err := lock.TryRLockContext(ctx, useLockPause); err != nil && ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -4,8 +4,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/gofrs/flock"
-
 	"github.com/xdist-go/xdist/internal/lockfile"
 )
 
@@ -19,8 +17,8 @@ func removeFreePorts(dir string) {
 		panic("BUG: " + err.Error())
 	}
 	for _, name := range names {
-		lock := flock.New(name)
-		if ok, err := lock.TryLock(); err != nil || !ok {
+		lock := lockfile.Existing(name)
+		if lockfile.Try(lock) != nil {
 			continue
 		}
 		lockfile.Remove(lock) // fails only where somebody has it already

@@ -299,7 +299,7 @@ func findWorkDirs() []string {
 
 // lockDeadWorkDir takes the lock of a work directory whose worker is gone. The caller closes it.
 func lockDeadWorkDir(root string, now time.Time) (lock *flock.Flock, dead bool) {
-	lock = flock.New(workLockOf(root), flock.SetFlag(os.O_RDWR)) // is not made
+	lock = lockfile.Existing(workLockOf(root))
 	err := lockfile.Try(lock)
 	if errors.Is(err, errors.ErrUnsupported) {
 		info, err := os.Lstat(lock.Path())

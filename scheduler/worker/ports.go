@@ -5,8 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/gofrs/flock"
-
+	"github.com/xdist-go/xdist/internal/lockfile"
 	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/scheduler/hosts"
 )
@@ -39,7 +38,7 @@ func holdPortsIn(dir string, slot int) (base int, release func()) {
 	}
 	for i := range portBlocks {
 		block := (slot + i) % portBlocks
-		lock := flock.New(filepath.Join(dir, fmt.Sprintf("%d.lock", block)))
+		lock := lockfile.New(filepath.Join(dir, fmt.Sprintf("%d.lock", block)))
 		ok, err := lock.TryLock()
 		if err != nil {
 			return own, release
