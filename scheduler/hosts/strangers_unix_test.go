@@ -13,8 +13,8 @@ import (
 	"github.com/xdist-go/xdist/internal/lockfile"
 )
 
-// planted is what another user may have put where a lock is looked for. Each returns what must be as
-// it was afterwards.
+// planted is what another user may have put where a lock is looked for. Each returns a name that
+// must not be there afterwards, or "".
 var planted = map[string]func(t *testing.T, lock string) (untouched string){
 	"link": func(t *testing.T, lock string) string {
 		target := filepath.Join(t.TempDir(), "made through a link")
