@@ -149,7 +149,7 @@ const (
 	maxMaxChannels = 1 << 20
 	maxWindow      = 256 << 20 // bytes
 	minFrame       = 64 << 10  // bytes
-	maxFrame       = 1 << 20   // bytes
+	maxFrame       = 256 << 10 // bytes
 )
 
 func (h *hello) lease() time.Duration { return time.Duration(h.Lease) * time.Millisecond }

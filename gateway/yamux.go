@@ -22,7 +22,8 @@ const (
 
 // frameFor returns how many bytes one frame of the multiplexer carries. Between processes of one
 // host a frame takes next to no time, and each costs two switches between goroutines. Elsewhere
-// many channels share a slow connection, and the beat must not be stuck behind one of them.
+// many channels share a slow connection, and the beat must not be stuck behind one of them. yamux
+// keeps memory for the largest frame that it has sent, so that still larger ones are not worth it.
 func frameFor(spec xspec.Spec) int {
 	if spec.Popen && spec.Via == "" {
 		return maxFrame
