@@ -70,14 +70,14 @@ func checkMeasured(t *testing.T, m measured) {
 
 // TestFillGateways checks which way each limit looks.
 func TestFillGateways(t *testing.T) {
-	peer := measured{Start: 3, Trip: 1, ItemsOut: 1, ItemsIn: 1, BytesOut: 1, BytesIn: 1}
+	peer := measured{Start: 3, Trip: 1, ItemsOut: 1, ItemsIn: 1, BytesOut: 1, BytesIn: 1, CPU: 2}
 	for _, tt := range []struct {
 		name   string
 		ours   measured
 		missed int
 	}{
-		{"all better", measured{Start: 1, Tool: 1, Trip: 1, ItemsOut: 2, ItemsIn: 2, BytesOut: 2, BytesIn: 2}, 0},
-		{"all worse", measured{Start: 1.1, Tool: 1.1, Trip: 1.1, ItemsOut: 1.9, ItemsIn: 1.9, BytesOut: 1.9, BytesIn: 1.9}, 7},
+		{"all better", measured{Start: 1, Tool: 1, Trip: 1, ItemsOut: 10, ItemsIn: 10, BytesOut: 1.7, BytesIn: 1.7, CPU: 1}, 0},
+		{"all worse", measured{Start: 1.1, Tool: 1.1, Trip: 1.1, ItemsOut: 9.9, ItemsIn: 9.9, BytesOut: 1.6, BytesIn: 1.6, CPU: 1.1}, 8},
 	} {
 		var tab table
 		fillGateways(&tab, []measured{peer}, []measured{tt.ours})

@@ -23,6 +23,9 @@ type workload struct {
 // fullWorkload takes about a second on each side.
 var fullWorkload = workload{Starts: 10, Trips: 10_000, Items: 100_000, Blocks: 300, BlockSize: 1_000_000}
 
+// bulkWorkload moves blocks and next to nothing else, so that processor time is theirs.
+var bulkWorkload = workload{Starts: 1, Trips: 1, Items: 1, Blocks: 400, BlockSize: 1_000_000}
+
 // measured is what a side found out. Out is from the controller to the agent, in the other way
 // round; each stream ends when its last item was received and, on the way out, that was
 // acknowledged.
@@ -36,6 +39,8 @@ type measured struct {
 	// Tool is Start with the xdist executable as the agent, up to its first status. Only our side
 	// has it.
 	Tool float64 `json:"tool"`
+	// CPU is the processor time of the side and its agents in seconds, as their parent saw it.
+	CPU float64 `json:"-"`
 }
 
 // handlers are what the agents of the comparison offer; execnet_peer.py has the same.

@@ -113,10 +113,9 @@ func TestWaitIsBounded(t *testing.T) {
 // when the first one's patience would.
 func TestWaitLastsAsLongAsTheOpening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		inMemory := memDialer(Handlers{}, func(c io.ReadWriteCloser) io.ReadWriteCloser { return c }, func(string) {})
 		g := newGroup(Config{OpenTimeout: 20 * time.Second}, func(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
 			<-time.After(15 * time.Second)
-			return inMemory(ctx, from, spec, cfg)
+			return bubbleDialer(ctx, from, spec, cfg)
 		})
 		way, err := g.Allocate(parsed(t, "popen//id=a"))
 		if err != nil {

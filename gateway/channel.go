@@ -53,8 +53,7 @@ type Channel struct {
 	abandoned context.CancelCauseFunc // ends the handler's context; nil when there is no handler
 }
 
-// segment is a piece of the outgoing stream, behind muxHeader bytes of room; buf is what to give
-// back to the pool.
+// segment is a piece of the outgoing stream; buf is what to give back to the pool.
 type segment struct {
 	data []byte
 	buf  *bytes.Buffer
@@ -118,7 +117,7 @@ func (c *Channel) sendFrame(ctx context.Context, kind frameKind, v any) error {
 			c.session.frames.put(buf)
 			return err
 		}
-		if c.outSize == 0 || c.outSize+len(frame)-muxHeader <= sendBuffer {
+		if c.outSize == 0 || c.outSize+len(frame) <= sendBuffer {
 			c.enqueue(frame, buf)
 			if c.outSize < sendBuffer {
 				wake(c.roomc)
@@ -138,15 +137,15 @@ func (c *Channel) sendFrame(ctx context.Context, kind frameKind, v any) error {
 
 // enqueue hands a frame to the writer, which is started when there is none. c.mu is held.
 func (c *Channel) enqueue(frame []byte, buf *bytes.Buffer) {
-	size := len(frame) - muxHeader
+	size := len(frame)
 	c.outSize += size
 	last := len(c.out) - 1
 	switch {
 	case size > smallFrame:
 		c.out = append(c.out, segment{frame, buf})
-	case last >= 0 && c.out[last].size()+size <= sendBuffer/4 && c.out[last].joins():
+	case last >= 0 && len(c.out[last].data)+size <= sendBuffer/4 && c.out[last].joins():
 		s := &c.out[last]
-		s.buf.Write(frame[muxHeader:])
+		s.buf.Write(frame)
 		s.data = s.buf.Bytes()
 		c.session.frames.put(buf)
 	default:
@@ -160,9 +159,6 @@ func (c *Channel) enqueue(frame []byte, buf *bytes.Buffer) {
 	}
 	wake(c.writec)
 }
-
-// size is the number of bytes to send.
-func (s *segment) size() int { return len(s.data) - muxHeader }
 
 // joins reports whether the segment is its whole buffer, so that more can be written behind it.
 func (s *segment) joins() bool { return len(s.data) == s.buf.Len() }
@@ -198,9 +194,9 @@ func (c *Channel) writeLoop() {
 // writeSegment writes one segment and makes room for what waits in Send. A write fails only when
 // the gateway has ended; the end of reading reports that.
 func (c *Channel) writeSegment(s segment) {
-	c.stream.write(s.data)
+	c.stream.Write(s.data)
 	c.mu.Lock()
-	c.outSize -= s.size()
+	c.outSize -= len(s.data)
 	c.mu.Unlock()
 	wake(c.roomc)
 	c.session.frames.put(s.buf)

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,14 +29,13 @@ func pass(ctx context.Context, d time.Duration) error {
 // agentDialer gets an agent for the gateways with a goarch, and takes some time before and after
 // that. The agents are not started: the peer is in memory.
 func agentDialer(before, after time.Duration, get func(context.Context, Config, xspec.Spec) error) dialer {
-	inMemory := memDialer(Handlers{}, func(c io.ReadWriteCloser) io.ReadWriteCloser { return c }, func(string) {})
 	return func(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
 		if spec.GOARCH != "" {
 			if err := errors.Join(pass(ctx, before), get(ctx, cfg, spec), pass(ctx, after)); err != nil {
 				return nil, err
 			}
 		}
-		return inMemory(ctx, from, spec, cfg)
+		return bubbleDialer(ctx, from, spec, cfg)
 	}
 }
 

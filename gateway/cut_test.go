@@ -46,6 +46,23 @@ func memDialer(handlers Handlers, wrap func(io.ReadWriteCloser) io.ReadWriteClos
 	}
 }
 
+// bubbleDialer is memDialer for a testing/synctest bubble, with a memMux. yamux keeps its timers in
+// one pool of the whole process, and those of one bubble break another.
+func bubbleDialer(ctx context.Context, _ origin, spec xspec.Spec, _ Config) (*endpoint, error) {
+	near, far := net.Pipe()
+	controller, agent := memMuxes()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := &memProcess{name: spec.ID, cancel: cancel, donec: make(chan struct{}), ended: func(string) {}}
+	go func() {
+		defer close(p.donec)
+		defer cancel()
+		if h, err := welcomeController(ctx, newBufferedConn(far), obey); err == nil {
+			serveMux(ctx, agent, h, nil)
+		}
+	}()
+	return &endpoint{conn: near, proc: p, mux: controller}, nil
+}
+
 // cutConn ends a connection after some bytes.
 type cutConn struct {
 	io.ReadWriteCloser

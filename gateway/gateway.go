@@ -97,7 +97,7 @@ func (gw *Gateway) connect(ctx context.Context) error {
 		Gateway: gw.spec.ID, Nonce: binary.BigEndian.Uint64(nonce[:]),
 		MaxItem: cfg.MaxItem, MaxChannels: cfg.MaxChannels, Window: cfg.Window,
 		Lease: cfg.Lease.Milliseconds(), Grace: (cfg.Grace / 2).Milliseconds(),
-		Chdir: gw.spec.Chdir, Nice: gw.spec.Nice,
+		Chdir: gw.spec.Chdir, Nice: gw.spec.Nice, Frame: frameFor(gw.spec),
 	}
 	bc := newBufferedConn(gw.endpoint.conn)
 	info, err := greet(ctx, bc, h)
@@ -105,7 +105,10 @@ func (gw *Gateway) connect(ctx context.Context) error {
 		return err
 	}
 	gw.info = info
-	m := newYamux(controllerSide, bc, cfg.Window)
+	m := gw.endpoint.mux
+	if m == nil {
+		m = newYamux(controllerSide, bc, cfg.Window, h.Frame)
+	}
 	gw.n, err = startSession(ctx, m, controllerSide, sessionConfig{
 		name: gw.spec.ID, nonce: h.Nonce, sendLimit: cfg.MaxItem, recvLimit: cfg.MaxItem,
 		maxChannels: cfg.MaxChannels, beat: cfg.Beat, lease: cfg.Lease,

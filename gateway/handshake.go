@@ -14,7 +14,7 @@ import (
 // Wire constants of the handshake; PROTOCOL.md describes it.
 const (
 	// ProtocolVersion is the version of the wire protocol. Both sides must have the same.
-	ProtocolVersion uint16 = 1
+	ProtocolVersion uint16 = 2
 	// magic precedes each side's hello. It holds bytes that no banner does.
 	magic = "\x00xdist gateway\n"
 	// maxNoise is how many bytes of banners and shell chatter are skipped in search of magic.
@@ -34,6 +34,7 @@ type hello struct {
 	Grace       int64  `cbor:"7,keyasint"`           // milliseconds that handlers get to return at the end
 	Chdir       string `cbor:"8,keyasint,omitempty"` // directory to create and enter
 	Nice        int    `cbor:"9,keyasint,omitempty"` // to be added to the niceness
+	Frame       int    `cbor:"10,keyasint"`          // bytes that a frame of the multiplexer carries
 }
 
 // welcome is the agent's answer.
@@ -132,6 +133,7 @@ func (h *hello) check() error {
 		{"item size", h.MaxItem, minItemSize, maxItemSize},
 		{"number of channels", h.MaxChannels, 1, maxMaxChannels},
 		{"window", h.Window, minWindow, maxWindow},
+		{"multiplexer frame", h.Frame, minFrame, maxFrame},
 	} {
 		if l.value < l.lo || l.value > l.hi {
 			return fmt.Errorf("%w: %s %d is not from %d to %d", ErrProtocol, l.name, l.value, l.lo, l.hi)
@@ -146,6 +148,8 @@ const (
 	maxItemSize    = 1 << 30  // bytes
 	maxMaxChannels = 1 << 20
 	maxWindow      = 256 << 20 // bytes
+	minFrame       = 64 << 10  // bytes
+	maxFrame       = 256 << 10 // bytes
 )
 
 func (h *hello) lease() time.Duration { return time.Duration(h.Lease) * time.Millisecond }

@@ -45,8 +45,8 @@ func TestGreetingIsRefused(t *testing.T) {
 		{"noise without end", strings.Repeat("x", maxNoise+len(magic)), "no hello in the first 65536 bytes", ErrProtocol},
 		{"chatter", "sh: xdist: not found\n", `after "sh: xdist: not found\n"`, io.EOF},
 		{"nothing", "", "before the hello: EOF", io.EOF},
-		{"huge", magic + "\x00\x01\xff\xff\xff\xff", "hello of 4294967295 bytes", ErrProtocol},
-		{"no CBOR", magic + "\x00\x01\x00\x00\x00\x01\xff", "hello", ErrProtocol},
+		{"huge", magic + "\x00\x02\xff\xff\xff\xff", "hello of 4294967295 bytes", ErrProtocol},
+		{"no CBOR", magic + "\x00\x02\x00\x00\x00\x01\xff", "hello", ErrProtocol},
 		{"cut", text[:len(text)-1], "ended in the hello", io.ErrUnexpectedEOF},
 	} {
 		err := readGreeting(bufio.NewReader(strings.NewReader(tc.input)), new(welcome))
@@ -95,6 +95,7 @@ func TestHelloLimitsAreChecked(t *testing.T) {
 		"item":     func(h *hello) { h.MaxItem = maxItemSize + 1 },
 		"channels": func(h *hello) { h.MaxChannels = 0 },
 		"window":   func(h *hello) { h.Window = 1 << 40 },
+		"frame":    func(h *hello) { h.Frame = 0 },
 	} {
 		h := good
 		change(&h)
@@ -106,7 +107,7 @@ func TestHelloLimitsAreChecked(t *testing.T) {
 
 func FuzzGreeting(f *testing.F) {
 	f.Add([]byte(greeting(f, ProtocolVersion, testHello())))
-	f.Add([]byte("noise" + magic + "\x00\x01\x00\x00\x00\x01\xa0"))
+	f.Add([]byte("noise" + magic + "\x00\x02\x00\x00\x00\x01\xa0"))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		var h hello
 		err := readGreeting(bufio.NewReader(bytes.NewReader(input)), &h)

@@ -183,23 +183,22 @@ func (p *contentPool) put(b []byte) {
 }
 
 // encodeFrame writes a frame with the encoded v into b, which must be empty, and returns the frame,
-// a part of b's memory, behind muxHeader bytes of room. A nil v gives an empty frame. It returns
-// ErrTooLarge for content above limit bytes.
+// a part of b's memory. A nil v gives an empty frame. It returns ErrTooLarge for content above
+// limit bytes.
 func encodeFrame(b *bytes.Buffer, kind frameKind, v any, limit int) ([]byte, error) {
 	var head [frameHead]byte
-	b.Write(make([]byte, muxHeader))
 	b.Write(head[:])
 	if err := encodeContent(b, v); err != nil {
 		return nil, fmt.Errorf("encode item of type %T: %w", v, err)
 	}
-	n := b.Len() - muxHeader - frameHead
+	n := b.Len() - frameHead
 	if n > limit {
 		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, n, limit)
 	}
 	head[0] = byte(kind)
 	size := 1 + binary.PutUvarint(head[1:], uint64(n))
 	frame := b.Bytes()[frameHead-size:]
-	copy(frame[muxHeader:], head[:size])
+	copy(frame, head[:size])
 	return frame, nil
 }
 

@@ -86,7 +86,7 @@ func TestFrameReaderDoesNotTrustLengths(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fr := &frameReader{r: bufio.NewReader(bytes.NewReader(frame[muxHeader:])), limit: 50}
+	fr := &frameReader{r: bufio.NewReader(bytes.NewReader(frame)), limit: 50}
 	if _, _, err := fr.next(); !errors.Is(err, ErrProtocol) {
 		t.Errorf("above the limit: %v", err)
 	}

@@ -16,14 +16,14 @@ func silentController(t *testing.T, m *memMux) stream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writeString(st, "\x01\x01\xa0"); err != nil { // frameOpen of an empty map
+	if _, err := io.WriteString(st, "\x01\x01\xa0"); err != nil { // frameOpen of an empty map
 		t.Fatal(err)
 	}
 	return st
 }
 
 func testHello() hello {
-	return hello{Gateway: "gw", MaxItem: minItemSize, MaxChannels: 10, Lease: 15_000, Grace: 2_000}
+	return hello{Gateway: "gw", MaxItem: minItemSize, MaxChannels: 10, Frame: minFrame, Lease: 15_000, Grace: 2_000}
 }
 
 func TestAgentEndsWithItsLease(t *testing.T) {
@@ -48,7 +48,7 @@ func TestAnyByteRenewsTheLease(t *testing.T) {
 		}
 		go func() { // bulk that a beat is stuck behind
 			time.Sleep(10 * time.Second)
-			writeString(st, "\x01")
+			io.WriteString(st, "\x01")
 		}()
 		start := time.Now()
 		err = serveMux(context.Background(), am, testHello(), nil)

@@ -1,8 +1,6 @@
 package gateway
 
-import (
-	"io"
-)
+import "io"
 
 // mux carries many streams over one connection. Everything above is written against it: tests put
 // one in memory in the place of yamux's.
@@ -16,18 +14,16 @@ type mux interface {
 	received() int64
 	// close ends every stream and the connection, and waits for the mux's goroutines. What has
 	// arrived stays readable.
-	close() error
+	close()
 }
 
 // stream is one stream. One goroutine may read and another write.
 type stream interface {
-	// Read waits for the first byte only, but for all of a p of at least fillAtLeast bytes, which
-	// it can then fill without a copy. It returns io.EOF after what the peer has written, and when
-	// the mux is closed; and a violation of the protocol that has ended the mux.
+	// Read returns io.EOF after what the peer has written, and when the mux is closed; and a
+	// violation of the protocol that has ended the mux.
 	io.Reader
-	// write sends b[muxHeader:] and blocks while the peer does not read. It may change
-	// b[:muxHeader] at once, and all of b by the time it returns.
-	write(b []byte) error
+	// Write blocks while the peer does not read. It fails only when the mux has ended.
+	io.Writer
 	// Close ends the sending direction.
 	io.Closer
 	// id is the same number on both sides, and unique for the life of the mux. It is odd when the
@@ -46,11 +42,3 @@ const (
 
 // foreign reports whether a stream with this id was opened by the peer.
 func (s side) foreign(id uint32) bool { return (id%2 == 0) == (s == controllerSide) }
-
-// firstID is the id of the first stream that this side opens.
-func (s side) firstID() uint32 {
-	if s == controllerSide {
-		return 1
-	}
-	return 2
-}

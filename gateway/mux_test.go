@@ -71,12 +71,11 @@ func (m *memMux) received() int64 {
 	return m.bytes
 }
 
-func (m *memMux) close() error {
+func (m *memMux) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	*m.closed = true
 	m.cond.Broadcast()
-	return nil
 }
 
 type memStream struct {
@@ -99,30 +98,25 @@ func (s *memStream) Read(p []byte) (int, error) {
 	return s.buf.Read(p) // io.EOF when it is empty
 }
 
-func (s *memStream) write(b []byte) error {
+func (s *memStream) Write(p []byte) (n int, err error) {
 	s.mux.mu.Lock()
 	defer s.mux.mu.Unlock()
-	for p := b[muxHeader:]; len(p) > 0; {
+	for n < len(p) {
 		room := memWindow - s.peer.buf.Len()
 		if *s.mux.closed || s.peer.fin {
-			return errMemClosed
+			return n, errMemClosed
 		}
 		if room == 0 {
 			s.mux.cond.Wait()
 			continue
 		}
-		m := min(room, len(p))
-		s.peer.buf.Write(p[:m])
+		m := min(room, len(p)-n)
+		s.peer.buf.Write(p[n : n+m])
 		s.peer.mux.bytes += int64(m)
-		p = p[m:]
+		n += m
 		s.mux.cond.Broadcast()
 	}
-	return nil
-}
-
-// writeString writes text to a stream.
-func writeString(st stream, text string) error {
-	return st.write(append(make([]byte, muxHeader), text...))
+	return n, nil
 }
 
 func (s *memStream) Close() error {
@@ -213,7 +207,7 @@ func TestViolationsEndTheGateway(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := writeString(st, input); err != nil {
+				if _, err := io.WriteString(st, input); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -97,7 +97,7 @@ func TestProtocolNumbers(t *testing.T) {
 		fmt.Sprintf("either way; %d to %d", minItemSize, maxItemSize),
 		fmt.Sprintf("open at once; 1 to %d", maxMaxChannels),
 		fmt.Sprintf("yamux window; %d to %d", minWindow, maxWindow),
-		fmt.Sprintf("carries at most %d bytes", writeAtMost),
+		fmt.Sprintf("bytes of the largest yamux data frame; %d to %d", minFrame, maxFrame),
 		fmt.Sprintf("and %d of them not yet acknowledged", acceptBacklog),
 		fmt.Sprintf("Nesting goes to %d levels, an array or map to %d elements", maxNesting, maxElements),
 		fmt.Sprintf("sends Beat every %.0f seconds", d.Beat.Seconds()),

@@ -83,7 +83,7 @@ func TestFrameReaderUsesRecycledMemory(t *testing.T) {
 	check(t, err)
 	var spare contentPool
 	for range 100 { // the garbage collector may take what is spare, and the race detector drops some on purpose
-		fr := &frameReader{r: bytes.NewReader(frame[muxHeader:]), limit: maxItemSize, spare: &spare}
+		fr := &frameReader{r: bytes.NewReader(frame), limit: maxItemSize, spare: &spare}
 		old := make([]byte, 2*size)
 		spare.put(old)
 		_, content, err := fr.next()

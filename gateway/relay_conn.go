@@ -13,7 +13,7 @@ import (
 
 // relayChunk is how many bytes of a relayed connection go into one item, at most: no item limit is
 // smaller, and with its heads it is one write to the stream.
-const relayChunk = writeAtMost - 64
+const relayChunk = minFrame - 64
 
 // relayConn is the controller's end of a connection that an agent holds, or of the standard input
 // and output of a process that it has started. Its bytes are items of a channel, which bounds what

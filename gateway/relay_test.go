@@ -448,7 +448,7 @@ func TestHostileRelay(t *testing.T) {
 				defer close(servedc)
 				conn := newBufferedConn(far)
 				hello, err := welcomeController(context.Background(), conn, obey)
-				m := newYamux(agentSide, conn, hello.Window)
+				m := newYamux(agentSide, conn, hello.Window, hello.Frame)
 				if err != nil {
 					t.Error(err)
 					return

@@ -44,7 +44,7 @@ func Serve(ctx context.Context, conn io.ReadWriteCloser, handlers Handlers) erro
 		conn.Close()
 		return fmt.Errorf("serve: %w", err)
 	}
-	m := newYamux(agentSide, bc, h.Window)
+	m := newYamux(agentSide, bc, h.Window, h.Frame)
 	return serveMux(ctx, m, h, handlers)
 }
 

@@ -135,7 +135,7 @@ func (n *session) wait() {
 // superviseLoop closes the mux when the session is to end, and finds out why it did.
 func (n *session) superviseLoop() {
 	<-n.ending.Done()
-	n.mux.close() // says only that the connection was gone already
+	n.mux.close()
 	n.mu.Lock()
 	n.ended = true
 	n.mu.Unlock()

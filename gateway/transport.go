@@ -17,6 +17,8 @@ type endpoint struct {
 	// conn carries the protocol. Close must wake a blocked Read and Write.
 	conn io.ReadWriteCloser
 	proc process
+	// mux carries the streams after the handshake. Nil is yamux over conn.
+	mux mux
 }
 
 // process is the agent's process, or what a transport knows in its place. Methods may be called

@@ -4,15 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/hashicorp/yamux"
 )
 
 // muxFrame is a frame of yamux.
@@ -47,6 +45,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestMuxRefuses(t *testing.T) {
 	syn := muxFrame(muxWindow, muxFlagSYN, 1, 0, "")
+	fin := muxFrame(muxWindow, muxFlagFIN, 1, 0, "")
 	good := syn + muxFrame(muxData, 0, 1, 3, "abc")
 	for _, tc := range []struct{ name, input, want string }{
 		{"ping", good + muxFrame(muxPing, muxFlagSYN, 0, 7, ""), "ping"},
@@ -55,19 +54,24 @@ func TestMuxRefuses(t *testing.T) {
 		{"stream again", good + good, "stream 1 opened out of order"},
 		{"version", "\x01" + good[1:], "version 1"},
 		{"type", muxFrame(9, 0, 1, 0, ""), "type 9"},
-		{"beyond the window", good + muxFrame(muxData, 0, 1, minWindow-2, ""), "can take 262141"},
-		{"data after the end", syn + muxFrame(muxData, muxFlagFIN, 1, 1, "x") + muxFrame(muxData, 0, 1, 1, "x"), "stream 1"},
-		{"second end", syn + strings.Repeat(muxFrame(muxWindow, muxFlagFIN, 1, 0, ""), 2), "second end"},
+		{"beyond the window", good + strings.Repeat(muxFrame(muxData, 0, 1, minFrame, strings.Repeat("x", minFrame)), minWindow/minFrame), "can take 65533"},
+		{"beyond the frame", good + muxFrame(muxData, 0, 1, minFrame+1, ""), "can take 65536"},
+		{"data after the end", good + fin + muxFrame(muxData, 0, 1, 1, "x"), "stream 1"},
+		{"data with the end", syn + muxFrame(muxData, muxFlagFIN, 1, 1, "x"), "with the end of stream 1"},
+		{"data without a stream", good + muxFrame(muxData, 0, 77, 1, "x"), "stream 77"},
+		{"second end", syn + fin + fin, "second end"},
 		{"huge window", syn + muxFrame(muxWindow, 0, 1, 1<<32-1, ""), "overflows"},
+		{"window of one too many", syn + muxFrame(muxWindow, 0, 1, 1, ""), "overflows"},
 		{"crowd", crowd(acceptBacklog + 1), "at once"},
-		{"nothing", good + muxFrame(muxData, 0, 77, 3, "old") + muxFrame(muxWindow, 0, 77, 1, "") + crowd(acceptBacklog)[muxHeader:], ""},
+		{"nothing", good + muxFrame(muxWindow, 0, 77, 1, "") + crowd(acceptBacklog)[muxHeader:], ""},
 	} {
 		for _, piece := range []int{1, 5, 12, 1 << 20} {
-			m := newYamux(agentSide, inPieces(tc.input, piece), minWindow)
-			<-m.donec
+			m := newYamux(agentSide, inPieces(tc.input, piece), minWindow, minFrame)
+			<-m.session.CloseChan()
 			m.close()
-			if tc.want == "" && m.err != io.EOF || tc.want != "" && (!errors.Is(m.err, ErrProtocol) || !strings.Contains(m.err.Error(), tc.want)) {
-				t.Errorf("%s in pieces of %d: %v", tc.name, piece, m.err)
+			err := m.conn.ended()
+			if tc.want == "" && err != io.EOF || tc.want != "" && (!errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("%s in pieces of %d: %v", tc.name, piece, err)
 			}
 		}
 	}
@@ -84,17 +88,15 @@ func crowd(n int) string {
 
 func TestMuxEndsWhenThePeerGivesUp(t *testing.T) {
 	for _, input := range []string{muxFrame(muxGoAway, 0, 0, 1, ""), muxFrame(muxWindow, muxFlagRST, 1, 0, "")} {
-		m := newYamux(agentSide, inPieces(input, 100), minWindow)
-		<-m.donec
+		m := newYamux(agentSide, inPieces(input, 100), minWindow, minFrame)
+		<-m.session.CloseChan()
 		m.close()
-		if !strings.Contains(m.err.Error(), "peer gave") {
-			t.Errorf("%x: %v", input, m.err)
-		}
-		if _, err := m.accept(); err != m.err {
-			t.Errorf("accept: %v", err)
-		}
-		if _, err := m.open(); err != m.err {
-			t.Errorf("open: %v", err)
+		_, acceptErr := m.accept()
+		_, openErr := m.open()
+		for _, err := range []error{acceptErr, openErr} {
+			if !strings.Contains(err.Error(), "peer gave") {
+				t.Errorf("%x: %v", input, err)
+			}
 		}
 	}
 }
@@ -102,7 +104,8 @@ func TestMuxEndsWhenThePeerGivesUp(t *testing.T) {
 // muxPair connects two muxes.
 func muxPair(t *testing.T, window int) (controller, agent *yamuxMux) {
 	near, far := net.Pipe()
-	controller, agent = newYamux(controllerSide, newBufferedConn(near), window), newYamux(agentSide, newBufferedConn(far), window)
+	controller = newYamux(controllerSide, newBufferedConn(near), window, maxFrame)
+	agent = newYamux(agentSide, newBufferedConn(far), window, maxFrame)
 	t.Cleanup(func() { controller.close(); agent.close() })
 	return controller, agent
 }
@@ -143,7 +146,7 @@ func TestStreamsCarryAllBytes(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			for b := sent; len(b) > 0; {
 				n := min(len(b), r.IntN(1<<(1+r.IntN(20))))
-				if err := near.write(append(make([]byte, muxHeader), b[:n]...)); err != nil {
+				if _, err := near.Write(b[:n]); err != nil {
 					t.Error(err)
 					return
 				}
@@ -161,7 +164,7 @@ func TestStreamsCarryAllBytes(t *testing.T) {
 				if err == io.EOF {
 					break
 				}
-				if err != nil || n < len(p) && len(p) >= fillAtLeast && len(got) < len(sent) {
+				if err != nil {
 					t.Errorf("read %d of %d bytes, %v", n, len(p), err)
 					return
 				}
@@ -177,44 +180,55 @@ func TestStreamsCarryAllBytes(t *testing.T) {
 func TestStreamThatNobodyReadsDelaysNoOther(t *testing.T) {
 	controller, agent := muxPair(t, minWindow)
 	stuck, unread := connect(t, controller, agent)
+	check(t, second(stuck.Write(make([]byte, minWindow))))
 	stuckc := make(chan error, 1)
-	go func() { stuckc <- stuck.write(make([]byte, muxHeader+4*minWindow)) }()
+	go func() { stuckc <- second(stuck.Write(make([]byte, 1))) }()
 	near, far := connect(t, controller, agent)
 	got := make([]byte, 1<<20)
-	go near.write(make([]byte, muxHeader+len(got)))
-	if n, err := far.Read(got); n != len(got) || err != nil {
+	go near.Write(make([]byte, len(got)))
+	if n, err := io.ReadFull(far, got); n != len(got) || err != nil {
 		t.Error(n, err)
-	}
-	s := unread.(*yamuxStream)
-	s.mu.Lock()
-	arrived, held := 0, 0
-	for arrived < minWindow {
-		arrived, held = 0, 0
-		for _, c := range s.chunks {
-			arrived, held = arrived+c.w-c.r, held+len(c.b)
-		}
-		if arrived < minWindow {
-			s.changed.Wait()
-		}
-	}
-	s.mu.Unlock()
-	if held > minWindow+chunkSize {
-		t.Errorf("%d bytes are held for a window of %d", held, minWindow)
 	}
 	select {
 	case err := <-stuckc:
-		t.Errorf("write of four windows ended with %v", err)
+		t.Errorf("write beyond the window ended with %v", err)
 	default:
 	}
 	agent.close()
 	if err := <-stuckc; err == nil {
 		t.Error("write has ended well")
 	}
-	if n, err := unread.Read(make([]byte, minWindow)); n != minWindow || err != nil {
+	if n, err := io.ReadFull(unread, make([]byte, minWindow)); n != minWindow || err != nil {
 		t.Errorf("what had arrived: %d, %v", n, err)
 	}
 	if n, err := unread.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		t.Errorf("after that: %d, %v", n, err)
+	}
+}
+
+// TestStreamsReachThePeerInOrder has many goroutines open streams at once. The peer would end the
+// connection if it saw a lower id after a higher one.
+func TestStreamsReachThePeerInOrder(t *testing.T) {
+	controller, agent := muxPair(t, minWindow)
+	var all sync.WaitGroup
+	defer all.Wait()
+	for range 8 {
+		all.Go(func() {
+			for range 50 {
+				if _, err := controller.open(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for last := uint32(0); last < 2*8*50-1; {
+		st, err := agent.accept()
+		check(t, err)
+		if st.id() <= last {
+			t.Errorf("stream %d after %d", st.id(), last)
+		}
+		last = st.id()
 	}
 }
 
@@ -232,81 +246,97 @@ func TestStreamIsForgottenAtItsEnd(t *testing.T) {
 		}
 	}
 	for _, m := range []*yamuxMux{controller, agent} {
-		m.mu.Lock()
-		if len(m.streams) != 0 {
-			t.Errorf("%d streams are left", len(m.streams))
+		m.conn.rules.mu.Lock()
+		if n := m.session.NumStreams() + len(m.conn.rules.left) + len(m.conn.rules.room) + m.conn.rules.waiting; n != 0 {
+			t.Errorf("%d streams are left", n)
 		}
-		m.mu.Unlock()
+		m.conn.rules.mu.Unlock()
 	}
 }
 
-// TestMuxTalksToYamux has hashicorp's own implementation at the other end, as controller and as
-// agent.
-func TestMuxTalksToYamux(t *testing.T) {
-	for _, ours := range []side{controllerSide, agentSide} {
-		t.Run(fmt.Sprint(ours), func(t *testing.T) {
-			near, far := net.Pipe()
-			m := newYamux(ours, newBufferedConn(near), 1<<20)
-			cfg := yamux.DefaultConfig()
-			cfg.EnableKeepAlive, cfg.LogOutput = false, io.Discard
-			start := yamux.Client
-			if ours == controllerSide {
-				start = yamux.Server
-			}
-			peer, err := start(far, cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer m.close()
-			defer peer.Close()
-			for range 3 {
-				st, err := m.open()
-				if err != nil {
-					t.Fatal(err)
-				}
-				other, err := peer.AcceptStream()
-				if err != nil {
-					t.Fatal(err)
-				}
-				exchange(t, st, other)
-				if other, err = peer.OpenStream(); err != nil {
-					t.Fatal(err)
-				}
-				if st, err = m.accept(); err != nil {
-					t.Fatal(err)
-				}
-				exchange(t, st, other)
-			}
-		})
+// TestMuxWrites looks at what reaches the connection: one write for a frame, two for a large one,
+// and no frame above the limit.
+func TestMuxWrites(t *testing.T) {
+	for _, tc := range []struct {
+		frame, size int
+		want        []int // bytes of each write
+	}{
+		{minFrame, 5, []int{muxHeader + 5}},
+		{minFrame, minFrame + 1, []int{muxHeader + minFrame, muxHeader + 1}},
+		{maxFrame, splitFrom - 1, []int{muxHeader + splitFrom - 1}},
+		{maxFrame, splitFrom, []int{muxHeader, splitFrom}},
+	} {
+		silence, end := io.Pipe() // nothing comes until the end
+		var got []int
+		m := newYamux(controllerSide, newBufferedConn(struct {
+			io.Reader
+			io.Writer
+			io.Closer
+		}{silence, writerFunc(func(p []byte) (int, error) { got = append(got, len(p)); return len(p), nil }), end}), minWindow, tc.frame)
+		st, err := m.open()
+		check(t, err)
+		check(t, second(st.Write(make([]byte, tc.size))))
+		m.close()
+		if want := slices.Concat([]int{muxHeader}, tc.want); !slices.Equal(got, want) {
+			t.Errorf("%d bytes in frames of %d: got writes of %d, want %d", tc.size, tc.frame, got, want)
+		}
 	}
 }
 
-// exchange has the peer send back what it gets, and compares.
-func exchange(t *testing.T, st stream, peer *yamux.Stream) {
-	t.Helper()
-	if st.id() != peer.StreamID() {
-		t.Errorf("stream %d is the peer's %d", st.id(), peer.StreamID())
+// fed returns an agent's mux that reads what is written to far, and writes to w.
+func fed(w io.Writer) (m *yamuxMux, far *io.PipeWriter) {
+	near, far := io.Pipe()
+	return newYamux(agentSide, newBufferedConn(struct {
+		io.Reader
+		io.Writer
+		io.Closer
+	}{near, w, near}), minWindow, minFrame), far
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestWhatCameBeforeTheEndIsRead has a peer that sends, ends, and takes nothing any more: what this
+// side still wants to tell it must not cost what it has sent.
+func TestWhatCameBeforeTheEndIsRead(t *testing.T) {
+	sent := noise(minFrame)
+	m, far := fed(writerFunc(func([]byte) (int, error) { return 0, io.ErrClosedPipe }))
+	defer m.close()
+	io.WriteString(far, muxFrame(muxWindow, muxFlagSYN, 1, 0, ""))
+	st, err := m.accept()
+	check(t, err)
+	for range 4 { // more than half of the window
+		io.WriteString(far, muxFrame(muxData, 0, 1, minFrame, string(sent)))
+		got := make([]byte, len(sent))
+		if _, err := io.ReadFull(st, got); err != nil || !bytes.Equal(got, sent) {
+			t.Fatal(err)
+		}
 	}
-	sent := noise(3 << 20)
-	go func() {
-		io.Copy(peer, peer)
-		peer.Close()
-	}()
-	go func() {
-		st.write(append(make([]byte, muxHeader), sent...))
-		st.Close()
-	}()
-	got, err := io.ReadAll(st)
-	if err != nil || !bytes.Equal(got, sent) {
-		t.Errorf("got %d of %d bytes, %v", len(got), len(sent), err)
+	far.Close()
+	if n, err := st.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Error(n, err)
+	}
+}
+
+// TestReadTellsOfAViolation is about streams that are open when the peer breaks a rule on another.
+func TestReadTellsOfAViolation(t *testing.T) {
+	m, far := fed(io.Discard)
+	defer m.close()
+	io.WriteString(far, crowd(2))
+	st, err := m.accept()
+	check(t, err)
+	io.WriteString(far, muxFrame(muxPing, 0, 0, 0, ""))
+	if n, err := st.Read(make([]byte, 1)); n != 0 || !errors.Is(err, ErrProtocol) {
+		t.Error(n, err)
 	}
 }
 
 func FuzzMux(f *testing.F) {
 	f.Add([]byte(muxFrame(muxWindow, muxFlagSYN, 1, 0, "")+muxFrame(muxData, muxFlagFIN, 1, 3, "abc")), uint16(2))
-	f.Add([]byte(muxFrame(muxData, muxFlagSYN|muxFlagACK, 1, 3, "abc")), uint16(fillAtLeast))
+	f.Add([]byte(muxFrame(muxData, muxFlagSYN|muxFlagACK, 1, 3, "abc")), uint16(16<<10))
 	f.Fuzz(func(t *testing.T, input []byte, size uint16) {
-		m := newYamux(agentSide, newBufferedConn(pipeOf(string(input))), minWindow)
+		m := newYamux(agentSide, newBufferedConn(pipeOf(string(input))), minWindow, minFrame)
 		total := 0
 		for {
 			s, err := m.accept()
