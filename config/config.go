@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // Name is where the file is below the root of a module or workspace.
@@ -54,10 +56,13 @@ func Find(root string) string {
 	return name
 }
 
+// maxSize bounds a file, in bytes.
+const maxSize = 1 << 20
+
 // Load reads the named file. flags are the flags that can have a default in [run]. What is wrong is
 // an *Error, or several that are joined.
 func Load(name string, flags []string) (*File, error) {
-	text, err := os.ReadFile(name)
+	text, err := ownfile.Read(name, maxSize)
 	if err != nil {
 		if path, ok := errors.AsType[*os.PathError](err); ok {
 			err = path.Err

@@ -16,6 +16,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 const (
@@ -157,7 +159,7 @@ func guarded(do func() error) (err error) {
 // transact runs one transaction on a file. opened becomes the file that it was.
 func transact(file string, options bbolt.Options, opened *os.FileInfo, do func(*bbolt.Tx) error) error {
 	options.OpenFile = func(name string, flag int, perm os.FileMode) (*os.File, error) {
-		f, err := os.OpenFile(name, flag, perm)
+		f, err := ownfile.OpenFile(name, flag, perm)
 		if err == nil {
 			*opened, err = f.Stat()
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/internal/ownfile"
 	"github.com/xdist-go/xdist/reporters"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
@@ -43,7 +44,7 @@ func openBook(c *cli.Context, dir string) (*history.Book, error) {
 }
 
 func addTimings(book *history.Book, file string) error {
-	f, err := os.Open(file)
+	f, err := ownfile.Open(file)
 	if err != nil {
 		return fmt.Errorf("--timings: %w", err)
 	}

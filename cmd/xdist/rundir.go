@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/xdist-go/xdist/gotest/store"
+	"github.com/xdist-go/xdist/internal/ownfile"
 	"github.com/xdist-go/xdist/scheduler/hosts"
 )
 
@@ -40,6 +42,9 @@ func openRun(c *cli.Context) (*runFiles, error) {
 		return nil, fmt.Errorf("find the xdist executable: %w", err)
 	}
 	dir, size, err := cachePlace(c)
+	if _, refused := errors.AsType[cacheRefused](err); refused {
+		return nil, err
+	}
 	if err == nil {
 		err = r.openKept(dir, size)
 	}
@@ -113,20 +118,31 @@ func randomID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// cachePlace is the directory and the size in bytes of the store.
+// cacheRefused says that the user has named a directory that others may write to.
+type cacheRefused struct{ error }
+
+// cachePlace is the directory and the size in bytes of the store. It makes the directory for this
+// user alone, and refuses one that another user may write to: what is in it is executed.
 func cachePlace(c *cli.Context) (dir string, size int64, err error) {
 	if size, err = parseSize(c.String("cache-size")); err != nil {
 		return "", 0, err
 	}
 	if dir = c.String("cache-dir"); dir != "" {
 		dir, err = filepath.Abs(dir)
-		return dir, size, err
+	} else if dir, err = os.UserCacheDir(); err == nil {
+		dir = filepath.Join(dir, "xdist")
 	}
-	base, err := os.UserCacheDir()
 	if err != nil {
 		return "", size, fmt.Errorf("find the cache directory: %w", err)
 	}
-	return filepath.Join(base, "xdist"), size, nil
+	if err := ownfile.MakeDir(dir); errors.Is(err, ownfile.ErrShared) {
+		err = fmt.Errorf("use the cache directory %s (--cache-dir): %w", dir, err)
+		if c.IsSet("cache-dir") {
+			err = cacheRefused{err}
+		}
+		return "", size, err
+	}
+	return dir, size, nil // what else is wrong with it is told by who opens files there
 }
 
 // parseSize reads a number of bytes with an optional suffix K, M, G or T of powers of 1024.

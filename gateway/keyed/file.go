@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
-// Read reads a key file, which only its owner may be able to read (Unix).
+// Read reads a key file. It must belong to this user or root, and nobody else may be able to read
+// it (Unix).
 func Read(name string) (Key, error) {
-	f, err := os.Open(name)
+	f, err := ownfile.Open(name)
 	if err != nil {
 		return Key{}, fmt.Errorf("read key: %w", err)
 	}

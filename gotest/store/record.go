@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // MaxRecord bounds the key and the value of a record together, in bytes: records are for facts
@@ -54,7 +56,7 @@ func (s *Store) putRecord(key string, value []byte) error {
 // and not found. The value is the caller's.
 func (s *Store) GetRecord(key string) ([]byte, bool) {
 	name := s.recName(key)
-	f, err := os.Open(name)
+	f, err := ownfile.Open(name)
 	if err != nil {
 		return nil, false
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/internal/ownfile"
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
@@ -56,6 +57,9 @@ func tokenIn(dir string) (string, error) {
 	}
 	if err := checkPrivate(dir); err != nil {
 		return "", fmt.Errorf("use %s for the mirror: %w", dir, err)
+	}
+	if err := ownfile.CheckDir(dir); err != nil {
+		return "", fmt.Errorf("use %s for the mirror (--mirror-dir): %w", dir, err)
 	}
 	name := filepath.Join(dir, tokenFile)
 	if token, err := os.ReadFile(name); err == nil && len(token) > 0 {

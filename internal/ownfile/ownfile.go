@@ -1,0 +1,75 @@
+// Package ownfile opens what users name as their own: files that are read as a whole, and
+// directories of which programs are run. What another user can have put there is refused, and
+// nothing is waited for: a FIFO in the place of a file is an error at once.
+//
+// Limits: on Windows it does not see who may write to a directory.
+package ownfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// ErrShared says that a directory is not this user's alone.
+var ErrShared = errors.New("it is not this user's alone")
+
+// Open opens a regular file, or a link to one, for reading. For all else it returns an error that
+// says what it is. The caller closes the file.
+func Open(name string) (*os.File, error) { return OpenFile(name, os.O_RDONLY, 0) }
+
+// OpenFile is Open with os.OpenFile's flags.
+func OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(name, flag|atOnce, perm)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("it is " + kindOf(info.Mode()) + ", and a file is wanted")}
+	}
+	if err != nil {
+		f.Close() // the first error says what is wrong
+		return nil, err
+	}
+	return f, nil
+}
+
+// Read returns the content of a regular file. It is an error when that has more than limit bytes.
+func Read(name string, limit int64) ([]byte, error) {
+	f, err := Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("it has more than %d bytes", limit)}
+	}
+	return text, err
+}
+
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a FIFO"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "something else"
+}
+
+// MakeDir makes a directory when it is missing, for this user alone. One that is there is refused
+// when somebody else may write to it, or can put another in its place.
+func MakeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return CheckDir(dir)
+}
