@@ -52,7 +52,7 @@ var importPolicy = []rule{
 	{pkg: "scheduler/wire", may: []string{"gotest"}, never: []string{"net", "os", "io", "syscall", "log", "context", "testing", "flag"}, calls: clockCalls, noGo: true},
 	{pkg: "scheduler/hosts", may: []string{"xspec", "gateway", "rsync", "gotest", "internal/lockfile", "internal/ownfile", "internal/turns", "scheduler/wire"}, never: []string{"net", "testing", "flag"},
 		calls: []string{"fmt.Print", "fmt.Printf", "fmt.Println", "os.Stdout", "os.Stderr", "os.Exit"}},
-	{pkg: "scheduler/worker", may: []string{"gateway", "rsync", "gotest", "scheduler/hosts", "scheduler/wire"}, never: []string{"net", "testing", "flag"},
+	{pkg: "scheduler/worker", may: []string{"gateway", "rsync", "gotest", "internal/lockfile", "scheduler/hosts", "scheduler/wire"}, never: []string{"net", "testing", "flag"},
 		calls: []string{"fmt.Print", "fmt.Printf", "fmt.Println", "os.Stdout", "os.Stderr", "os.Exit"}},
 	{pkg: "scheduler/hostbuild", may: []string{"gateway", "rsync", "gotest", "scheduler/hosts", "scheduler/wire"}, never: []string{"net", "testing", "flag"},
 		calls: []string{"fmt.Print", "fmt.Printf", "fmt.Println", "os.Stdout", "os.Stderr", "os.Exit"}},

@@ -1,6 +1,7 @@
 package rsync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,12 +10,23 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/xdist-go/xdist/gateway"
 )
 
 // FetchHandler is the name under which an agent has [Offer].
 const FetchHandler = "rsync fetch"
+
+const (
+	// FetchLimit is how many bytes one Fetch takes when its caller has no limit.
+	FetchLimit = 1 << 30
+	// fetchFiles bounds the files of one Fetch.
+	fetchFiles = 100_000
+)
+
+// ErrFetchLimit says that a host has more to give than a Fetch may take.
+var ErrFetchLimit = errors.New("there is more than may be fetched")
 
 type fetchArgs struct {
 	Version  int      `cbor:"1,keyasint"`
@@ -34,17 +46,21 @@ const (
 // with the same content is left alone and not named.
 //
 // Only regular files come. Nothing is written outside of dest, whatever the agent says and whatever
-// links dest has. Permissions are kept but for the bits that give a file its owner's rights. No
-// lock is taken: a target that a sync is changing meanwhile gives a mixture.
-func Fetch(ctx context.Context, gw *gateway.Gateway, dir string, patterns []string, dest string) ([]string, error) {
-	paths, err := fetch(ctx, gw, dir, patterns, dest)
+// links dest has, and nothing in a directory of Git's. Permissions are kept but for those that the
+// umask denies, and the bits that give a file its owner's rights. No lock is taken: a target that a
+// sync is changing meanwhile gives a mixture.
+//
+// limit is how many bytes of files may come, 0 means [FetchLimit], and there are at most 100,000
+// files. Beyond that Fetch fails with ErrFetchLimit, and what has come stays.
+func Fetch(ctx context.Context, gw *gateway.Gateway, dir string, patterns []string, dest string, limit int64) ([]string, error) {
+	paths, err := fetch(ctx, gw, dir, patterns, dest, cmp.Or(limit, FetchLimit))
 	if err != nil {
 		return paths, fmt.Errorf("fetch files from %s on gateway %s: %w", dir, gw, err)
 	}
 	return paths, nil
 }
 
-func fetch(ctx context.Context, gw *gateway.Gateway, dir string, patterns []string, dest string) ([]string, error) {
+func fetch(ctx context.Context, gw *gateway.Gateway, dir string, patterns []string, dest string, limit int64) ([]string, error) {
 	wanted, err := newIgnore(patterns)
 	if err != nil {
 		return nil, err
@@ -62,7 +78,7 @@ func fetch(ctx context.Context, gw *gateway.Gateway, dir string, patterns []stri
 		return nil, err
 	}
 	defer ch.Close() // never fails for a channel of our own
-	c := &catcher{ch: ch, codec: newCodec(), root: root, wanted: wanted}
+	c := &catcher{ch: ch, codec: newCodec(), root: root, wanted: wanted, room: limit}
 	defer c.codec.close()
 	for {
 		more, err := c.next(ctx)
@@ -78,6 +94,8 @@ type catcher struct {
 	codec  *codec
 	root   *os.Root
 	wanted ignore
+	room   int64 // bytes that may still come
+	files  int   // that have come
 	paths  []string
 }
 
@@ -103,10 +121,25 @@ func (c *catcher) next(ctx context.Context) (more bool, err error) {
 	if k != namePacket || d.err != nil || e.kind != fileKind {
 		return false, fmt.Errorf("%w: %w", errBadPacket, errors.Join(errGarbled, d.err))
 	}
-	if !c.wanted.matches(e.path) {
+	if !c.wanted.matches(e.path) || inGit(e.path) {
 		return false, fmt.Errorf("%w: %q was not asked for", errBadPacket, e.path)
 	}
+	c.files++
+	if e.size > c.room || c.files > fetchFiles {
+		return false, fmt.Errorf("%w: file %d, %q, has %d bytes, and %d may still come", ErrFetchLimit, c.files, clip(e.path), e.size, c.room)
+	}
+	c.room -= e.size
 	return true, c.file(ctx, &e)
+}
+
+// inGit reports whether a path is in a directory in which Git keeps what it runs and trusts.
+func inGit(path string) bool {
+	for name := range strings.SplitSeq(path, "/") {
+		if strings.EqualFold(name, ".git") {
+			return true
+		}
+	}
+	return false
 }
 
 // file writes one file.
@@ -119,12 +152,14 @@ func (c *catcher) file(ctx context.Context, e *entry) error {
 	if err != nil {
 		return err
 	}
-	size, s, err := c.content(ctx, f)
+	size, s, err := c.content(ctx, f, e.size)
 	if err == nil && (s != e.sum || size != e.size) {
 		err = fmt.Errorf("%q: %w", e.path, errGarbled)
 	}
-	if err == nil {
-		err = f.Chmod(goMode(e.mode).Perm())
+	if info, statErr := f.Stat(); err == nil {
+		if err = statErr; err == nil { // what it was made with is what the umask leaves
+			err = f.Chmod(goMode(e.mode).Perm() & info.Mode().Perm())
+		}
 	}
 	if e := f.Close(); err == nil {
 		err = e
@@ -142,10 +177,10 @@ func (c *catcher) file(ctx context.Context, e *entry) error {
 	return nil
 }
 
-// content writes what comes up to the end of a file.
-func (c *catcher) content(ctx context.Context, w io.Writer) (int64, sum, error) {
+// content writes what comes up to the end of a file, and is not more than was announced.
+func (c *catcher) content(ctx context.Context, w io.Writer, announced int64) (int64, sum, error) {
 	var h hasher
-	r := io.TeeReader(&packets{ctx: ctx, c: c}, w)
+	r := io.TeeReader(&packets{ctx: ctx, c: c, room: announced}, w)
 	return h.file(r)
 }
 
@@ -154,6 +189,7 @@ func (c *catcher) content(ctx context.Context, w io.Writer) (int64, sum, error) 
 type packets struct {
 	ctx  context.Context
 	c    *catcher
+	room int64 // bytes that may still come
 	rest []byte
 }
 
@@ -167,9 +203,10 @@ func (p *packets) Read(b []byte) (int, error) {
 			return 0, err
 		case k == endPacket:
 			return 0, io.EOF
-		case k != dataPacket:
+		case k != dataPacket, int64(len(body)) > p.room:
 			return 0, errBadPacket
 		}
+		p.room -= int64(len(body))
 		p.rest = body
 	}
 	n := copy(b, p.rest)
@@ -225,7 +262,7 @@ func Offer(ctx context.Context, ch *gateway.Channel, args gateway.Item) error {
 	for i := range all {
 		var known *record
 		known, at = o.memory.recall(all[i].path, at)
-		if all[i].kind != fileKind || !patterns.matches(all[i].path) || checkPath(all[i].path) != nil {
+		if all[i].kind != fileKind || !patterns.matches(all[i].path) || inGit(all[i].path) || checkPath(all[i].path) != nil {
 			continue
 		}
 		if err := o.offer(ctx, &all[i], known); err != nil {

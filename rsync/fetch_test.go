@@ -2,7 +2,9 @@ package rsync
 
 import (
 	"context"
+	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +21,7 @@ func catchAll(ctx context.Context, ch *gateway.Channel, dest string, patterns []
 		return err
 	}
 	defer root.Close()
-	c := &catcher{ch: ch, codec: newCodec(), root: root, wanted: patterns}
+	c := &catcher{ch: ch, codec: newCodec(), root: root, wanted: patterns, room: FetchLimit}
 	for {
 		if more, err := c.next(ctx); err != nil || !more {
 			return err
@@ -44,7 +46,7 @@ func TestFetch(t *testing.T) {
 	dst.do(os.Symlink(secret.path("s.golden"), dst.path("pkg/link.golden")))
 	dst.do(os.Symlink(secret.dir, dst.path("pkg/linked")))
 	dst.do(os.Chmod(dst.path("pkg/empty.golden"), 0o755|os.ModeSetuid))
-	got, err := Fetch(t.Context(), gw, dst.dir, []string{"*.golden"}, src.dir)
+	got, err := Fetch(t.Context(), gw, dst.dir, []string{"*.golden"}, src.dir, 0)
 	if want := []string{"pkg/empty.golden", "pkg/new/d.golden", "pkg/testdata/a.golden"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -55,13 +57,13 @@ func TestFetch(t *testing.T) {
 	if info, err := os.Stat(src.path("pkg/empty.golden")); err != nil || info.Mode() != 0o755 {
 		t.Errorf("mode: %v, %v", info.Mode(), err)
 	}
-	if got, err = Fetch(t.Context(), gw, dst.dir, []string{"pkg/testdata"}, src.dir); err != nil || len(got) > 0 {
+	if got, err = Fetch(t.Context(), gw, dst.dir, []string{"pkg/testdata"}, src.dir, 0); err != nil || len(got) > 0 {
 		t.Errorf("again: %q, %v", got, err)
 	}
 	if r := sendOne(t, Source{Root: src.dir}, gw, dst.dir, TargetOptions{}); r.Files != 0 {
 		t.Errorf("what was fetched is sent again: %+v", r)
 	}
-	if _, err := Fetch(t.Context(), gw, dst.path("missing"), []string{"*"}, src.dir); err == nil || !strings.Contains(err.Error(), "missing") {
+	if _, err := Fetch(t.Context(), gw, dst.path("missing"), []string{"*"}, src.dir, 0); err == nil || !strings.Contains(err.Error(), "missing") {
 		t.Errorf("missing: %v", err)
 	}
 }
@@ -77,7 +79,7 @@ func TestFetchThroughLinks(t *testing.T) {
 	dest.write("y", "y")
 	dest.do(os.Symlink("real", dest.path("a")))
 	dest.do(os.Symlink(outside.path("file"), dest.path("real/file")))
-	if got, err := Fetch(t.Context(), gw, dst.dir, []string{"file"}, dest.dir); err != nil || len(got) != 1 {
+	if got, err := Fetch(t.Context(), gw, dst.dir, []string{"file"}, dest.dir, 0); err != nil || len(got) != 1 {
 		t.Errorf("%q, %v", got, err)
 	}
 	if dest.read("real/file") != "new" || outside.read("file") != "outside" {
@@ -85,7 +87,47 @@ func TestFetchThroughLinks(t *testing.T) {
 	}
 	dest.do(os.Remove(dest.path("a")))
 	dest.do(os.Symlink(outside.dir, dest.path("a")))
-	if _, err := Fetch(t.Context(), gw, dst.dir, []string{"file"}, dest.dir); err == nil || outside.read("file") != "outside" {
+	if _, err := Fetch(t.Context(), gw, dst.dir, []string{"file"}, dest.dir, 0); err == nil || outside.read("file") != "outside" {
 		t.Errorf("through a link that leads out: %v, %q", err, outside.read("file"))
 	}
+}
+
+// TestFetchIsBounded brings no more than may come, nothing of Git's, and no rights that the umask
+// denies.
+func TestFetchIsBounded(t *testing.T) {
+	dst, dest := newPlace(t), newPlace(t)
+	gw := open(t)
+	dst.write("a", "123")
+	dst.write("b", "45")
+	dst.write(".git/hooks/post-commit", "run me")
+	dst.write("sub/.GIT/config", "me, too")
+	dst.do(os.Chmod(dst.path("a"), 0o777))
+	got, err := Fetch(t.Context(), gw, dst.dir, []string{"*"}, dest.dir, 4)
+	if !errors.Is(err, ErrFetchLimit) || !slices.Equal(got, []string{"a"}) {
+		t.Errorf("with a limit of 4 bytes: %q, %v", got, err)
+	}
+	if got, err = Fetch(t.Context(), gw, dst.dir, []string{"*"}, dest.dir, 5); err != nil || !slices.Equal(got, []string{"b"}) {
+		t.Errorf("with a limit of 5 bytes: %q, %v", got, err)
+	}
+	if info, err := os.Stat(dest.path("a")); err != nil || info.Mode().Perm() != 0o777&^umask(t) {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if dest.exists(".git") || dest.exists("sub") {
+		t.Errorf("there is\n%s", dest.lines())
+	}
+}
+
+// umask is that of this process, as a new file has it.
+func umask(t *testing.T) os.FileMode {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(t.TempDir(), "new"), os.O_CREATE|os.O_WRONLY, 0o777)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 0o777 &^ info.Mode().Perm()
 }

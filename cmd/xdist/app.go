@@ -92,6 +92,7 @@ func runFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "rsyncdir", Usage: "send `DIR` to the other hosts too, with what git ignores; may be repeated"},
 		&cli.StringSliceFlag{Name: "rsyncignore", Usage: "do not send what matches `PATTERN`; may be repeated"},
 		&cli.StringSliceFlag{Name: "pull", Usage: "bring back the files that match `PATTERN` and that tests have written; may be repeated"},
+		&cli.StringFlag{Name: "pull-limit", Usage: "bring back at most `SIZE` from each host, such as 500M or 5G", Value: "1G"},
 		&cli.StringFlag{Name: "mirror-dir", Usage: "where the tree goes on the other hosts", EnvVars: []string{"XDIST_MIRROR"}, DefaultText: "/var/tmp"},
 		&cli.BoolFlag{Name: "mirror-keep", Usage: "keep what earlier tests have written there"},
 		&cli.BoolFlag{Name: "allow-missing", Usage: "warn of a gateway that cannot be opened and go on with the others"},

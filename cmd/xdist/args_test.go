@@ -58,7 +58,7 @@ func TestParseSize(t *testing.T) {
 		{"0", 0, true}, {"17", 17, true}, {"500M", 500 << 20, true}, {"5G", 5 << 30, true},
 		{"", 0, false}, {"G", 0, false}, {"-1", 0, false}, {"1.5G", 0, false}, {"5Gx", 0, false}, {"9999999999T", 0, false},
 	} {
-		got, err := parseSize(tt.in)
+		got, err := parseSize("cache-size", tt.in)
 		if got != tt.want || (err == nil) != tt.ok {
 			t.Errorf("parseSize(%q) = %d, %v; want %d, ok %t", tt.in, got, err, tt.want, tt.ok)
 		}

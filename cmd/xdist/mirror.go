@@ -37,6 +37,10 @@ func openMirror(c *cli.Context, command *gotest.Command, cache string, specs []x
 	if err != nil {
 		return nil, release, err
 	}
+	limit, err := parseSize("pull-limit", c.String("pull-limit"))
+	if err != nil {
+		return nil, release, usageError(err)
+	}
 	outputs, err := mirroredOutputs(command, root)
 	if err != nil {
 		return nil, release, err
@@ -58,7 +62,7 @@ func openMirror(c *cli.Context, command *gotest.Command, cache string, specs []x
 			return strings.Join([]string{mirrorBase(c, goos), place, filepath.Base(root)}, sep)
 		},
 		Keep: c.Bool("mirror-keep"),
-		Pull: append(c.StringSlice("pull"), outputs...),
+		Pull: append(c.StringSlice("pull"), outputs...), PullLimit: limit,
 	}, release, nil
 }
 

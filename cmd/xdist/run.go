@@ -90,8 +90,10 @@ func (r *request) readFlags(c *cli.Context) (err error) {
 	if r.proxies, err = proxySpecs(c, r.specs); err != nil {
 		return err
 	}
-	if _, err = parseSize(c.String("cache-size")); err != nil {
-		return err
+	for _, flag := range []string{"cache-size", "pull-limit"} {
+		if _, err = parseSize(flag, c.String(flag)); err != nil {
+			return err
+		}
 	}
 	r.long, err = longTest(c.String("split-subtests"))
 	return err

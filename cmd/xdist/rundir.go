@@ -124,7 +124,7 @@ type cacheRefused struct{ error }
 // cachePlace is the directory and the size in bytes of the store. It makes the directory for this
 // user alone, and refuses one that another user may write to: what is in it is executed.
 func cachePlace(c *cli.Context) (dir string, size int64, err error) {
-	if size, err = parseSize(c.String("cache-size")); err != nil {
+	if size, err = parseSize("cache-size", c.String("cache-size")); err != nil {
 		return "", 0, err
 	}
 	if dir = c.String("cache-dir"); dir != "" {
@@ -145,15 +145,16 @@ func cachePlace(c *cli.Context) (dir string, size int64, err error) {
 	return dir, size, nil // what else is wrong with it is told by who opens files there
 }
 
-// parseSize reads a number of bytes with an optional suffix K, M, G or T of powers of 1024.
-func parseSize(text string) (int64, error) {
+// parseSize reads the value of a flag: a number of bytes with an optional suffix K, M, G or T of
+// powers of 1024.
+func parseSize(flag, text string) (int64, error) {
 	digits, shift := text, 0
 	if i := strings.IndexAny(text, "KMGT"); i >= 0 && i == len(text)-1 {
 		digits, shift = text[:i], 10*(1+strings.IndexByte("KMGT", text[i]))
 	}
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || n < 0 || n > (1<<62)>>shift {
-		return 0, fmt.Errorf("--cache-size %q: want a number of bytes such as 500M or 5G", text)
+		return 0, fmt.Errorf("--%s %q: want a number of bytes such as 500M or 5G", flag, text)
 	}
 	return n << shift, nil
 }

@@ -38,7 +38,7 @@ func (hs *Set) fetch(ctx context.Context, token, dir, pattern, local string) err
 	doors := slices.Clone(hs.byToken[token].doors)
 	hs.mu.Unlock()
 	for _, gw := range slices.Backward(doors) { // the last one is the likeliest to live
-		_, err := rsync.Fetch(ctx, gw, dir, []string{pattern}, local)
+		_, err := rsync.Fetch(ctx, gw, dir, []string{pattern}, local, 0)
 		if err == nil {
 			return nil
 		}

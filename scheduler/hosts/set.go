@@ -34,6 +34,8 @@ type Mirror struct {
 	// Pull are patterns, as rsync.Fetch takes them, of files to bring back from every host at the
 	// end.
 	Pull []string
+	// PullLimit is how many bytes of them may come from each host; 0 means rsync.FetchLimit.
+	PullLimit int64
 }
 
 // Set is the machines of a run, as far as their files go. Its methods may be called concurrently;
@@ -221,7 +223,10 @@ func (hs *Set) Pull(ctx context.Context, gateways []*gateway.Gateway) error {
 		if err != nil || failed[report.Token] == nil {
 			continue // it has ended, or is done; another gateway may have the host
 		}
-		if _, err := rsync.Fetch(ctx, gw, dir, hs.Mirror.Pull, hs.Mirror.Source.Root); err != nil {
+		if _, err := rsync.Fetch(ctx, gw, dir, hs.Mirror.Pull, hs.Mirror.Source.Root, hs.Mirror.PullLimit); err != nil {
+			if errors.Is(err, rsync.ErrFetchLimit) {
+				err = fmt.Errorf("%w; name fewer with --pull, or raise --pull-limit", err)
+			}
 			failed[report.Token] = fmt.Errorf("bring files back from the host of gateway %s: %w", gw.ID(), err)
 			continue
 		}
