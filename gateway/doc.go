@@ -66,9 +66,13 @@
 // canonical names, from the files of the account or the one that ssh_config= names in the spec. It
 // has 30 s, and is asked once for each destination and jump host. Without OpenSSH the same files
 // are read here; lines that only ssh can decide, such as Match exec, are passed over with a
-// warning. A ProxyCommand runs where the connection would begin, and ends with it. Two things are
-// not ssh's: a ServerAliveInterval of 0 in a file stands for 5 s, and a changed host key is always
-// refused.
+// warning. A ProxyCommand runs where the connection would begin, and ends with it.
+//
+// Host keys are looked up in the files of known hosts as ssh does it. StrictHostKeyChecking
+// accept-new and no let a host pass that is not known: its key is added to the first of the user's
+// files, and Config.Logger is warned. Keys that others may read are not offered, and without ssh a
+// configuration that others may write is refused, as ssh does. Not as in ssh, a changed host key is
+// always refused, and a ServerAliveInterval of 0 in a file stands for 5 s.
 //
 // # Limits
 //

@@ -32,9 +32,10 @@ type sshHost struct {
 	port, user string
 
 	identityFiles   []string
-	identitiesGiven bool   // the files were named by somebody, and are not the usual ones
-	identitiesOnly  bool   // offer no other keys of an agent
-	identityAgent   string // socket of the agent; empty for none
+	certificates    []string // files
+	identitiesGiven bool     // the files were named by somebody, and are not the usual ones
+	identitiesOnly  bool     // offer no other keys of an agent
+	identityAgent   string   // socket of the agent; empty for none
 	noPublicKey     bool
 	noPassword      bool
 	noInteractive   bool
@@ -44,6 +45,7 @@ type sshHost struct {
 	userKnownHosts   []string
 	globalKnownHosts []string
 	strict           strictness
+	hashNames        bool // a new name is not to be read in the file
 
 	connectTimeout time.Duration // 0 is none of its own
 	aliveInterval  time.Duration
@@ -181,6 +183,11 @@ func (r *sshReader) identities(h *sshHost) {
 			h.identityFiles = append(h.identityFiles, filepath.Join(r.home, ".ssh", name))
 		}
 	}
+	for _, v := range r.sshSettings["certificatefile"] {
+		if name := unquote(v); !strings.EqualFold(name, "none") {
+			h.certificates = append(h.certificates, r.path(name, h))
+		}
+	}
 	switch agent := r.text("identityagent"); {
 	case agent == "" || agent == "SSH_AUTH_SOCK":
 		h.identityAgent = os.Getenv("SSH_AUTH_SOCK")
@@ -192,6 +199,7 @@ func (r *sshReader) identities(h *sshHost) {
 
 func (r *sshReader) hostKeys(h *sshHost) {
 	h.keyAlias = r.text("hostkeyalias")
+	h.hashNames = r.isYes("hashknownhosts")
 	h.userKnownHosts = r.paths("userknownhostsfile", h, filepath.Join(r.home, ".ssh", "known_hosts"), filepath.Join(r.home, ".ssh", "known_hosts2"))
 	h.globalKnownHosts = r.paths("globalknownhostsfile", h, "/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 	switch strict := strings.ToLower(r.text("stricthostkeychecking")); strict {

@@ -85,11 +85,7 @@ func (c *sshClient) dialTCP(ctx context.Context, addr string) (net.Conn, error) 
 
 // newSSHClient takes conn through the handshake and authentication. It closes conn when that fails.
 func newSSHClient(ctx context.Context, conn net.Conn, h *sshHost, shared *hosts) (*sshClient, error) {
-	keys, err := loadHostKeys(h)
-	if err != nil {
-		conn.Close()
-		return nil, &PhaseError{Phase: PhaseHostKey, Host: h.alias, Err: err}
-	}
+	keys := loadHostKeys(h, &shared.lookup)
 	auth := &authenticator{ctx: ctx, host: h, secrets: &shared.secrets}
 	defer auth.close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // wakes the handshake

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -191,9 +192,43 @@ func (e etcView) open(t *testing.T, spec, path string) string {
 	cmd := exec.Command("unshare", "-m", "sh", "-c", `mount --bind "$0" /etc && PATH="$1" && export PATH && shift && exec "$@"`,
 		e.dir, path, os.Args[0], openRole, spec)
 	cmd.Env = append(os.Environ(), "HOME="+e.home, "SSH_AUTH_SOCK=")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Logf("%v", err)
-	}
+	out, _ := cmd.CombinedOutput() // it says why it fails
 	return string(out)
+}
+
+// TestSSHOthersConfig refuses the user's configuration, and what it includes, where others may
+// write it, both with ssh and without; but not the system's.
+func TestSSHOthersConfig(t *testing.T) {
+	s := sshd.Start(t, sshd.Options{Home: cacheHome, Env: []string{"XDG_CACHE_HOME=" + cacheHome}})
+	etc := newEtc(t)
+	etc.write("ssh/ssh_config", "Host *\n  Compression no\n")
+	etc.writeHome(".ssh/config", "Include more\n")
+	etc.writeHome(".ssh/more", string(must(os.ReadFile(s.Config))))
+	system, first, second := filepath.Join(etc.dir, "ssh/ssh_config"), filepath.Join(etc.home, ".ssh/config"), filepath.Join(etc.home, ".ssh/more")
+	for _, path := range []string{os.Getenv("PATH"), "/var/empty"} {
+		for _, c := range []struct {
+			file  string
+			mode  os.FileMode
+			owner int
+			good  bool
+		}{
+			{system, 0o666, 0, true}, {first, 0o644, 0, true},
+			{first, 0o666, 0, false}, {first, 0o646, 0, false}, {first, 0o600, 12345, false},
+			{second, 0o666, 0, false}, {second, 0o644, 12345, false}, {second, 0o600, 0, true},
+		} {
+			what := fmt.Sprintf("%s, mode %04o, owner %d, PATH %s", c.file, c.mode, c.owner, path)
+			if err := errors.Join(os.Chmod(c.file, c.mode), os.Chown(c.file, c.owner, -1)); err != nil {
+				t.Fatal(err)
+			}
+			out := etc.open(t, "ssh=box", path)
+			if good := out == "hello\n"; good != c.good {
+				t.Errorf("%s: %s", what, out)
+			} else if !good && (!strings.Contains(out, c.file) || !strings.Contains(out, "ermissions") && !strings.Contains(out, "others may write")) {
+				t.Errorf("%s: the reason is not given: %s", what, out)
+			}
+			if err := errors.Join(os.Chown(c.file, 0, -1), os.Chmod(c.file, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }

@@ -21,7 +21,7 @@ type sshTarget struct {
 // somebody gave and that does nothing would be a lie.
 var sshOptionKeys = map[string]bool{
 	"addkeystoagent": true, "batchmode": true, "certificatefile": true, "connecttimeout": true, "forwardagent": true,
-	"globalknownhostsfile": true, "hostkeyalias": true, "hostname": true, "identitiesonly": true, "identityagent": true, "identityfile": true,
+	"globalknownhostsfile": true, "hashknownhosts": true, "hostkeyalias": true, "hostname": true, "identitiesonly": true, "identityagent": true, "identityfile": true,
 	"loglevel": true, "numberofpasswordprompts": true, "passwordauthentication": true, "kbdinteractiveauthentication": true, "port": true,
 	"proxycommand": true, "proxyjump": true, "pubkeyauthentication": true, "requesttty": true, "serveralivecountmax": true, "serveraliveinterval": true,
 	"stricthostkeychecking": true, "user": true, "userknownhostsfile": true,

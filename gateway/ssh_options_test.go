@@ -239,6 +239,36 @@ func TestParseSSHTime(t *testing.T) {
 	}
 }
 
+func FuzzKnownHosts(f *testing.F) {
+	const key = " ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
+	for _, text := range []string{"box" + key, "@revoked *" + key, "|1|YQ==|YQ==" + key, "!a,[b]:*,," + key, "@x y z", "||" + key} {
+		f.Add(text, "[box]:22")
+	}
+	f.Fuzz(func(t *testing.T, text, name string) {
+		known := parseKnownHosts("known_hosts", []byte(text))
+		for _, l := range known.of(name, "") { // must not panic
+			if l.marker != "" || known.of(name, "").with(l.key) == nil {
+				t.Errorf("%q: line %d is not found again", text, l.number)
+			}
+		}
+	})
+}
+
+func TestMatchPattern(t *testing.T) {
+	for _, c := range []struct {
+		s, pattern string
+		want       bool
+	}{
+		{"", "", true}, {"", "*", true}, {"a", "", false}, {"box", "b?x", true}, {"bx", "b?x", false}, {"box", "*x", true}, {"box", "x*", false},
+		{"abcabd", "*ab?", true}, {"abcabd", "a*b*d*", true}, {"aaa", "*aab", false}, {"[1.2.3.4]:22", "[*]:*", true},
+		{strings.Repeat("a", 10000), strings.Repeat("*a", 1000) + "*b", false}, // in no time
+	} {
+		if got := matchPattern(c.s, c.pattern); got != c.want {
+			t.Errorf("%.20q, %.20q: %t", c.s, c.pattern, got)
+		}
+	}
+}
+
 func FuzzSSHFiles(f *testing.F) {
 	for _, text := range []string{
 		"Host \"a b\" !c\n Port 22\n", "Match host x exec \"y\" !final all\n", "Include *\n", "Key=\"v\" # c\n", "Match x=y\nA 'b\n",
