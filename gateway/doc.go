@@ -60,10 +60,19 @@
 // takes does not count against Config.OpenTimeout. It is kept under its digest in the user's cache
 // directory, or, where that cannot be, in one of the user's own in /var/tmp, /tmp or /dev/shm, and
 // is sent once for each version. Gateways to one destination share ssh connections, eight on each,
-// or as many as the host allows. ~/.ssh/config, or the file that ssh_config= names in the spec, is
-// honoured as far as it leads to the host and proves who is who; ProxyCommand is refused. Host keys
-// are always checked: StrictHostKeyChecking=no adds an unknown key as accept-new does, and refuses
-// a changed one.
+// or as many as the host allows.
+//
+// ssh -G tells the configuration of a host, where OpenSSH is installed: with Match, Include and
+// canonical names, from the files of the account or the one that ssh_config= names in the spec. It
+// has 30 s, and is asked once for each destination and jump host. Without OpenSSH the same files
+// are read here; lines that only ssh can decide, such as Match exec, are passed over with a
+// warning. A ProxyCommand runs where the connection would begin, and ends with it.
+//
+// Host keys are looked up in the files of known hosts as ssh does it. StrictHostKeyChecking
+// accept-new and no let a host pass that is not known: its key is added to the first of the user's
+// files, and Config.Logger is warned. Keys that others may read are not offered, and without ssh a
+// configuration that others may write is refused, as ssh does. Not as in ssh, a changed host key is
+// always refused, and a ServerAliveInterval of 0 in a file stands for 5 s.
 //
 // # Sockets
 //

@@ -39,8 +39,8 @@ type Config struct {
 	// A phase may come more than once (jump hosts), and not at all where there was nothing to do;
 	// together they are the whole time. It is called concurrently. Nil is for nobody.
 	Trace func(gateway string, p Phase, took time.Duration)
-	// Logger is told at level debug which gateways are up and how each connection ended. Nil is for
-	// nobody.
+	// Logger is told at level debug which gateways are up and how each connection ended, and gets
+	// warnings, each once. Nil is for nobody.
 	Logger *slog.Logger
 
 	// OpenTimeout bounds the start of an agent up to its answer. The time that Agent takes does not

@@ -1,11 +1,14 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"runtime"
 	"testing"
@@ -22,6 +25,8 @@ const (
 	agentRole      = "agent"
 	controllerRole = "controller"
 	serverRole     = "server"
+	openRole       = "open"
+	proxyRole      = "proxy"
 )
 
 // prompt bounds what must not wait for the lease of 15 s to run out. It says nothing of speed: a
@@ -53,6 +58,10 @@ func TestMain(m *testing.M) {
 		controllerMain()
 	case serverRole:
 		serverMain(os.Args[2])
+	case openRole:
+		openMain(os.Args[2])
+	case proxyRole:
+		proxyMain(net.JoinHostPort(os.Args[2], os.Args[3]))
 	case agentRole:
 		if err := gateway.ServeStdio(context.Background(), handlers()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -60,6 +69,48 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+}
+
+// warnings is a logger that writes one line for each warning.
+func warnings(out *bytes.Buffer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// openMain opens two gateways as its argument says, and prints what it was warned of, and an echo.
+func openMain(text string) {
+	var warned bytes.Buffer
+	cfg := config()
+	cfg.Logger = warnings(&warned)
+	g := gateway.NewGroup(cfg)
+	ctx := context.Background()
+	fail := func(err error) {
+		if err != nil {
+			fmt.Println(err)
+			g.Terminate(ctx, 0)
+			os.Exit(1)
+		}
+	}
+	var said string
+	for range 2 {
+		gw, err := g.Open(ctx, must(xspec.Parse(text)))
+		fail(err)
+		c, err := gw.RemoteExec(ctx, "echo", nil)
+		fail(err)
+		fail(c.Send(ctx, "hello"))
+		fail(c.Receive(ctx, &said))
+	}
+	g.Terminate(ctx, 0)
+	fmt.Printf("%s%s\n", warned.String(), said)
+}
+
+// proxyMain copies between its input and output and a connection, as nc does.
+func proxyMain(addr string) {
+	conn := must(net.Dial("tcp", addr)).(*net.TCPConn)
+	go func() {
+		io.Copy(conn, os.Stdin)
+		conn.CloseWrite()
+	}()
+	io.Copy(os.Stdout, conn)
 }
 
 // config returns a config whose agents are this test binary.

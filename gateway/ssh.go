@@ -27,7 +27,7 @@ func startSSH(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*e
 	if file, ok := spec.Lookup(sshConfigKey); ok && target.configFile == "" {
 		target.configFile = file
 	}
-	host, err := resolveSSH(target)
+	host, err := cfg.hosts.lookup.host(ctx, target)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ var errNoAnswer = errors.New("the connection that it shares does not answer")
 func (s *sshStart) run(ctx context.Context, command func(*sshClient) string) (*endpoint, error) {
 	for {
 		c, mine, err := s.hosts.connect(ctx, s.key, func(ctx context.Context) (*sshClient, error) {
-			return dialSSH(ctx, s.from, s.host, &s.hosts.secrets)
+			return dialSSH(ctx, s.from, s.host, s.hosts)
 		})
 		if err != nil {
 			return nil, s.phase(PhaseConnect, err)

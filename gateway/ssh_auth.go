@@ -99,13 +99,10 @@ func (a *authenticator) signers() ([]ssh.Signer, error) {
 	for _, name := range a.host.identityFiles {
 		public := a.publicKey(name)
 		if held := find(inAgent, public); held != nil {
-			wanted = append(wanted, held)
+			wanted = append(wanted, a.certified(name, held)...)
 			taken[string(public.Marshal())] = true
 		} else if s := a.fileSigner(name, public); s != nil {
-			if c := certified(name, s); c != nil {
-				files = append(files, c)
-			}
-			files = append(files, s)
+			files = append(files, a.certified(name, s)...)
 		}
 	}
 	for _, s := range inAgent {
@@ -183,9 +180,26 @@ func (a *authenticator) publicKey(name string) ssh.PublicKey {
 	return s.PublicKey()
 }
 
+// readKey reads a private key, if that is the user's alone.
+func readKey(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && othersMayRead(info) {
+		err = fmt.Errorf("%s: it is not used because others may read it (mode %04o): chmod 600 it", name, info.Mode().Perm())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(f)
+}
+
 // fileSigner is the private key in a file, or nil.
 func (a *authenticator) fileSigner(name string, public ssh.PublicKey) ssh.Signer {
-	content, err := os.ReadFile(name)
+	content, err := readKey(name)
 	if err != nil {
 		if a.host.identitiesGiven || !errors.Is(err, fs.ErrNotExist) {
 			a.note("key %v", err)
@@ -214,25 +228,23 @@ func (a *authenticator) fileSigner(name string, public ssh.PublicKey) ssh.Signer
 	return s
 }
 
-// certified is the key with the certificate that lies beside it, or nil.
-func certified(name string, s ssh.Signer) ssh.Signer {
-	content, err := os.ReadFile(name + "-cert.pub")
-	if err != nil {
-		return nil
+// certified is the key, after the certificates for it: the one that lies beside it, and those that
+// the configuration names.
+func (a *authenticator) certified(name string, s ssh.Signer) []ssh.Signer {
+	var all []ssh.Signer
+	for _, file := range append([]string{name + "-cert.pub"}, a.host.certificates...) {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		key, _, _, _, err := ssh.ParseAuthorizedKey(content)
+		if cert, ok := key.(*ssh.Certificate); ok && err == nil {
+			if c, err := ssh.NewCertSigner(cert, s); err == nil { // it is for this key
+				all = append(all, c)
+			}
+		}
 	}
-	key, _, _, _, err := ssh.ParseAuthorizedKey(content)
-	if err != nil {
-		return nil
-	}
-	cert, ok := key.(*ssh.Certificate)
-	if !ok {
-		return nil
-	}
-	c, err := ssh.NewCertSigner(cert, s)
-	if err != nil {
-		return nil
-	}
-	return c
+	return append(all, s)
 }
 
 // lockedSigner asks for the passphrase of its key when the host wants to have it.

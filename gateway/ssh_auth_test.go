@@ -19,9 +19,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/integration/sshd"
@@ -261,18 +261,6 @@ func TestSSHAgent(t *testing.T) {
 		t.Errorf("offered %q, want %s alone", offered, want)
 	}
 	wantPhase(t, "ssh=-o IdentityAgent=none -o IdentityFile=none "+s.options, gateway.PhaseAuth, "no key to offer")
-}
-
-func TestSSHAcceptNew(t *testing.T) {
-	s := sshd.Start(t, sshd.Options{Home: cacheHome, Env: []string{"XDG_CACHE_HOME=" + cacheHome}})
-	known := filepath.Join(t.TempDir(), "new", "known_hosts")
-	text := "ssh=-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=" + known + " -F none -i " + s.Key + " " + s.User + "@" + s.Addr()
-	wantEcho(t, open(t, text))
-	content, err := os.ReadFile(known)
-	if err != nil || string(content) != knownhosts.Line([]string{s.Addr()}, s.HostKey)+"\n" {
-		t.Errorf("got %q, %v", content, err)
-	}
-	wantEcho(t, open(t, strings.Replace(text, "accept-new", "yes", 1)))
 }
 
 // fakePowerShell plays the far side of the conversation that powerShellScript would have, and keeps

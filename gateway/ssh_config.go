@@ -1,21 +1,19 @@
 package gateway
 
 import (
-	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"math"
 	"net"
 	"os"
 	"os/user"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/kevinburke/ssh_config"
 )
 
 // strictness is what to do with a host whose key is not known. A changed key is refused always.
@@ -34,9 +32,10 @@ type sshHost struct {
 	port, user string
 
 	identityFiles   []string
-	identitiesGiven bool   // the files were named by somebody, and are not the usual ones
-	identitiesOnly  bool   // offer no other keys of an agent
-	identityAgent   string // socket of the agent; empty for none
+	certificates    []string // files
+	identitiesGiven bool     // the files were named by somebody, and are not the usual ones
+	identitiesOnly  bool     // offer no other keys of an agent
+	identityAgent   string   // socket of the agent; empty for none
 	noPublicKey     bool
 	noPassword      bool
 	noInteractive   bool
@@ -46,12 +45,14 @@ type sshHost struct {
 	userKnownHosts   []string
 	globalKnownHosts []string
 	strict           strictness
+	hashNames        bool // a new name is not to be read in the file
 
 	connectTimeout time.Duration // 0 is none of its own
 	aliveInterval  time.Duration
 	aliveCount     int
 
-	jumps []sshHost // to go through, the nearest first
+	jumps   []sshHost // to go through, the nearest first
+	command string    // whose input and output are the connection; empty for none
 }
 
 const (
@@ -63,163 +64,131 @@ const (
 	jumpsAtMost = 8
 )
 
+// usualIdentities are the names in ~/.ssh of the keys that are offered where none is named.
+var usualIdentities = []string{"id_rsa", "id_ecdsa", "id_ed25519"}
+
 // addr is host:port.
 func (h *sshHost) addr() string { return net.JoinHostPort(h.name, h.port) }
 
-// sshSettings looks up keywords for a host: in the options of the spec, then in files.
-type sshSettings struct {
-	options map[string][]string
-	files   []*ssh_config.Config
-	home    string
-}
-
-// loadSSHConfig reads the named file of configuration, or the user's and the system's.
-func loadSSHConfig(file, home string) ([]*ssh_config.Config, error) {
-	if strings.EqualFold(file, "none") {
-		return nil, nil
-	}
-	names := []string{filepath.Join(home, ".ssh", "config")}
-	if runtime.GOOS == "windows" {
-		names = append(names, filepath.Join(os.Getenv("PROGRAMDATA"), "ssh", "ssh_config"))
-	} else {
-		names = append(names, "/etc/ssh/ssh_config")
-	}
-	if file != "" {
-		names = []string{expandHome(file, home)}
-	}
-	var configs []*ssh_config.Config
-	for _, name := range names {
-		content, err := os.ReadFile(name)
-		if errors.Is(err, fs.ErrNotExist) && file == "" {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read ssh configuration: %w", err)
-		}
-		c, err := ssh_config.Decode(bytes.NewReader(content))
-		if err != nil {
-			return nil, fmt.Errorf("read ssh configuration %s: %w", name, err)
-		}
-		configs = append(configs, c)
-	}
-	return configs, nil
-}
-
-// all returns the values of a keyword for the host with this alias.
-func (s *sshSettings) all(alias, keyword string) ([]string, error) {
-	values := s.options[strings.ToLower(keyword)]
-	for _, c := range s.files {
-		more, err := c.GetAll(alias, keyword)
-		if err != nil {
-			return nil, fmt.Errorf("look up %s for host %q: %w", keyword, alias, err)
-		}
-		values = append(values[:len(values):len(values)], more...)
-	}
-	for i, v := range values {
-		values[i] = strings.TrimSpace(v)
-	}
-	return values, nil
-}
+// sshSettings are the values of keywords for one host. Keywords are in lower case.
+type sshSettings map[string][]string
 
 // sshReader reads the settings of one host and keeps the first error.
 type sshReader struct {
-	*sshSettings
-	alias string
-	err   error
-}
-
-func (r *sshReader) values(keyword string) []string {
-	values, err := r.all(r.alias, keyword)
-	if r.err == nil {
-		r.err = err
-	}
-	return values
+	sshSettings
+	alias, home string
+	err         error
 }
 
 // text is the first value, without the quotes around it.
 func (r *sshReader) text(keyword string) string {
-	values := r.values(keyword)
-	if len(values) == 0 {
-		return ""
+	for _, v := range r.sshSettings[keyword] {
+		return unquote(v)
 	}
-	return unquote(values[0])
+	return ""
 }
 
-func (r *sshReader) isNo(keyword string) bool  { return strings.EqualFold(r.text(keyword), "no") }
-func (r *sshReader) isYes(keyword string) bool { return strings.EqualFold(r.text(keyword), "yes") }
+// isNo and isYes know the words of ssh's files, and those of ssh -G.
+func (r *sshReader) isNo(keyword string) bool {
+	return slices.Contains([]string{"no", "false"}, strings.ToLower(r.text(keyword)))
+}
 
-// number is the value in whole numbers, or d.
-func (r *sshReader) number(keyword string, d int) int {
+func (r *sshReader) isYes(keyword string) bool {
+	return slices.Contains([]string{"yes", "true"}, strings.ToLower(r.text(keyword)))
+}
+
+// duration is the value as a time, or d.
+func (r *sshReader) duration(keyword string, d time.Duration) time.Duration {
 	text := r.text(keyword)
-	if text == "" {
+	if text == "" || text == "none" {
 		return d
 	}
-	n, err := strconv.Atoi(strings.TrimSuffix(text, "s"))
-	if (err != nil || n < 0) && r.err == nil {
-		r.err = fmt.Errorf("%s %q for host %q is not a whole number", keyword, text, r.alias)
+	t, err := parseSSHTime(text)
+	if err != nil {
+		r.fail("%s %q for host %q: %w", keyword, text, r.alias, err)
 	}
-	return n
+	return t
 }
 
-// resolveSSH says how to reach the target.
-func resolveSSH(t sshTarget) (sshHost, error) {
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return sshHost{}, fmt.Errorf("find the home directory for ssh: %w", err)
+// fail keeps the first error.
+func (r *sshReader) fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf(format, args...)
 	}
-	files, err := loadSSHConfig(t.configFile, home)
-	if err != nil {
-		return sshHost{}, err
+}
+
+// sshUnits are the letters that follow a number of seconds, minutes and so on.
+var sshUnits = map[byte]time.Duration{
+	's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour,
+}
+
+// parseSSHTime reads a time as ssh writes it: 90, 1m30s, 2H.
+func parseSSHTime(text string) (total time.Duration, err error) {
+	for rest := strings.ToLower(text); rest != ""; {
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		n, err := strconv.ParseUint(rest[:digits], 10, 31)
+		unit := time.Second
+		if rest = rest[digits:]; rest != "" {
+			unit = sshUnits[rest[0]]
+			rest = rest[1:]
+		}
+		if err != nil || unit == 0 || time.Duration(n) > (math.MaxInt64-total)/unit {
+			return 0, errors.New("it is no time such as 90 or 1m30s")
+		}
+		total += time.Duration(n) * unit
 	}
-	return (&sshSettings{files: files, home: home}).resolve(t, 0)
+	return total, nil
 }
 
 // resolve is for a target at this depth of jump hosts.
-func (s *sshSettings) resolve(t sshTarget, depth int) (sshHost, error) {
-	r := &sshReader{sshSettings: &sshSettings{options: t.options, files: s.files, home: s.home}, alias: t.host}
-	h := sshHost{alias: t.host, name: r.text("HostName"), user: t.user, port: t.port}
-	if h.name == "" {
-		h.name = h.alias
+func (l *sshLookup) resolve(ctx context.Context, t sshTarget, depth int) (sshHost, error) {
+	settings, home, err := l.settings(ctx, t)
+	if err != nil {
+		return sshHost{}, err
 	}
-	h.name = strings.NewReplacer("%h", h.alias, "%%", "%").Replace(h.name)
-	if h.port == "" {
-		h.port = cmp.Or(r.text("Port"), "22")
-	}
-	if h.user == "" {
-		h.user = cmp.Or(r.text("User"), localUser())
+	r := &sshReader{sshSettings: settings, alias: t.host, home: home}
+	h := sshHost{
+		alias: t.host, name: cmp.Or(r.text("hostname"), t.host),
+		port: cmp.Or(r.text("port"), "22"), user: cmp.Or(r.text("user"), localUser()),
 	}
 	r.identities(&h)
 	r.hostKeys(&h)
-	h.batch = r.isYes("BatchMode")
-	h.connectTimeout = time.Duration(r.number("ConnectTimeout", 0)) * time.Second
-	h.aliveInterval = time.Duration(r.number("ServerAliveInterval", int(aliveInterval/time.Second))) * time.Second
-	h.aliveCount = max(1, r.number("ServerAliveCountMax", aliveCount))
+	h.batch = r.isYes("batchmode")
+	h.connectTimeout = r.duration("connecttimeout", 0)
+	h.aliveInterval = r.duration("serveraliveinterval", aliveInterval)
+	if h.aliveCount, err = strconv.Atoi(cmp.Or(r.text("serveralivecountmax"), strconv.Itoa(aliveCount))); err != nil {
+		r.fail("serveralivecountmax for host %q: %w", r.alias, err)
+	}
+	h.aliveCount = max(1, h.aliveCount)
+	r.command(&h)
 	if r.err == nil {
-		r.jumps(&h, depth)
+		r.err = l.jumps(ctx, r.text("proxyjump"), t, &h, depth)
 	}
-	if r.err != nil {
-		return h, r.err
-	}
-	return h, checkPort(h.port)
+	return h, cmp.Or(r.err, checkPort(h.port))
 }
 
 func (r *sshReader) identities(h *sshHost) {
-	h.identitiesOnly = r.isYes("IdentitiesOnly")
-	h.noPublicKey = r.isNo("PubkeyAuthentication")
-	h.noPassword = r.isNo("PasswordAuthentication")
-	h.noInteractive = r.isNo("KbdInteractiveAuthentication")
-	for _, v := range r.values("IdentityFile") {
+	h.identitiesOnly = r.isYes("identitiesonly")
+	h.noPublicKey = r.isNo("pubkeyauthentication")
+	h.noPassword = r.isNo("passwordauthentication")
+	h.noInteractive = r.isNo("kbdinteractiveauthentication")
+	for _, v := range r.sshSettings["identityfile"] {
 		if name := unquote(v); !strings.EqualFold(name, "none") {
 			h.identityFiles = append(h.identityFiles, r.path(name, h))
 		}
 		h.identitiesGiven = true
 	}
 	if !h.identitiesGiven {
-		for _, name := range []string{"id_rsa", "id_ecdsa", "id_ed25519"} {
+		for _, name := range usualIdentities {
 			h.identityFiles = append(h.identityFiles, filepath.Join(r.home, ".ssh", name))
 		}
 	}
-	switch agent := r.text("IdentityAgent"); {
+	for _, v := range r.sshSettings["certificatefile"] {
+		if name := unquote(v); !strings.EqualFold(name, "none") {
+			h.certificates = append(h.certificates, r.path(name, h))
+		}
+	}
+	switch agent := r.text("identityagent"); {
 	case agent == "" || agent == "SSH_AUTH_SOCK":
 		h.identityAgent = os.Getenv("SSH_AUTH_SOCK")
 	case strings.EqualFold(agent, "none"):
@@ -229,29 +198,28 @@ func (r *sshReader) identities(h *sshHost) {
 }
 
 func (r *sshReader) hostKeys(h *sshHost) {
-	h.keyAlias = r.text("HostKeyAlias")
-	h.userKnownHosts = r.paths("UserKnownHostsFile", h, filepath.Join(r.home, ".ssh", "known_hosts"), filepath.Join(r.home, ".ssh", "known_hosts2"))
-	h.globalKnownHosts = r.paths("GlobalKnownHostsFile", h, "/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
-	switch strict := strings.ToLower(r.text("StrictHostKeyChecking")); strict {
+	h.keyAlias = r.text("hostkeyalias")
+	h.hashNames = r.isYes("hashknownhosts")
+	h.userKnownHosts = r.paths("userknownhostsfile", h, filepath.Join(r.home, ".ssh", "known_hosts"), filepath.Join(r.home, ".ssh", "known_hosts2"))
+	h.globalKnownHosts = r.paths("globalknownhostsfile", h, "/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
+	switch strict := strings.ToLower(r.text("stricthostkeychecking")); strict {
 	case "", "yes", "ask", "true":
 	case "accept-new", "no", "off", "false": // there is no way to check nothing
 		h.strict = acceptNew
 	default:
-		if r.err == nil {
-			r.err = fmt.Errorf("StrictHostKeyChecking %q for host %q is none of yes, ask, accept-new, no", strict, r.alias)
-		}
+		r.fail("StrictHostKeyChecking %q for host %q is none of yes, ask, accept-new, no", strict, r.alias)
 	}
 }
 
 // paths are the files of a keyword that takes several in one value.
 func (r *sshReader) paths(keyword string, h *sshHost, standard ...string) []string {
-	values := r.values(keyword)
+	values := r.sshSettings[keyword]
 	if len(values) == 0 {
 		return standard
 	}
 	words, err := splitWords(values[0], false)
-	if err != nil && r.err == nil {
-		r.err = fmt.Errorf("%s for host %q: %w", keyword, r.alias, err)
+	if err != nil {
+		r.fail("%s for host %q: %w", keyword, r.alias, err)
 	}
 	var names []string
 	for _, w := range words {
@@ -281,39 +249,44 @@ func (r *sshReader) path(name string, h *sshHost) string {
 	}
 }
 
-func (r *sshReader) jumps(h *sshHost, depth int) {
-	jump := r.text("ProxyJump")
-	if command := r.text("ProxyCommand"); jump == "" && command != "" && !strings.EqualFold(command, "none") {
-		r.err = fmt.Errorf("host %q has a ProxyCommand, which is not supported: use ProxyJump, or cmd=ssh %s sh", r.alias, r.alias)
+// command is the program that connects to the host, if one does.
+func (r *sshReader) command(h *sshHost) {
+	command := r.text("proxycommand")
+	if command == "" || strings.EqualFold(command, "none") {
 		return
 	}
-	if jump == "" {
-		return
+	if r.isYes("proxyusefdpass") {
+		r.fail("host %q has ProxyUseFdpass, which is not supported: use a ProxyCommand that copies bytes", r.alias)
 	}
+	h.command = strings.NewReplacer("%%", "%", "%h", h.name, "%n", h.alias, "%p", h.port, "%r", h.user).Replace(command)
+}
+
+// jumps finds the hosts on the way to h: the last in the list, behind the others. A host that is in
+// the list itself, by a pattern that was meant for all others, is behind those before it.
+func (l *sshLookup) jumps(ctx context.Context, jump string, t sshTarget, h *sshHost, depth int) error {
 	targets, err := parseJump(jump)
 	if err != nil {
-		r.err = err
-		return
+		return err
+	}
+	if i := slices.IndexFunc(targets, func(via sshTarget) bool { return via.host == t.host }); i >= 0 {
+		targets = targets[:i]
+	}
+	if len(targets) == 0 {
+		return nil
 	}
 	if depth >= jumpsAtMost {
-		r.err = fmt.Errorf("host %q is behind more than %d jump hosts", r.alias, jumpsAtMost)
-		return
+		return fmt.Errorf("host %q is behind more than %d jump hosts", t.host, jumpsAtMost)
 	}
-	for i, t := range targets {
-		if t.host == r.alias { // by a pattern that was meant for all others
-			continue
-		}
-		if i > 0 { // it is reached from the one before, whatever its own configuration says
-			t.options["proxyjump"] = []string{"none"}
-		}
-		hop, err := r.resolve(t, depth+1)
-		if err != nil {
-			r.err = err
-			return
-		}
-		h.jumps = append(append(h.jumps, hop.jumps...), hop)
-		h.jumps[len(h.jumps)-1].jumps = nil
+	last := len(targets) - 1
+	via := targets[last]
+	via.configFile = t.configFile
+	if last > 0 { // whatever its own configuration says
+		via.options["proxyjump"] = []string{strings.Join(strings.Split(jump, ",")[:last], ",")}
 	}
+	hop, err := l.resolve(ctx, via, depth+1)
+	h.jumps = append(hop.jumps, hop)
+	h.jumps[len(h.jumps)-1].jumps = nil
+	return err
 }
 
 // unquote removes quotes around all of a value.

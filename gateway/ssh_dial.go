@@ -24,18 +24,24 @@ type sshClient struct {
 }
 
 // dialSSH connects to the host through its jump hosts.
-func dialSSH(ctx context.Context, from origin, h *sshHost, s *secrets) (*sshClient, error) {
+func dialSSH(ctx context.Context, from origin, h *sshHost, shared *hosts) (*sshClient, error) {
 	dial := from.dialTCP
 	var jumps []*sshClient
 	hops := append(h.jumps[:len(h.jumps):len(h.jumps)], *h)
 	for i := range hops {
 		hop := &hops[i]
+		if hop.command != "" { // the first, since a host behind others has none
+			dial = func(ctx context.Context, _ string) (net.Conn, error) { return dialCommand(ctx, from, hop) }
+		}
 		conn, err := dialHop(ctx, dial, hop)
 		var c *sshClient
 		if err == nil {
-			c, err = newSSHClient(ctx, conn, hop, s)
+			c, err = newSSHClient(ctx, conn, hop, shared)
 		}
 		if err != nil {
+			if program, ok := conn.(*commandConn); ok {
+				err = program.explain(err)
+			}
 			closeAll(jumps)
 			return nil, err
 		}
@@ -78,13 +84,9 @@ func (c *sshClient) dialTCP(ctx context.Context, addr string) (net.Conn, error) 
 }
 
 // newSSHClient takes conn through the handshake and authentication. It closes conn when that fails.
-func newSSHClient(ctx context.Context, conn net.Conn, h *sshHost, s *secrets) (*sshClient, error) {
-	keys, err := loadHostKeys(h)
-	if err != nil {
-		conn.Close()
-		return nil, &PhaseError{Phase: PhaseHostKey, Host: h.alias, Err: err}
-	}
-	auth := &authenticator{ctx: ctx, host: h, secrets: s}
+func newSSHClient(ctx context.Context, conn net.Conn, h *sshHost, shared *hosts) (*sshClient, error) {
+	keys := loadHostKeys(h, &shared.lookup)
+	auth := &authenticator{ctx: ctx, host: h, secrets: &shared.secrets}
 	defer auth.close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // wakes the handshake
 	defer stop()

@@ -1,81 +1,159 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
-	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
+	"golang.org/x/crypto/ssh/knownhosts"
 )
 
 // hostKeys checks the key of one host on one connection against the files of known hosts.
 type hostKeys struct {
-	host  *sshHost
-	name  string // host:port under which the key is looked up
-	db    *knownhosts.HostKeyDB
-	jumps bool // the host cannot be reached from here
+	host   *sshHost
+	names  []string // under which the key is looked up; the second counts only where the first is unknown
+	known  knownHosts
+	lookup *sshLookup // for warnings
 
 	patience *time.Timer // ends with the arrival of a key; may be nil
 	checked  bool        // the key was accepted
 	err      error       // why it was not
 }
 
+// errUnknownKey says that nothing is known about a host.
+var errUnknownKey = errors.New("is not known")
+
 // loadHostKeys reads the files of known hosts.
-func loadHostKeys(h *sshHost) (*hostKeys, error) {
-	k := &hostKeys{host: h, name: h.addr(), jumps: len(h.jumps) > 0}
-	if h.keyAlias != "" {
-		k.name = net.JoinHostPort(h.keyAlias, "22")
+func loadHostKeys(h *sshHost, lookup *sshLookup) *hostKeys {
+	k := &hostKeys{host: h, names: []string{knownhosts.Normalize(h.addr())}, lookup: lookup}
+	switch {
+	case h.keyAlias != "":
+		k.names[0] = h.keyAlias
+	case h.port != "22": // a key that is known for the usual port will do
+		k.names = append(k.names, h.name)
 	}
-	var files []string
-	for _, list := range [][]string{h.userKnownHosts, h.globalKnownHosts} {
-		for _, name := range list {
-			if _, err := os.Stat(name); err == nil {
-				files = append(files, name)
-			}
-		}
-	}
-	var err error
-	if k.db, err = knownhosts.NewDB(files...); err != nil {
-		return nil, fmt.Errorf("read known hosts: %w", err)
-	}
-	return k, nil
+	k.known = readKnownHosts(slices.Concat(h.userKnownHosts, h.globalKnownHosts))
+	return k
 }
 
 // algorithms are those of the keys that are known for the host: with another of its keys it would
 // be a stranger. Nil leaves the choice open.
-func (k *hostKeys) algorithms() []string { return k.db.HostKeyAlgorithms(k.name) }
+func (k *hostKeys) algorithms() []string {
+	for _, name := range k.names {
+		keys, authorities := k.known.of(name, ""), k.known.of(name, "cert-authority")
+		if len(keys) == 0 && len(authorities) == 0 {
+			continue
+		}
+		all := ssh.SupportedAlgorithms().HostKeys
+		return slices.DeleteFunc(all, func(algorithm string) bool {
+			if isCert := strings.Contains(algorithm, "-cert-"); isCert || len(keys) == 0 {
+				return isCert && len(authorities) == 0
+			}
+			return !slices.ContainsFunc(keys, func(l knownLine) bool {
+				return l.key.Type() == algorithm || l.key.Type() == ssh.KeyAlgoRSA && strings.HasPrefix(algorithm, "rsa-sha2-")
+			})
+		})
+	}
+	return nil
+}
 
-// check is an ssh.HostKeyCallback.
+// check is an ssh.HostKeyCallback. What is looked up is known already: the address may be that of a
+// jump host's end.
 func (k *hostKeys) check(_ string, _ net.Addr, key ssh.PublicKey) error {
 	if k.patience != nil {
 		k.patience.Stop()
 	}
-	// The address is only to be well-formed: known hosts go by name, and the real one is unknown
-	// behind a jump host.
-	err := k.db.HostKeyCallback()(k.name, &net.TCPAddr{IP: net.IPv4zero}, key)
-	if knownhosts.IsHostUnknown(err) && k.host.strict == acceptNew {
-		err = k.accept(key)
-	}
-	if err != nil {
-		err = k.explain(err, key)
+	err := k.judge(key)
+	if errors.Is(err, errUnknownKey) && k.host.strict == acceptNew {
+		k.accept(key)
+		err = nil
 	}
 	k.checked, k.err = err == nil, err
 	return err
 }
 
-// accept adds the key to the user's known hosts.
-func (k *hostKeys) accept(key ssh.PublicKey) error {
-	if len(k.host.userKnownHosts) == 0 {
-		return nil // UserKnownHostsFile none: there is nothing to remember it in
+// judge says what is wrong with the key, and how to accept it. A certificate whose authority is not
+// known is as good as the key in it, as in ssh.
+func (k *hostKeys) judge(key ssh.PublicKey) error {
+	cert, isCert := key.(*ssh.Certificate)
+	plain := plainKey(key)
+	what := fmt.Sprintf("%s key %s", plain.Type(), ssh.FingerprintSHA256(plain))
+	if k.known.revoked(plain) || isCert && k.known.revoked(cert.SignatureKey) {
+		return fmt.Errorf("%s is revoked", what)
 	}
+	var refusal error // of a certificate whose authority is known
+	for i, name := range k.names {
+		if isCert && k.known.of(name, "cert-authority").with(cert.SignatureKey) != nil {
+			if refusal = k.certified(cert); refusal == nil {
+				return nil
+			}
+		}
+		lines := k.known.of(name, "")
+		if lines.with(plain) != nil {
+			return nil
+		}
+		if len(lines) > 0 && i == 0 {
+			known := lines[0]
+			return fmt.Errorf("%s is not the one in %s line %d (%s): the host was given a new key, or somebody listens in. Once it is known to be right, accept it with: %s; %s",
+				what, known.file, known.number, ssh.FingerprintSHA256(known.key), k.forget(known.file), k.scan())
+		}
+	}
+	if refusal != nil {
+		return fmt.Errorf("%s has a certificate that is not good for it: %w", what, refusal)
+	}
+	return fmt.Errorf("%s %w; when it is the right one, accept it with: %s", what, errUnknownKey, k.scan())
+}
+
+// plainKey is the key, or the one in a certificate.
+func plainKey(key ssh.PublicKey) ssh.PublicKey {
+	if cert, ok := key.(*ssh.Certificate); ok {
+		return cert.Key
+	}
+	return key
+}
+
+// certified checks a certificate of a known authority.
+func (k *hostKeys) certified(cert *ssh.Certificate) error {
+	if cert.CertType != ssh.HostCert {
+		return errors.New("it is for a user")
+	}
+	host := cmp.Or(k.host.keyAlias, strings.ToLower(k.host.name))
+	return new(ssh.CertChecker).CheckCert(host, cert)
+}
+
+// accept adds the key to the user's known hosts, and says so. As in ssh, the connection goes on
+// where that fails.
+func (k *hostKeys) accept(key ssh.PublicKey) {
+	key = plainKey(key)
+	line := strings.TrimSpace(k.names[0] + " " + string(ssh.MarshalAuthorizedKey(key)))
+	if !k.lookup.first(k.file() + "\n" + line) {
+		return
+	}
+	how := "it is in " + k.file() + " now"
+	if err := k.add(line); err != nil {
+		how = "it is not kept: " + err.Error()
+	}
+	k.lookup.warn(fmt.Sprintf("host %s: its %s key %s was not known and is trusted without a proof (StrictHostKeyChecking); %s",
+		k.host.alias, key.Type(), ssh.FingerprintSHA256(key), how))
+}
+
+// add writes a line to the user's first file of known hosts.
+func (k *hostKeys) add(line string) error {
+	if len(k.host.userKnownHosts) == 0 {
+		return errors.New("UserKnownHostsFile is none")
+	}
+	if k.host.hashNames {
+		line = knownhosts.HashHostname(strings.ToLower(k.names[0])) + strings.TrimPrefix(line, k.names[0])
+	}
+	line += "\n"
 	name := k.host.userKnownHosts[0]
-	line := knownhosts.Line([]string{k.name}, key) + "\n"
 	if content, err := os.ReadFile(name); err == nil && len(content) > 0 && content[len(content)-1] != '\n' {
 		line = "\n" + line
 	}
@@ -88,21 +166,6 @@ func (k *hostKeys) accept(key ssh.PublicKey) error {
 	}
 	_, err = f.WriteString(line) // in one write, because another run may do the same
 	return errors.Join(err, f.Close())
-}
-
-// explain says what is wrong with the key, and how to accept it.
-func (k *hostKeys) explain(err error, key ssh.PublicKey) error {
-	what := fmt.Sprintf("%s key %s", key.Type(), ssh.FingerprintSHA256(key))
-	var keyErr *xknownhosts.KeyError
-	if !errors.As(err, &keyErr) {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	if len(keyErr.Want) == 0 {
-		return fmt.Errorf("%s is not known; when it is the right one, accept it with: %s", what, k.scan())
-	}
-	known := keyErr.Want[0]
-	return fmt.Errorf("%s is not the one in %s line %d (%s): the host was given a new key, or somebody listens in. Once it is known to be right, accept it with: %s; %s",
-		what, known.Filename, known.Line, ssh.FingerprintSHA256(known.Key), k.forget(known.Filename), k.scan())
 }
 
 // noneKnown says that the host has no key of the kinds that are known.
@@ -120,12 +183,12 @@ func (k *hostKeys) file() string {
 }
 
 func (k *hostKeys) forget(file string) string {
-	return fmt.Sprintf("ssh-keygen -R %q -f %q", xknownhosts.Normalize(k.name), file)
+	return fmt.Sprintf("ssh-keygen -R %q -f %q", k.names[0], file)
 }
 
 // scan is the command that makes the host known.
 func (k *hostKeys) scan() string {
-	if k.jumps || k.host.keyAlias != "" {
+	if len(k.host.jumps) > 0 || k.host.command != "" || k.host.keyAlias != "" {
 		return "ssh " + k.host.alias + ", once"
 	}
 	return fmt.Sprintf("ssh-keyscan -p %s %s >> %q", k.host.port, k.host.name, k.file())

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
@@ -20,9 +21,9 @@ type sshTarget struct {
 // somebody gave and that does nothing would be a lie.
 var sshOptionKeys = map[string]bool{
 	"addkeystoagent": true, "batchmode": true, "certificatefile": true, "connecttimeout": true, "forwardagent": true,
-	"globalknownhostsfile": true, "hostkeyalias": true, "hostname": true, "identitiesonly": true, "identityagent": true, "identityfile": true,
+	"globalknownhostsfile": true, "hashknownhosts": true, "hostkeyalias": true, "hostname": true, "identitiesonly": true, "identityagent": true, "identityfile": true,
 	"loglevel": true, "numberofpasswordprompts": true, "passwordauthentication": true, "kbdinteractiveauthentication": true, "port": true,
-	"proxyjump": true, "pubkeyauthentication": true, "requesttty": true, "serveralivecountmax": true, "serveraliveinterval": true,
+	"proxycommand": true, "proxyjump": true, "pubkeyauthentication": true, "requesttty": true, "serveralivecountmax": true, "serveraliveinterval": true,
 	"stricthostkeychecking": true, "user": true, "userknownhostsfile": true,
 }
 
@@ -61,6 +62,17 @@ func parseSSH(text string) (sshTarget, error) {
 		return t, fmt.Errorf("parse ssh destination %q: %w", text, err)
 	}
 	return t, nil
+}
+
+// all are the options with the user and the port that the destination names, which win.
+func (t *sshTarget) all() map[string][]string {
+	all := maps.Clone(t.options)
+	for keyword, value := range map[string]string{"user": t.user, "port": t.port} {
+		if value != "" {
+			all[keyword] = []string{value}
+		}
+	}
+	return all
 }
 
 // letters reads one word of options, whose last may take its value from the words that follow. It
@@ -159,7 +171,7 @@ func (t *sshTarget) destination(text string) error {
 
 // parseJump reads the value of ProxyJump: destinations separated by commas, the nearest first.
 func parseJump(text string) ([]sshTarget, error) {
-	if strings.EqualFold(text, "none") {
+	if text == "" || strings.EqualFold(text, "none") {
 		return nil, nil
 	}
 	var hops []sshTarget

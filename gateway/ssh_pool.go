@@ -17,6 +17,7 @@ type hosts struct {
 	secrets secrets
 	agents  agentCache
 	uploads turns.Turns
+	lookup  sshLookup
 
 	mu    sync.Mutex // guards the field and what is in it
 	conns map[string]*sshDestination
@@ -26,6 +27,7 @@ func newHosts(cfg Config) *hosts {
 	return &hosts{
 		secrets: secrets{ask: cfg.Prompt, keys: make(map[string]ssh.Signer), passwords: make(map[string]string)},
 		agents:  agentCache{cfg: cfg, entries: make(map[string]*agentEntry)},
+		lookup:  sshLookup{logger: cfg.Logger},
 		conns:   make(map[string]*sshDestination),
 	}
 }

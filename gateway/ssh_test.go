@@ -20,8 +20,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/integration/sshd"

@@ -95,7 +95,11 @@ func newKitchen(t *testing.T) *kitchen {
 		}
 		config = append(config, string(content))
 	}
-	k.write(filepath.Join(home, ".ssh", "config"), strings.Join(config, "\n"), 0o600)
+	file := filepath.Join(home, ".ssh", "config")
+	k.write(file, strings.Join(config, "\n"), 0o600)
+	if ssh, err := exec.LookPath("ssh"); err == nil { // it takes no notice of HOME
+		k.write(filepath.Join(bin, "ssh"), fmt.Sprintf("#!/bin/sh\nexec %s -F %s \"$@\"\n", ssh, file), 0o700)
+	}
 	k.write(filepath.Join(k.dir, "go.mod"), "module example.com/module\n\ngo 1.26\n", 0o600)
 	k.write(filepath.Join(k.dir, "testdata", "it.golden"), "old", 0o600)
 	k.write(filepath.Join(k.dir, "module_test.go"), kitchenTest, 0o600)

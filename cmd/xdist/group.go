@@ -26,7 +26,7 @@ type opener struct {
 }
 
 func newOpener(c *cli.Context, trace func(gateway string, p gateway.Phase, took time.Duration)) *opener {
-	logger := slog.New(slog.DiscardHandler)
+	logger := slog.New(newWarner(c.App.ErrWriter))
 	if c.Bool("debug") {
 		logger = slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/skeema/knownhosts"
+	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/xdist-go/xdist/integration/sshd"
 )

@@ -19,8 +19,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
 )
 
 // Options are what a test wants to be different. The zero value is a server that lets this user in
