@@ -70,8 +70,8 @@ type (
 	Stderr struct{ Text string }
 )
 
-// BuildEvent is one of Ready, Reported, BuildOutput and Stderr, and from Load also Listed, Profile
-// and Warning.
+// BuildEvent is one of Ready, Reported, BuildOutput, Stderr and Warning, and from Load also Listed
+// and Profile.
 type BuildEvent interface{ buildEvent() }
 
 func (Ready) buildEvent()       {}
@@ -90,15 +90,34 @@ func (e *BuildError) Error() string {
 	if e.Stderr != "" {
 		msg += ": " + e.Stderr
 	}
-	return msg
+	return msg + advise(e.Status)
 }
 
 // Build runs `go test -json -exec <hand-off>` and calls emit, from one goroutine at a time, as
 // packages become ready. It returns when the go command has ended. Cancelling ctx interrupts the go
 // command, which removes its temporary files, and kills it after a while. A package that fails is
-// no error; a go command that fails without a word about any package is a *BuildError.
+// no error; a go command that fails without a word about any package is a *BuildError. What a
+// kill has kept from being built is tried once more, with half of the parallelism and a Warning.
 func Build(ctx context.Context, cfg BuildConfig, emit func(BuildEvent)) error {
-	b := &builder{cfg: cfg, emit: emit, packages: make(map[string]*packageOutput)}
+	b := &builder{cfg: cfg, emit: emit, packages: make(map[string]*packageOutput), outputs: newBuildOutputs(make(map[string]bool))}
+	err := b.run(ctx)
+	if ctx.Err() == nil && (wasKilled(err) || len(b.outputs.killed) > 0) {
+		err = b.buildAgain(ctx, err)
+	}
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &exit) && !b.reported:
+		return &BuildError{Status: exit.Error(), Stderr: strings.TrimSpace(b.stderr)}
+	case exit != nil:
+		return nil
+	}
+	return err
+}
+
+// run runs the go command once.
+func (b *builder) run(ctx context.Context) error {
 	cmd, err := b.command(ctx)
 	if err != nil {
 		return err
@@ -115,26 +134,27 @@ func Build(ctx context.Context, cfg BuildConfig, emit func(BuildEvent)) error {
 	readErr := b.read(stdout)
 	err = cmd.Wait()
 	tail.flush()
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case readErr != nil:
+	b.stderr = tail.end()
+	b.show(b.outputs.rest())
+	if readErr != nil {
 		return fmt.Errorf("read go test -json: %w", readErr)
-	case err != nil && !b.reported:
-		return &BuildError{Status: err.Error(), Stderr: strings.TrimSpace(tail.end())}
 	}
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	if err != nil {
 		return fmt.Errorf("run go test: %w", err)
 	}
 	return nil
 }
 
-// builder is the state of one Build. The reader of stdout owns packages and reported.
+// builder is the state of one Build. The reader of stdout owns packages,
+// reported, outputs and left.
 type builder struct {
 	cfg      BuildConfig
 	packages map[string]*packageOutput
 	reported bool // some package has a failure of its own
+	outputs  buildOutputs
+	left     []string // packages that were not built because a process was killed
+	parallel int      // -p, or 0 for the command's own
+	stderr   string   // the end of the go command's standard error
 
 	mu   sync.Mutex // serialises emit between stdout's reader and stderr's
 	emit func(BuildEvent)
@@ -153,6 +173,13 @@ func (b *builder) send(e BuildEvent) {
 	b.emit(e)
 }
 
+// show sends events of builds.
+func (b *builder) show(events []test2json.Event) {
+	for _, e := range events {
+		b.send(BuildOutput{e})
+	}
+}
+
 func (b *builder) command(ctx context.Context) (*exec.Cmd, error) {
 	cfg := b.cfg
 	env := cfg.Env
@@ -164,7 +191,7 @@ func (b *builder) command(ctx context.Context) (*exec.Cmd, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("prepare the build: %w", err)
 	}
-	args, err := buildArgs(cfg)
+	args, err := buildArgs(cfg, b.parallel)
 	if err != nil {
 		return nil, err
 	}
@@ -185,8 +212,8 @@ func goCommand(name string) string {
 
 // buildArgs is the go command's command line. The test arguments are passed on in their -test.
 // form, which cmd/go knows too, so that what it needs to know for the build (-fuzz instruments
-// packages) reaches it.
-func buildArgs(cfg BuildConfig) ([]string, error) {
+// packages) reaches it. parallel is -p, or 0 for the command's own.
+func buildArgs(cfg BuildConfig, parallel int) ([]string, error) {
 	c := cfg.Command
 	handoff, err := quoteFields(append(append([]string{}, cfg.Handoff...), cfg.RunDir))
 	if err != nil {
@@ -194,6 +221,9 @@ func buildArgs(cfg BuildConfig) ([]string, error) {
 	}
 	args := []string{"test"}
 	args = append(args, c.BuildFlags...)
+	if parallel > 0 {
+		args = append(args, fmt.Sprintf("-p=%d", parallel))
+	}
 	if cfg.Actions != "" {
 		args = append(args, "-debug-actiongraph="+cfg.Actions)
 	}
@@ -275,7 +305,7 @@ func (b *builder) line(line []byte) error {
 	}
 	if e.Package == "" {
 		if e.Action == test2json.ActionBuildOutput || e.Action == test2json.ActionBuildFail {
-			b.send(BuildOutput{e})
+			b.show(b.outputs.take(e))
 		}
 		return nil
 	}
@@ -305,6 +335,11 @@ func (b *builder) packageEvent(p *packageOutput, e test2json.Event) error {
 		return nil
 	}
 	if e.Test == "" && e.Terminal() {
+		if b.outputs.killed[e.FailedBuild] {
+			b.left = append(b.left, e.Package)
+			return nil
+		}
+		b.show(b.outputs.rest())
 		b.reported = b.reported || e.Action == test2json.ActionFail
 		events := p.events
 		*p = packageOutput{settled: true}

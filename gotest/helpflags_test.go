@@ -118,7 +118,7 @@ func has(t *testing.T, c *Command, name string, f goFlag) bool {
 			return strings.HasPrefix(arg, "-test."+name+"=") && strings.HasSuffix(arg, f.value)
 		})
 	case forBuild:
-		args, err := buildArgs(BuildConfig{Command: c, RunDir: "/run", Handoff: []string{"xdist"}})
+		args, err := buildArgs(BuildConfig{Command: c, RunDir: "/run", Handoff: []string{"xdist"}}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func TestFlagsFromGOFLAGS(t *testing.T) {
 	if c.BuildP != 1 || !c.Work || !c.Race {
 		t.Errorf("BuildP %d, Work %v, Race %v", c.BuildP, c.Work, c.Race)
 	}
-	args, err := buildArgs(BuildConfig{Command: c})
+	args, err := buildArgs(BuildConfig{Command: c}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

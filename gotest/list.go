@@ -142,7 +142,7 @@ type ListError struct {
 }
 
 func (e *ListError) Error() string {
-	return fmt.Sprintf("list packages: go list: %s: %s", e.Status, cmp.Or(e.Stderr, "it says nothing"))
+	return fmt.Sprintf("list packages: go list: %s: %s%s", e.Status, cmp.Or(e.Stderr, "it says nothing"), advise(e.Status))
 }
 
 // List asks `go list` for the packages of a command, and finds their tests. No code of the module
@@ -297,9 +297,10 @@ func (p *listedPackage) matched() bool {
 // loadError is why the package cannot be loaded, in go test's form, "" if it can be. With Export go
 // list reports failed compilations too, which begin with a line "# package": go test calls those
 // [build failed].
+// What a killed compiler leaves behind is for go test to find out, too.
 func (p *listedPackage) loadError() string {
 	for _, e := range append([]*listedError{p.Error}, p.DepsErrors...) {
-		if e == nil || strings.HasPrefix(e.Err, "# ") {
+		if e == nil || strings.HasPrefix(e.Err, "# ") || killedTool.MatchString(e.Err) {
 			continue
 		}
 		if e.Pos != "" {
@@ -317,8 +318,8 @@ const (
 	exportFields = ",Name,BuildID,DefaultGODEBUG,Imports,CgoLDFLAGS,CgoPkgConfig"
 )
 
-// listArgs is go list's command line. -C stays first.
-func listArgs(cfg ListConfig) []string {
+// listArgs is go list's command line. -C stays first. parallel is -p, or 0 for the command's own.
+func listArgs(cfg ListConfig, parallel int) []string {
 	args := []string{"list"}
 	for _, f := range cfg.Command.BuildFlags {
 		switch name, _, _ := strings.Cut(f, "="); name {
@@ -327,6 +328,9 @@ func listArgs(cfg ListConfig) []string {
 		default:
 			args = append(args, f)
 		}
+	}
+	if parallel > 0 {
+		args = append(args, fmt.Sprintf("-p=%d", parallel))
 	}
 	if !cfg.Export {
 		args = append(args, "-e", "-json="+listFields)
@@ -349,9 +353,24 @@ func goListCommand(ctx context.Context, cfg ListConfig, args []string) *exec.Cmd
 	return cmd
 }
 
-// runGoList decodes while the go command still writes.
+// runGoList runs the go command, and once more with half of the parallelism when it was killed. A
+// warning in stderr says so.
 func runGoList(ctx context.Context, cfg ListConfig) (listed []listedPackage, stderr string, err error) {
-	cmd := goListCommand(ctx, cfg, listArgs(cfg))
+	listed, stderr, err = goList(ctx, cfg, 0)
+	if ctx.Err() == nil && wasKilled(err) {
+		p := halfParallelism(cfg.Command)
+		listed, stderr, err = goList(ctx, cfg, p)
+		if err != nil {
+			return nil, stderr, err
+		}
+		stderr = fmt.Sprintf("%sgo list was killed, as the system does when memory is short; listing again with -p=%d\n%s", listWarning, p, stderr)
+	}
+	return listed, stderr, err
+}
+
+// goList decodes while the go command still writes.
+func goList(ctx context.Context, cfg ListConfig, parallel int) (listed []listedPackage, stderr string, err error) {
+	cmd := goListCommand(ctx, cfg, listArgs(cfg, parallel))
 	var errText bytes.Buffer
 	cmd.Stderr = &errText
 	stdout, err := cmd.StdoutPipe()
@@ -473,10 +492,13 @@ func sortAsMatched(matched []*listedPackage, patterns []string) {
 	})
 }
 
+// listWarning begins each warning of go list.
+const listWarning = "go: warning: "
+
 func (l *Listing) splitStderr(text string) {
 	var rest strings.Builder
 	for line := range strings.Lines(text) {
-		if w, ok := strings.CutPrefix(line, "go: warning: "); ok {
+		if w, ok := strings.CutPrefix(line, listWarning); ok {
 			l.Warnings = append(l.Warnings, strings.TrimSpace(w))
 		} else {
 			rest.WriteString(line)

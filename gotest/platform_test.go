@@ -51,6 +51,8 @@ type loads struct {
 	dir   string
 	store *store.Store
 	claim *store.Run
+
+	goCommand string // "" is "go"
 }
 
 func newLoads(t *testing.T, files map[string]string) *loads {
@@ -93,6 +95,7 @@ func (l *loads) load(p Platform, args ...string) (loaded, error) {
 	}
 	err = Load(l.t.Context(), LoadConfig{
 		Command: c, Platform: p, Toolchain: toolchain, Store: l.store, Claim: l.claim, RunID: "r", RunDir: got.runDir, Handoff: []string{self, handoffWord},
+		Go: l.goCommand,
 	}, func(e BuildEvent) {
 		switch e := e.(type) {
 		case Listed:

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -41,7 +42,7 @@ func fill(t *testing.T, h *netns.Host, dir string) {
 	}
 }
 
-// TestDiskFull has too little room for the tree, and then for a test binary.
+// TestDiskFull has too little room for the tree, and then for a test binary wherever it could be.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	t.Run("tree", func(t *testing.T) {
@@ -57,7 +58,7 @@ func TestDiskFull(t *testing.T) {
 	})
 	t.Run("binary", func(t *testing.T) {
 		t.Parallel()
-		f := newFar(t, netns.HostOptions{Disks: []netns.Disk{{Dir: "/root", Size: 64 << 20}}})
+		f := newFar(t, netns.HostOptions{Disks: []netns.Disk{{Dir: "/root", Size: 64 << 20}, {Dir: "/var/tmp", Size: 1 << 20}, {Dir: "/tmp", Size: 1 << 20}}})
 		dir := fixture(t, "cable")
 		if _, status := f.start(t, dir, 1, "-run=TestChild", "./one").wait(t); status != 0 {
 			t.Fatalf("exit status %d", status)
@@ -65,6 +66,23 @@ func TestDiskFull(t *testing.T) {
 		fill(t, f.hosts[0], "/root")
 		f.checkSays(t, dir, "./two", "no space left on device")
 	})
+}
+
+// TestHomeFull has a home without room for an agent or a binary. Both go to /var/tmp.
+func TestHomeFull(t *testing.T) {
+	t.Parallel()
+	f := newFar(t, netns.HostOptions{Disks: []netns.Disk{{Dir: "/root", Size: 2 << 20}}})
+	dir := damagedModule(t)
+	for range 2 { // the second run finds what the first one has left
+		r := f.start(t, dir, 2, "./...")
+		if m, status := r.wait(t); status != 0 || len(m.Problems) > 0 {
+			t.Errorf("exit status %d, %v\n%s", status, m.Problems, r.said())
+		}
+		if got, _ := filepath.Glob(f.hosts[0].Path("/var/tmp/xdist-0/blobs/*/*.test")); len(got) != 2 {
+			t.Errorf("binaries in /var/tmp: %q, want 2", got)
+		}
+	}
+	f.checkClean(t)
 }
 
 // checkSays wants a run that fails for want of a host, and says why.
@@ -89,6 +107,54 @@ func TestHomeNoExec(t *testing.T) {
 		t.Errorf("exit status %d, %v\n%s", status, m.Problems, r.said())
 	}
 	f.checkClean(t)
+}
+
+// TestHostBound has a host keep binaries within --cache-size, and agents of other versions for a
+// while only.
+func TestHostBound(t *testing.T) {
+	t.Parallel()
+	f := newFar(t, netns.HostOptions{})
+	dir, home := damagedModule(t), f.hosts[0].Path("/root/.cache/xdist")
+	count := func(kind string) int {
+		t.Helper()
+		names, err := filepath.Glob(filepath.Join(home, kind, strings.Repeat("[0-9a-f]", 64)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	run := func(size string) {
+		t.Helper()
+		r := f.startWith(t, dir, t.TempDir(), 2, "--cache-size", size, "./...")
+		if m, status := r.wait(t); status != 0 || len(m.Problems) > 0 {
+			t.Errorf("exit status %d, %v\n%s", status, m.Problems, r.said())
+		}
+		f.checkClean(t)
+	}
+	run("1G")
+	if n := count("blobs"); n != 2 {
+		t.Fatalf("%d binaries within 1G, want 2", n)
+	}
+	old := time.Now().Add(-30 * 24 * time.Hour)
+	for _, letter := range []string{"a", "b", "c"} {
+		agent := filepath.Join(home, "agents", strings.Repeat(letter, 64))
+		if err := os.Mkdir(agent, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(agent, "xdist"), "of another version")
+		if err := os.Chtimes(agent, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("1G")
+	if n := count("agents"); n != 3 {
+		t.Errorf("%d agents, want the one that runs and two others", n)
+	}
+	run("1M")
+	if agents, blobs := count("agents"), count("blobs"); agents != 1 || blobs != 0 {
+		t.Errorf("%d agents and %d binaries within 1M, want only the agent that runs", agents, blobs)
+	}
+	run("1M") // and they come again
 }
 
 // placeTest fails when its executable is not where go test would have it.

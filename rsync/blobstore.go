@@ -28,19 +28,18 @@ func KeepBlobs(ctx context.Context, ch *gateway.Channel, args gateway.Item) erro
 	if a.Version != version {
 		return fmt.Errorf("keep files: controller speaks version %d, this agent %d", a.Version, version)
 	}
-	s, err := openBlobs(blobDirs())
+	if a.Put == nil {
+		return ch.Send(ctx, blobAnswer{Digests: listBlobs(blobDirs())})
+	}
+	if err := a.Put.check(); err != nil {
+		return err
+	}
+	s, err := openBlobsFor(blobDirs(), *a.Put)
 	if err != nil {
 		return fmt.Errorf("keep files: %w", err)
 	}
 	defer s.root.Close()
-	if a.Put != nil {
-		return s.put(ctx, ch, *a.Put)
-	}
-	digests, err := s.list()
-	if err != nil {
-		return fmt.Errorf("list %s: %w", s.dir, err)
-	}
-	return ch.Send(ctx, blobAnswer{Digests: digests})
+	return s.put(ctx, ch, *a.Put, a.Check)
 }
 
 // check refuses what could be no file's name.
@@ -93,6 +92,49 @@ func openBlobs(dirs []string) (*blobs, error) {
 		errs = append(errs, fmt.Errorf("%s: %w", dir, err))
 	}
 	return nil, fmt.Errorf("no directory for executables: %w", errors.Join(errs...))
+}
+
+// spareRoom is what has to stay free, in bytes, where a blob is put.
+const spareRoom = 1 << 20
+
+// openBlobsFor opens the store that has a blob, or else the first one with room for it. Without any
+// it is the first one of all, which will tell what is wrong.
+func openBlobsFor(dirs []string, b Blob) (*blobs, error) {
+	first, err := openBlobs(dirs)
+	if err != nil || first.suits(b) {
+		return first, err
+	}
+	for _, dir := range dirs {
+		if _, err := os.Lstat(dir); dir == first.dir || err != nil && !hasRoom(dir, b) {
+			continue // it is not made in vain
+		}
+		s, err := openBlobs([]string{dir})
+		if err != nil {
+			continue // it cannot be used
+		}
+		if s.suits(b) {
+			first.root.Close()
+			return s, nil
+		}
+		s.root.Close()
+	}
+	return first, nil
+}
+
+// suits reports whether a store has a blob, or room for it as far as can be told.
+func (s *blobs) suits(b Blob) bool {
+	return s.find(b) != "" || hasRoom(s.dir, b)
+}
+
+// hasRoom reports whether there is room for a blob in a directory, which need not be there yet, as
+// far as can be told.
+func hasRoom(dir string, b Blob) bool {
+	room, err := free(dir)
+	for errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		room, err = free(dir)
+	}
+	return err != nil || room >= b.Size+spareRoom
 }
 
 var errNoExec = errors.New("nothing may be executed there (noexec)")
@@ -160,11 +202,8 @@ func (s *blobs) alias(b Blob, name string) bool {
 }
 
 // put receives a blob, unless it is there.
-func (s *blobs) put(ctx context.Context, ch *gateway.Channel, b Blob) error {
-	if err := b.check(); err != nil {
-		return err
-	}
-	if p := s.find(b); p != "" {
+func (s *blobs) put(ctx context.Context, ch *gateway.Channel, b Blob, check bool) error {
+	if p := s.find(b); p != "" && !s.doubts(b, check) {
 		return ch.Send(ctx, blobAnswer{Paths: []string{p}})
 	}
 	held, err := lock(ctx, filepath.Join(s.dir, blobTemp, b.Digest+".lock"), 0)
@@ -173,7 +212,7 @@ func (s *blobs) put(ctx context.Context, ch *gateway.Channel, b Blob) error {
 	}
 	defer held.Close()
 	p := s.find(b) // who had the lock before may have put it
-	if p == "" {
+	if p == "" || s.doubts(b, check) && !s.right(ctx, b) {
 		if err := s.receive(ctx, ch, b); err != nil {
 			if isFull(err) {
 				err = fmt.Errorf("the disk is full: %w", err)
@@ -183,6 +222,49 @@ func (s *blobs) put(ctx context.Context, ch *gateway.Channel, b Blob) error {
 		p = filepath.Join(s.dir, b.Digest, b.Name)
 	}
 	return ch.Send(ctx, blobAnswer{Paths: []string{p}})
+}
+
+// checkEvery is how often the content of a blob is compared with its digest: a loss of power may
+// leave a file of the right size and the wrong content.
+const checkEvery = 24 * time.Hour
+
+// doubts reports whether the content of a blob that is there has to be looked at. Its time is that
+// of the last look.
+func (s *blobs) doubts(b Blob, check bool) bool {
+	info, err := s.root.Lstat(b.Digest + "/" + b.Name)
+	return check || err == nil && time.Since(info.ModTime()) >= checkEvery
+}
+
+// right reports whether the content of a blob that is there is that of its digest. Other names of
+// one that is wrong are removed: it gets its own when it is received again.
+func (s *blobs) right(ctx context.Context, b Blob) bool {
+	name := b.Digest + "/" + b.Name
+	f, err := s.root.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	hash := sha256.New()
+	buf := make([]byte, 256<<10)
+	for n := 1; n > 0 && ctx.Err() == nil; {
+		n, _ = f.Read(buf) // what cannot be read differs
+		hash.Write(buf[:n])
+	}
+	if hex.EncodeToString(hash.Sum(nil)) == b.Digest {
+		now := time.Now()
+		s.root.Chtimes(name, now, now) // a miss only makes it be looked at again
+		return true
+	}
+	if d, err := s.root.OpenRoot(b.Digest); err == nil {
+		defer d.Close()
+		names, _ := readNames(d)
+		for _, other := range names {
+			if other != b.Name {
+				d.Remove(other) // one that runs on Windows stays
+			}
+		}
+	}
+	return false
 }
 
 // receive gets a blob and gives it its name once it is complete and right.
@@ -200,7 +282,7 @@ func (s *blobs) receive(ctx context.Context, ch *gateway.Channel, b Blob) (err e
 	if err == nil {
 		c := &catcher{ch: ch, codec: newCodec()}
 		defer c.codec.close()
-		_, err = io.Copy(io.MultiWriter(f, hash), io.LimitReader(&packets{ctx: ctx, c: c}, b.Size-have))
+		_, err = io.Copy(io.MultiWriter(f, hash), &packets{ctx: ctx, c: c, room: b.Size - have})
 	}
 	if e := CloseExecutable(f); err == nil {
 		err = e
@@ -241,29 +323,30 @@ func (s *blobs) install(temp string, b Blob) error {
 // mebibyte.
 const maxListed = 8192
 
-// list is ListBlobs. A blob that is taken away meanwhile is not listed.
-func (s *blobs) list() ([]byte, error) {
-	d, err := s.root.Open(".")
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	entries, err := d.ReadDir(-1)
-	if err != nil {
-		return nil, err
-	}
+// listBlobs is ListBlobs. A blob that is taken away meanwhile is not listed.
+func listBlobs(dirs []string) []byte {
 	type kept struct {
 		digest []byte
 		used   time.Time
 	}
 	var list []kept
-	for _, e := range entries {
-		digest, err := hex.DecodeString(e.Name())
-		if err != nil || len(digest) != sha256.Size || strings.ToLower(e.Name()) != e.Name() {
-			continue
+	for _, dir := range dirs {
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() || !ownedByUs(info) {
+			continue // it is not there, or not used
 		}
-		if info, err := e.Info(); err == nil && info.IsDir() {
-			list = append(list, kept{digest, info.ModTime()})
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue // it is not used either
+		}
+		for _, e := range entries {
+			digest, err := hex.DecodeString(e.Name())
+			if err != nil || len(digest) != sha256.Size || strings.ToLower(e.Name()) != e.Name() {
+				continue
+			}
+			if info, err := e.Info(); err == nil && info.IsDir() {
+				list = append(list, kept{digest, info.ModTime()})
+			}
 		}
 	}
 	slices.SortFunc(list, func(a, b kept) int { return b.used.Compare(a.used) })
@@ -271,5 +354,5 @@ func (s *blobs) list() ([]byte, error) {
 	for _, k := range list[:min(maxListed, len(list))] {
 		out = append(out, k.digest...)
 	}
-	return out, nil
+	return out
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/store"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/hosts"
@@ -38,6 +39,7 @@ type Config struct {
 	Specs   []xspec.Spec   // one per gateway that runs tests, and one per listener for any number of them
 	Proxies []xspec.Spec   // of gateways that others only go through; each has an id
 	Source  Source
+	Mend    Mender // nil mends nothing
 	Command *gotest.Command
 	History *history.Book // what earlier runs taught; nil is nothing
 	Mirror  *hosts.Mirror // for gateways that do not share the controller's files; nil when all do
@@ -63,6 +65,7 @@ type Config struct {
 	MaxWorkerRestart int              // how many gateways that died are replaced; 0 is eight per gateway, negative none
 	TerminateTimeout time.Duration    // for the gateways to end; 0 is 10 s
 	Reporter         event.Reporter
+	CacheSize        int64            // bytes of binaries and agents that other hosts keep; 0 is as much as a store does, negative no bound
 	Warnings         []string         // for the reporter, from before the run
 	Started          event.RunStarted // what the first event says; Time and RunID are filled in
 }
@@ -72,6 +75,11 @@ type Config struct {
 // goroutine at a time, with one gotest.Listed first and then with what becomes of each package, and
 // returns when there is no more to come. Cancelling ctx ends it soon.
 type Source func(ctx context.Context, platform gotest.Platform, emit func(gotest.BuildEvent)) error
+
+// Mender looks at the binary of a package that the Source has made, and makes it again when it is
+// damaged. It returns the package as it is now, and whether it was made again. It may be called
+// concurrently for several packages.
+type Mender func(ctx context.Context, platform gotest.Platform, r gotest.Ready) (mended gotest.Ready, made bool, err error)
 
 const (
 	restartsPerGateway      = 8
@@ -88,6 +96,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxWorkerRestart == 0 {
 		c.MaxWorkerRestart = restartsPerGateway * len(c.Specs)
+	}
+	if c.CacheSize == 0 {
+		c.CacheSize = store.DefaultMaxBytes
 	}
 	if c.NodesWait == 0 {
 		c.NodesWait = defaultNodesWait

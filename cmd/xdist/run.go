@@ -28,6 +28,7 @@ type request struct {
 	proxies   []xspec.Spec
 	dist      scheduler.Dist
 	replay    *replay       // nil is none
+	cacheSize int64         // bytes
 	long      time.Duration // as scheduler.Config has it
 	toolchain gotest.Toolchain
 	command   *gotest.Command
@@ -90,10 +91,11 @@ func (r *request) readFlags(c *cli.Context) (err error) {
 	if r.proxies, err = proxySpecs(c, r.specs); err != nil {
 		return err
 	}
-	for _, flag := range []string{"cache-size", "pull-limit"} {
-		if _, err = parseSize(flag, c.String(flag)); err != nil {
-			return err
-		}
+	if r.cacheSize, err = parseSize("cache-size", c.String("cache-size")); err != nil {
+		return err
+	}
+	if _, err = parseSize("pull-limit", c.String("pull-limit")); err != nil {
+		return err
 	}
 	r.long, err = longTest(c.String("split-subtests"))
 	return err
@@ -125,6 +127,7 @@ func (r *request) run(c *cli.Context) error {
 	}
 	defer release()
 	hostname, _ := os.Hostname() // only shown
+	made := sources{r.command, r.toolchain, run, r.tests, mirror}
 	summary, err := scheduler.Run(c.Context, scheduler.Config{
 		Group:            r.open.group,
 		Specs:            r.specs,
@@ -148,11 +151,13 @@ func (r *request) run(c *cli.Context) error {
 		Reruns:           r.correct.reruns,
 		TestTimeout:      r.correct.testTimeout,
 		Slow:             r.correct.slow,
+		CacheSize:        r.cacheSize,
 		Reporter:         reporter,
 		History:          book,
 		Warnings:         append(run.warnings, doubts...),
 		Started:          event.RunStarted{Command: r.args, Workdir: r.command.Dir, Hostname: hostname, Shard: r.tests.shard()},
-		Source:           sources{r.command, r.toolchain, run, r.tests, mirror}.load,
+		Source:           made.load,
+		Mend:             made.mend,
 	})
 	empty := r.command.Bench != "" || r.command.Fuzz != "" || r.tests.leftOut.Load() // may be, and is no mistake
 	return strict(c, summary, conclude(summary, err, empty))
