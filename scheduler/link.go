@@ -44,7 +44,7 @@ func (c *controller) converse(ctx context.Context, n *node) error {
 
 	senderc := make(chan error, 1)
 	go func() {
-		err := sendAll(ctx, link, n.assignments)
+		err := sendAll(ctx, link, n.orders)
 		if err != nil {
 			n.finish() // nobody would answer
 		}
@@ -115,22 +115,26 @@ func (l gatewayLink) closeSend() error { return l.ch.CloseSend() }
 func (l gatewayLink) exit() { l.gw.Exit() }
 
 func (l gatewayLink) receive(ctx context.Context) (r wire.Report, err error) {
-	err = l.ch.Receive(ctx, &r)
+	item, err := l.ch.ReceiveItem(ctx)
+	if err != nil {
+		return r, err
+	}
+	r, err = wire.ReadReport(item)
+	l.ch.Recycle(item) // what was read is copied
 	return r, err
 }
 
-func sendAll(ctx context.Context, l link, assignments <-chan wire.Assignment) error {
+func sendAll(ctx context.Context, l link, o *orders) error {
 	for {
-		select {
-		case a, ok := <-assignments:
-			if !ok {
-				return l.closeSend()
-			}
-			if err := l.send(ctx, a); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
+		a, ok, err := o.next(ctx)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return l.closeSend()
+		}
+		if err := l.send(ctx, a); err != nil {
+			return err
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/attempt"
@@ -110,7 +111,8 @@ type conclusion struct {
 // processEnd is how a process of a package ended.
 type processEnd struct {
 	unit.Result
-	all bool // it was all of the package, and has printed its closing lines
+	covered *cover.Profile // nil is none
+	all     bool           // it was all of the package, and has printed its closing lines
 }
 
 type pkgState int

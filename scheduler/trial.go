@@ -59,6 +59,7 @@ type said struct {
 	gateway string
 	elapsed time.Duration
 	reason  string // of NotRun
+	weight  int    // of events
 }
 
 // triable reports whether what n's job says may be doubted at all.
@@ -267,8 +268,13 @@ func (t *trial) say(c *controller, n *node, i int, it *itemRun, end jobEnd, how 
 	if it != nil {
 		before = it.before
 	}
-	for _, e := range events {
+	keep := saidKept
+	if c.asideOf(n) > nodeAside {
+		keep = saidLeast
+	}
+	for _, e := range trim(events, keep) {
 		if !before.has(e) {
+			t.said.weight += weigh(e)
 			t.said.events = append(t.said.events, c.eventFrom(n, e))
 		}
 	}

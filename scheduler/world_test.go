@@ -56,6 +56,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestForlorn…                    loses the connection to its agent the second time, and is a TestSpoiled… else
 //	TestLoud…                       does what the rest of its name says after it has printed more than is held back
 //	TestFickle…                     passes the first time that it runs, and fails then
+//	TestFlood…                      reports without end what world.flood makes
+//	TestTorrent…                    prints 100 MB, and fails
 type world struct {
 	t        *testing.T
 	packages map[string][]string
@@ -94,6 +96,8 @@ type world struct {
 	stores  func(xspec.Spec) string       // of gateways; nil is for all that share the controller's files
 	size    int64                         // of binaries
 	adjust  func(*controller)             // before the run, or nil
+	flood   func(o *wire.Order, i int) wire.Report
+	liar    func(*node) *liar // plays the worker of a node; nil, and a nil one, is an honest one
 }
 
 func newWorld(t *testing.T, gateways int, packages map[string][]string) *world {
@@ -110,11 +114,17 @@ func newWorld(t *testing.T, gateways int, packages map[string][]string) *world {
 	return w
 }
 
-// record is a reporter that keeps everything.
+// record is a reporter that keeps everything but long output.
 type record struct{ events []event.Event }
 
-func (r *record) Handle(e event.Event) error { r.events = append(r.events, e); return nil }
-func (r *record) Close() error               { return nil }
+func (r *record) Handle(e event.Event) error {
+	if t, ok := e.(event.Test); ok && len(t.Output) > 1<<10 {
+		return nil
+	}
+	r.events = append(r.events, e)
+	return nil
+}
+func (r *record) Close() error { return nil }
 
 func (w *world) run(ctx context.Context) (event.Summary, *record, error) {
 	return w.runWith(ctx, func(event.Event) {})
@@ -212,6 +222,11 @@ func (w *world) connect(ctx context.Context, n *node) (link, gateway.Info, error
 			return nil, info, err
 		}
 	}
+	if w.liar != nil {
+		if liar := w.liar(n); liar != nil {
+			return liar.begin(), info, nil
+		}
+	}
 	go l.play()
 	return l, info, nil
 }
@@ -266,10 +281,13 @@ func (l *fakeLink) play() {
 	}
 }
 
-func (l *fakeLink) post(r wire.Report) {
+// post reports something; false is the end of the worker.
+func (l *fakeLink) post(r wire.Report) bool {
 	select {
 	case l.reports <- r:
+		return true
 	case <-l.quit:
+		return false
 	}
 }
 
