@@ -288,3 +288,25 @@ func TestInterruptInAFlood(t *testing.T) {
 		cancel()
 	}
 }
+
+// A package without tests whose agent is lost runs once more.
+func TestEmptyPackageWhoseAgentIsLost(t *testing.T) {
+	w := newWorld(t, 1, map[string][]string{"a": nil})
+	w.liar = func(n *node) *liar {
+		if n.id != "gw0" {
+			return nil
+		}
+		return newLiar(func(l *liar) {
+			l.order()
+			l.err = errAgentKilled
+		})
+	}
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	if s.Failed != 0 {
+		t.Errorf("%d packages failed", s.Failed)
+	}
+}

@@ -128,7 +128,7 @@ func (p *pkg) id(i int) string { return gotest.ID(p.shown, p.names[i]) }
 
 // settled reports whether nothing of the package is left to run.
 func (p *pkg) settled() bool {
-	return p.state == pkgRunnable && p.open == 0 && len(p.jobs) == 0 && p.units > 0 && !p.replay.owes(p.path)
+	return p.state == pkgRunnable && p.open == 0 && len(p.jobs) == 0 && p.units > 0 && !p.target.policy.Owed(p.num) && !p.replay.owes(p.path)
 }
 
 // leaveBuild changes the state of a package that may be one of those that are being built.
