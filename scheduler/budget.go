@@ -17,10 +17,13 @@ import (
 // profile seen, of a program with 3,000 packages under -coverpkg=./..., has 25 MB. An agent that
 // goes beyond a bound is ended, and its unit ends as that of a lost agent.
 const (
-	// unitKept is for the events of a unit that are held and the names of its tests. Output that is
-	// shown as it comes does not count: it is not kept. Of what is held the middle of the output is
-	// left out first, so that the names of some 300,000 subtests are what it takes to go beyond.
-	unitKept = 64 << 20
+	// unitHeld is for the events of a unit that are held. Output that is shown as it comes does not
+	// count: it is not kept. Of what is held the middle of the output is left out first, so that it
+	// takes a test on trial with some 50,000 subtests to go beyond.
+	unitHeld = 32 << 20
+	// unitNames is for the names of tests of a unit that are known to have begun or ended: subtests
+	// of tests that are shown as they run, some 100,000 at once, and tests that its package has not.
+	unitNames = 24 << 20
 	// unitLeftOut is for the output of a unit that was held and left out.
 	unitLeftOut = 1 << 30
 	// nodeAside is for what a node has said of tests that wait for their next attempt. Beyond it
@@ -38,8 +41,9 @@ const (
 )
 
 const (
-	eventWeight = 184 // bytes of a test2json.Event without its text
-	nameWeight  = 128 // bytes of what is known of a test, without its name
+	eventWeight    = 184 // bytes of a test2json.Event without its text
+	nameWeight     = 64  // bytes of what is known of a subtest, without its name
+	strangerWeight = 640 // the same of a test that its package does not have
 )
 
 // weigh is how many bytes an event takes.
@@ -59,7 +63,7 @@ func weighAll(events []test2json.Event) int {
 const leftOut = "xdist: output is left out here: there was more of it than the controller keeps\n"
 
 // trim leaves out the output in the middle of events that are held, but for keep bytes at either
-// end. All else stays.
+// end. All else stays. The result has the memory of events.
 func trim(events []test2json.Event, keep int) []test2json.Event {
 	head, tail := 0, len(events)
 	for w := 0; head < len(events) && w < keep; head++ {
@@ -71,8 +75,7 @@ func trim(events []test2json.Event, keep int) []test2json.Event {
 	if tail == head {
 		return events
 	}
-	out := append(make([]test2json.Event, 0, head+1+len(events)-tail), events[:head]...)
-	gap := false
+	out, gap := events[:head], false // never beyond what was read
 	for _, e := range events[head:tail] {
 		switch {
 		case e.Action != test2json.ActionOutput:
@@ -83,7 +86,9 @@ func trim(events []test2json.Event, keep int) []test2json.Event {
 			out = append(out, e)
 		}
 	}
-	return append(out, events[tail:]...)
+	out = append(out, events[tail:]...)
+	clear(events[len(out):])
+	return out
 }
 
 // trim is that of what is held of an item.
@@ -101,44 +106,42 @@ func (t *transcript) trim(keep int) {
 	}
 }
 
-// fit makes room when more is held of the job than unitKept allows. The error says that there is
+// fit makes room when more of the job is held than unitHeld allows. The error says that there is
 // too much all the same.
 func (j *job) fit() error {
-	for _, keep := range []int{4 << 20, saidKept, saidLeast} {
-		if j.kept() <= unitKept {
-			return nil
+	if before := j.held; before > unitHeld {
+		for _, keep := range []int{unitHeld / 8, saidKept, saidLeast} {
+			if j.trim(keep); j.held <= unitHeld*3/4 {
+				break
+			}
 		}
-		before := j.kept()
-		for _, it := range j.items {
-			it.trim(keep)
+		if j.held > unitHeld*3/4 {
+			return fmt.Errorf("its tests are too many, or their names too long: more than %d MiB of them have to be held", unitHeld*3/4>>20)
 		}
-		for _, it := range j.others {
-			it.trim(keep)
-		}
-		j.output = trim(j.output, keep)
-		j.held = weighAll(j.output)
-		for _, it := range j.items {
-			j.held += it.weight
-		}
-		for _, it := range j.others {
-			j.held += it.weight
-		}
-		j.lost += before - j.kept()
-		if j.kept() <= unitKept/2 {
-			break
-		}
+		j.lost += before - j.held
 	}
 	switch {
-	case j.kept() > unitKept/2:
-		return fmt.Errorf("its tests are too many, or their names too long: %d MiB of them have to be kept, and %d may be", j.kept()>>20, unitKept>>20)
+	case j.names > unitNames:
+		return fmt.Errorf("its tests are too many, or their names too long: they take more than %d MiB", unitNames>>20)
 	case j.lost > unitLeftOut:
 		return fmt.Errorf("more than %d MiB of output came that cannot be shown before its unit has ended", unitLeftOut>>20)
 	}
 	return nil
 }
 
-// kept is how many bytes of the unit are kept.
-func (j *job) kept() int { return j.held + j.names }
+// trim leaves out what is in the middle of all that is held.
+func (j *job) trim(keep int) {
+	j.output = trim(j.output, keep)
+	j.held = weighAll(j.output)
+	for _, it := range j.items {
+		it.trim(keep)
+		j.held += it.weight
+	}
+	for _, it := range j.others {
+		it.trim(keep)
+		j.held += it.weight
+	}
+}
 
 // asideOf is how many bytes are kept of what n has said of tests on trial.
 func (c *controller) asideOf(n *node) int {

@@ -173,7 +173,6 @@ func (c *controller) handlePartEvent(n *node, e test2json.Event) {
 	if it == nil {
 		it = &itemRun{want: p.copies[d.test]}
 		j.items[name] = it
-		j.names += nameWeight + len(name)
 	}
 	if e.Test == name {
 		it.follow(e)

@@ -193,11 +193,12 @@ func (c *controller) newItemRun(j *job, name string, i int, known bool) *itemRun
 	p := j.pkg
 	// Benchmarks have no end, and a fuzz target's news are wanted as they come.
 	it := &itemRun{want: 1, transcript: transcript{
-		streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: p.remnants[name], events: make([]test2json.Event, 0, leastEvents),
+		streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: p.remnants[name],
 	}}
 	if !known {
 		return it
 	}
+	it.events = make([]test2json.Event, 0, leastEvents)
 	it.want = c.rounds(p, i)
 	if c.triable(j) && p.setbacks[i] == nil && (p.trials[i] != nil || p.stage == stageProbing) {
 		it.fate = fateHeld

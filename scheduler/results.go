@@ -90,7 +90,9 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 	if it == nil {
 		it = c.newItemRun(j, name, i, known)
 		j.items[name] = it
-		j.names += nameWeight + len(name)
+		if !known {
+			j.names += strangerWeight + len(name)
+		}
 	}
 	j.take(it, e)
 	c.cfg.Reruns.note(it, e)

@@ -118,10 +118,10 @@ func (j *job) begins(name string) {
 	if j.known == nil {
 		j.known = make(map[string]bool)
 	}
-	if !j.known[name] {
-		j.known[name] = true
+	if _, ours := j.pkg.index[name]; !ours && !j.known[name] {
 		j.names += nameWeight + len(name)
 	}
+	j.known[name] = true
 }
 
 // examineResult returns why a result cannot be that of the job's process, or nil.

@@ -272,7 +272,7 @@ func (t *trial) say(c *controller, n *node, i int, it *itemRun, end jobEnd, how 
 	if c.asideOf(n) > nodeAside {
 		keep = saidLeast
 	}
-	for _, e := range trim(events, keep) {
+	for _, e := range trim(slices.Clone(events), keep) {
 		if !before.has(e) {
 			t.said.weight += weigh(e)
 			t.said.events = append(t.said.events, c.eventFrom(n, e))
