@@ -78,7 +78,7 @@ func runFlood(t *testing.T, dir, flood string, endless bool) (e ended, peak int)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), xdist(t), "--tx", "2*cmd="+self+" hostile-agent", "--max-worker-restart", "2", "-cover", "./...")
+	cmd := exec.CommandContext(t.Context(), xdist(t), "--tx", "2*cmd="+self+" hostile-agent", "--max-worker-restart", "0", "-cover", "./...")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), hostileEnv+"="+flood, "XDIST_CACHE="+storeDir(t), "XDIST_NO_HISTORY=1")
 	var stderr bytes.Buffer

@@ -19,11 +19,11 @@ import (
 const (
 	// unitHeld is for the events of a unit that are held. Output that is shown as it comes does not
 	// count: it is not kept. Of what is held the middle of the output is left out first, so that it
-	// takes a test on trial with some 50,000 subtests to go beyond.
-	unitHeld = 32 << 20
+	// takes a test on trial with some 25,000 subtests to go beyond.
+	unitHeld = 16 << 20
 	// unitNames is for the names of tests of a unit that are known to have begun or ended: subtests
-	// of tests that are shown as they run, some 100,000 at once, and tests that its package has not.
-	unitNames = 24 << 20
+	// of tests that are shown as they run, some 80,000 at once, and tests that its package has not.
+	unitNames = 16 << 20
 	// unitLeftOut is for the output of a unit that was held and left out.
 	unitLeftOut = 1 << 30
 	// nodeAside is for what a node has said of tests that wait for their next attempt. Beyond it

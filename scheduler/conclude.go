@@ -229,6 +229,7 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 	switch {
 	case whole && !withheld:
 		p.owed = false
+		p.vouch(r, whole)
 		if c.triable(j) { // it is the package
 			if p.unity == unityDoubted && !r.Failed {
 				p.unity = unityNeeded

@@ -313,6 +313,7 @@ func (c *controller) finish() (event.Summary, error) {
 		Shards:      c.shards(),
 		Flags:       c.cfg.Command.RunFlags(),
 		Unbalanced:  c.ledger.check(c.pkgs),
+		NothingRan:  c.ledger.nothingRan(c.pkgs),
 		Links:       c.stores.measured(),
 	}
 	if termErr != nil {

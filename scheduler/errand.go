@@ -107,6 +107,7 @@ func (u recorded) end(c *controller, n *node, end jobEnd, r *unit.Result) policy
 // takeResult adds what the process of a unit came to, its cover profile or nil, and whether it was
 // all of the package.
 func (p *pkg) takeResult(r unit.Result, covered *cover.Profile, all bool) {
+	p.vouch(r, all)
 	p.results = append(p.results, processEnd{r, covered, all})
 	p.failed = p.failed || r.Failed
 }

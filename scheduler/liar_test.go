@@ -310,3 +310,33 @@ func TestEmptyPackageWhoseAgentIsLost(t *testing.T) {
 		t.Errorf("%d packages failed", s.Failed)
 	}
 }
+
+// A run in which no test ran is no pass, unless a process of a whole package passed without them.
+func TestNothingRan(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		packages map[string][]string
+		excluded bool
+		want     string
+	}{
+		{"a TestMain will have it so", map[string][]string{"a": names("Never", "Never")}, false, ""},
+		{"nothing was asked for", map[string][]string{"a": nil}, false, ""},
+		{"some ran", map[string][]string{"a": names("Never", "Pass")}, false, ""},
+		{"the packages do not build here", map[string][]string{"a": names("Pass", "Pass")}, true, "none of 2 tests was run; a::TestPass_0: no cgo"},
+	} {
+		w := newWorld(t, 2, tt.packages)
+		if tt.excluded {
+			w.excluded = map[string]string{"a": "no cgo"}
+		}
+		s, r, err := w.run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !tt.excluded {
+			w.check(s, r)
+		}
+		if s.NothingRan != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, s.NothingRan, tt.want)
+		}
+	}
+}

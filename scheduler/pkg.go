@@ -58,6 +58,7 @@ type standing struct {
 	took     []time.Duration // by item: its first attempt
 	ran      int             // items that have run
 	spent    time.Duration   // by the items that have run
+	vouched  bool            // a process of the whole has passed: what it left out was its TestMain's choice
 }
 
 // splitting is how a package may be cut into processes.

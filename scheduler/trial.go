@@ -272,7 +272,11 @@ func (t *trial) say(c *controller, n *node, i int, it *itemRun, end jobEnd, how 
 	if c.asideOf(n) > nodeAside {
 		keep = saidLeast
 	}
-	for _, e := range trim(slices.Clone(events), keep) {
+	if weighAll(events) > 2*keep {
+		events = trim(slices.Clone(events), keep)
+	}
+	t.said.events = make([]event.Test, 0, len(events))
+	for _, e := range events {
 		if !before.has(e) {
 			t.said.weight += weigh(e)
 			t.said.events = append(t.said.events, c.eventFrom(n, e))

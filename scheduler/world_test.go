@@ -61,11 +61,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	t        *testing.T
 	packages map[string][]string
-	prove    bool            // packages that are quick run whole, however they were split
-	partial  bool            // binaries have tests that are none of the run's
-	broken   map[string]bool // do not build
-	initFail map[string]bool // exit before the first test
-	port     map[string]bool // fail before the first test while another process of the package runs
+	prove    bool              // packages that are quick run whole, however they were split
+	partial  bool              // binaries have tests that are none of the run's
+	broken   map[string]bool   // do not build
+	excluded map[string]string // cannot be built, and why
+	initFail map[string]bool   // exit before the first test
+	port     map[string]bool   // fail before the first test while another process of the package runs
 	cfg      Config
 
 	directives map[string]*gotest.Directives // by test
@@ -177,6 +178,10 @@ func (w *world) source(ctx context.Context, p gotest.Platform, emit func(gotest.
 				{Action: "output", Package: p.ImportPath, Output: "FAIL\t" + p.ImportPath + " [build failed]\n"},
 				{Action: "fail", Package: p.ImportPath, Elapsed: &zero, FailedBuild: p.ImportPath},
 			}})
+			continue
+		}
+		if why := w.excluded[p.ImportPath]; why != "" {
+			emit(gotest.Reported{Package: p.ImportPath, Excluded: why})
 			continue
 		}
 		ready := gotest.Ready{Package: p.ImportPath, Binary: p.ImportPath, Dir: p.Dir}
