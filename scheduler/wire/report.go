@@ -14,13 +14,18 @@ const (
 	maxReport   = 12 << 20 // bytes: 1,024 events with names of 4 KiB, for themselves and their package
 	maxElements = 4 << 10  // of an array
 	maxPairs    = 1 << 18  // of a map
+	// maxTests is how many elements an array of a BuildReport may have: the tests of one package.
+	maxTests = 1 << 17
 )
 
-var reportMode = newReportMode()
+var (
+	reportMode = newReportMode(8, maxElements)
+	buildMode  = newReportMode(16, maxTests)
+)
 
-func newReportMode() cbor.DecMode {
+func newReportMode(nesting, elements int) cbor.DecMode {
 	m, err := cbor.DecOptions{
-		MaxNestedLevels: 8, MaxArrayElements: maxElements, MaxMapPairs: maxPairs, IndefLength: cbor.IndefLengthForbidden,
+		MaxNestedLevels: nesting, MaxArrayElements: elements, MaxMapPairs: maxPairs, IndefLength: cbor.IndefLengthForbidden,
 		UTF8: cbor.UTF8DecodeInvalid, // output of programs is any bytes
 	}.DecMode()
 	if err != nil {
@@ -37,6 +42,15 @@ func ReadReport(item []byte) (r Report, err error) {
 	}
 	if err := reportMode.Unmarshal(item, &r); err != nil {
 		return Report{}, fmt.Errorf("read report: %w", err)
+	}
+	return r, nil
+}
+
+// ReadBuildReport reads a BuildReport as ReadReport does. Its bounds are those of an item, and of a
+// package with more tests than any has.
+func ReadBuildReport(item []byte) (r BuildReport, err error) {
+	if err := buildMode.Unmarshal(item, &r); err != nil {
+		return BuildReport{}, fmt.Errorf("read the report of a build: %w", err)
 	}
 	return r, nil
 }
