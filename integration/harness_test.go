@@ -46,6 +46,7 @@ func exeSuffix() string {
 
 func TestMain(m *testing.M) {
 	netns.Main()
+	hostileMain()
 	code := m.Run()
 	if dir, err := xdistDir(); err == nil {
 		if err := os.RemoveAll(dir); err != nil {

@@ -73,7 +73,7 @@ func (c *controller) assign(n *node, u policy.Unit, e errand) {
 	if p.counts != nil {
 		o.Limit = p.counts.limit
 	}
-	n.assignments <- wire.Assignment{Run: o, Digest: p.key, Host: p.ready.Host, Heals: p.heals} // has room: an order and a stop
+	n.orders.put(wire.Assignment{Run: o, Digest: p.key, Host: p.ready.Host, Heals: p.heals})
 	if p.state == pkgClosed {
 		return // all has been said of it
 	}
@@ -145,7 +145,7 @@ func (c *controller) release(n *node, inBooks func()) {
 	j, p := n.job, n.job.pkg
 	n.job = nil
 	c.leaveHost(n)
-	if c.nodes[n.id] == n {
+	if c.nodes[n.id] == n && n.refusal == nil {
 		c.idle = append(c.idle, n)
 	}
 	p.jobs = slices.DeleteFunc(p.jobs, func(other *job) bool { return other == j })

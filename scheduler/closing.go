@@ -23,6 +23,8 @@ func (c *controller) startPackage(p *pkg) {
 // event.
 func (c *controller) close(p *pkg) {
 	p.leaveBuild(pkgClosed)
+	// Only a process of the whole that passed with it may think nothing of a failure.
+	p.failed = p.failed || p.hasFailure() && !p.lenient
 	if c.stopped != "" && !p.failed && (p.units == 0 || p.cutShort()) {
 		c.closeStopped(p)
 		return

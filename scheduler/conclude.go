@@ -229,6 +229,7 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 	switch {
 	case whole && !withheld:
 		p.owed = false
+		p.vouch(r, whole)
 		if c.triable(j) { // it is the package
 			if p.unity == unityDoubted && !r.Failed {
 				p.unity = unityNeeded
@@ -243,10 +244,11 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 	} else if p.ranWhole() {
 		return // that process has said it all
 	}
-	if r.Profile = j.profile; aside && (!whole || withheld) {
-		r.Profile = nil
+	covered := j.covered
+	if aside && (!whole || withheld) {
+		covered = nil
 	}
-	p.takeResult(r, whole && !withheld && j.untouched) // asked for by their names, a process leaves the closing lines to others
+	p.takeResult(r, covered, whole && !withheld && j.untouched) // asked for by their names, a process leaves the closing lines to others
 	if !r.Failed && !whole && j.failedTests() {
 		p.owed = true // a TestMain that thinks nothing of failures has to do so as go test runs it
 	}
@@ -330,9 +332,9 @@ func (c *controller) showOther(n *node, i int, events []test2json.Event) {
 
 // keepRemnant remembers what an attempt has shown that will be made again. After several rounds it
 // is shown from its beginning: there is no telling what of the next attempt is said again and what
-// is new.
+// is new. So is one that has shown more than is worth remembering.
 func (p *pkg) keepRemnant(name string, it *itemRun) {
-	if it == nil || len(it.shown) == 0 || it.rounds > 1 || it.rounds == 1 && it.open() {
+	if it == nil || len(it.shown) == 0 || len(it.shown) > mostRemnant || it.rounds > 1 || it.rounds == 1 && it.open() {
 		return
 	}
 	if p.remnants == nil {
@@ -342,6 +344,9 @@ func (p *pkg) keepRemnant(name string, it *itemRun) {
 		p.remnants[name] = r
 	}
 }
+
+// mostRemnant is how many events are remembered, some 8 MB.
+const mostRemnant = 1 << 16
 
 // passCutOff settles an item in whose middle its process exited 0. `go test` calls it a pass, so it
 // is one, but not a silent one.

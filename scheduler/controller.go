@@ -138,38 +138,69 @@ func (c *controller) run(ctx context.Context) (event.Summary, error) {
 
 // loop handles messages until every item has its verdict and every package is closed.
 func (c *controller) loop(ctx context.Context) {
-	done := ctx.Done()
-	var patience, slow <-chan time.Time // patience is set when units were told to end
+	s := signals{done: ctx.Done()}
 	if watch := c.watchSlow(); watch != nil {
 		defer watch.Stop()
-		slow = watch.C
+		s.slow = watch.C
 	}
 	c.await()
 	for over := c.over(); !over; {
 		stopped := c.stopped
-		select {
-		case m := <-c.inbox:
-			c.handle(m)
-			if eventsOnly(m) && c.stopped == stopped {
-				continue
-			}
-		case <-done:
-			done = nil
-			c.interrupted = true
-			c.stop("interrupted")
-		case <-slow:
-			c.tellSlow()
-		case <-patience:
-			c.endNodes(errors.New("its unit did not end in time"))
-		case <-c.late:
-			c.giveUp()
+		m := c.next(s)
+		c.handle(m)
+		if eventsOnly(m) && c.stopped == stopped {
+			continue
 		}
-		if c.ending && patience == nil {
-			patience = time.After(c.cfg.TerminateTimeout)
+		if c.interrupted {
+			s.done = nil
+		}
+		if c.ending && s.patience == nil {
+			s.patience = time.After(c.cfg.TerminateTimeout)
 		}
 		c.await()
 		c.dispatch()
 		over = c.over()
+	}
+}
+
+// signals are what the loop hears of besides its inbox.
+type signals struct {
+	done     <-chan struct{}  // the run is interrupted; nil when that was heard
+	patience <-chan time.Time // units that were told to end have not; nil before they were told
+	slow     <-chan time.Time // it is time for tellSlow; nil for never
+}
+
+// What signals come to.
+type (
+	interruption struct{}
+	impatience   struct{}
+	lateness     struct{}
+	slowness     struct{}
+)
+
+// next waits for a message. What ends the run comes before what its nodes have to say, which may be
+// without end.
+func (c *controller) next(s signals) any {
+	select {
+	case <-s.done:
+		return interruption{}
+	case <-s.patience:
+		return impatience{}
+	case <-c.late:
+		return lateness{}
+	default:
+	}
+	select {
+	case m := <-c.inbox:
+		return m
+	case <-s.done:
+		return interruption{}
+	case <-s.patience:
+		return impatience{}
+	case <-c.late:
+		return lateness{}
+	case <-s.slow:
+		return slowness{}
 	}
 }
 
@@ -212,6 +243,15 @@ func (c *controller) handle(m any) {
 		c.handleHealed(m)
 	case nodeDown:
 		c.handleDown(m.node, m.err)
+	case interruption:
+		c.interrupted = true
+		c.stop("interrupted")
+	case impatience:
+		c.endNodes(errors.New("its unit did not end in time"))
+	case lateness:
+		c.giveUp()
+	case slowness:
+		c.tellSlow()
 	default:
 		panic(fmt.Sprintf("BUG: controller got a %T", m))
 	}
@@ -253,7 +293,7 @@ func (c *controller) finish() (event.Summary, error) {
 	c.leaveHosts()
 	for _, n := range c.nodes {
 		if n.ready {
-			close(n.assignments) // a worker that has nothing more to do takes its gateway with it
+			n.orders.close() // a worker that has nothing more to do takes its gateway with it
 		}
 	}
 	termErr := c.cfg.Group.Terminate(context.WithoutCancel(c.ctx), c.cfg.TerminateTimeout)
@@ -275,6 +315,7 @@ func (c *controller) finish() (event.Summary, error) {
 		Shards:      c.shards(),
 		Flags:       c.cfg.Command.RunFlags(),
 		Unbalanced:  c.ledger.check(c.pkgs),
+		NothingRan:  c.ledger.nothingRan(c.pkgs),
 		Links:       c.stores.measured(),
 	}
 	if termErr != nil {

@@ -30,7 +30,7 @@ func (c *controller) coverage(p *pkg) string {
 		return ""
 	}
 	if p.ranWhole() {
-		c.reportFault(c.addProfile(p.results[0].Profile))
+		c.reportFault(c.addProfile(p.results[0].covered))
 		return p.results[0].Coverage
 	}
 	counts, err := countsOf(c.cfg.Command, p)
@@ -48,7 +48,7 @@ func (c *controller) coverage(p *pkg) string {
 		p.counts = counts
 		p.target.policy.Owe(p.num)
 	default:
-		c.reportFault(c.addProfile(merged.Append(nil)))
+		c.reportFault(c.addProfile(merged))
 	}
 	return merged.Summary(c.cfg.Command.CoverPkg...)
 }
@@ -65,7 +65,7 @@ type counts struct {
 // do by now.
 const leastIdle = 5 * time.Second
 
-// countsOf reads the profiles of p. They may be none.
+// countsOf has the profiles of p. They may be none.
 func countsOf(cmd *gotest.Command, p *pkg) (*counts, error) {
 	mode, err := cover.ParseMode(cmd.CoverMode)
 	if err != nil {
@@ -73,14 +73,10 @@ func countsOf(cmd *gotest.Command, p *pkg) (*counts, error) {
 	}
 	out := &counts{mode: mode}
 	for _, r := range p.results {
-		if len(r.Profile) == 0 {
+		if r.covered == nil {
 			continue // it died before it could write one, as under go test
 		}
-		profile, err := cover.Parse(bytes.NewReader(r.Profile))
-		if err != nil {
-			return nil, err
-		}
-		out.profiles = append(out.profiles, profile)
+		out.profiles = append(out.profiles, r.covered)
 		// It does no more than any of these did.
 		if out.limit == 0 || r.Wall < out.limit {
 			out.limit = r.Wall
@@ -107,25 +103,22 @@ func (counts *counts) end(c *controller, n *node, end jobEnd, r *unit.Result) po
 		why = fmt.Sprintf("it had not ended after %v", counts.limit)
 	case r == nil || end.failed:
 		why = end.how
-	case len(j.profile) == 0:
+	case j.covered == nil:
 		why = "it has left no profile"
 	}
-	c.endIdle(j.pkg, j.profile, why)
+	c.endIdle(j.pkg, j.covered, why)
 	return policy.Outcome{}
 }
 
 // endIdle writes the profile of a package whose idle run is over. why is why there is nothing of
 // it, or "".
-func (c *controller) endIdle(p *pkg, profile []byte, why string) {
+func (c *controller) endIdle(p *pkg, idle *cover.Profile, why string) {
 	counts := p.counts
 	p.counts, p.ready = nil, nil
 	var merged *cover.Profile
 	err := errors.New(why)
 	if why == "" {
-		var idle *cover.Profile
-		if idle, err = cover.Parse(bytes.NewReader(profile)); err == nil {
-			merged, err = cover.MergeSplit(counts.mode, idle, counts.profiles...)
-		}
+		merged, err = cover.MergeSplit(counts.mode, idle, counts.profiles...)
 	}
 	if err != nil {
 		if c.stopped == "" {
@@ -134,7 +127,7 @@ func (c *controller) endIdle(p *pkg, profile []byte, why string) {
 		merged, err = cover.Merge(counts.mode, counts.profiles...)
 	}
 	if err == nil {
-		err = c.addProfile(merged.Append(nil))
+		err = c.addProfile(merged)
 	}
 	c.reportFault(err)
 }
@@ -149,8 +142,19 @@ func (c *controller) giveUpIdle(t *target, why string) {
 	}
 }
 
-// addProfile adds a text profile, as a rule that of one package, to -coverprofile.
-func (c *controller) addProfile(profile []byte) error {
+// addProfile adds the profile of a package, which may be nil, to -coverprofile.
+func (c *controller) addProfile(p *cover.Profile) error {
+	if c.profile == nil || p == nil {
+		return nil
+	}
+	if err := c.profile.Add(p); err != nil {
+		return fmt.Errorf("write -coverprofile: %w", err)
+	}
+	return nil
+}
+
+// addProfileText adds what go test itself has written to -coverprofile.
+func (c *controller) addProfileText(profile []byte) error {
 	if c.profile == nil || len(profile) == 0 {
 		return nil
 	}

@@ -183,7 +183,7 @@ func (c *controller) handlePartEvent(n *node, e test2json.Event) {
 	if d.undone != "" {
 		return
 	}
-	if d.bytes += len(e.Output); d.bytes > divisionBytes {
+	if d.bytes += len(e.Output) + len(e.Test) + len(e.Value); d.bytes > divisionBytes {
 		c.undo(p, d, "its output is too long to be put together")
 		it.events = nil
 		return

@@ -24,6 +24,8 @@
 //
 //	assign.go    a node gets a unit
 //	results.go   what comes of it while it runs
+//	testimony.go what a worker says is compared with what it was asked and has said
+//	budget.go    how much of it is kept
 //	conclude.go  the end of a process
 //	down.go      the end of an agent
 //	heal.go      a binary that is damaged
@@ -109,6 +111,16 @@
 // An agent that dies takes its process along. The test that began last is suspected and runs alone;
 // it is blamed if it takes that agent down, too. The others run again.
 //
+// # Agents that lie
+//
+// An agent is not trusted. What no worker says ends its node with the reason, and its unit as that
+// of a lost agent (testimony.go): a report without a unit or before the order, a second result, the
+// end of a test that never began, another package, numbers out of range, a profile that nobody can
+// read. Each unit has a budget for what it can make the controller keep (budget.go). Of output that
+// is held the middle is left out first. What is shown as it comes is not kept and has no budget.
+// The loop never waits for a node: what it has for one lies in a place that cannot be full
+// (orders.go). An interrupt comes before reports.
+//
 // # Replays
 //
 // With Config.Replay the units of an earlier run are given out, in their order, instead of what the
@@ -125,6 +137,8 @@
 //
 // # Limits
 //
+// A worker that shows output for ever is ended by the user alone, as a test would be by -timeout. A
+// test can print what looks like another test's end, so that is ignored and is not taken for a lie.
 // A unit that was given out is not taken back. Code that needs cgo is not built for other
 // platforms, except by their hosts. Only what lies in the directory of the module or workspace is
 // brought to hosts. A test that passes for want of tests in other processes is found out only in

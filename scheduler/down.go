@@ -53,6 +53,7 @@ func (c *controller) endOf(n *node, err error) gatewayEnd {
 // died, with the gateway's error for a reason, and one that died is replaced. The run ends with one
 // that nobody can open.
 func (c *controller) handleDown(n *node, err error) {
+	err = n.loss(err)
 	if err == nil && n.job != nil {
 		err = fmt.Errorf("the worker ended in the middle of a unit")
 	}
@@ -178,7 +179,7 @@ func (c *controller) removeFromPolicy(n *node, end gatewayEnd, err error) {
 	}
 	outcome := j.errand.end(c, n, how, nil)
 	if len(j.unit.Items) == 0 {
-		j.pkg.takeResult(unit.Result{Failed: true, ExitCode: -1, Err: how.how}, false)
+		j.pkg.takeResult(unit.Result{Failed: true, ExitCode: -1, Err: how.how}, nil, false)
 	}
 	c.release(n, func() { books.RemoveNode(id, &outcome) })
 }

@@ -53,13 +53,14 @@ func (c *controller) flush(n *node, it *itemRun) {
 		}
 		c.emitFrom(n, e)
 		if (it.streamed || c.replay != nil) && e.Action != test2json.ActionOutput {
-			it.shown = append(it.shown, e)
+			n.job.show(it, e)
 		}
 	}
 	if it.streamed {
 		it.told = appendOutput(it.told, it.events)
 	}
-	it.events = nil
+	n.job.held -= it.weight
+	it.events, it.weight = nil, 0
 }
 
 // emitFrom hands an event that came from n to the reporters.
@@ -83,6 +84,7 @@ func (c *controller) showOutput(n *node) {
 		for _, e := range j.output {
 			c.emitFrom(n, e)
 		}
+		j.held -= weighAll(j.output)
 		j.output = nil
 	}
 }

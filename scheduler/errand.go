@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/history"
@@ -73,8 +74,7 @@ func (d parts) end(c *controller, n *node, end jobEnd, r *unit.Result) policy.Ou
 	case r != nil:
 		res := c.judgeParts(n, *r)
 		c.showOutput(n)
-		res.Profile = j.profile
-		p.takeResult(res, false)
+		p.takeResult(res, j.covered, false)
 	}
 	return c.concludeParts(n, end)
 }
@@ -96,17 +96,18 @@ func (u recorded) end(c *controller, n *node, end jobEnd, r *unit.Result) policy
 	j, p := n.job, n.job.pkg
 	if r == nil {
 		c.showOutput(n)
-		p.takeResult(unit.Result{Failed: true, ExitCode: -1, Err: end.how}, false)
+		p.takeResult(unit.Result{Failed: true, ExitCode: -1, Err: end.how}, nil, false)
 	} else {
 		c.showOutput(n)
-		r.Profile = j.profile
-		p.takeResult(*r, j.untouched && !p.partial)
+		p.takeResult(*r, j.covered, j.untouched && !p.partial)
 	}
 	return c.concludeReplayed(n, end)
 }
 
-// takeResult adds what the process of a unit came to, and whether it was all of the package.
-func (p *pkg) takeResult(r unit.Result, all bool) {
-	p.results = append(p.results, processEnd{r, all})
+// takeResult adds what the process of a unit came to, its cover profile or nil, and whether it was
+// all of the package.
+func (p *pkg) takeResult(r unit.Result, covered *cover.Profile, all bool) {
+	p.vouch(r, all)
+	p.results = append(p.results, processEnd{r, covered, all})
 	p.failed = p.failed || r.Failed
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/hostbuild"
 	"github.com/xdist-go/xdist/scheduler/policy"
-	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -56,7 +55,7 @@ func (c *controller) open(spec xspec.Spec, t *target) *node {
 // begin starts the goroutine of a node.
 func (c *controller) begin(n *node) *node {
 	ctx, finish := context.WithCancel(c.ctx)
-	n.finish, n.assignments, n.count = finish, make(chan wire.Assignment, 2), c.count
+	n.finish, n.orders, n.count = finish, newOrders(), c.count
 	c.nodes[n.id] = n
 	if n.target != nil {
 		n.placed = true

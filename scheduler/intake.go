@@ -31,7 +31,7 @@ func (c *controller) handleSource(s *supply, e gotest.BuildEvent) {
 		t.Platform = s.name
 		c.emit(t)
 	case gotest.Profile:
-		c.reportFault(c.addProfile(e.Text))
+		c.reportFault(c.addProfileText(e.Text))
 	case gotest.Stderr:
 		c.emit(event.Stderr{Text: e.Text})
 	case gotest.Warning:

@@ -54,11 +54,12 @@ type itemRun struct {
 // transcript is what an item has said.
 type transcript struct {
 	events   []test2json.Event // held until the item has ended, so that a run that dies with its process leaves no trace
-	bytes    int
+	bytes    int               // of all events, the text
+	weight   int               // of events
 	streamed bool              // events are not held: they were too many, or are wanted live
 	told     []byte            // the beginning of the output that was shown, of an item whose events are streamed
 	before   remnant           // what an earlier attempt has shown
-	shown    []test2json.Event // by this one, without output
+	shown    []showing         // by this one
 	dying    int               // 1 + the index in events of the line that may begin a panic; 0 is none
 }
 
@@ -174,14 +175,14 @@ func (r remnant) has(e test2json.Event) bool {
 	return r.ended[e.Test] || e.Action == test2json.ActionRun && r.begun[e.Test]
 }
 
-func remnantOf(before remnant, shown []test2json.Event) remnant {
+func remnantOf(before remnant, shown []showing) remnant {
 	r := remnant{begun: make(map[string]bool), ended: make(map[string]bool)}
 	maps.Copy(r.begun, before.begun)
 	maps.Copy(r.ended, before.ended)
-	for _, e := range shown {
-		r.begun[e.Test] = true
-		if e.Terminal() {
-			r.ended[e.Test] = true
+	for _, s := range shown {
+		r.begun[s.test] = true
+		if s.terminal() {
+			r.ended[s.test] = true
 		}
 	}
 	return r
@@ -192,11 +193,12 @@ func (c *controller) newItemRun(j *job, name string, i int, known bool) *itemRun
 	p := j.pkg
 	// Benchmarks have no end, and a fuzz target's news are wanted as they come.
 	it := &itemRun{want: 1, transcript: transcript{
-		streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: p.remnants[name], events: make([]test2json.Event, 0, leastEvents),
+		streamed: c.cfg.Live || c.cfg.Command.Grain() == gotest.Alone, before: p.remnants[name],
 	}}
 	if !known {
 		return it
 	}
+	it.events = make([]test2json.Event, 0, leastEvents)
 	it.want = c.rounds(p, i)
 	if c.triable(j) && p.setbacks[i] == nil && (p.trials[i] != nil || p.stage == stageProbing) {
 		it.fate = fateHeld
@@ -204,10 +206,42 @@ func (c *controller) newItemRun(j *job, name string, i int, known bool) *itemRun
 	return it
 }
 
-// take keeps an event.
+// showing is an event that was shown: a test began or went on, or ended.
+type showing struct {
+	test   string
+	action string
+}
+
+func (s showing) terminal() bool { return test2json.Event{Action: s.action}.Terminal() }
+
+// show notes that an event was shown.
+func (j *job) show(it *itemRun, e test2json.Event) {
+	it.shown = append(it.shown, showing{e.Test, e.Action})
+	j.names += nameWeight + len(e.Test)
+}
+
+// settle gives up what only an item without a verdict has a use for.
+func (j *job) settle(it *itemRun) {
+	for _, s := range it.shown {
+		j.names -= nameWeight + len(s.test)
+	}
+	it.shown = nil
+}
+
+// take keeps an event of an item.
+func (j *job) take(it *itemRun, e test2json.Event) {
+	it.take(e)
+	w := weigh(e)
+	it.weight += w
+	j.held += w
+}
+
+// take keeps an event. Its text is what may be long: that of attributes and names, too.
 func (it *itemRun) take(e test2json.Event) {
 	it.events = append(it.events, e)
-	it.bytes += len(e.Output)
+	if it.bytes += len(e.Output); e.Action != test2json.ActionOutput {
+		it.bytes += len(e.Test) + len(e.Key) + len(e.Value) + len(e.Path)
+	}
 	if it.dying == 0 && dies(e) {
 		it.dying = len(it.events)
 	}

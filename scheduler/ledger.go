@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
@@ -62,6 +63,25 @@ func (l *ledger) replace(p *pkg, i int, v event.Verdict) {
 			l.durations[k].Verdict = v
 		}
 	}
+}
+
+// vouch takes note of a process that has passed with all tests of its package to run.
+func (p *pkg) vouch(r unit.Result, whole bool) {
+	p.vouched = p.vouched || whole && r.Started && !r.Failed
+}
+
+// nothingRan is why a run is no pass in which no test ran, or "". One where a process of a whole
+// package has passed without its tests is: its TestMain will have it so.
+func (l *ledger) nothingRan(pkgs []*pkg) string {
+	if l.counts[event.NotRun] == 0 || l.counts[event.NotRun] != l.collected {
+		return ""
+	}
+	for _, p := range pkgs {
+		if p.vouched && len(p.names) > 0 {
+			return ""
+		}
+	}
+	return fmt.Sprintf("none of %d tests was run; %s: %s", l.collected, l.notRun[0].ID, l.notRun[0].Reason)
 }
 
 // check compares the books with the packages themselves and returns what does not add up, or "".

@@ -124,7 +124,12 @@ func (l gatewayLink) closeSend() error { return l.ch.CloseSend() }
 func (l gatewayLink) exit() { l.gw.Exit() }
 
 func (l gatewayLink) receive(ctx context.Context) (r wire.Report, err error) {
-	err = l.ch.Receive(ctx, &r)
+	item, err := l.ch.ReceiveItem(ctx)
+	if err != nil {
+		return r, err
+	}
+	r, err = wire.ReadReport(item)
+	l.ch.Recycle(item) // what was read is copied
 	return r, err
 }
 
@@ -132,21 +137,20 @@ func (l gatewayLink) receive(ctx context.Context) (r wire.Report, err error) {
 // one that was found damaged when it ran.
 func (c *controller) sendAll(ctx context.Context, n *node, l link) error {
 	for {
-		select {
-		case a, ok := <-n.assignments:
-			if !ok {
-				return l.closeSend()
-			}
-			err := l.send(ctx, a)
-			if errors.Is(err, hosts.ErrDamaged) {
-				c.post(nodeReport{n, wire.Report{Result: &unit.Result{Failed: true, Damaged: true, ExitCode: -1, Err: err.Error()}}})
-				continue
-			}
-			if err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
+		a, ok, err := n.orders.next(ctx)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return l.closeSend()
+		}
+		err = l.send(ctx, a)
+		if errors.Is(err, hosts.ErrDamaged) {
+			c.post(nodeReport{n, wire.Report{Result: &unit.Result{Failed: true, Damaged: true, ExitCode: -1, Err: err.Error()}}})
+			continue
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

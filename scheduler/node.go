@@ -10,12 +10,11 @@ import (
 	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/hostbuild"
 	"github.com/xdist-go/xdist/scheduler/policy"
-	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
 )
 
-// node is the controller's record of one worker. The loop owns it but for assignments, which goes
-// to the node's goroutine.
+// node is the controller's record of one worker. The loop owns it, and shares orders with the
+// node's goroutine.
 type node struct {
 	id       string        // of the gateway
 	replaces string        // id of the node in whose place it is, or ""
@@ -32,7 +31,8 @@ type node struct {
 	refused  uint64             // its policy's stamp when there was nothing for it, or 0
 	finish   context.CancelFunc // ends the node's goroutine and so its gateway
 
-	assignments chan wire.Assignment // holds an order and a stop at most; closed by the loop: the worker is to end
+	orders *orders // shared with its goroutine
+	conduct
 }
 
 // job is a unit that a node runs.
@@ -45,6 +45,7 @@ type job struct {
 	setting
 	company
 	heard
+	testimony
 	curbs
 }
 
@@ -62,7 +63,7 @@ type heard struct {
 	others  map[int]*itemRun    // items of the package that are not the unit's, in a process of the whole
 	latest  string              // the item that began last and is not parked
 	output  []test2json.Event   // package-level output that is not shown
-	profile []byte              // cover profile, in so far as it has come
+	profile profileText         // in so far as it has come
 	doomed  bool                // an item has begun to print a panic, or what looks like one
 	excused bool                // a test failed that is none of the unit's, and ran for the others' sake
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/attempt"
@@ -57,6 +58,7 @@ type standing struct {
 	took     []time.Duration // by item: its first attempt
 	ran      int             // items that have run
 	spent    time.Duration   // by the items that have run
+	vouched  bool            // a process of the whole has passed: what it left out was its TestMain's choice
 }
 
 // splitting is how a package may be cut into processes.
@@ -112,7 +114,8 @@ type conclusion struct {
 // processEnd is how a process of a package ended.
 type processEnd struct {
 	unit.Result
-	all bool // it was all of the package, and has printed its closing lines
+	covered *cover.Profile // nil is none
+	all     bool           // it was all of the package, and has printed its closing lines
 }
 
 type pkgState int
@@ -128,7 +131,7 @@ func (p *pkg) id(i int) string { return gotest.ID(p.shown, p.names[i]) }
 
 // settled reports whether nothing of the package is left to run.
 func (p *pkg) settled() bool {
-	return p.state == pkgRunnable && p.open == 0 && len(p.jobs) == 0 && p.units > 0 && !p.replay.owes(p.path)
+	return p.state == pkgRunnable && p.open == 0 && len(p.jobs) == 0 && p.units > 0 && !p.target.policy.Owed(p.num) && !p.replay.owes(p.path)
 }
 
 // leaveBuild changes the state of a package that may be one of those that are being built.

@@ -16,18 +16,24 @@ import (
 
 // handleReport takes the events of a unit as they come, and its end.
 func (c *controller) handleReport(n *node, r wire.Report) {
-	if n.job == nil {
-		c.emit(event.Warning{Text: fmt.Sprintf("gateway %s reports on a unit that it does not have; ending it", n.id)})
-		n.finish()
+	if n.refusal != nil {
+		return
+	}
+	if err := c.examine(n, &r); err != nil {
+		c.disbelieve(n, err)
 		return
 	}
 	if r.Warning != "" {
+		n.warnings++
 		c.warnOfHost(n.info.Hostname, r.Warning)
 	}
 	for _, e := range r.Events {
 		c.handleEvent(n, e)
 	}
-	n.job.profile = append(n.job.profile, r.Profile...)
+	if err := n.job.fit(); err != nil {
+		c.disbelieve(n, err)
+		return
+	}
 	if r.Result != nil {
 		c.result(n, *r.Result)
 	} else {
@@ -54,6 +60,7 @@ func (c *controller) handleEvent(n *node, e test2json.Event) {
 		c.emitFrom(n, e)
 	default:
 		j.output = append(j.output, e)
+		j.held += weigh(e)
 	}
 }
 
@@ -83,8 +90,11 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 	if it == nil {
 		it = c.newItemRun(j, name, i, known)
 		j.items[name] = it
+		if !known {
+			j.names += strangerWeight + len(name)
+		}
 	}
-	it.take(e)
+	j.take(it, e)
 	c.cfg.Reruns.note(it, e)
 	j.pkg.followWhole(e)
 	if it.bytes > heldBytes {
@@ -113,6 +123,9 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 	if (it.fate == fateShown || it.fate == fateAgain) && (it.streamed || !it.open() && (!known || it.ended())) {
 		c.flush(n, it)
 	}
+	if c.replay == nil && it.ended() && (!known || j.pkg.verdicts[i] != "") {
+		j.settle(it)
+	}
 }
 
 // handleOther takes an event of an item that is not in n's unit.
@@ -132,7 +145,7 @@ func (c *controller) handleOther(n *node, i int, e test2json.Event) {
 			}
 			j.others[i] = it
 		}
-		it.take(e)
+		j.take(it, e)
 		if e.Test == j.pkg.names[i] {
 			it.follow(e)
 		}
@@ -266,14 +279,16 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 	default:
 		end.kind = endDied
 	}
-	wall := r.Wall
 	outcome := j.errand.end(c, n, end, &r)
-	outcome.Overhead = wall
+	outcome.Overhead = r.Wall
 	for _, d := range slices.Concat(outcome.Done, outcome.Ran) {
 		outcome.Overhead -= d.Elapsed
 	}
 	outcome.Overhead = max(outcome.Overhead, 0)
 	c.release(n, func() { p.target.policy.Finish(policy.NodeID(n.id), outcome) })
+	if aside := c.asideOf(n); aside > 2*nodeAside {
+		c.disbelieve(n, fmt.Errorf("what it has said of tests that run again is too much: %d MiB are kept, and %d may be", aside>>20, 2*nodeAside>>20))
+	}
 }
 
 // serialize makes p run one process at a time, because two of them get into each other's way.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
-	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // closure is how a run ends, and what it came to so far.
@@ -31,7 +30,7 @@ func (c *controller) stop(reason string) {
 	for _, n := range c.nodes {
 		if n.job != nil && n.ready {
 			n.job.stopped = true
-			n.assignments <- wire.Assignment{Stop: true} // has room: an order and a stop
+			n.orders.putStop()
 		}
 	}
 }
@@ -127,8 +126,8 @@ func (it *itemRun) openTests() []string {
 	for _, e := range it.events {
 		ended[e.Test] = ended[e.Test] || e.Terminal()
 	}
-	for _, e := range it.shown {
-		ended[e.Test] = ended[e.Test] || e.Terminal()
+	for _, s := range it.shown {
+		ended[s.test] = ended[s.test] || s.terminal()
 	}
 	add := func(test string) {
 		if !ended[test] && !it.before.ended[test] {
@@ -136,11 +135,14 @@ func (it *itemRun) openTests() []string {
 			open = append(open, test)
 		}
 	}
-	for _, events := range [][]test2json.Event{it.shown, it.events} {
-		for _, e := range events {
-			if e.Action == test2json.ActionRun {
-				add(e.Test)
-			}
+	for _, s := range it.shown {
+		if s.action == test2json.ActionRun {
+			add(s.test)
+		}
+	}
+	for _, e := range it.events {
+		if e.Action == test2json.ActionRun {
+			add(e.Test)
 		}
 	}
 	return open

@@ -59,6 +59,7 @@ type said struct {
 	gateway string
 	elapsed time.Duration
 	reason  string // of NotRun
+	weight  int    // of events
 }
 
 // triable reports whether what n's job says may be doubted at all.
@@ -267,8 +268,17 @@ func (t *trial) say(c *controller, n *node, i int, it *itemRun, end jobEnd, how 
 	if it != nil {
 		before = it.before
 	}
+	keep := saidKept
+	if c.asideOf(n) > nodeAside {
+		keep = saidLeast
+	}
+	if weighAll(events) > 2*keep {
+		events = trim(slices.Clone(events), keep)
+	}
+	t.said.events = make([]event.Test, 0, len(events))
 	for _, e := range events {
 		if !before.has(e) {
+			t.said.weight += weigh(e)
 			t.said.events = append(t.said.events, c.eventFrom(n, e))
 		}
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
-	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
@@ -118,7 +117,7 @@ func TestRacesAreNotDoubted(t *testing.T) {
 // What -count repeats is shown again in full: of two rounds nobody could say which one has been
 // shown.
 func TestRemnantOfRounds(t *testing.T) {
-	sub := []test2json.Event{{Action: "run", Test: "TestA"}, {Action: "run", Test: "TestA/s"}, {Action: "pass", Test: "TestA/s"}}
+	sub := []showing{{"TestA", "run"}, {"TestA/s", "run"}, {"TestA/s", "pass"}}
 	for _, tt := range []struct {
 		name string
 		it   itemRun
@@ -129,7 +128,7 @@ func TestRemnantOfRounds(t *testing.T) {
 		{"failed", itemRun{transcript: transcript{shown: sub}, rounds: 1}, true},
 		{"failed in the first round, cut off in the second", itemRun{transcript: transcript{shown: sub}, rounds: 1, phase: phaseRunning}, false},
 		{"failed in both", itemRun{transcript: transcript{shown: sub}, rounds: 2}, false},
-		{"passed in the first", itemRun{transcript: transcript{shown: append(sub, test2json.Event{Action: "pass", Test: "TestA"})}, rounds: 1}, false},
+		{"passed in the first", itemRun{transcript: transcript{shown: append(sub, showing{"TestA", "pass"})}, rounds: 1}, false},
 	} {
 		p := new(pkg)
 		p.keepRemnant("TestA", &tt.it)

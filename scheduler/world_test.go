@@ -56,14 +56,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestForlorn…                    loses the connection to its agent the second time, and is a TestSpoiled… else
 //	TestLoud…                       does what the rest of its name says after it has printed more than is held back
 //	TestFickle…                     passes the first time that it runs, and fails then
+//	TestFlood…                      reports without end what world.flood makes
+//	TestTorrent…                    prints 100 MB, and fails
 type world struct {
 	t        *testing.T
 	packages map[string][]string
-	prove    bool            // packages that are quick run whole, however they were split
-	partial  bool            // binaries have tests that are none of the run's
-	broken   map[string]bool // do not build
-	initFail map[string]bool // exit before the first test
-	port     map[string]bool // fail before the first test while another process of the package runs
+	prove    bool              // packages that are quick run whole, however they were split
+	partial  bool              // binaries have tests that are none of the run's
+	broken   map[string]bool   // do not build
+	excluded map[string]string // cannot be built, and why
+	initFail map[string]bool   // exit before the first test
+	port     map[string]bool   // fail before the first test while another process of the package runs
 	cfg      Config
 
 	directives map[string]*gotest.Directives // by test
@@ -95,6 +98,8 @@ type world struct {
 	size    int64                         // of binaries
 	damaged func(*wire.Order) bool        // the binary of an order is; nil is for none
 	adjust  func(*controller)             // before the run, or nil
+	flood   func(o *wire.Order, i int) wire.Report
+	liar    func(*node) *liar // plays the worker of a node; nil, and a nil one, is an honest one
 }
 
 func newWorld(t *testing.T, gateways int, packages map[string][]string) *world {
@@ -111,11 +116,17 @@ func newWorld(t *testing.T, gateways int, packages map[string][]string) *world {
 	return w
 }
 
-// record is a reporter that keeps everything.
+// record is a reporter that keeps everything but long output.
 type record struct{ events []event.Event }
 
-func (r *record) Handle(e event.Event) error { r.events = append(r.events, e); return nil }
-func (r *record) Close() error               { return nil }
+func (r *record) Handle(e event.Event) error {
+	if t, ok := e.(event.Test); ok && len(t.Output) > 1<<10 {
+		return nil
+	}
+	r.events = append(r.events, e)
+	return nil
+}
+func (r *record) Close() error { return nil }
 
 func (w *world) run(ctx context.Context) (event.Summary, *record, error) {
 	return w.runWith(ctx, func(event.Event) {})
@@ -171,6 +182,10 @@ func (w *world) source(ctx context.Context, p gotest.Platform, emit func(gotest.
 			}})
 			continue
 		}
+		if why := w.excluded[p.ImportPath]; why != "" {
+			emit(gotest.Reported{Package: p.ImportPath, Excluded: why})
+			continue
+		}
 		ready := gotest.Ready{Package: p.ImportPath, Binary: p.ImportPath, Dir: p.Dir}
 		if w.size > 0 {
 			ready.Digest = sha256.Sum256([]byte(p.ImportPath))
@@ -212,6 +227,11 @@ func (w *world) connect(ctx context.Context, n *node) (link, gateway.Info, error
 	if w.refuse != nil {
 		if err := w.refuse(n.spec); err != nil {
 			return nil, info, err
+		}
+	}
+	if w.liar != nil {
+		if liar := w.liar(n); liar != nil {
+			return liar.begin(), info, nil
 		}
 	}
 	go l.play()
@@ -268,10 +288,13 @@ func (l *fakeLink) play() {
 	}
 }
 
-func (l *fakeLink) post(r wire.Report) {
+// post reports something; false is the end of the worker.
+func (l *fakeLink) post(r wire.Report) bool {
 	select {
 	case l.reports <- r:
+		return true
 	case <-l.quit:
+		return false
 	}
 }
 

@@ -105,8 +105,8 @@ func (p *fakeProcess) finish() {
 	if p.o.Names == nil && p.result.Verdict != "" {
 		p.print(p.result.Verdict + "\n")
 	}
-	if w.profile != nil {
-		p.l.post(wire.Report{Profile: []byte(w.profile(p.names))})
+	if text := w.profileOf(p.names); text != "" {
+		p.l.post(wire.Report{Profile: []byte(text)})
 	}
 	p.l.post(wire.Report{Result: &p.result})
 }
@@ -246,6 +246,12 @@ func (p *fakeProcess) misbehave(name, kind string, first bool) after {
 		p.result.Interrupted = true
 	case "Kill":
 		return agentEnds
+	case "Flood":
+		o := *p.o
+		o.Names = []string{name}
+		for i := 0; p.l.post(p.l.w.flood(&o, i)); i++ {
+		}
+		return agentEnds
 	case "Lost", "Loser":
 		if !first && kind == "Lost" {
 			return goesOn
@@ -278,6 +284,11 @@ func (p *fakeProcess) verdict(name, kind string) string {
 		}
 	case "Stuck", "Lost", "Once", "Wreck":
 		kind = "Pass"
+	case "Torrent":
+		for range 100 {
+			p.say(name, strings.Repeat("x", 1<<20))
+		}
+		kind = "Fail"
 	case "Racy":
 		p.say(name, "    testing.go:1712: race detected during execution of test\n")
 		kind = "Fail"
@@ -349,4 +360,12 @@ func (w *world) moody(kind string, names []string, crowd, all bool) string {
 	}
 	w.shied++
 	return kind
+}
+
+// profileOf is what a process leaves that ran these tests, "" for nothing.
+func (w *world) profileOf(names []string) string {
+	if w.profile == nil {
+		return ""
+	}
+	return w.profile(names)
 }

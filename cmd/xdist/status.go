@@ -32,7 +32,7 @@ var statuses = []struct {
 	{statusFailed, "a test or a package failed"},
 	{statusUsage, "the command line, the configuration or a directive is wrong"},
 	{statusBuild, "no test failed, but a package did not build or was rejected by vet"},
-	{statusNothing, "there was no test to run"},
+	{statusNothing, "there was no test to run, or none of them was run"},
 	{statusInternal, "xdist failed: no gateway, no go command, a report that could not be written"},
 	{statusUnbalanced, "the account of the run does not add up; please report it"},
 	{statusIncomplete, "xdist merge: the report of a shard is missing, cut off, there twice or of another division or run"},
@@ -74,6 +74,8 @@ func conclude(s event.Summary, err error, benchmarks bool) error {
 		return &endedError{statusBuild, nil}
 	case s.Collected == 0 && !benchmarks:
 		return &endedError{statusNothing, errNothing}
+	case s.NothingRan != "" && !benchmarks:
+		return &endedError{statusNothing, errors.New(s.NothingRan)}
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ func TestConclude(t *testing.T) {
 		{"failed and not built", with(func(s *event.Summary) { s.Failed, s.BuildFailed = 1, 1 }), nil, statusFailed},
 		{"not built", with(func(s *event.Summary) { s.BuildFailed = 1 }), nil, statusBuild},
 		{"nothing", event.Summary{}, nil, statusNothing},
+		{"none ran", with(func(s *event.Summary) { s.NothingRan = "x" }), nil, statusNothing},
+		{"failed, and none ran", with(func(s *event.Summary) { s.Failed, s.NothingRan = 1, "x" }), nil, statusFailed},
 		{"interrupted comes before failures", with(func(s *event.Summary) { s.Interrupted, s.Failed = true, 1 }), nil, statusInterrupted},
 		{"a broken account comes before failures", with(func(s *event.Summary) { s.Unbalanced, s.Failed = "x", 1 }), nil, statusUnbalanced},
 		{"an error of xdist's own comes before green", ran, errors.New("disk full"), statusInternal},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 )
 
@@ -54,7 +55,10 @@ const maxLine = 64 << 10
 // Parse reads a profile to the end. The error of a malformed one names the line, counted from 1;
 // that of one without any bytes wraps ErrEmpty; one of r is wrapped. Parsing and Append are the
 // identity on what go test writes.
-func Parse(r io.Reader) (*Profile, error) {
+func Parse(r io.Reader) (*Profile, error) { return ParseAtMost(r, math.MaxInt) }
+
+// ParseAtMost is Parse for text that is not trusted: more than so many blocks are an error.
+func ParseAtMost(r io.Reader, blocks int) (*Profile, error) {
 	s := newScanner(r)
 	mode, err := s.header()
 	if err != nil {
@@ -69,6 +73,9 @@ func Parse(r io.Reader) (*Profile, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("parse cover profile: %w", err)
+		}
+		if len(p.Blocks) == blocks {
+			return nil, fmt.Errorf("parse cover profile: it has more than %d blocks", blocks)
 		}
 		p.Blocks = append(p.Blocks, b)
 	}

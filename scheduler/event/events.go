@@ -184,6 +184,7 @@ type Summary struct {
 	Shards      string        // gotest.Listed.Shards, of all platforms
 	Flags       string        // gotest.Command.RunFlags
 	Unbalanced  string        // what does not add up, or "": the accounting is broken
+	NothingRan  string        // why a run in which no test ran is no pass, or ""
 	Durations   []ItemSeconds // every item that ran, in the order of completion
 	// Links are how many bytes per second of binaries came to hosts, by their names, as far as
 	// enough was sent to tell. Binaries are compressed on the way: these are bytes of the files.

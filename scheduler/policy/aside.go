@@ -127,6 +127,13 @@ func (p *Policy) Owe(id PackageID) {
 	p.placeAll(k)
 }
 
+// Owed reports whether the whole binary of the package is to run once more, by Owe or because the
+// node that ran it was removed.
+func (p *Policy) Owed(id PackageID) bool {
+	k := p.pkg(id)
+	return k.run.due || k.run.pending
+}
+
 // Left is how many items of the package are pending and do not wait for the others to end.
 func (p *Policy) Left(id PackageID) int {
 	k := p.pkg(id)

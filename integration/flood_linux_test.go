@@ -1,0 +1,140 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// floodLimit is what the memory of a controller stays below, whatever its agents say.
+const floodLimit = 300 << 20
+
+// TestFloods has agents report without end to a real controller. Its memory stays in bounds. What
+// is kept has a budget, which ends the agents; output that is shown as it comes has none, as under
+// go test, and the first interrupt ends it.
+func TestFloods(t *testing.T) {
+	dir := floodModule(t)
+	for _, tt := range []struct {
+		flood   string
+		endless bool // may be shown as it comes
+		reason  string
+	}{
+		{"profile", false, "cover profile"},
+		{"subtests", false, "its tests are too many"},
+		{"names", false, "its tests are too many"},
+		{"strangers", false, "its tests are too many"},
+		{"untested", true, "output came that cannot be shown"},
+		{"line", true, ""},
+	} {
+		t.Run(tt.flood, func(t *testing.T) {
+			started := time.Now()
+			e, peak := runFlood(t, dir, tt.flood, tt.endless)
+			t.Logf("peak of %d MiB in %v, status %d", peak>>20, time.Since(started).Round(100*time.Millisecond), e.status)
+			if peak >= floodLimit {
+				t.Errorf("the controller took %d MiB", peak>>20)
+			}
+			if e.status == 0 {
+				t.Errorf("status %d", e.status)
+			}
+			if !tt.endless && !strings.Contains(e.stderr+e.stdout, tt.reason) {
+				t.Errorf("it is not said that %q:\n%s%s", tt.reason, e.stderr, e.stdout[:min(len(e.stdout), 4000)])
+			}
+			if tt.endless && !strings.Contains(e.stderr, "xdist: interrupted") && !strings.Contains(e.stderr+e.stdout, tt.reason) {
+				t.Errorf("neither interrupted nor ended:\n%s", e.stderr)
+			}
+		})
+	}
+}
+
+// floodModule is a module whose tests nobody runs.
+func floodModule(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	var text strings.Builder
+	text.WriteString("package flood\n\nimport \"testing\"\n\n")
+	for i := range 26 {
+		fmt.Fprintf(&text, "func Test%c(t *testing.T) {}\n", 'A'+i)
+	}
+	for name, content := range map[string]string{"go.mod": "module example.com/flood\n\ngo 1.24\n", "flood_test.go": text.String(), "flood.go": "package flood\n\nfunc F() int { return 1 }\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// runFlood runs xdist with two hostile agents and returns the most memory that it had. An endless
+// flood is interrupted when it has lasted for a while.
+func runFlood(t *testing.T, dir, flood string, endless bool) (e ended, peak int) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), xdist(t), "--tx", "2*cmd="+self+" hostile-agent", "--max-worker-restart", "0", "-cover", "./...")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), hostileEnv+"="+flood, "XDIST_CACHE="+storeDir(t), "XDIST_NO_HISTORY=1")
+	var stderr bytes.Buffer
+	stdout := new(endOf)
+	cmd.Stdout, cmd.Stderr = stdout, &stderr
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan error, 1)
+	go func() { waited <- cmd.Wait() }()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	var interrupt <-chan time.Time
+	if endless {
+		interrupt = time.After(8 * time.Second)
+	}
+	limit := time.After(runLimit)
+	for {
+		select {
+		case <-waited:
+			return ended{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}, peak
+		case <-look.C:
+			peak = max(peak, memoryPeak(cmd.Process.Pid))
+		case <-interrupt:
+			cmd.Process.Signal(syscall.SIGINT)
+		case <-limit:
+			cmd.Process.Kill()
+			<-waited
+			t.Fatalf("the run did not end within %v\n%s", runLimit, stderr.String())
+		}
+	}
+}
+
+// memoryPeak is the most memory that a process had so far, in bytes, 0 when it has ended.
+func memoryPeak(pid int) int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if text, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kilobytes, _ := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "kB")))
+			return kilobytes << 10
+		}
+	}
+	return 0
+}
+
+// endOf keeps the end of what is written.
+type endOf struct{ bytes.Buffer }
+
+func (w *endOf) Write(p []byte) (int, error) {
+	if w.Len() > 1<<20 {
+		w.Reset()
+	}
+	w.Buffer.Write(p[max(0, len(p)-1<<16):])
+	return len(p), nil
+}
