@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -133,6 +132,5 @@ func newBuildOutputs(failed map[string]bool) buildOutputs {
 // takes them all into account, and files have no import path.
 func (b *builder) listable() bool {
 	c := b.cfg.Command
-	isFile := func(p string) bool { return filepath.Ext(p) == ".go" }
-	return !c.Cover && c.CoverProfile == "" && !slices.ContainsFunc(c.Packages, isFile)
+	return !c.Cover && c.CoverProfile == "" && !hasFiles(c.Packages)
 }

@@ -326,7 +326,7 @@ func (l *loader) ready(ctx context.Context, r Ready) {
 		l.emit(Reported{Package: r.Package, Events: setupFailed(r.Package, err.Error())})
 		return
 	}
-	l.built[r.Package] = builtPackage{record{r.Digest, r.Name}, r.main}
+	l.built[r.Package] = builtPackage{record{r.Digest, r.Name, time.Now()}, r.main}
 	l.emit(r)
 }
 
@@ -348,9 +348,14 @@ func noTestFiles(r Reported) bool {
 
 // record is what the store keeps of a package under its link key.
 type record struct {
-	Digest store.Digest
-	Name   string // of the binary; "" for a package without test files, which has been built and vetted only
+	Digest  store.Digest
+	Name    string    // of the binary; "" for a package without test files, which has been built and vetted only
+	Checked time.Time // when the content was last compared with the digest
 }
+
+// checkEvery is how often the content of a binary is compared with its digest: a loss of power may
+// leave a file of the right size and the wrong content.
+const checkEvery = 24 * time.Hour
 
 // lookUp emits what the store knows of p and reports whether it knew it.
 func (l *loader) lookUp(ctx context.Context, p Package) bool {
@@ -375,11 +380,35 @@ func (l *loader) lookUp(ctx context.Context, p Package) bool {
 		return true
 	}
 	path, err := l.cfg.Claim.Binary(ctx, rec.Digest, rec.Name)
-	if err != nil {
-		return false // pruned: it is built again
+	if err != nil || !l.check(ctx, p, rec) {
+		return false // pruned, or damaged: it is built again
 	}
 	l.emit(Ready{Package: p.ImportPath, Digest: rec.Digest, Name: rec.Name, Binary: path, Args: l.cfg.Command.TestArgs, Dir: p.Dir, Env: l.cfg.Toolchain.testEnv()})
 	return true
+}
+
+// check compares the content of a binary with its digest when that was not done for a day.
+func (l *loader) check(ctx context.Context, p Package, rec record) bool {
+	if age := time.Since(rec.Checked); age >= 0 && age < checkEvery {
+		return true
+	}
+	right, err := l.cfg.Claim.Check(ctx, rec.Digest)
+	if err != nil {
+		return true // the end of the run: nobody uses it
+	}
+	if !right {
+		l.emit(Warning{damagedText(p.ImportPath)})
+		return false
+	}
+	rec.Checked = time.Now()
+	if data, err := json.Marshal(rec); err == nil {
+		l.cfg.Store.PutRecord("link:"+p.LinkKey, data) // in vain at worst: the next run checks again
+	}
+	return true
+}
+
+func damagedText(path string) string {
+	return path + ": its test binary is damaged in the store, as after a loss of power; building it again"
 }
 
 // actionsFile is where the go command accounts for the build; "" where the user asks for that

@@ -29,6 +29,7 @@ type blobArgs struct {
 	Version int   `cbor:"1,keyasint"`
 	Put     *Blob `cbor:"3,keyasint,omitempty"`
 	List    bool  `cbor:"5,keyasint,omitempty"`
+	Check   bool  `cbor:"6,keyasint,omitempty"` // of Put, whose content is to be looked at
 }
 
 // blobAnswer is the first item from the handler, and also the last when a blob was put.
@@ -66,21 +67,29 @@ func askForList(ctx context.Context, gw *gateway.Gateway) (a blobAnswer, err err
 	return a, err
 }
 
-// PutBlob makes sure that the gateway's host has the executable at path, whose SHA-256 is digest,
-// and returns its absolute path there. The name is that of path. It is sent when it is not there,
-// from where an earlier attempt was interrupted, and kept only if its content has that digest. It
-// stays until it is cleaned; who needs it for longer makes a hard link. The same blob may be put by
-// many at once: one sends it. When content has to be sent, sent, unless it is nil, is called with
-// the size of each part, from PutBlob's goroutine, before that is compressed and leaves.
-func PutBlob(ctx context.Context, gw *gateway.Gateway, path, digest string, sent func(bytes int)) (string, error) {
-	remote, err := putBlob(ctx, gw, path, digest, sent)
+// PutOptions say how a blob is put.
+type PutOptions struct {
+	Digest string // SHA-256, 64 hexadecimal digits in lower case
+	Check  bool   // one that is there is compared with its digest, and replaced when it differs; else that is done once a day
+	// Sent, unless it is nil, is called when content has to be sent: with the size of each part,
+	// from PutBlob's goroutine, before that is compressed and leaves.
+	Sent func(bytes int)
+}
+
+// PutBlob makes sure that the gateway's host has the executable at path, and returns its absolute
+// path there. The name is that of path. It is sent when it is not there, from where an earlier
+// attempt was interrupted, and kept only if its content has the digest. It stays until it is
+// cleaned; who needs it for longer makes a hard link. The same blob may be put by many at once: one
+// sends it.
+func PutBlob(ctx context.Context, gw *gateway.Gateway, path string, o PutOptions) (string, error) {
+	remote, err := putBlob(ctx, gw, path, o)
 	if err != nil {
 		return "", fmt.Errorf("put %s on gateway %s: %w", path, gw, err)
 	}
 	return remote, nil
 }
 
-func putBlob(ctx context.Context, gw *gateway.Gateway, path, digest string, sent func(bytes int)) (string, error) {
+func putBlob(ctx context.Context, gw *gateway.Gateway, path string, o PutOptions) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -90,11 +99,11 @@ func putBlob(ctx context.Context, gw *gateway.Gateway, path, digest string, sent
 	if err != nil {
 		return "", err
 	}
-	blob := Blob{Digest: digest, Name: filepath.Base(path), Size: info.Size()}
+	blob := Blob{Digest: o.Digest, Name: filepath.Base(path), Size: info.Size()}
 	if err := blob.check(); err != nil {
 		return "", err
 	}
-	ch, err := gw.RemoteExec(ctx, BlobHandler, blobArgs{Version: version, Put: &blob})
+	ch, err := gw.RemoteExec(ctx, BlobHandler, blobArgs{Version: version, Put: &blob, Check: o.Check})
 	if err != nil {
 		return "", err
 	}
@@ -104,7 +113,7 @@ func putBlob(ctx context.Context, gw *gateway.Gateway, path, digest string, sent
 		return "", err
 	}
 	if len(a.Paths) == 0 {
-		err := sendBlob(ctx, ch, &told{f, sent}, a.Offset, info.Size())
+		err := sendBlob(ctx, ch, &told{f, o.Sent}, a.Offset, info.Size())
 		if err != nil && !errors.Is(err, gateway.ErrClosed) {
 			return "", err
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xdist-go/xdist/gateway"
 )
@@ -36,7 +37,7 @@ func TestBlob(t *testing.T) {
 	}
 	for _, want := range []int{len(content), 0} {
 		sent := 0
-		p, err := PutBlob(t.Context(), gw, here.path("hello.test"), digest, func(n int) { sent += n })
+		p, err := PutBlob(t.Context(), gw, here.path("hello.test"), PutOptions{Digest: digest, Sent: func(n int) { sent += n }})
 		if sent != want {
 			t.Errorf("%d bytes were sent, want %d", sent, want)
 		}
@@ -50,7 +51,7 @@ func TestBlob(t *testing.T) {
 		}
 	}
 	here.write("another.name", content)
-	if p, err := PutBlob(t.Context(), gw, here.path("another.name"), digest, func(n int) { t.Errorf("%d bytes were sent again", n) }); err != nil || filepath.Base(p) != "another.name" {
+	if p, err := PutBlob(t.Context(), gw, here.path("another.name"), PutOptions{Digest: digest, Sent: func(n int) { t.Errorf("%d bytes were sent again", n) }}); err != nil || filepath.Base(p) != "another.name" {
 		t.Errorf("under another name: %q, %v", p, err)
 	}
 	if all, err := ListBlobs(t.Context(), gw); err != nil || !slices.Equal(all, []string{digest}) {
@@ -64,7 +65,7 @@ func TestBlobRefused(t *testing.T) {
 	here.write("file", "content")
 	gw := openBlobHost(t, cache)
 	for _, digest := range []string{digestOf("other content"), "../../evil", strings.ToUpper(digestOf("content")), ""} {
-		if p, err := PutBlob(t.Context(), gw, here.path("file"), digest, nil); err == nil {
+		if p, err := PutBlob(t.Context(), gw, here.path("file"), PutOptions{Digest: digest}); err == nil {
 			t.Errorf("%q: %q", digest, p)
 		}
 	}
@@ -82,7 +83,7 @@ func TestBlobRefused(t *testing.T) {
 	if strings.Contains(left, "evil") || strings.Contains(left, tempSuffix) {
 		t.Errorf("left:\n%s", left)
 	}
-	if p, err := PutBlob(t.Context(), gw, here.path("file"), digestOf("content"), nil); err != nil {
+	if p, err := PutBlob(t.Context(), gw, here.path("file"), PutOptions{Digest: digestOf("content")}); err != nil {
 		t.Errorf("after all that: %q, %v", p, err)
 	}
 }
@@ -96,7 +97,7 @@ func TestBlobByMany(t *testing.T) {
 	for range 8 {
 		gw := openBlobHost(t, cache)
 		go func() {
-			p, err := PutBlob(t.Context(), gw, here.path("file"), digestOf(content), nil)
+			p, err := PutBlob(t.Context(), gw, here.path("file"), PutOptions{Digest: digestOf(content)})
 			if err == nil {
 				if got, readErr := os.ReadFile(p); string(got) != content {
 					err = errors.Join(readErr, errors.New("another content"))
@@ -144,7 +145,7 @@ func TestBlobResumes(t *testing.T) {
 		info, err := os.Stat(part)
 		return err == nil && info.Size() == 4*pieceSize
 	})
-	p, err := PutBlob(t.Context(), gw, here.path("file"), blob.Digest, nil)
+	p, err := PutBlob(t.Context(), gw, here.path("file"), PutOptions{Digest: blob.Digest})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,5 +205,47 @@ func TestBlobDirs(t *testing.T) {
 	if _, err := openBlobs([]string{p.path("file/blobs"), p.path("file/more")}); err == nil ||
 		!strings.Contains(err.Error(), p.path("file/blobs")) || !strings.Contains(err.Error(), p.path("file/more")) {
 		t.Errorf("error: %v", err)
+	}
+}
+
+// TestBlobDamaged has a blob of the right size and the wrong content, under two names. It is sent
+// again when it is to be checked, or was not for a day.
+func TestBlobDamaged(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		check bool
+		age   time.Duration
+		sent  bool
+	}{{"asked", true, 0, true}, {"old", false, 2 * checkEvery, true}, {"neither", false, 0, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			here, cache := newPlace(t), t.TempDir()
+			here.write("file", "content")
+			here.write("other", "content")
+			gw := openBlobHost(t, cache)
+			sent := false
+			put := func(name string, check bool) string {
+				t.Helper()
+				p, err := PutBlob(t.Context(), gw, here.path(name), PutOptions{Digest: digestOf("content"), Check: check, Sent: func(int) { sent = true }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return p
+			}
+			p := put("file", false)
+			put("other", false)
+			when := time.Now().Add(-tt.age)
+			here.do(os.WriteFile(p, []byte("tnetnoc"), 0o700))
+			here.do(os.Chtimes(p, when, when))
+			sent = false
+			put("file", tt.check)
+			if sent != tt.sent {
+				t.Errorf("sent: %t", sent)
+			}
+			for _, name := range []string{"file", "other"} {
+				if got, err := os.ReadFile(put(name, false)); tt.sent && string(got) != "content" {
+					t.Errorf("%s: %q, %v", name, got, err)
+				}
+			}
+		})
 	}
 }

@@ -20,8 +20,9 @@ func BlobDir() (string, error) {
 }
 
 // KeepBlob puts an executable of this host, whose SHA-256 is digest, where [PutBlob] would bring
-// it, and returns its absolute path there. The name is that of path. The content is not looked at.
-// It is a hard link where it can be, so that path must not be written to afterwards.
+// it, and returns its absolute path there. The name is that of path. What is there already is
+// looked at once a day, path itself is not. It is a hard link where it can be, so that path must
+// not be written to afterwards.
 func KeepBlob(ctx context.Context, path, digest string) (string, error) {
 	kept, err := keepBlob(ctx, path, digest)
 	if err != nil {
@@ -44,7 +45,7 @@ func keepBlob(ctx context.Context, path, digest string) (string, error) {
 		return "", err
 	}
 	defer s.root.Close()
-	if p := s.find(b); p != "" {
+	if p := s.find(b); p != "" && !s.doubts(b, false) {
 		return p, nil
 	}
 	held, err := lock(ctx, filepath.Join(s.dir, blobTemp, b.Digest+".lock"), 0)
@@ -52,7 +53,7 @@ func keepBlob(ctx context.Context, path, digest string) (string, error) {
 		return "", err
 	}
 	defer held.Close()
-	if p := s.find(b); p != "" { // who had the lock before may have put it
+	if p := s.find(b); p != "" && (!s.doubts(b, false) || s.right(ctx, b)) { // who had the lock before may have put it
 		return p, nil
 	}
 	temp := blobTemp + "/" + b.Digest + tempSuffix

@@ -34,7 +34,7 @@ func KeepBlobs(ctx context.Context, ch *gateway.Channel, args gateway.Item) erro
 	}
 	defer s.root.Close()
 	if a.Put != nil {
-		return s.put(ctx, ch, *a.Put)
+		return s.put(ctx, ch, *a.Put, a.Check)
 	}
 	digests, err := s.list()
 	if err != nil {
@@ -160,11 +160,11 @@ func (s *blobs) alias(b Blob, name string) bool {
 }
 
 // put receives a blob, unless it is there.
-func (s *blobs) put(ctx context.Context, ch *gateway.Channel, b Blob) error {
+func (s *blobs) put(ctx context.Context, ch *gateway.Channel, b Blob, check bool) error {
 	if err := b.check(); err != nil {
 		return err
 	}
-	if p := s.find(b); p != "" {
+	if p := s.find(b); p != "" && !s.doubts(b, check) {
 		return ch.Send(ctx, blobAnswer{Paths: []string{p}})
 	}
 	held, err := lock(ctx, filepath.Join(s.dir, blobTemp, b.Digest+".lock"), 0)
@@ -173,7 +173,7 @@ func (s *blobs) put(ctx context.Context, ch *gateway.Channel, b Blob) error {
 	}
 	defer held.Close()
 	p := s.find(b) // who had the lock before may have put it
-	if p == "" {
+	if p == "" || s.doubts(b, check) && !s.right(ctx, b) {
 		if err := s.receive(ctx, ch, b); err != nil {
 			if isFull(err) {
 				err = fmt.Errorf("the disk is full: %w", err)
@@ -183,6 +183,49 @@ func (s *blobs) put(ctx context.Context, ch *gateway.Channel, b Blob) error {
 		p = filepath.Join(s.dir, b.Digest, b.Name)
 	}
 	return ch.Send(ctx, blobAnswer{Paths: []string{p}})
+}
+
+// checkEvery is how often the content of a blob is compared with its digest: a loss of power may
+// leave a file of the right size and the wrong content.
+const checkEvery = 24 * time.Hour
+
+// doubts reports whether the content of a blob that is there has to be looked at. Its time is that
+// of the last look.
+func (s *blobs) doubts(b Blob, check bool) bool {
+	info, err := s.root.Lstat(b.Digest + "/" + b.Name)
+	return check || err == nil && time.Since(info.ModTime()) >= checkEvery
+}
+
+// right reports whether the content of a blob that is there is that of its digest. Other names of
+// one that is wrong are removed: it gets its own when it is received again.
+func (s *blobs) right(ctx context.Context, b Blob) bool {
+	name := b.Digest + "/" + b.Name
+	f, err := s.root.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	hash := sha256.New()
+	buf := make([]byte, 256<<10)
+	for n := 1; n > 0 && ctx.Err() == nil; {
+		n, _ = f.Read(buf) // what cannot be read differs
+		hash.Write(buf[:n])
+	}
+	if hex.EncodeToString(hash.Sum(nil)) == b.Digest {
+		now := time.Now()
+		s.root.Chtimes(name, now, now) // a miss only makes it be looked at again
+		return true
+	}
+	if d, err := s.root.OpenRoot(b.Digest); err == nil {
+		defer d.Close()
+		names, _ := readNames(d)
+		for _, other := range names {
+			if other != b.Name {
+				d.Remove(other) // one that runs on Windows stays
+			}
+		}
+	}
+	return false
 }
 
 // receive gets a blob and gives it its name once it is complete and right.

@@ -73,7 +73,7 @@ func (c *controller) assign(n *node, u policy.Unit, e errand) {
 	if p.counts != nil {
 		o.Limit = p.counts.limit
 	}
-	n.assignments <- wire.Assignment{Run: o, Digest: p.key, Host: p.ready.Host} // has room: an order and a stop
+	n.assignments <- wire.Assignment{Run: o, Digest: p.key, Host: p.ready.Host, Heals: p.heals} // has room: an order and a stop
 	if p.state == pkgClosed {
 		return // all has been said of it
 	}

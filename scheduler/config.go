@@ -38,6 +38,7 @@ type Config struct {
 	Specs   []xspec.Spec   // one per gateway that runs tests, and one per listener for any number of them
 	Proxies []xspec.Spec   // of gateways that others only go through; each has an id
 	Source  Source
+	Mend    Mender // nil mends nothing
 	Command *gotest.Command
 	History *history.Book // what earlier runs taught; nil is nothing
 	Mirror  *hosts.Mirror // for gateways that do not share the controller's files; nil when all do
@@ -72,6 +73,11 @@ type Config struct {
 // goroutine at a time, with one gotest.Listed first and then with what becomes of each package, and
 // returns when there is no more to come. Cancelling ctx ends it soon.
 type Source func(ctx context.Context, platform gotest.Platform, emit func(gotest.BuildEvent)) error
+
+// Mender looks at the binary of a package that the Source has made, and makes it again when it is
+// damaged. It returns the package as it is now, and whether it was made again. It may be called
+// concurrently for several packages.
+type Mender func(ctx context.Context, platform gotest.Platform, r gotest.Ready) (mended gotest.Ready, made bool, err error)
 
 const (
 	restartsPerGateway      = 8

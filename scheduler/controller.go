@@ -208,6 +208,8 @@ func (c *controller) handle(m any) {
 		if m.node.job == m.job {
 			c.handleResult(m.node, m.result)
 		}
+	case healed:
+		c.handleHealed(m)
 	case nodeDown:
 		c.handleDown(m.node, m.err)
 	default:

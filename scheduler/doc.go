@@ -26,6 +26,7 @@
 //	results.go   what comes of it while it runs
 //	conclude.go  the end of a process
 //	down.go      the end of an agent
+//	heal.go      a binary that is damaged
 //	trial.go     an attempt becomes a verdict, or the test goes on trial
 //	probe.go     whether a package is worth splitting
 //	crowd.go     what ran beside an attempt on its host

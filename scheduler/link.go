@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
@@ -44,7 +45,7 @@ func (c *controller) converse(ctx context.Context, n *node) error {
 
 	senderc := make(chan error, 1)
 	go func() {
-		err := sendAll(ctx, link, n.assignments)
+		err := c.sendAll(ctx, n, link)
 		if err != nil {
 			n.finish() // nobody would answer
 		}
@@ -119,14 +120,21 @@ func (l gatewayLink) receive(ctx context.Context) (r wire.Report, err error) {
 	return r, err
 }
 
-func sendAll(ctx context.Context, l link, assignments <-chan wire.Assignment) error {
+// sendAll sends what the loop assigns. A binary that cannot be sent because it is damaged counts as
+// one that was found damaged when it ran.
+func (c *controller) sendAll(ctx context.Context, n *node, l link) error {
 	for {
 		select {
-		case a, ok := <-assignments:
+		case a, ok := <-n.assignments:
 			if !ok {
 				return l.closeSend()
 			}
-			if err := l.send(ctx, a); err != nil {
+			err := l.send(ctx, a)
+			if errors.Is(err, hosts.ErrDamaged) {
+				c.post(nodeReport{n, wire.Report{Result: &unit.Result{Failed: true, Damaged: true, ExitCode: -1, Err: err.Error()}}})
+				continue
+			}
+			if err != nil {
 				return err
 			}
 		case <-ctx.Done():

@@ -78,6 +78,8 @@ type suspicion struct {
 	reds      map[int]bool       // items that failed in the whole and not apart, and that did not any more
 	lost      int                // units that ended with their agents
 	disturbed bool               // its units disturb each other: one at a time from now on
+	healing   []heldResult       // of processes whose binary is damaged, until it is mended
+	heals     int                // how often that was done
 	isolated  bool               // what is left of it has its host for itself
 }
 

@@ -232,6 +232,12 @@ type heldResult struct {
 // result takes the end of a process. A batch system that cancels a job signals test and agent: if
 // the agent is gone a moment later it was lost with all that it ran, and no test is to blame.
 func (c *controller) result(n *node, r unit.Result) {
+	if r.Damaged {
+		if c.heal(n, r) {
+			return
+		}
+		r.Damaged = false
+	}
 	ours := n.job.stopped || r.TestTimeout > 0 || r.TimedOut || r.Interrupted
 	if ours || r.Signal != "killed" && r.Signal != "terminated" {
 		c.handleResult(n, r)
@@ -252,6 +258,8 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 	}
 	end := jobEnd{failed: r.Failed, how: howItEnded(r), culprit: r.Culprit, cutOff: r.Unfinished, changed: len(r.Changed) > 0}
 	switch {
+	case r.Damaged:
+		end.kind = endUnsaid
 	case !r.Failed || r.Verdict != "":
 	case r.TimedOut:
 		end.kind = endHung

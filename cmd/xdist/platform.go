@@ -16,28 +16,45 @@ type sources struct {
 	mirror    *hosts.Mirror // nil when the binaries run on this machine's files
 }
 
-// load is a scheduler.Source.
-func (s sources) load(ctx context.Context, platform gotest.Platform, emit func(gotest.BuildEvent)) error {
+// config is what gotest needs to know of a platform.
+func (s sources) config(ctx context.Context, platform gotest.Platform) (gotest.LoadConfig, error) {
 	toolchain := s.toolchain
 	if platform != (gotest.Platform{}) {
 		var err error
 		if toolchain, err = platform.FindToolchain(ctx, "", ""); err != nil {
-			return err
+			return gotest.LoadConfig{}, err
 		}
 	}
 	if s.mirror != nil {
 		platform.Trim = gotest.Trim{Root: s.mirror.Source.Root, Mirror: s.mirror.Dir(toolchain.GOOS)}
 	}
-	var divided division
-	return gotest.Load(ctx, gotest.LoadConfig{
-		Select: func(packages []gotest.Package) (chosen []gotest.Package, err error) {
-			chosen, divided, err = s.plan.choose(packages)
-			return chosen, err
-		},
-		Narrow:  s.plan.part.N > 0,
+	return gotest.LoadConfig{
 		Command: s.command, Platform: platform, Toolchain: toolchain, Store: s.run.store, Claim: s.run.claim, RunID: s.run.id, RunDir: s.run.dir,
-		Handoff: []string{s.run.executable, "handoff"},
-	}, func(e gotest.BuildEvent) {
+		Narrow: s.plan.part.N > 0, Handoff: []string{s.run.executable, "handoff"},
+	}, nil
+}
+
+// mend is a scheduler.Mender.
+func (s sources) mend(ctx context.Context, platform gotest.Platform, r gotest.Ready) (gotest.Ready, bool, error) {
+	cfg, err := s.config(ctx, platform)
+	if err != nil {
+		return r, false, err
+	}
+	return gotest.Mend(ctx, cfg, r)
+}
+
+// load is a scheduler.Source.
+func (s sources) load(ctx context.Context, platform gotest.Platform, emit func(gotest.BuildEvent)) error {
+	cfg, err := s.config(ctx, platform)
+	if err != nil {
+		return err
+	}
+	var divided division
+	cfg.Select = func(packages []gotest.Package) (chosen []gotest.Package, err error) {
+		chosen, divided, err = s.plan.choose(packages)
+		return chosen, err
+	}
+	return gotest.Load(ctx, cfg, func(e gotest.BuildEvent) {
 		listed, ok := e.(gotest.Listed)
 		if !ok || divided.text == "" {
 			emit(e)

@@ -123,6 +123,7 @@ func (r *request) run(c *cli.Context) error {
 	}
 	defer release()
 	hostname, _ := os.Hostname() // only shown
+	made := sources{r.command, r.toolchain, run, r.tests, mirror}
 	summary, err := scheduler.Run(c.Context, scheduler.Config{
 		Group:            r.open.group,
 		Specs:            r.specs,
@@ -150,7 +151,8 @@ func (r *request) run(c *cli.Context) error {
 		History:          book,
 		Warnings:         append(run.warnings, doubts...),
 		Started:          event.RunStarted{Command: r.args, Workdir: r.command.Dir, Hostname: hostname, Shard: r.tests.shard()},
-		Source:           sources{r.command, r.toolchain, run, r.tests, mirror}.load,
+		Source:           made.load,
+		Mend:             made.mend,
 	})
 	empty := r.command.Bench != "" || r.command.Fuzz != "" || r.tests.leftOut.Load() // may be, and is no mistake
 	return strict(c, summary, conclude(summary, err, empty))

@@ -56,9 +56,13 @@ func openRun(c *cli.Context) (*runFiles, error) {
 	return r, nil
 }
 
-// roomToBuild is what has to be free on the disk of a store in bytes: the go command links there
-// too, and a link that runs out of space looks like a package that does not build.
-const roomToBuild = 256 << 20
+// roomToBuild and filesToBuild are what has to be free on the disk of a store, in bytes and files:
+// the go command links there too, and a link that runs out of space looks like a package that does
+// not build.
+const (
+	roomToBuild  = 256 << 20
+	filesToBuild = 4096
+)
 
 // openKept opens the store that is kept between runs.
 func (r *runFiles) openKept(dir string, size int64) error {
@@ -69,9 +73,21 @@ func (r *runFiles) openKept(dir string, size int64) error {
 	if err == nil && room < roomToBuild {
 		err = fmt.Errorf("the disk of %s has %s left and %s are wanted: free some, or choose another place with --cache-dir", dir, mebibytes(room), mebibytes(roomToBuild))
 	}
+	if err == nil {
+		err = enoughFiles(r.store)
+	}
 	if err != nil {
 		r.complain(r.claim.Close())
 		r.claim = nil
+	}
+	return err
+}
+
+// enoughFiles is an error when a build would run out of inodes.
+func enoughFiles(s *store.Store) error {
+	files, err := s.FreeFiles()
+	if err == nil && files >= 0 && files < filesToBuild {
+		err = fmt.Errorf("the disk of %s has room for %d files (inodes) and %d are wanted: remove some, or choose another place with --cache-dir", s.Dir(), files, filesToBuild)
 	}
 	return err
 }

@@ -18,7 +18,8 @@
 //
 // A file gets its name in _bin and _rec by a rename of a complete file, so a crash leaves nothing
 // worse than a file in _tmp or a run whose lock is free; both are removed by a later prune. Nothing
-// is flushed to disk: what a loss of power leaves behind has the wrong size or hash, and is a miss.
+// is flushed to disk: what a loss of power leaves behind has the wrong size or hash. A wrong size is
+// a miss; a hash is compared when a process does not start, and once a day.
 //
 // A run's directory lies here under a lock, so that the next run removes what a killed one left.
 //
@@ -31,8 +32,9 @@
 // processes on one directory. Methods that read or write whole binaries or walk the directory take
 // a ctx.
 //
-// Limits: a binary whose content was changed without changing its size is not noticed; a binary put
-// with [Link] shares its content with the file that it was made from, which must not be written to
-// afterwards. Where a file system has no locks, a run counts as live for [staleAfter]. On Windows
-// an executable that is running cannot be removed; a prune passes it over.
+// Limits: a binary whose content was changed without changing its size is noticed only by
+// [Run.Check], which reads it. A binary put with [Link] shares its content with the file that it
+// was made from, which must not be written to afterwards. Where a file system has no locks, a run
+// counts as live for [staleAfter]. On Windows an executable that is running cannot be removed; a
+// prune passes it over.
 package store

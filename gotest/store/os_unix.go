@@ -25,3 +25,16 @@ func free(dir string) (int64, error) {
 	}
 	return int64(st.Bavail) * int64(st.Bsize), nil
 }
+
+// freeFiles returns how many files can still be made on the file system of dir; negative is any
+// number.
+func freeFiles(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	if st.Files == 0 {
+		return -1, nil // it makes inodes as they are needed
+	}
+	return int64(st.Ffree), nil
+}

@@ -24,3 +24,6 @@ func free(dir string) (int64, error) {
 	err = windows.GetDiskFreeSpaceEx(name, &bytes, nil, nil)
 	return int64(bytes), err
 }
+
+// freeFiles has no bound here.
+func freeFiles(string) (int64, error) { return -1, nil }

@@ -38,8 +38,9 @@ type Run struct {
 	dir   string
 	lock  *flock.Flock
 
-	mu     sync.Mutex // guards closed, and is held while a binary gets its name
+	mu     sync.Mutex // guards the fields below, and is held while a binary gets its name
 	closed bool
+	stale  map[Digest]bool // binaries whose names are of damaged files
 }
 
 // Begin makes a run, which the caller closes. Errors are ErrReadOnly and ErrFull.
@@ -104,7 +105,7 @@ func (r *Run) binary(ctx context.Context, d Digest, name string) (string, error)
 		return "", ErrClosed
 	}
 	path := filepath.Join(r.dir, d.Hex(), name)
-	if _, err := os.Lstat(path); err == nil {
+	if _, err := os.Lstat(path); err == nil && !r.stale[d] {
 		touch(path) // also its other name in bin
 		return path, nil
 	}
@@ -115,16 +116,67 @@ func (r *Run) binary(ctx context.Context, d Digest, name string) (string, error)
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return "", err
 	}
-	if os.Link(stored, path) != nil {
-		if err := r.copy(ctx, stored, path); err != nil {
-			return "", err
-		}
+	if err := r.name(ctx, stored, path); err != nil {
+		return "", err
 	}
 	if !whole(path, size) {
 		return "", errors.Join(ErrMissing, os.Remove(path))
 	}
+	delete(r.stale, d)
 	touch(stored)
 	return path, nil
+}
+
+// name gives a binary its name, in the place of what has that.
+func (r *Run) name(ctx context.Context, stored, path string) error {
+	link := filepath.Join(r.store.dir, tmpDir, tmpPrefix+rand.Text())
+	if os.Link(stored, link) != nil {
+		return r.copy(ctx, stored, path)
+	}
+	touch(link) // it is no forgotten file
+	err := os.Rename(link, path)
+	os.Remove(link) // a rename of one name of a file to another does nothing
+	return err
+}
+
+// Check reports whether the content of a binary is what d stands for, in the store and under the
+// names that the run has given it. It reads the whole file. A binary that is wrong is removed from
+// the store, and Binary gives its name to another one when that is there. What is not there is not
+// right. Errors are ErrClosed and that of ctx.
+func (r *Run) Check(ctx context.Context, d Digest) (right bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false, fmt.Errorf("check binary %s in store %s: %w", d, r.store.dir, ErrClosed)
+	}
+	stored, _, right := r.store.find(d)
+	if right && Differs(ctx, stored, d) {
+		right = false
+		os.Remove(stored) // Put replaces it where it cannot be removed
+	}
+	names, _ := filepath.Glob(filepath.Join(r.dir, d.Hex(), "*"))
+	for _, name := range names {
+		if Differs(ctx, name, d) {
+			right = false
+			if r.stale == nil {
+				r.stale = make(map[Digest]bool)
+			}
+			r.stale[d] = true
+		}
+	}
+	return right, ctx.Err()
+}
+
+// Differs reports whether a file is not there, or its content is not what d stands for. A file that
+// cannot be read does not count as different, nor does one that ctx leaves no time for.
+func Differs(ctx context.Context, name string, d Digest) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	defer f.Close()
+	got, _, err := digest(ctx, f, io.Discard)
+	return err == nil && got != d
 }
 
 // copy makes the file path from the file stored.

@@ -126,3 +126,38 @@ func TestOtherProcess(t *testing.T) {
 		t.Errorf("left: %q", files)
 	}
 }
+
+// TestCheck has a binary damaged that a run uses, whose path stays when it was put again.
+func TestCheck(t *testing.T) {
+	s := open(t, t.TempDir())
+	path, _ := source(t, "a", 100)
+	d, err := s.Put(t.Context(), path, Copy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := begin(t, s)
+	used, err := r.Binary(t.Context(), d, "a.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(want bool) {
+		t.Helper()
+		if right, err := r.Check(t.Context(), d); right != want || err != nil {
+			t.Errorf("right: %t, %v, want %t", right, err, want)
+		}
+	}
+	check(true)
+	if err := os.WriteFile(used, make([]byte, 100), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	check(false)
+	if _, err := s.Put(t.Context(), path, Copy); err != nil {
+		t.Fatal(err)
+	}
+	check(false) // the run's own name is of the old file
+	again, err := r.Binary(t.Context(), d, "a.test")
+	if again != used || err != nil {
+		t.Errorf("%s, %v, want %s", again, err, used)
+	}
+	check(true)
+}

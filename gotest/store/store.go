@@ -105,12 +105,22 @@ func (s *Store) Free() (int64, error) {
 	return n, nil
 }
 
+// FreeFiles returns how many files can still be made on the store's disk; negative is any number.
+func (s *Store) FreeFiles() (int64, error) {
+	n, err := freeFiles(s.dir)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the free files of store %s: %w", s.dir, err)
+	}
+	return n, nil
+}
+
 // Dir returns the absolute path of the store's directory.
 func (s *Store) Dir() string { return s.dir }
 
 // Put stores the binary in the file path and returns its digest. The file gets mode 0755; with Link
 // that is the mode of path too. It reads the whole file, and writes it only when it has to be
-// copied. Putting what is there already marks it as used.
+// copied. Putting what is there already marks it as used, and replaces it: its content may be
+// damaged.
 //
 // Errors are ErrReadOnly and ErrFull, those of reading path, and that of ctx.
 func (s *Store) Put(ctx context.Context, path string, how How) (Digest, error) {
@@ -140,12 +150,13 @@ func (s *Store) put(ctx context.Context, in *os.File, how How) (Digest, error) {
 		return Digest{}, err
 	}
 	name := s.binName(d, size)
-	if whole(name, size) {
+	err = publish(tmp, name)
+	os.Remove(tmp) // it is there when it was not renamed, or is a name of the same file
+	if err != nil && whole(name, size) {
 		touch(name)
-		return d, os.Remove(tmp)
+		return d, nil // it runs, and cannot be replaced on Windows
 	}
-	if err := publish(tmp, name); err != nil {
-		os.Remove(tmp)
+	if err != nil {
 		return Digest{}, err
 	}
 	return d, nil

@@ -70,6 +70,7 @@ type run struct {
 	traced      bool // the kill timer sent traceSignal
 	killed      bool // the kill timer killed the process, for lack of traceSignal
 	incomplete  bool
+	damaged     bool // Result.Damaged
 
 	overdue     string        // the test that was out of time, or ""
 	testTimeout time.Duration // its limit
@@ -98,12 +99,18 @@ func (r *run) run(ctx context.Context) Result {
 		state = p.cmd.ProcessState
 	}
 	r.out.join()
+	r.damaged = r.suspects(err) && r.u.Damaged()
 	res := r.result(state, err)
 	if res.Failed && res.Started && !res.Interrupted {
 		res.Changed = changedFiles(r.u.Dir, start)
 	}
 	res.Wall = time.Since(start)
 	return res
+}
+
+// suspects reports whether a process ended as that of a damaged binary may.
+func (r *run) suspects(err error) bool {
+	return err != nil && r.u.Damaged != nil && !r.interrupted && !r.traced && !r.killed && len(r.out.track.items) == 0
 }
 
 // launch starts the process and the reading of its output.
@@ -294,6 +301,7 @@ func (r *run) result(state *os.ProcessState, err error) Result {
 		ExitCode:    -1,
 		Failed:      err != nil || r.interrupted && out.sift.verdict == "",
 		Incomplete:  r.incomplete,
+		Damaged:     r.damaged,
 		Interrupted: r.interrupted && (err != nil || out.sift.verdict == ""),
 		Verdict:     out.sift.verdict,
 		Shuffle:     out.sift.shuffle,
@@ -350,7 +358,7 @@ func (r *run) tail(err error) []string {
 	output := r.out.scan.any && !r.streamed
 	unended := output && r.out.scan.last != '\n'
 	_, exited := errors.AsType[*exec.ExitError](err)
-	if err == nil || r.interrupted && !exited {
+	if err == nil || r.damaged || r.interrupted && !exited {
 		if unended {
 			return []string{"\n"}
 		}

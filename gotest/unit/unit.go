@@ -47,6 +47,10 @@ type Unit struct {
 	TestTimeout  time.Duration
 	TestTimeouts map[string]time.Duration
 
+	// Damaged, unless nil, reports whether the binary is not what it was when it was made. It is
+	// asked when a process has failed before its first test.
+	Damaged func() bool `json:"-"`
+
 	CoverProfile bool   // write a text profile and return it in Result.Profile
 	CoverMeta    string // directory of -coverpkg's metafiles, and of metafiles.txt, which names them relative to it; or ""
 
@@ -103,7 +107,10 @@ type Result struct {
 	TestTimeout time.Duration
 	Incomplete  bool // a child kept the output open after the process had exited ("Test I/O incomplete")
 	Interrupted bool // ctx ended it: items without an Action are nobody's fault
-	Failed      bool // the package fails by this process, as `go test` has it
+	// Damaged is what Unit.Damaged has said of a process that failed before its first test. The
+	// lines about its end are not in the stream.
+	Damaged bool
+	Failed  bool // the package fails by this process, as `go test` has it
 
 	// Culprit is the item to blame when the process died inside of a test, or "" when it did not
 	// die, or died outside of tests (init, TestMain), or was interrupted. When

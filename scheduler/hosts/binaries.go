@@ -2,11 +2,13 @@ package hosts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest/store"
 	"github.com/xdist-go/xdist/rsync"
 )
 
@@ -24,6 +26,9 @@ type (
 		Digests []string
 	}
 )
+
+// ErrDamaged says that a binary of the controller is not what its digest says: no host can have it.
+var ErrDamaged = errors.New("the test binary is damaged")
 
 // leastSent is how many bytes must have been sent to tell something of a link: less takes a round
 // trip more than anything else.
@@ -49,19 +54,23 @@ func (hs *Set) list(ctx context.Context, gw *gateway.Gateway, h *Host) <-chan st
 
 // put sends a binary to a host, unless it is there, and tells the loop. What other goroutines send
 // to the same host meanwhile counts as well: they share the link.
-func (hs *Set) put(ctx context.Context, gw *gateway.Gateway, h *Host, path, digest string) (string, error) {
+func (hs *Set) put(ctx context.Context, gw *gateway.Gateway, h *Host, path string, o rsync.PutOptions) (string, error) {
 	var begun time.Time
 	var before int64
-	there, err := rsync.PutBlob(ctx, gw, path, digest, func(bytes int) {
+	o.Sent = func(bytes int) {
 		if begun.IsZero() {
 			begun, before = time.Now(), h.sent.Load()
 		}
 		h.sent.Add(int64(bytes))
-	})
+	}
+	there, err := rsync.PutBlob(ctx, gw, path, o)
+	if d, parseErr := store.ParseDigest(o.Digest); err != nil && parseErr == nil && store.Differs(ctx, path, d) {
+		err = errors.Join(ErrDamaged, err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("send %s to gateway %s: %w", filepath.Base(path), gw.ID(), err)
 	}
-	found := BinaryFound{Token: h.Token, Digest: digest}
+	found := BinaryFound{Token: h.Token, Digest: o.Digest}
 	if bytes := h.sent.Load() - before; !begun.IsZero() && bytes >= leastSent {
 		found.Link = float64(bytes) / time.Since(begun).Seconds()
 	}

@@ -277,8 +277,12 @@ func (hs *Set) Place(ctx context.Context, gw *gateway.Gateway, h *Host, a wire.A
 	if o.CoverMeta, err = h.bringCoverMeta(ctx, gw, o.CoverMeta); err != nil {
 		return nil, err
 	}
-	o.Binary, err = h.bring(ctx, a.Digest, func() (string, error) {
-		return hs.put(ctx, gw, h, o.Binary, a.Digest)
+	name := a.Digest
+	if a.Heals > 0 {
+		name = fmt.Sprintf("%s mended %d", a.Digest, a.Heals)
+	}
+	o.Binary, err = h.bring(ctx, name, func() (string, error) {
+		return hs.put(ctx, gw, h, o.Binary, rsync.PutOptions{Digest: a.Digest, Check: a.Heals > 0})
 	})
 	return &o, err
 }

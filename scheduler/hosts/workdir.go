@@ -194,6 +194,22 @@ func (w *WorkDir) place(b *placedBinary, stored string) error {
 	return err
 }
 
+// Damaged reports whether a binary, whose path in a store is given, is not what its digest says,
+// there or in w. The directory that it is in there has the digest as its name. What is wrong in w
+// is removed.
+func (w *WorkDir) Damaged(ctx context.Context, stored string) bool {
+	digest, err := store.ParseDigest(filepath.Base(filepath.Dir(stored)))
+	if err != nil {
+		return false // nobody knows what it was
+	}
+	damaged := store.Differs(ctx, stored, digest)
+	if b := w.placed[stored]; b != nil && store.Differs(ctx, b.path, digest) {
+		w.drop(b)
+		damaged = true
+	}
+	return damaged
+}
+
 // drop removes what is in the place of a binary.
 func (w *WorkDir) drop(b *placedBinary) error {
 	w.copied -= b.copy

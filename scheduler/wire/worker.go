@@ -24,6 +24,7 @@ type Assignment struct {
 
 	Digest string `cbor:"-"` // of Run's binary; not sent
 	Host   string `cbor:"-"` // token of the host that Run is meant for as it is; "" for the controller's paths; not sent
+	Heals  int    `cbor:"-"` // how often Run's binary was mended: what a host had of it before is not to be trusted; not sent
 }
 
 // Order is a unit to run. A worker has at most one at a time.

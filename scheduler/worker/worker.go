@@ -150,6 +150,7 @@ func (w *worker) unit(workCtx context.Context, o *wire.Order) (unit.Result, erro
 		Env: append(w.env[:len(w.env):len(w.env)], o.Env...), Names: o.Names, Part: o.Part,
 		Timeout: o.Timeout, CoverProfile: o.CoverProfile, CoverMeta: o.CoverMeta, Streamed: o.Streamed,
 		TestTimeout: o.TestTimeout, TestTimeouts: o.TestTimeouts,
+		Damaged: func() bool { return w.dir.Damaged(ctx, o.Binary) },
 	}, func(events []test2json.Event) {
 		if sendErr != nil {
 			return
