@@ -41,7 +41,7 @@ func fill(t *testing.T, h *netns.Host, dir string) {
 	}
 }
 
-// TestDiskFull has too little room for the tree, and then for a test binary.
+// TestDiskFull has too little room for the tree, and then for a test binary wherever it could be.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	t.Run("tree", func(t *testing.T) {
@@ -57,7 +57,7 @@ func TestDiskFull(t *testing.T) {
 	})
 	t.Run("binary", func(t *testing.T) {
 		t.Parallel()
-		f := newFar(t, netns.HostOptions{Disks: []netns.Disk{{Dir: "/root", Size: 64 << 20}}})
+		f := newFar(t, netns.HostOptions{Disks: []netns.Disk{{Dir: "/root", Size: 64 << 20}, {Dir: "/var/tmp", Size: 1 << 20}, {Dir: "/tmp", Size: 1 << 20}}})
 		dir := fixture(t, "cable")
 		if _, status := f.start(t, dir, 1, "-run=TestChild", "./one").wait(t); status != 0 {
 			t.Fatalf("exit status %d", status)
@@ -65,6 +65,23 @@ func TestDiskFull(t *testing.T) {
 		fill(t, f.hosts[0], "/root")
 		f.checkSays(t, dir, "./two", "no space left on device")
 	})
+}
+
+// TestHomeFull has a home without room for an agent or a binary. Both go to /var/tmp.
+func TestHomeFull(t *testing.T) {
+	t.Parallel()
+	f := newFar(t, netns.HostOptions{Disks: []netns.Disk{{Dir: "/root", Size: 2 << 20}}})
+	dir := damagedModule(t)
+	for range 2 { // the second run finds what the first one has left
+		r := f.start(t, dir, 2, "./...")
+		if m, status := r.wait(t); status != 0 || len(m.Problems) > 0 {
+			t.Errorf("exit status %d, %v\n%s", status, m.Problems, r.said())
+		}
+		if got, _ := filepath.Glob(f.hosts[0].Path("/var/tmp/xdist-0/blobs/*/*.test")); len(got) != 2 {
+			t.Errorf("binaries in /var/tmp: %q, want 2", got)
+		}
+	}
+	f.checkClean(t)
 }
 
 // checkSays wants a run that fails for want of a host, and says why.

@@ -40,7 +40,7 @@ func keepBlob(ctx context.Context, path, digest string) (string, error) {
 	if err := b.check(); err != nil {
 		return "", err
 	}
-	s, err := openBlobs(blobDirs())
+	s, err := openBlobsFor(blobDirs(), b)
 	if err != nil {
 		return "", err
 	}

@@ -28,19 +28,18 @@ func KeepBlobs(ctx context.Context, ch *gateway.Channel, args gateway.Item) erro
 	if a.Version != version {
 		return fmt.Errorf("keep files: controller speaks version %d, this agent %d", a.Version, version)
 	}
-	s, err := openBlobs(blobDirs())
+	if a.Put == nil {
+		return ch.Send(ctx, blobAnswer{Digests: listBlobs(blobDirs())})
+	}
+	if err := a.Put.check(); err != nil {
+		return err
+	}
+	s, err := openBlobsFor(blobDirs(), *a.Put)
 	if err != nil {
 		return fmt.Errorf("keep files: %w", err)
 	}
 	defer s.root.Close()
-	if a.Put != nil {
-		return s.put(ctx, ch, *a.Put, a.Check)
-	}
-	digests, err := s.list()
-	if err != nil {
-		return fmt.Errorf("list %s: %w", s.dir, err)
-	}
-	return ch.Send(ctx, blobAnswer{Digests: digests})
+	return s.put(ctx, ch, *a.Put, a.Check)
 }
 
 // check refuses what could be no file's name.
@@ -93,6 +92,49 @@ func openBlobs(dirs []string) (*blobs, error) {
 		errs = append(errs, fmt.Errorf("%s: %w", dir, err))
 	}
 	return nil, fmt.Errorf("no directory for executables: %w", errors.Join(errs...))
+}
+
+// spareRoom is what has to stay free, in bytes, where a blob is put.
+const spareRoom = 1 << 20
+
+// openBlobsFor opens the store that has a blob, or else the first one with room for it. Without any
+// it is the first one of all, which will tell what is wrong.
+func openBlobsFor(dirs []string, b Blob) (*blobs, error) {
+	first, err := openBlobs(dirs)
+	if err != nil || first.suits(b) {
+		return first, err
+	}
+	for _, dir := range dirs {
+		if _, err := os.Lstat(dir); dir == first.dir || err != nil && !hasRoom(dir, b) {
+			continue // it is not made in vain
+		}
+		s, err := openBlobs([]string{dir})
+		if err != nil {
+			continue // it cannot be used
+		}
+		if s.suits(b) {
+			first.root.Close()
+			return s, nil
+		}
+		s.root.Close()
+	}
+	return first, nil
+}
+
+// suits reports whether a store has a blob, or room for it as far as can be told.
+func (s *blobs) suits(b Blob) bool {
+	return s.find(b) != "" || hasRoom(s.dir, b)
+}
+
+// hasRoom reports whether there is room for a blob in a directory, which need not be there yet, as
+// far as can be told.
+func hasRoom(dir string, b Blob) bool {
+	room, err := free(dir)
+	for errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		room, err = free(dir)
+	}
+	return err != nil || room >= b.Size+spareRoom
 }
 
 var errNoExec = errors.New("nothing may be executed there (noexec)")
@@ -161,9 +203,6 @@ func (s *blobs) alias(b Blob, name string) bool {
 
 // put receives a blob, unless it is there.
 func (s *blobs) put(ctx context.Context, ch *gateway.Channel, b Blob, check bool) error {
-	if err := b.check(); err != nil {
-		return err
-	}
 	if p := s.find(b); p != "" && !s.doubts(b, check) {
 		return ch.Send(ctx, blobAnswer{Paths: []string{p}})
 	}
@@ -284,29 +323,30 @@ func (s *blobs) install(temp string, b Blob) error {
 // mebibyte.
 const maxListed = 8192
 
-// list is ListBlobs. A blob that is taken away meanwhile is not listed.
-func (s *blobs) list() ([]byte, error) {
-	d, err := s.root.Open(".")
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	entries, err := d.ReadDir(-1)
-	if err != nil {
-		return nil, err
-	}
+// listBlobs is ListBlobs. A blob that is taken away meanwhile is not listed.
+func listBlobs(dirs []string) []byte {
 	type kept struct {
 		digest []byte
 		used   time.Time
 	}
 	var list []kept
-	for _, e := range entries {
-		digest, err := hex.DecodeString(e.Name())
-		if err != nil || len(digest) != sha256.Size || strings.ToLower(e.Name()) != e.Name() {
-			continue
+	for _, dir := range dirs {
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() || !ownedByUs(info) {
+			continue // it is not there, or not used
 		}
-		if info, err := e.Info(); err == nil && info.IsDir() {
-			list = append(list, kept{digest, info.ModTime()})
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue // it is not used either
+		}
+		for _, e := range entries {
+			digest, err := hex.DecodeString(e.Name())
+			if err != nil || len(digest) != sha256.Size || strings.ToLower(e.Name()) != e.Name() {
+				continue
+			}
+			if info, err := e.Info(); err == nil && info.IsDir() {
+				list = append(list, kept{digest, info.ModTime()})
+			}
 		}
 	}
 	slices.SortFunc(list, func(a, b kept) int { return b.used.Compare(a.used) })
@@ -314,5 +354,5 @@ func (s *blobs) list() ([]byte, error) {
 	for _, k := range list[:min(maxListed, len(list))] {
 		out = append(out, k.digest...)
 	}
-	return out, nil
+	return out
 }

@@ -18,8 +18,8 @@
 //
 // A file gets its name in _bin and _rec by a rename of a complete file, so a crash leaves nothing
 // worse than a file in _tmp or a run whose lock is free; both are removed by a later prune. Nothing
-// is flushed to disk: what a loss of power leaves behind has the wrong size or hash. A wrong size is
-// a miss; a hash is compared when a process does not start, and once a day.
+// is flushed to disk: what a loss of power leaves behind has the wrong size or hash. The size
+// is always looked at; a hash is compared when a process does not start, and once a day.
 //
 // A run's directory lies here under a lock, so that the next run removes what a killed one left.
 //
