@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -106,6 +107,54 @@ func TestHomeNoExec(t *testing.T) {
 		t.Errorf("exit status %d, %v\n%s", status, m.Problems, r.said())
 	}
 	f.checkClean(t)
+}
+
+// TestHostBound has a host keep binaries within --cache-size, and agents of other versions for a
+// while only.
+func TestHostBound(t *testing.T) {
+	t.Parallel()
+	f := newFar(t, netns.HostOptions{})
+	dir, home := damagedModule(t), f.hosts[0].Path("/root/.cache/xdist")
+	count := func(kind string) int {
+		t.Helper()
+		names, err := filepath.Glob(filepath.Join(home, kind, strings.Repeat("[0-9a-f]", 64)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	run := func(size string) {
+		t.Helper()
+		r := f.startWith(t, dir, t.TempDir(), 2, "--cache-size", size, "./...")
+		if m, status := r.wait(t); status != 0 || len(m.Problems) > 0 {
+			t.Errorf("exit status %d, %v\n%s", status, m.Problems, r.said())
+		}
+		f.checkClean(t)
+	}
+	run("1G")
+	if n := count("blobs"); n != 2 {
+		t.Fatalf("%d binaries within 1G, want 2", n)
+	}
+	old := time.Now().Add(-30 * 24 * time.Hour)
+	for _, letter := range []string{"a", "b", "c"} {
+		agent := filepath.Join(home, "agents", strings.Repeat(letter, 64))
+		if err := os.Mkdir(agent, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(agent, "xdist"), "of another version")
+		if err := os.Chtimes(agent, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("1G")
+	if n := count("agents"); n != 3 {
+		t.Errorf("%d agents, want the one that runs and two others", n)
+	}
+	run("1M")
+	if agents, blobs := count("agents"), count("blobs"); agents != 1 || blobs != 0 {
+		t.Errorf("%d agents and %d binaries within 1M, want only the agent that runs", agents, blobs)
+	}
+	run("1M") // and they come again
 }
 
 // placeTest fails when its executable is not where go test would have it.

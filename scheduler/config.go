@@ -6,6 +6,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/store"
 	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/hosts"
@@ -64,6 +65,7 @@ type Config struct {
 	MaxWorkerRestart int              // how many gateways that died are replaced; 0 is eight per gateway, negative none
 	TerminateTimeout time.Duration    // for the gateways to end; 0 is 10 s
 	Reporter         event.Reporter
+	CacheSize        int64            // bytes of binaries and agents that other hosts keep; 0 is as much as a store does, negative no bound
 	Warnings         []string         // for the reporter, from before the run
 	Started          event.RunStarted // what the first event says; Time and RunID are filled in
 }
@@ -94,6 +96,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxWorkerRestart == 0 {
 		c.MaxWorkerRestart = restartsPerGateway * len(c.Specs)
+	}
+	if c.CacheSize == 0 {
+		c.CacheSize = store.DefaultMaxBytes
 	}
 	if c.NodesWait == 0 {
 		c.NodesWait = defaultNodesWait

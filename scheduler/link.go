@@ -92,7 +92,7 @@ func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway
 		}
 		place = l.host.Token
 	}
-	l.ch, err = gw.RemoteExec(ctx, wire.WorkerHandler, wire.Args{Env: c.workerEnv(n), Guest: c.hosts != nil && !hosts.SharesFiles(n.spec), Slot: c.slots.take(place, n.id)})
+	l.ch, err = gw.RemoteExec(ctx, wire.WorkerHandler, wire.Args{Env: c.workerEnv(n), Guest: c.hosts != nil && !hosts.SharesFiles(n.spec), Slot: c.slots.take(place, n.id), CacheSize: c.cfg.CacheSize})
 	if err != nil {
 		gw.Exit()
 		return nil, gateway.Info{}, err

@@ -28,6 +28,7 @@ type request struct {
 	proxies   []xspec.Spec
 	dist      scheduler.Dist
 	replay    *replay       // nil is none
+	cacheSize int64         // bytes
 	long      time.Duration // as scheduler.Config has it
 	toolchain gotest.Toolchain
 	command   *gotest.Command
@@ -90,7 +91,7 @@ func (r *request) readFlags(c *cli.Context) (err error) {
 	if r.proxies, err = proxySpecs(c, r.specs); err != nil {
 		return err
 	}
-	if _, err = parseSize(c.String("cache-size")); err != nil {
+	if r.cacheSize, err = parseSize(c.String("cache-size")); err != nil {
 		return err
 	}
 	r.long, err = longTest(c.String("split-subtests"))
@@ -147,6 +148,7 @@ func (r *request) run(c *cli.Context) error {
 		Reruns:           r.correct.reruns,
 		TestTimeout:      r.correct.testTimeout,
 		Slow:             r.correct.slow,
+		CacheSize:        r.cacheSize,
 		Reporter:         reporter,
 		History:          book,
 		Warnings:         append(run.warnings, doubts...),

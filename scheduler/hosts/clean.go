@@ -259,8 +259,9 @@ func removeTree(dir string) error {
 }
 
 // Hold says that a run uses this host, until release. Without locks on its file system the host is
-// not protected from Clean.
-func Hold(ctx context.Context) (release func(), err error) {
+// not protected from Clean. The last one to release it removes what was used least recently of the
+// binaries and agents there, until they take at most maxBytes; negative is no bound.
+func Hold(ctx context.Context, maxBytes int64) (release func(), err error) {
 	blobs, err := rsync.BlobDir()
 	if err != nil {
 		return nil, fmt.Errorf("use this host: %w", err)
@@ -269,7 +270,12 @@ func Hold(ctx context.Context) (release func(), err error) {
 	if _, err := lock.TryRLockContext(ctx, useLockPause); err != nil && ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	return func() { lock.Close() }, nil
+	return func() {
+		lock.Close()
+		if self, err := os.Executable(); err == nil {
+			pruneHost(cacheHomes(), self, maxBytes, time.Now())
+		}
+	}, nil
 }
 
 // useLockPause is how often a worker tries to begin on a host that is being cleaned.

@@ -15,6 +15,9 @@ type Args struct {
 	Env   []string `cbor:"1,keyasint,omitempty"` // replaces or adds to the agent's own environment
 	Guest bool     `cbor:"2,keyasint,omitempty"` // the host is not the controller's: it is not to be cleaned meanwhile
 	Slot  int      `cbor:"3,keyasint"`           // on the host
+	// CacheSize bounds the binaries and agents that the run leaves on a Guest's host, in bytes;
+	// negative is no bound.
+	CacheSize int64 `cbor:"4,keyasint"`
 }
 
 // Assignment is what the controller sends to a worker. Exactly one field is set.

@@ -32,7 +32,7 @@ func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 		return fmt.Errorf("read the worker's arguments: %w", err)
 	}
 	if args.Guest {
-		release, err := hosts.Hold(ctx)
+		release, err := hosts.Hold(ctx, args.CacheSize)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,156 @@
+package hosts
+
+import (
+	"cmp"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/xdist-go/xdist/internal/lockfile"
+)
+
+// What runs put on a host stays there for the next one, within a bound: that of the controller's
+// store. The last worker to leave the host removes what was used least recently. Nobody uses any of
+// it then, because each worker holds a share in the lock of its home.
+
+const (
+	// keptAgents is how many agents of other versions stay whatever their age, and agentAge for how
+	// long more of them do: people change versions back and forth.
+	keptAgents = 2
+	agentAge   = 7 * 24 * time.Hour
+	// partAge is the age at which a part of a binary that did not come whole is forgotten.
+	partAge = 24 * time.Hour
+)
+
+// keptThing is a binary or an agent that a host keeps.
+type keptThing struct {
+	path  string
+	used  time.Time
+	bytes int64
+	agent bool
+}
+
+// pruneHost brings what is kept in homes down to maxBytes, unless somebody uses the host. self is
+// the executable that runs, which stays. What cannot be removed stays for the next time.
+func pruneHost(homes []string, self string, maxBytes int64, now time.Time) {
+	homes = slices.DeleteFunc(slices.Clone(homes), func(home string) bool { return !ownDir(home) })
+	release, ok := lockHomes(homes)
+	defer release()
+	if !ok {
+		return
+	}
+	own := filepath.Dir(self)
+	os.Chtimes(own, now, now) // an agent's directory has the time of its last use
+	var kept []keptThing
+	for _, home := range homes {
+		kept = append(kept, keptIn(filepath.Join(home, "blobs"), false)...)
+		kept = append(kept, keptIn(filepath.Join(home, "agents"), true)...)
+		removeParts(filepath.Join(home, "blobs", "tmp"), now)
+	}
+	for _, k := range surplus(kept, own, maxBytes, now) {
+		os.RemoveAll(k.path)
+	}
+}
+
+// ownDir reports whether a name is a directory of this user, and no link to one.
+func ownDir(name string) bool {
+	info, err := os.Lstat(name)
+	return err == nil && info.IsDir() && isOurs(info)
+}
+
+// lockHomes takes the locks that workers hold shares in. It fails when one is held.
+func lockHomes(homes []string) (release func(), ok bool) {
+	var held []*flock.Flock
+	release = func() {
+		for _, lock := range held {
+			lock.Close()
+		}
+	}
+	for _, home := range homes {
+		name := filepath.Join(home, useLock)
+		if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() {
+			continue // no worker was there
+		}
+		lock := flock.New(name, flock.SetFlag(os.O_RDWR)) // is not made
+		held = append(held, lock)
+		if err := lockfile.Try(lock); err != nil {
+			return release, false // somebody works, or nobody can tell
+		}
+	}
+	return release, true
+}
+
+// keptIn lists a directory of binaries or agents.
+func keptIn(dir string, agent bool) []keptThing {
+	if !ownDir(dir) {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // it is not there
+	}
+	var kept []keptThing
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && info.IsDir() && agentName.MatchString(e.Name()) {
+			path := filepath.Join(dir, e.Name())
+			kept = append(kept, keptThing{path, info.ModTime(), largestIn(path), agent})
+		}
+	}
+	return kept
+}
+
+// largestIn is the size in bytes of the largest file below a directory: a binary's names are links
+// to one file.
+func largestIn(dir string) int64 {
+	var n int64
+	filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil {
+				n = max(n, info.Size())
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+// surplus returns what is to be removed, so that the rest takes at most maxBytes; negative is no
+// bound. own is the directory of the agent that runs.
+func surplus(kept []keptThing, own string, maxBytes int64, now time.Time) []keptThing {
+	slices.SortFunc(kept, func(a, b keptThing) int { return cmp.Or(b.used.Compare(a.used), cmp.Compare(a.path, b.path)) })
+	var over []keptThing
+	var total int64
+	agents := 0
+	for _, k := range kept { // the last used first
+		old := false
+		if k.agent && k.path != own {
+			agents++
+			old = agents > keptAgents && now.Sub(k.used) > agentAge
+		}
+		full := maxBytes >= 0 && total+k.bytes > maxBytes
+		if k.path != own && (old || full) {
+			over = append(over, k)
+			continue
+		}
+		total += k.bytes
+	}
+	return over
+}
+
+// removeParts removes what was left of binaries that did not come whole.
+func removeParts(dir string, now time.Time) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // it is not there
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && now.Sub(info.ModTime()) > partAge {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
