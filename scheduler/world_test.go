@@ -93,6 +93,7 @@ type world struct {
 	unfit   func(*wire.Order) error       // why a host cannot be given what an order needs; nil is for all that can
 	stores  func(xspec.Spec) string       // of gateways; nil is for all that share the controller's files
 	size    int64                         // of binaries
+	damaged func(*wire.Order) bool        // the binary of an order is; nil is for none
 	adjust  func(*controller)             // before the run, or nil
 }
 

@@ -32,6 +32,12 @@ func (l *fakeLink) process(o *wire.Order) bool {
 		p.finish()
 		return true
 	}
+	if w.damaged != nil && w.damaged(o) {
+		p.die("", 1, "")
+		p.result.Damaged = true
+		p.finish()
+		return true
+	}
 	if w.idle != nil && idles(o) {
 		if w.idle(p) == agentEnds {
 			w.mu.Lock()
