@@ -33,8 +33,8 @@
 //
 // clean.go has the list of every place and form of what a host may have; whoever adds one adds it
 // there. A worker holds a share in a lock beside the store of binaries, and a sync the lock of its
-// mirror. Who cleans wants all of them for itself. The last worker that leaves a host wants those of
-// the binaries, to remove what was used least recently (prune.go).
+// mirror. Who cleans wants all of them for itself. The last worker that leaves a host wants those
+// of the binaries, to remove what was used least recently (prune.go).
 //
 // # Goroutines and cancellation
 //
