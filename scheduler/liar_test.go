@@ -340,3 +340,22 @@ func TestNothingRan(t *testing.T) {
 		}
 	}
 }
+
+// What seems odd and is honest is believed.
+func TestOddResults(t *testing.T) {
+	j := &job{testimony: testimony{known: map[string]bool{"TestA": true}}}
+	for name, r := range map[string]unit.Result{
+		"a TestMain exits 0 after a failure": {Started: true, Verdict: "FAIL"},
+		"a test exits 0":                     {Started: true, Unfinished: "TestA"},
+		"a status of Windows":                {Started: true, Failed: true, ExitCode: 0xC0000005, Culprit: "TestA"},
+		"it was not started":                 {Failed: true, ExitCode: -1, Err: "exec format error"},
+	} {
+		j.known = map[string]bool{"TestA": r.Started}
+		if !r.Started {
+			j.known = nil
+		}
+		if err := j.examineResult(&r); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
