@@ -199,6 +199,7 @@ const (
 	maxName    = 16 << 10
 	maxText    = 256 << 10
 	maxElapsed = 366 * 24 * time.Hour
+	minStatus  = -1 << 31  // of a process, on Windows, where int has 32 bits
 	maxStatus  = 1<<32 - 1 // of a process, on Windows
 	maxChanged = 100
 )

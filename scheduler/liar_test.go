@@ -347,7 +347,7 @@ func TestOddResults(t *testing.T) {
 	for name, r := range map[string]unit.Result{
 		"a TestMain exits 0 after a failure": {Started: true, Verdict: "FAIL"},
 		"a test exits 0":                     {Started: true, Unfinished: "TestA"},
-		"a status of Windows":                {Started: true, Failed: true, ExitCode: 0xC0000005, Culprit: "TestA"},
+		"a status of Windows":                {Started: true, Failed: true, ExitCode: -0x3ffffffb, Culprit: "TestA"},
 		"it was not started":                 {Failed: true, ExitCode: -1, Err: "exec format error"},
 	} {
 		j.known = map[string]bool{"TestA": r.Started}

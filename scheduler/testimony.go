@@ -143,7 +143,7 @@ func (j *job) examineResult(r *unit.Result) error {
 	switch {
 	case texts > maxText, len(r.Changed) > maxChanged:
 		return fmt.Errorf("a text of its result has %d bytes, or it names %d files", texts, len(r.Changed))
-	case r.ExitCode < -1 || r.ExitCode > maxStatus:
+	case int64(r.ExitCode) < minStatus || int64(r.ExitCode) > maxStatus:
 		return fmt.Errorf("its process has exit status %d", r.ExitCode)
 	case r.Verdict != "" && r.Verdict != "PASS" && r.Verdict != "FAIL":
 		return fmt.Errorf("its process ended with %.100q", r.Verdict)
