@@ -206,8 +206,37 @@ func TestArchitectureNamesWhatIsThere(t *testing.T) {
 			t.Errorf("%s has no %s", place[1], place[2])
 		}
 	}
+	tests := declaredTests(t)
+	for _, name := range regexp.MustCompile(`\b(Test[A-Z]\w+) \|`).FindAllStringSubmatch(string(text), -1) {
+		if !tests[name[1]] {
+			t.Errorf("there is no %s", name[1])
+		}
+	}
+}
+
+// TestSecurityNamesTests looks up the tests that SECURITY.md has for each threat.
+func TestSecurityNamesTests(t *testing.T) {
+	text, err := os.ReadFile("../SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := declaredTests(t)
+	names := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`).FindAllString(string(text), -1)
+	if len(names) < 30 {
+		t.Errorf("only %d tests are named", len(names))
+	}
+	for _, name := range names {
+		if !tests[name] {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
+// declaredTests are the names of the tests and fuzz targets of the module.
+func declaredTests(t *testing.T) map[string]bool {
+	t.Helper()
 	tests := make(map[string]bool)
-	err = filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -218,7 +247,7 @@ func TestArchitectureNamesWhatIsThere(t *testing.T) {
 			return nil
 		}
 		src, err := os.ReadFile(name)
-		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)`).FindAllSubmatch(src, -1) {
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)`).FindAllSubmatch(src, -1) {
 			tests[string(m[1])] = true
 		}
 		return err
@@ -226,9 +255,5 @@ func TestArchitectureNamesWhatIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range regexp.MustCompile(`\b(Test[A-Z]\w+) \|`).FindAllStringSubmatch(string(text), -1) {
-		if !tests[name[1]] {
-			t.Errorf("there is no %s", name[1])
-		}
-	}
+	return tests
 }
