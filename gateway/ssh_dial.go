@@ -21,6 +21,8 @@ type sshClient struct {
 	donec chan struct{}         // closed when the connection has ended
 	mute  atomic.Pointer[error] // why keepAlive has closed the connection, or nil
 	tasks sync.WaitGroup        // keepalive, and what sessions run
+
+	overdue atomic.Bool // the host has not answered keepAlive within an interval
 }
 
 // dialSSH connects to the host through its jump hosts.
@@ -157,8 +159,10 @@ func (c *sshClient) keepAlive(interval time.Duration, count int) {
 			return
 		case <-answerc:
 			asked, missed = false, 0
+			c.overdue.Store(false)
 		case <-tick.C:
 			if asked {
+				c.overdue.Store(true)
 				if missed++; missed >= count {
 					err := fmt.Errorf("%w for %v", ErrLease, interval*time.Duration(count))
 					c.mute.Store(&err)

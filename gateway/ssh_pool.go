@@ -115,7 +115,7 @@ func (p *hosts) destination(key string) *sshDestination {
 func (c *sshConn) usable() bool {
 	select {
 	case <-c.readyc:
-		return c.err == nil && !c.suspected && !c.client.isDead()
+		return c.err == nil && !c.suspected && !c.client.overdue.Load() && !c.client.isDead()
 	default:
 		return true
 	}
