@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -45,7 +46,8 @@ func openMirror(c *cli.Context, command *gotest.Command, cache string, specs []x
 	if err != nil {
 		return nil, release, err
 	}
-	place, release, err := claimPlace(filepath.Join(cache, "mirrors"), root)
+	places := filepath.Join(cache, "mirrors")
+	place, release, err := claimPlace(places, root, accounts(specs))
 	if err != nil {
 		return nil, release, fmt.Errorf("choose where the files go on other hosts: %w", err)
 	}
@@ -61,8 +63,9 @@ func openMirror(c *cli.Context, command *gotest.Command, cache string, specs []x
 			}
 			return strings.Join([]string{mirrorBase(c, goos), place, filepath.Base(root)}, sep)
 		},
-		Keep: c.Bool("mirror-keep"),
-		Pull: append(c.StringSlice("pull"), outputs...), PullLimit: limit,
+		Taken: func() { os.WriteFile(filepath.Join(places, place+takenSuffix), nil, 0o600) }, // else the next run finds out, too
+		Keep:  c.Bool("mirror-keep"),
+		Pull:  append(c.StringSlice("pull"), outputs...), PullLimit: limit,
 	}, release, nil
 }
 
@@ -99,19 +102,45 @@ func treeRoot(ctx context.Context, dir string) (string, error) {
 // placesAtMost is how many runs of one module there may be at once.
 const placesAtMost = 100
 
+// takenSuffix is that of the file which says that a host has a place that is another user's.
+const takenSuffix = ".taken"
+
+var (
+	account   = regexp.MustCompile(`([^\s@/]+)@`)
+	loginName = regexp.MustCompile(`-l\s*(\S+)`)
+)
+
+// accounts are the users that specs name, sorted: each needs mirrors of its own.
+func accounts(specs []xspec.Spec) []string {
+	var all []string
+	for _, s := range specs {
+		for _, form := range []*regexp.Regexp{account, loginName} {
+			if m := form.FindStringSubmatch(s.SSH); m != nil {
+				all = append(all, m[1])
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // claimPlace returns a name for the directory of a mirror of root that no other run uses, on any
-// host, and is the same every time: other controllers have another one, and so has another run in
-// the same module that is not over.
-func claimPlace(dir, root string) (place string, release func(), err error) {
+// host, and is the same every time: other controllers have another one, and so have other accounts
+// on the hosts, and another run in the same module that is not over. A name that is another user's
+// on some host is left out.
+func claimPlace(dir, root string, accounts []string) (place string, release func(), err error) {
 	release = func() {}
 	id, err := controllerID(dir)
 	if err != nil {
 		return "", release, err
 	}
-	sum := sha256.Sum256([]byte(id + "\x00" + root))
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{id, root}, accounts...), "\x00")))
 	name := "xdist-" + hex.EncodeToString(sum[:8])
 	for i := range placesAtMost {
 		place := fmt.Sprintf("%s-%d", name, i)
+		if _, err := os.Lstat(filepath.Join(dir, place+takenSuffix)); err == nil {
+			continue
+		}
 		lock := lockfile.New(filepath.Join(dir, place+".lock"))
 		ok, err := lock.TryLock()
 		if err != nil {
@@ -121,7 +150,7 @@ func claimPlace(dir, root string) (place string, release func(), err error) {
 			return place, func() { lock.Unlock() }, nil // the end of the process does it too
 		}
 	}
-	return "", release, fmt.Errorf("%d runs in %s are going on", placesAtMost, root)
+	return "", release, fmt.Errorf("%d runs in %s are going on, or their directories on hosts are other users'", placesAtMost, root)
 }
 
 // controllerID is a text that tells this user on this machine from all others. It is kept in dir.

@@ -29,7 +29,10 @@ func DescribeHost(ctx context.Context, ch *gateway.Channel, item gateway.Item) e
 	}
 	if args.Mirror != "" {
 		var err error
-		if report.Token, err = tokenIn(filepath.Dir(args.Mirror)); err != nil {
+		report.Token, err = tokenIn(filepath.Dir(args.Mirror))
+		if errors.Is(err, errTaken) {
+			report.Taken = err.Error()
+		} else if err != nil {
 			return err
 		}
 	}
@@ -46,6 +49,9 @@ func askHost(ctx context.Context, gw *gateway.Gateway, args wire.HostArgs) (wire
 	defer ch.Close()
 	return report, ch.Receive(ctx, &report)
 }
+
+// errTaken says that somebody else has a directory of the name that a mirror is to have.
+var errTaken = errors.New("it belongs to another user")
 
 // tokenFile holds the token in the directory of a mirror.
 const tokenFile = "host"

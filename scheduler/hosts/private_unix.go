@@ -20,7 +20,7 @@ func checkPrivate(dir string) error {
 	case !info.IsDir():
 		return errors.New("it is not a directory")
 	case ok && int(stat.Uid) != os.Geteuid():
-		return errors.New("it belongs to another user; remove it, or choose another place with --mirror-dir")
+		return errTaken
 	case info.Mode().Perm()&0o077 != 0:
 		return errors.New("others may enter it; chmod 700 it, or choose another place with --mirror-dir")
 	}

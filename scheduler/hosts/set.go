@@ -34,6 +34,9 @@ type Mirror struct {
 	// Pull are patterns, as rsync.Fetch takes them, of files to bring back from every host at the
 	// end.
 	Pull []string
+	// Taken notes that a host has a directory of that name already, which is another user's.
+	// Another run takes another name.
+	Taken func()
 	// PullLimit is how many bytes of them may come from each host; 0 means rsync.FetchLimit.
 	PullLimit int64
 }
@@ -113,6 +116,10 @@ func (hs *Set) Join(ctx context.Context, gw *gateway.Gateway) (*Host, error) {
 	report, err := askHost(ctx, gw, wire.HostArgs{Mirror: dir})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the host of gateway %s: %w", gw.ID(), err)
+	}
+	if report.Taken != "" {
+		hs.Mirror.Taken()
+		return nil, fmt.Errorf("prepare the host of gateway %s: %s; run again, and another name is used, or choose another place with --mirror-dir", gw.ID(), report.Taken)
 	}
 	h := hs.known(report.Token, dir, gw)
 	_, err = h.bring(ctx, theTree, func() (string, error) {

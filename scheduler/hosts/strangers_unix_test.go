@@ -117,3 +117,17 @@ func TestLockOfAStranger(t *testing.T) {
 		}
 	}
 }
+
+// A mirror's directory that is another user's is known from other trouble: the controller goes to
+// another name.
+func TestMirrorOfAStranger(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("skipped: only root can give a directory to another user")
+	}
+	dir := filepath.Join(t.TempDir(), "xdist-0123456789abcdef-0")
+	check(t, os.Mkdir(dir, 0o700))
+	check(t, os.Chown(dir, stranger, stranger))
+	if _, err := tokenIn(dir); !errors.Is(err, errTaken) {
+		t.Errorf("%v, want %v", err, errTaken)
+	}
+}

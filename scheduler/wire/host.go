@@ -16,6 +16,7 @@ type HostReport struct {
 	Token string     `cbor:"1,keyasint,omitempty"` // the same for all agents that share the directory of the mirror, and for no others
 	Clock int64      `cbor:"2,keyasint"`           // of the host, nanoseconds since 1970
 	Facts *HostFacts `cbor:"3,keyasint,omitempty"`
+	Taken string     `cbor:"4,keyasint,omitempty"` // why the mirror's directory is another user's; "" when it is not
 }
 
 // HostFacts are what an agent finds out about its host for a person who wants to know whether tests
