@@ -200,7 +200,8 @@ func (s *blobs) receive(ctx context.Context, ch *gateway.Channel, b Blob) (err e
 	if err == nil {
 		c := &catcher{ch: ch, codec: newCodec()}
 		defer c.codec.close()
-		_, err = io.Copy(io.MultiWriter(f, hash), io.LimitReader(&packets{ctx: ctx, c: c}, b.Size-have))
+		r := &packets{ctx: ctx, c: c, room: b.Size - have}
+		_, err = io.Copy(io.MultiWriter(f, hash), io.LimitReader(r, b.Size-have))
 	}
 	if e := CloseExecutable(f); err == nil {
 		err = e
