@@ -132,8 +132,8 @@ func (s *sshStart) session(ctx context.Context, c *sshConn, mine bool, command s
 			return
 		}
 		r.l.proc.kill()
+		r.l.conn.Close() // not every host has signals; a shell ends with its input
 		r.l.proc.wait()
-		r.l.conn.Close()
 	}()
 	return nil, late
 }

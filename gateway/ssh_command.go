@@ -17,7 +17,7 @@ import (
 // ends the program with all that it has started.
 type commandConn struct {
 	*endpoint
-	silent atomic.Bool // the program has closed its output: it ends by itself
+	silent atomic.Bool // the program has closed its output or its input: it ends by itself
 	end    sync.Once   // sets how
 	how    PhaseError  // Status and Stderr
 }
@@ -61,7 +61,13 @@ func (c *commandConn) Read(p []byte) (int, error) {
 }
 
 // Write implements net.Conn.
-func (c *commandConn) Write(p []byte) (int, error) { return c.conn.Write(p) }
+func (c *commandConn) Write(p []byte) (int, error) {
+	n, err := c.conn.Write(p)
+	if err != nil {
+		c.silent.Store(true)
+	}
+	return n, err
+}
 
 // Close implements net.Conn. It waits for the end of the program.
 func (c *commandConn) Close() error {

@@ -153,7 +153,7 @@ func TestNoInodes(t *testing.T) {
 		t.Run(tt.inodes, func(t *testing.T) {
 			t.Parallel()
 			cache := t.TempDir()
-			script := `mount -t tmpfs -o size=1g,nr_inodes=` + tt.inodes + ` none "$1" && shift && { "$@" & "$@"; s=$?; wait $! && exit $s; }`
+			script := `mount -t tmpfs -o mode=0700,size=1g,nr_inodes=` + tt.inodes + ` none "$1" && shift && { "$@" & "$@"; s=$?; wait $! && exit $s; }`
 			env := []string{"XDIST_CACHE=" + cache, "XDIST_NO_HISTORY=1"}
 			e := command(t, dir, env, "unshare", "-m", "sh", "-c", script, "sh", cache, xdist(t), "-n", "2", "./...")
 			n := strings.Count(e.stdout+e.stderr, "test binaries are not kept for the next run")
