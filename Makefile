@@ -5,7 +5,7 @@
 GO ?= go
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: check test self fidelity splitting bench fuzz clean
+.PHONY: check test self fidelity splitting chaos bench fuzz clean
 
 check:
 	@unformatted=$$(git ls-files '*.go' | grep -v /testdata/ | xargs gofmt -l); \
@@ -34,6 +34,11 @@ fidelity:
 # splitting takes more than an hour on two cores; SPLITTING='-splitting.times=1' is quicker.
 splitting:
 	$(GO) test ./integration -run '^TestSplitting(OnTerminal)?$$' -count=1 -v -timeout=6h -splitting.full $(SPLITTING)
+
+# chaos sends signals to the agents, tests and controllers of runs with popen, by seed.
+CHAOS ?= -chaos.rounds=100
+chaos:
+	$(GO) test ./integration -run '^TestChaos$$' -count=1 -v -timeout=6h $(CHAOS)
 
 bench:
 	sh bench/run.sh

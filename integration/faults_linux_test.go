@@ -80,6 +80,8 @@ type faultyRun struct {
 	seen  bytes.Buffer // the event stream
 	errs  bytes.Buffer
 	kills int
+
+	strike func(*testing.T) // what happens after every few events
 }
 
 func newFaultyRun(t *testing.T, seed uint64, dist string) *faultyRun {
@@ -95,10 +97,11 @@ func newFaultyRun(t *testing.T, seed uint64, dist string) *faultyRun {
 	r.cmd.Env = append(os.Environ(), "TMPDIR="+r.tmp, "XDIST_CACHE="+storeDir(t))
 	r.cmd.Stderr = &r.errs
 	r.cmd.WaitDelay = 10 * time.Second
+	r.strike = r.kill
 	return r
 }
 
-// run reads the events and kills an agent after every few of them.
+// run reads the events and strikes after every few of them.
 func (r *faultyRun) run(t *testing.T) {
 	t.Helper()
 	stdout, err := r.cmd.StdoutPipe()
@@ -120,7 +123,7 @@ func (r *faultyRun) run(t *testing.T) {
 			break
 		}
 		if next <= 0 {
-			r.kill(t)
+			r.strike(t)
 			next = 1 + r.rand.IntN(20)
 		}
 	}
