@@ -1,24 +1,21 @@
 package integration
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
-	"os"
-	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
 var (
-	chaosRounds = flag.Int("chaos.rounds", 8, "how many rounds TestChaos runs")
+	chaosRounds = flag.Int("chaos.rounds", 5, "how many rounds TestChaos runs")
 	chaosSeed   = flag.Uint64("chaos.seed", 1, "the seed of TestChaos' first round; the next has the next")
 )
 
 // chaosKind is who gets which signal in a round.
 type chaosKind struct {
-	victim string // agent, test or controller
+	victim string // agent or controller
 	signal unix.Signal
 }
 
@@ -26,17 +23,17 @@ func (k chaosKind) String() string { return k.victim + " " + unix.SignalName(k.s
 
 // chaosKinds are taken in turn by the seed, so that a seed alone repeats its round.
 var chaosKinds = []chaosKind{
-	{"agent", unix.SIGKILL}, {"test", unix.SIGKILL},
-	{"agent", unix.SIGTERM}, {"test", unix.SIGTERM}, {"controller", unix.SIGTERM},
-	{"agent", unix.SIGINT}, {"test", unix.SIGINT}, {"controller", unix.SIGINT},
+	{"agent", unix.SIGKILL},
+	{"agent", unix.SIGTERM}, {"controller", unix.SIGTERM},
+	{"agent", unix.SIGINT}, {"controller", unix.SIGINT},
 }
 
-// chaosLimits is how many signals a round sends to a role. A killed test runs again, so that kills
-// without an end keep the run from its own.
-var chaosLimits = map[string]int{"agent": 100, "test": 5, "controller": 1}
+// chaosLimits is how many signals a round sends to a role.
+var chaosLimits = map[string]int{"agent": 100, "controller": 1}
 
-// TestChaos sends seeded signals to the agents, the tests and the controller of runs with popen.
-// A run whose controller lives gives each test one verdict. No run leaves a process or a file.
+// TestChaos sends seeded signals to the agents and the controller of runs with popen. A run whose
+// controller lives gives each test one verdict. No run leaves a process or a file. Killed test
+// processes have no such promise: one that ends before its tests leaves them not run.
 func TestChaos(t *testing.T) {
 	tests := testsOf(t, fixture(t, "faults"))
 	rounds, bad, struck := map[chaosKind]int{}, map[chaosKind]int{}, map[chaosKind]int{}
@@ -94,17 +91,5 @@ func (r *faultyRun) victims(t *testing.T, role string) []int {
 	case "agent":
 		return agentsOf(t, r.cmd.Process.Pid)
 	}
-	var pids []int
-	for pid := range processes(t) {
-		env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-		if err != nil || !bytes.Contains(env, []byte("XDIST_TESTRUNUID="+r.uid+"\x00")) {
-			continue
-		}
-		argv, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if err == nil && bytes.Contains(argv, []byte("\x00-test.")) {
-			pids = append(pids, pid)
-		}
-	}
-	slices.Sort(pids)
-	return pids
+	panic("BUG: nobody plays " + role)
 }
