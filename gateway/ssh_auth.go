@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -159,13 +158,13 @@ func (a *authenticator) agentSigners() []ssh.Signer {
 // passphrase, or nil.
 func (a *authenticator) publicKey(name string) ssh.PublicKey {
 	for _, file := range []string{name + ".pub", name} {
-		if content, err := os.ReadFile(file); err == nil {
+		if content, err := readSSHFile(file); err == nil {
 			if key, _, _, _, err := ssh.ParseAuthorizedKey(content); err == nil {
 				return key
 			}
 		}
 	}
-	content, err := os.ReadFile(name)
+	content, err := readSSHFile(name)
 	if err != nil {
 		return nil
 	}
@@ -182,7 +181,7 @@ func (a *authenticator) publicKey(name string) ssh.PublicKey {
 
 // readKey reads a private key, if that is the user's alone.
 func readKey(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	f, err := openSSHFile(name)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +193,7 @@ func readKey(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(f)
+	return readLimited(f)
 }
 
 // fileSigner is the private key in a file, or nil.
@@ -233,7 +232,7 @@ func (a *authenticator) fileSigner(name string, public ssh.PublicKey) ssh.Signer
 func (a *authenticator) certified(name string, s ssh.Signer) []ssh.Signer {
 	var all []ssh.Signer
 	for _, file := range append([]string{name + "-cert.pub"}, a.host.certificates...) {
-		content, err := os.ReadFile(file)
+		content, err := readSSHFile(file)
 		if err != nil {
 			continue
 		}

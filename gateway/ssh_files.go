@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -106,7 +105,7 @@ func (f *sshFiles) read(file sshFile, active *bool) error {
 
 // readConfig reads a file that nobody else may write, if it is the user's own.
 func readConfig(file sshFile) ([]byte, error) {
-	r, err := os.Open(file.name)
+	r, err := openSSHFile(file.name)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +117,7 @@ func readConfig(file sshFile) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(r)
+	return readLimited(r)
 }
 
 // line applies one line.

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // hostKeys checks the key of one host on one connection against the files of known hosts.
@@ -154,13 +156,16 @@ func (k *hostKeys) add(line string) error {
 	}
 	line += "\n"
 	name := k.host.userKnownHosts[0]
-	if content, err := os.ReadFile(name); err == nil && len(content) > 0 && content[len(content)-1] != '\n' {
+	if name == os.DevNull {
+		return nil
+	}
+	if content, err := readSSHFile(name); err == nil && len(content) > 0 && content[len(content)-1] != '\n' {
 		line = "\n" + line
 	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	f, err := ownfile.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}

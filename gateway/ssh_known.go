@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base64"
-	"os"
 	"slices"
 	"strings"
 
@@ -28,7 +27,7 @@ type knownLine struct {
 func readKnownHosts(files []string) knownHosts {
 	var known knownHosts
 	for _, file := range files {
-		if content, err := os.ReadFile(file); err == nil {
+		if content, err := readSSHFile(file); err == nil {
 			known = append(known, parseKnownHosts(file, content)...)
 		}
 	}

@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os/exec"
 	"strings"
@@ -76,6 +78,11 @@ func (l *sshLookup) settings(ctx context.Context, t sshTarget) (sshSettings, str
 		home, err := accountHome()
 		if err != nil {
 			return nil, "", err
+		}
+		if f, err := openSSHFile(t.configFile); err == nil {
+			f.Close()
+		} else if t.configFile != "" && !errors.Is(err, fs.ErrNotExist) { // ssh would wait for a FIFO
+			return nil, "", fmt.Errorf("read the ssh configuration: %w", err)
 		}
 		s, err := askSSH(ctx, program, t)
 		return s, home, err

@@ -147,6 +147,9 @@ func (c *catcher) file(ctx context.Context, e *entry) error {
 	if err := c.root.MkdirAll(path.Dir(e.path), 0o777); err != nil {
 		return err
 	}
+	if real, err := c.realDir(path.Dir(e.path)); err != nil || inGit(real) {
+		return errors.Join(err, fmt.Errorf("%q leads into a directory of Git's", e.path))
+	}
 	temp := path.Join(path.Dir(e.path), tempName(e.sum, len(c.paths)))
 	f, err := c.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, goMode(e.mode).Perm()|0o200)
 	if err != nil {
@@ -175,6 +178,20 @@ func (c *catcher) file(ctx context.Context, e *entry) error {
 	}
 	c.paths = append(c.paths, e.path)
 	return nil
+}
+
+// realDir is where a directory of the destination is, below that and after all links, with slashes.
+func (c *catcher) realDir(dir string) (string, error) {
+	base, err := filepath.EvalSymlinks(c.root.Name())
+	if err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(filepath.Join(base, filepath.FromSlash(dir)))
+	if err != nil {
+		return "", err
+	}
+	real, err = filepath.Rel(base, real)
+	return filepath.ToSlash(real), err
 }
 
 // content writes what comes up to the end of a file, and is not more than was announced.

@@ -112,6 +112,12 @@ func TestFetchIsBounded(t *testing.T) {
 	if info, err := os.Stat(dest.path("a")); err != nil || info.Mode().Perm() != 0o777&^umask(t) {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
+	dst.write("linked/hook", "run me")
+	dest.do(os.MkdirAll(dest.path("own/.git"), 0o700))
+	dest.do(os.Symlink("own/.git", dest.path("linked")))
+	if _, err = Fetch(t.Context(), gw, dst.dir, []string{"hook"}, dest.dir, 0); err == nil || dest.exists("own/.git/hook") {
+		t.Errorf("through a link into .git: %v", err)
+	}
 	if dest.exists(".git") || dest.exists("sub") {
 		t.Errorf("there is\n%s", dest.lines())
 	}

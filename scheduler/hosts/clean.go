@@ -251,9 +251,12 @@ func removeTree(dir string) error {
 	if err == nil || !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
+	if !isOurDir(dir) { // not through a link of somebody else's
 		return err
+	}
+	root, rootErr := os.OpenRoot(dir)
+	if rootErr != nil {
+		return rootErr
 	}
 	defer root.Close()
 	fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, _ error) error {

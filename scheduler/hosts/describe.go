@@ -51,13 +51,16 @@ func askHost(ctx context.Context, gw *gateway.Gateway, args wire.HostArgs) (wire
 }
 
 // errTaken says that somebody else has a directory of the name that a mirror is to have.
-var errTaken = errors.New("it belongs to another user")
+var errTaken = errors.New("it belongs to another user, or is no directory")
 
 // tokenFile holds the token in the directory of a mirror.
 const tokenFile = "host"
 
 // tokenIn returns the token of a directory, and makes both when they are missing.
 func tokenIn(dir string) (string, error) {
+	if info, err := os.Lstat(dir); err == nil && (!info.IsDir() || !isOurs(info)) {
+		return "", fmt.Errorf("use %s for the mirror: %w", dir, errTaken)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make the directory for the mirror: %w", err)
 	}

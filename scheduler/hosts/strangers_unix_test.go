@@ -127,7 +127,12 @@ func TestMirrorOfAStranger(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "xdist-0123456789abcdef-0")
 	check(t, os.Mkdir(dir, 0o700))
 	check(t, os.Chown(dir, stranger, stranger))
-	if _, err := tokenIn(dir); !errors.Is(err, errTaken) {
-		t.Errorf("%v, want %v", err, errTaken)
+	link, fifo := dir+"1", dir+"2"
+	check(t, os.Symlink(t.TempDir(), link))
+	check(t, syscall.Mkfifo(fifo, 0o666))
+	for _, taken := range []string{dir, link, fifo} {
+		if _, err := tokenIn(taken); !errors.Is(err, errTaken) {
+			t.Errorf("%s: %v, want %v", taken, err, errTaken)
+		}
 	}
 }
