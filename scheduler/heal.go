@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/unit"
@@ -32,6 +33,10 @@ func (c *controller) heal(n *node, r unit.Result) bool {
 	if c.cfg.Mend == nil || p.ready.Host != "" || c.stopped != "" || p.heals >= len(c.nodes)+mostHeals {
 		return false
 	}
+	if n.job.started.Before(p.mended) { // of the binary as it was
+		c.handleResult(n, r)
+		return true
+	}
 	p.healing = append(p.healing, heldResult{n, n.job, r})
 	if len(p.healing) > 1 {
 		return true
@@ -50,6 +55,9 @@ func (c *controller) handleHealed(m healed) {
 	p := m.pkg
 	waiting := p.healing
 	p.healing = nil
+	if m.err == nil {
+		p.mended = time.Now()
+	}
 	switch {
 	case m.err != nil && c.stopped == "":
 		c.emit(event.Warning{Text: m.err.Error()})

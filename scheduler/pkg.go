@@ -82,6 +82,7 @@ type suspicion struct {
 	disturbed bool               // its units disturb each other: one at a time from now on
 	healing   []heldResult       // of processes whose binary is damaged, until it is mended
 	heals     int                // how often that was done
+	mended    time.Time          // when it was done last
 	isolated  bool               // what is left of it has its host for itself
 }
 
