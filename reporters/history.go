@@ -9,6 +9,7 @@ import (
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/internal/atomicfile"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
@@ -30,7 +31,7 @@ type HistoryConfig struct {
 // interrupted. That it cannot be recorded is no error of the run.
 type History struct {
 	cfg  HistoryConfig
-	file *atomicFile // of TimingsFile, or nil
+	file *atomicfile.File // of TimingsFile, or nil
 	run  history.Run
 
 	clock    history.Clock
@@ -59,7 +60,7 @@ func NewHistory(cfg HistoryConfig) (*History, error) {
 	}
 	if cfg.TimingsFile != "" {
 		var err error
-		if h.file, err = newAtomicFile(cfg.TimingsFile); err != nil {
+		if h.file, err = atomicfile.New(cfg.TimingsFile); err != nil {
 			return nil, fmt.Errorf("prepare timings %q: %w", cfg.TimingsFile, err)
 		}
 	}
@@ -106,7 +107,7 @@ func (h *History) Close() error {
 	if h.file == nil {
 		return nil
 	}
-	if err := h.file.replace(func(w io.Writer) error { return h.cfg.Book.Export(w) }); err != nil {
+	if err := h.file.Replace(func(w io.Writer) error { return h.cfg.Book.Export(w) }); err != nil {
 		return fmt.Errorf("write timings %q: %w", h.cfg.TimingsFile, err)
 	}
 	return nil

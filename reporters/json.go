@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/internal/atomicfile"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
@@ -41,12 +42,12 @@ func NewJSON(cfg JSONConfig) (*JSON, error) {
 	j := &JSON{out: cfg.Out, name: "output"}
 	switch {
 	case cfg.File != "":
-		if err := makeParent(cfg.File); err != nil {
+		if err := atomicfile.MakeParent(cfg.File); err != nil {
 			return nil, fmt.Errorf("create JSON report %q: %w", cfg.File, err)
 		}
 		f, err := os.Create(cfg.File)
 		if err != nil {
-			return nil, fmt.Errorf("create JSON report %q: %w", cfg.File, pathCause(err))
+			return nil, fmt.Errorf("create JSON report %q: %w", cfg.File, atomicfile.Cause(err))
 		}
 		j.out, j.file, j.name = f, f, fmt.Sprintf("report %q", cfg.File)
 	case cfg.Out == nil:
@@ -71,7 +72,7 @@ func (j *JSON) Handle(e event.Event) error {
 		j.err = j.end(e)
 	}
 	if j.err != nil {
-		j.err = fmt.Errorf("write JSON %s: %w", j.name, pathCause(j.err))
+		j.err = fmt.Errorf("write JSON %s: %w", j.name, atomicfile.Cause(j.err))
 	}
 	return j.err
 }
@@ -101,7 +102,7 @@ func (j *JSON) Close() error {
 		return j.err
 	}
 	if err := j.file.Close(); err != nil && j.err == nil {
-		j.err = fmt.Errorf("close JSON %s: %w", j.name, pathCause(err))
+		j.err = fmt.Errorf("close JSON %s: %w", j.name, atomicfile.Cause(err))
 	}
 	return j.err
 }

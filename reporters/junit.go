@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/internal/atomicfile"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
@@ -44,7 +45,7 @@ type JUnitConfig struct {
 // report.
 type JUnit struct {
 	cfg  JUnitConfig
-	file *atomicFile
+	file *atomicfile.File
 
 	started  time.Time
 	elapsed  time.Duration
@@ -60,7 +61,7 @@ type JUnit struct {
 // NewJUnit returns a JUnit for cfg. It makes sure that cfg.File can be written, so that a wrong
 // path is known before the run.
 func NewJUnit(cfg JUnitConfig) (*JUnit, error) {
-	t, err := newAtomicFile(cfg.File)
+	t, err := atomicfile.New(cfg.File)
 	if err != nil {
 		return nil, fmt.Errorf("prepare JUnit report %q: %w", cfg.File, err)
 	}
@@ -94,7 +95,7 @@ func (j *JUnit) Handle(e event.Event) error {
 // Close writes the report.
 func (j *JUnit) Close() error {
 	doc := j.document()
-	if err := j.file.replace(func(w io.Writer) error { return doc.write(w) }); err != nil {
+	if err := j.file.Replace(func(w io.Writer) error { return doc.write(w) }); err != nil {
 		return fmt.Errorf("write JUnit report %q: %w", j.cfg.File, err)
 	}
 	return nil

@@ -370,10 +370,10 @@ func TestJUnitReplacesInOneStep(t *testing.T) {
 	if names := readDir(t, filepath.Dir(file)); len(names) != 0 {
 		t.Errorf("before the run: %q", names)
 	}
-	if err := j.file.replace(func(w io.Writer) error { io.WriteString(w, "old"); return nil }); err != nil {
+	if err := j.file.Replace(func(w io.Writer) error { io.WriteString(w, "old"); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	err = j.file.replace(func(w io.Writer) error { io.WriteString(w, "half"); return errFull })
+	err = j.file.Replace(func(w io.Writer) error { io.WriteString(w, "half"); return errFull })
 	if !errors.Is(err, errFull) {
 		t.Errorf("replace returned %v", err)
 	}

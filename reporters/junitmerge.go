@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/xdist-go/xdist/internal/atomicfile"
 )
 
 // JUnitReport is a JUnit report that was read or merged.
@@ -120,9 +122,9 @@ func (r *JUnitReport) Count() (tests, bad int) { return r.doc.Tests, r.doc.Failu
 
 // WriteFile writes the report to file, which it replaces in one step.
 func (r *JUnitReport) WriteFile(file string) error {
-	t, err := newAtomicFile(file)
+	t, err := atomicfile.New(file)
 	if err == nil {
-		err = t.replace(r.doc.write)
+		err = t.Replace(r.doc.write)
 	}
 	if err != nil {
 		return fmt.Errorf("write JUnit report %q: %w", file, err)

@@ -1,4 +1,6 @@
-package reporters
+// Package atomicfile writes files that are replaced in one step. It has no goroutines, and does not
+// bring what it wrote to the disk's surface: after a loss of power the old file may be back.
+package atomicfile
 
 import (
 	"errors"
@@ -11,31 +13,31 @@ import (
 	"strconv"
 )
 
-// atomicFile is a file that is replaced in one step, so that its readers see the old one or the
+// File is a file that is replaced in one step, so that its readers see the old one or the
 // whole new one. A path that is no regular file (a pipe, /dev/stdout) is written in place.
-type atomicFile struct {
+type File struct {
 	path    string // symbolic links resolved: what they point to is replaced, they stay
 	perm    fs.FileMode
 	inPlace bool
 }
 
-// newAtomicFile makes the directory of path and tries whether a file can be made there; it leaves
+// New makes the directory of path and tries whether a file can be made there; it leaves
 // none behind.
-func newAtomicFile(path string) (*atomicFile, error) {
+func New(path string) (*File, error) {
 	if path == "" {
 		return nil, errors.New("it has no name")
 	}
-	if err := makeParent(path); err != nil {
+	if err := MakeParent(path); err != nil {
 		return nil, err
 	}
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		path = resolved
 	}
-	t := &atomicFile{path: path}
+	t := &File{path: path}
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return nil, pathCause(err)
+		return nil, Cause(err)
 	case info.IsDir():
 		return nil, errors.New("is a directory")
 	case !info.Mode().IsRegular():
@@ -46,23 +48,23 @@ func newAtomicFile(path string) (*atomicFile, error) {
 	}
 	f, err := t.temporary()
 	if err != nil {
-		return nil, pathCause(err)
+		return nil, Cause(err)
 	}
 	return t, errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// replace puts what write writes at its path. On an error the old file is still there.
-func (t *atomicFile) replace(write func(io.Writer) error) error {
+// Replace puts what write writes at its path. On an error the old file is still there.
+func (t *File) Replace(write func(io.Writer) error) error {
 	if t.inPlace {
 		f, err := os.OpenFile(t.path, os.O_WRONLY, 0)
 		if err != nil {
-			return pathCause(err)
+			return Cause(err)
 		}
-		return pathCause(writeAndClose(f, write))
+		return Cause(writeAndClose(f, write))
 	}
 	f, err := t.temporary()
 	if err != nil {
-		return pathCause(err)
+		return Cause(err)
 	}
 	err = writeAndClose(f, write)
 	if err == nil && t.perm != 0 {
@@ -72,7 +74,7 @@ func (t *atomicFile) replace(write func(io.Writer) error) error {
 		err = os.Rename(f.Name(), t.path)
 	}
 	if err != nil {
-		return errors.Join(pathCause(err), os.Remove(f.Name()))
+		return errors.Join(Cause(err), os.Remove(f.Name()))
 	}
 	return nil
 }
@@ -88,20 +90,21 @@ func writeAndClose(f *os.File, write func(io.Writer) error) error {
 
 // temporary makes a new file next to it. os.CreateTemp would give it mode 0600, which the
 // rename would then give to a report that others are to read.
-func (t *atomicFile) temporary() (*os.File, error) {
+func (t *File) temporary() (*os.File, error) {
 	name := t.path + "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp"
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
-func makeParent(path string) error {
+// MakeParent makes the directory that a file is to be in.
+func MakeParent(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return fmt.Errorf("make its directory: %w", err)
 	}
 	return nil
 }
 
-// pathCause takes the path out of an error that is going to name the file itself.
-func pathCause(err error) error {
+// Cause takes the path out of an error that is going to name the file itself.
+func Cause(err error) error {
 	if perr, ok := errors.AsType[*fs.PathError](err); ok && err == error(perr) {
 		return perr.Err
 	}
