@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path"
+
+	"github.com/xdist-go/xdist/internal/diskspace"
 )
 
 // assembly is a file that comes in pieces. It is written under a temporary name, which tells its
@@ -168,7 +170,7 @@ func (a *assembly) add(flag byte, body []byte) (err error) {
 	default:
 		err = errBadPacket
 	}
-	if err != nil && isFull(err) {
+	if err != nil && diskspace.IsFull(err) {
 		a.drop()
 	}
 	return err

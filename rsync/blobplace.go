@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/xdist-go/xdist/internal/diskspace"
 )
 
 // BlobDir returns the directory in which this host keeps what [PutBlob] brings, and makes it. The
@@ -86,7 +88,7 @@ func BlobDirs() []string { return blobDirs() }
 
 // NoExec reports whether programs cannot be started from a directory, as far as its file system
 // says so.
-func NoExec(dir string) bool { return noExec(dir) }
+func NoExec(dir string) bool { return diskspace.NoExec(dir) }
 
 // A target DIR is locked by the file LockName in the directory beside it whose name is .DIR and
 // SideSuffix.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/internal/diskspace"
 )
 
 // KeepBlobs is the agent's side of [PutBlob] and [ListBlobs], to be registered under [BlobHandler].
@@ -129,10 +130,10 @@ func (s *blobs) suits(b Blob) bool {
 // hasRoom reports whether there is room for a blob in a directory, which need not be there yet, as
 // far as can be told.
 func hasRoom(dir string, b Blob) bool {
-	room, err := free(dir)
+	room, err := diskspace.Free(dir)
 	for errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
 		dir = filepath.Dir(dir)
-		room, err = free(dir)
+		room, err = diskspace.Free(dir)
 	}
 	return err != nil || room >= b.Size+spareRoom
 }
@@ -154,7 +155,7 @@ func prepareBlobs(dir string) error {
 			return fmt.Errorf("%s belongs to others, or they may write to it", d)
 		}
 	}
-	if noExec(dir) {
+	if diskspace.NoExec(dir) {
 		return errNoExec
 	}
 	probe, err := os.CreateTemp(filepath.Join(dir, blobTemp), "probe")
@@ -214,7 +215,7 @@ func (s *blobs) put(ctx context.Context, ch *gateway.Channel, b Blob, check bool
 	p := s.find(b) // who had the lock before may have put it
 	if p == "" || s.doubts(b, check) && !s.right(ctx, b) {
 		if err := s.receive(ctx, ch, b); err != nil {
-			if isFull(err) {
+			if diskspace.IsFull(err) {
 				err = fmt.Errorf("the disk is full: %w", err)
 			}
 			return fmt.Errorf("receive %s in %s: %w", b.Name, s.dir, err)
@@ -288,7 +289,7 @@ func (s *blobs) receive(ctx context.Context, ch *gateway.Channel, b Blob) (err e
 		err = e
 	}
 	if err != nil {
-		if isFull(err) {
+		if diskspace.IsFull(err) {
 			s.root.Remove(temp) // makes room; the first error says what is wrong
 		}
 		return err

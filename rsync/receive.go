@@ -13,6 +13,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/internal/diskspace"
 )
 
 // Receive is the agent's side of a target, to be registered under [Handler]. It makes a directory
@@ -45,7 +46,7 @@ func Receive(ctx context.Context, ch *gateway.Channel, args gateway.Item) error 
 			return err
 		}
 		if err := r.round(ctx, b); err != nil {
-			if isFull(err) {
+			if diskspace.IsFull(err) {
 				err = fmt.Errorf("the disk is full: %w", err)
 			}
 			return fmt.Errorf("receive files in %s: %w", r.dir, err)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"github.com/xdist-go/xdist/internal/diskspace"
 )
 
 // Errors that a caller can answer by using a store in a temporary directory instead.
@@ -27,7 +29,7 @@ func classify(err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrFull), errors.Is(err, ErrReadOnly):
 		return err
-	case isFull(err):
+	case diskspace.IsFull(err):
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	case isReadOnly(err), errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/xdist-go/xdist/internal/diskspace"
 )
 
 // DefaultMaxBytes is the bound of a store that is opened with none: some hundred test binaries.
@@ -98,7 +100,7 @@ func (s *Store) tryWrite() error {
 
 // Free returns how many bytes can still be written to the store's disk.
 func (s *Store) Free() (int64, error) {
-	n, err := free(s.dir)
+	n, err := diskspace.Free(s.dir)
 	if err != nil {
 		return 0, fmt.Errorf("ask for the free space of store %s: %w", s.dir, err)
 	}
@@ -107,7 +109,7 @@ func (s *Store) Free() (int64, error) {
 
 // FreeFiles returns how many files can still be made on the store's disk; negative is any number.
 func (s *Store) FreeFiles() (int64, error) {
-	n, err := freeFiles(s.dir)
+	n, err := diskspace.FreeFiles(s.dir)
 	if err != nil {
 		return 0, fmt.Errorf("ask for the free files of store %s: %w", s.dir, err)
 	}

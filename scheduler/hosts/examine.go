@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
-	"github.com/xdist-go/xdist/gotest/store"
+	"github.com/xdist-go/xdist/internal/diskspace"
 	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/scheduler/wire"
 	"github.com/xdist-go/xdist/xspec"
@@ -102,7 +102,7 @@ func examineHost(ctx context.Context, place string) wire.HostFacts {
 	var err error
 	if f.Binaries.Dir, err = rsync.BlobDir(); err != nil {
 		f.Binaries.Problem = err.Error()
-	} else if f.Binaries.Free, err = store.FreeSpace(f.Binaries.Dir); err != nil {
+	} else if f.Binaries.Free, err = diskspace.Free(f.Binaries.Dir); err != nil {
 		f.Binaries.Problem = err.Error()
 	}
 	f.Mirror.Dir = place
@@ -133,7 +133,7 @@ func tryPlace(place string) (free int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	free, err = store.FreeSpace(dir)
+	free, err = diskspace.Free(dir)
 	return free, errors.Join(err, os.Remove(dir))
 }
 

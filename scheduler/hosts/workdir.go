@@ -16,6 +16,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/xdist-go/xdist/gotest/store"
+	"github.com/xdist-go/xdist/internal/diskspace"
 	"github.com/xdist-go/xdist/internal/lockfile"
 	"github.com/xdist-go/xdist/rsync"
 )
@@ -237,7 +238,7 @@ func (w *WorkDir) copy(stored, path string) (int64, error) {
 			w.drop(b) // one that stays, as it still runs on Windows, is removed with the directory
 		}
 	}
-	if free, err := store.FreeSpace(w.root); err == nil && free < info.Size()+spareRoom {
+	if free, err := diskspace.Free(w.root); err == nil && free < info.Size()+spareRoom {
 		return 0, errors.New("there is little space left")
 	}
 	to, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o777)

@@ -1,13 +1,13 @@
 //go:build unix
 
-package rsync
+package diskspace
 
 import (
 	"errors"
 	"syscall"
 )
 
-// isFull reports whether err is a lack of space.
-func isFull(err error) bool {
+// IsFull reports whether err is a lack of space.
+func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
