@@ -34,6 +34,12 @@ func New(name string) *flock.Flock {
 	return flock.New(name, flock.SetFlag(os.O_CREATE|os.O_RDWR|careful), flock.SetPermissions(0o666))
 }
 
+// Private is New, but nobody else can open the file that is made: on Unix who can open it can lock
+// it, and so keep it from those whom it is for.
+func Private(name string) *flock.Flock {
+	return flock.New(name, flock.SetFlag(os.O_CREATE|os.O_RDWR|careful), flock.SetPermissions(0o600))
+}
+
 // Existing returns the lock that is the file called name, not taken, which taking it does not make.
 func Existing(name string) *flock.Flock {
 	return flock.New(name, flock.SetFlag(os.O_RDWR|careful))
@@ -42,20 +48,21 @@ func Existing(name string) *flock.Flock {
 // Try locks l's file for l alone until l.Close, or the end of the process, and does not wait. It
 // fails with ErrLocked, with errors.ErrUnsupported where the file system has no locks, and with the
 // error of opening the file. After an error nothing is held, and l.Close does nothing.
-func Try(l *flock.Flock) error {
-	ok, err := l.TryLock()
+func Try(l *flock.Flock) error { return try(l, l.TryLock) }
+
+// Share is Try for a lock that several may have at once, while nobody has it alone.
+func Share(l *flock.Flock) error { return try(l, l.TryRLock) }
+
+func try(l *flock.Flock, lock func() (bool, error)) error {
+	ok, err := lock()
 	for errors.Is(err, syscall.EINTR) {
-		ok, err = l.TryLock()
+		ok, err = lock()
 	}
 	if err != nil {
 		return explain(l.Path(), err)
 	}
 	if !ok {
 		return ErrLocked
-	}
-	if held, err := l.Stat(); err == nil && !held.Mode().IsRegular() {
-		l.Close() // the error says more
-		return fmt.Errorf("lock %s: it is not a regular file", l.Path())
 	}
 	if named, err := isNamed(l); err != nil || !named {
 		l.Close() // the first error says what is wrong
@@ -86,6 +93,9 @@ func isNamed(l *flock.Flock) (bool, error) {
 	held, err := l.Stat()
 	if err != nil {
 		return false, err
+	}
+	if !held.Mode().IsRegular() {
+		return false, fmt.Errorf("lock %s: it is not a regular file", l.Path())
 	}
 	named, err := os.Lstat(l.Path())
 	if errors.Is(err, fs.ErrNotExist) {

@@ -2,7 +2,9 @@
 // directories of which programs are run. What another user can have put there is refused, and
 // nothing is waited for: a FIFO in the place of a file is an error at once.
 //
-// Limits: on Windows it does not see who may write to a directory.
+// Limits: on Windows it does not see who may write to a directory. Elsewhere it looks at a
+// directory and the one that it is in, not at those above: people's build directories are often
+// below one that is everybody's.
 package ownfile
 
 import (
@@ -26,9 +28,27 @@ func OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return onlyRegular(f, name)
+}
+
+// OpenIn opens a regular file or a directory of a root for reading. For all else it returns an
+// error that says what it is. The caller closes the file.
+func OpenIn(root *os.Root, name string) (*os.File, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|atOnce, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return f, nil
+	}
+	return onlyRegular(f, name)
+}
+
+// onlyRegular returns f, or closes it and says what it is.
+func onlyRegular(f *os.File, name string) (*os.File, error) {
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("it is " + kindOf(info.Mode()) + ", and a file is wanted")}
+		err = &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("it is %s, and a file is wanted: %w", kindOf(info.Mode()), fs.ErrInvalid)}
 	}
 	if err != nil {
 		f.Close() // the first error says what is wrong
@@ -44,9 +64,14 @@ func Read(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return ReadAll(f, limit)
+}
+
+// ReadAll reads a file to its end. It is an error when that is more than limit bytes away.
+func ReadAll(f *os.File, limit int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(text)) > limit {
-		err = &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("it has more than %d bytes", limit)}
+		err = &fs.PathError{Op: "read", Path: f.Name(), Err: fmt.Errorf("it has more than %d bytes", limit)}
 	}
 	return text, err
 }

@@ -19,7 +19,7 @@ func TestGroup(t *testing.T) {
 		end    func(Group, *exec.Cmd)
 	}{
 		"kill":                    {"sleep 100 & echo started; wait", Own(), func(g Group, cmd *exec.Cmd) { g.Kill(); cmd.Wait() }},
-		"kill of a session":       {"sleep 100 & echo started; wait", &syscall.SysProcAttr{Setsid: true}, func(g Group, cmd *exec.Cmd) { g.Kill(); cmd.Wait() }},
+		"kill of a session":       {"sleep 100 & echo started; wait", Session(), func(g Group, cmd *exec.Cmd) { g.Kill(); cmd.Wait() }},
 		"interrupt":               {"(trap - INT; exec sleep 100) & echo started; wait", Own(), func(g Group, cmd *exec.Cmd) { g.Interrupt(); cmd.Wait(); g.Close() }},
 		"close behind the leader": {"sleep 100 & echo started", Own(), func(g Group, cmd *exec.Cmd) { cmd.Wait(); g.Close() }},
 	} {

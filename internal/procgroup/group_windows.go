@@ -1,6 +1,7 @@
 package procgroup
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -21,6 +22,9 @@ type Group struct {
 func Own() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
 }
+
+// Session is Own: there are no sessions that a process could lead.
+func Session() *syscall.SysProcAttr { return Own() }
 
 // Adopt puts a leader that was just started into a job that ends with its last handle: at the
 // latest with our own process. With an error the Group is the leader alone.
@@ -62,6 +66,12 @@ func (g Group) Interrupt() error {
 	g.Kill()
 	return nil
 }
+
+// Stop does nothing: processes cannot be stopped.
+func (g Group) Stop() error { return errors.ErrUnsupported }
+
+// Continue does nothing.
+func (g Group) Continue() error { return errors.ErrUnsupported }
 
 // Kill ends all processes of the job.
 func (g Group) Kill() {
