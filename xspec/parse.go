@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/xdist-go/xdist/internal/cmdline"
 )
 
 // maxNice bounds nice in both directions: niceness runs from -20 to 19, so no larger step has a
@@ -17,6 +19,9 @@ func Parse(text string) (Spec, error) {
 	seen := make(map[string]bool)
 	for field := range strings.SplitSeq(text, "//") {
 		key, value, hasValue := strings.Cut(field, "=")
+		if len(seen) == 0 && !hasValue && strings.Contains(field, "@") {
+			key, value, hasValue = "ssh", field, true // user@host
+		}
 		if reason := badKey(field, key, seen); reason != "" {
 			return Spec{}, &Error{Spec: text, Field: field, Reason: reason}
 		}
@@ -79,6 +84,18 @@ func (s *Spec) set(key, value string, hasValue bool) (reason string) {
 		if !hasValue {
 			return "" // installvia chooses the address; contradiction checks that it is there
 		}
+	case "compress":
+		if value != "zstd" {
+			return "can only be zstd"
+		}
+		s.Compress = value
+		return ""
+	case "exec":
+		if words, err := cmdline.Split(value, true); err != nil {
+			return err.Error()
+		} else if len(words) == 0 {
+			return "needs a value"
+		}
 	case "build":
 		if value != "remote" {
 			return "can only be remote"
@@ -105,6 +122,13 @@ func (s *Spec) set(key, value string, hasValue bool) (reason string) {
 		return "needs a value"
 	}
 	*p = value
+	if key == "label" {
+		for name := range strings.SplitSeq(value, ",") {
+			if reason := s.setLabel(name, false); reason != "" {
+				return reason
+			}
+		}
+	}
 	return ""
 }
 
@@ -128,7 +152,9 @@ func (s *Spec) setLabel(name string, hasValue bool) (reason string) {
 	case strings.ContainsAny(name, " \t\r\n"):
 		return "a label is one word"
 	}
-	s.Labels = append(s.Labels, name)
+	if !slices.Contains(s.Labels, name) {
+		s.Labels = append(s.Labels, name)
+	}
 	return ""
 }
 
@@ -144,6 +170,12 @@ func (s *Spec) textField(key string) *string {
 		return &s.Cmd
 	case "listen":
 		return &s.Listen
+	case "net":
+		return &s.Net
+	case "host":
+		return &s.Host
+	case "label":
+		return &s.Label
 	case "via":
 		return &s.Via
 	case "installvia":
@@ -178,6 +210,10 @@ func (s *Spec) contradiction() (field, reason string) {
 		return "installvia", "is only for socket"
 	case s.InstallVia != "" && s.Via != "":
 		return "installvia", "cannot be combined with via"
+	case s.Host != "" && s.Net == "":
+		return "host", "is only for net: it names a host of the network"
+	case s.Label != "" && s.Net == "":
+		return "label", "is only for net, whose hosts it chooses among; label:NAME gives a gateway a label"
 	case s.BuildRemote && s.Popen && s.Via == "":
 		return "build", "is for other hosts: what popen runs is built here anyway"
 	case s.BuildRemote && s.GOOS != "":

@@ -3,6 +3,8 @@ package xspec
 import (
 	"slices"
 	"strings"
+
+	"github.com/xdist-go/xdist/internal/cmdline"
 )
 
 // Spec is one validated specification. The zero value is the empty specification: it has no
@@ -19,6 +21,8 @@ type Spec struct {
 	Socket string
 	// Cmd is a command line whose standard input and output lead to an agent.
 	Cmd string
+	// Net is the name of the deployment network whose host the agent is to be on.
+	Net string
 	// Listen is the address, host:port, at which the controller waits for agents that connect by
 	// themselves, any number of them.
 	Listen string
@@ -27,6 +31,13 @@ type Spec struct {
 	Via string
 	// InstallVia is the id of the gateway that starts the socket server to connect to.
 	InstallVia string
+
+	// Host is the id of the host in the network Net. Empty lets the network choose among its hosts:
+	// by Label, and by GOOS and GOARCH without Exec.
+	Host string
+	// Label is what the network's host must have: a label, or several with commas between them. The
+	// gateway has them then, among its Labels.
+	Label string
 
 	// ID is the gateway's id; empty lets the group choose.
 	ID string
@@ -45,8 +56,12 @@ type Spec struct {
 	// BuildRemote says that test binaries are built on the gateway's host, with the Go that is
 	// there.
 	BuildRemote bool
-	// Exec is the wrapper, such as an emulator, to run built programs under.
+	// Exec is the wrapper, such as an emulator, to run built programs under: a command line, of
+	// which ExecWords has the words.
 	Exec string
+	// Compress is how the bytes between the two sides are compressed: zstd, or empty for not at
+	// all.
+	Compress string
 	// Key names the secret or identity that a transport authenticates with.
 	Key string
 	// Insecure says that Listen takes agents without a Key.
@@ -73,18 +88,20 @@ func (s Spec) Equal(t Spec) bool { return s.text == t.text }
 // WithID returns a copy of s that has the given id, written as a last field of its text. It returns
 // an *Error when s has an id already or the id cannot be written.
 func (s Spec) WithID(id string) (Spec, error) {
-	text := "id=" + id
+	return s.With("id", id)
+}
+
+// With returns a copy of s with one field more, at the end of its text. It returns an *Error when s
+// has the key already or the field cannot be written.
+func (s Spec) With(key, value string) (Spec, error) {
+	text := key + "=" + value
 	if s.text != "" {
 		text = s.text + "//" + text
 	}
-	t, err := Parse(text)
-	if err == nil && t.ID != id {
-		err = &Error{Spec: text, Field: "id=" + id, Reason: "an id cannot hold //"}
+	if strings.Contains(value, "//") {
+		return Spec{}, &Error{Spec: text, Field: key, Reason: "a value cannot hold //"}
 	}
-	if err != nil {
-		return Spec{}, err
-	}
-	return t, nil
+	return Parse(text)
 }
 
 // HasTransport reports whether s says how to reach an agent at all.
@@ -94,6 +111,15 @@ func (s Spec) HasTransport() bool { return len(s.transports()) > 0 }
 // system, so that paths of the one mean the same to the other: a popen that changes no directory
 // and is not opened via another gateway.
 func (s Spec) SharesFiles() bool { return s.Popen && s.Chdir == "" && s.Via == "" }
+
+// ExecWords returns the words of Exec, split as a shell does, with quotes and escapes.
+func (s Spec) ExecWords() []string {
+	words, err := cmdline.Split(s.Exec, true)
+	if err != nil {
+		return []string{s.Exec} // Parse lets none of these pass
+	}
+	return words
+}
 
 // Lookup returns the value of the unknown field with this key.
 func (s Spec) Lookup(key string) (value string, ok bool) {
@@ -110,7 +136,7 @@ func (s Spec) transports() []string {
 	for _, t := range []struct {
 		name string
 		set  bool
-	}{{"popen", s.Popen}, {"ssh", s.SSH != ""}, {"socket", s.socket}, {"cmd", s.Cmd != ""}, {"listen", s.Listen != ""}} {
+	}{{"popen", s.Popen}, {"ssh", s.SSH != ""}, {"socket", s.socket}, {"cmd", s.Cmd != ""}, {"net", s.Net != ""}, {"listen", s.Listen != ""}} {
 		if t.set {
 			names = append(names, t.name)
 		}

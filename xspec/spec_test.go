@@ -41,7 +41,12 @@ func TestParse(t *testing.T) {
 		{0, "popen//goos=linux//goarch=arm64//exec=qemu-aarch64 -L /usr//key=k",
 			Spec{Popen: true, GOOS: "linux", GOARCH: "arm64", Exec: "qemu-aarch64 -L /usr", Key: "k"}},
 		{0, "cmd=docker exec -i box xdist agent", Spec{Cmd: "docker exec -i box xdist agent"}},
+		{0, "ssh=h//compress=zstd", Spec{SSH: "h", Compress: "zstd"}},
 		{35, "socket//installvia=p1//id=s1", Spec{InstallVia: "p1", ID: "s1"}},
+		{0, "net=mynet", Spec{Net: "mynet"}},
+		{0, "net=mynet//label=big//label:fast//host=b1", Spec{Net: "mynet", Host: "b1", Label: "big", Labels: []string{"big", "fast"}}},
+		{0, "net=mynet//label=big,gpu", Spec{Net: "mynet", Label: "big,gpu", Labels: []string{"big", "gpu"}}},
+		{0, "net=mynet//label:big//label=big//via=p", Spec{Net: "mynet", Label: "big", Labels: []string{"big"}, Via: "p"}},
 		{0, "popen//via=p", Spec{Popen: true, Via: "p"}},
 	} {
 		t.Run(fmt.Sprintf("%d %s", tc.conformance, tc.text), func(t *testing.T) {
@@ -68,6 +73,12 @@ func TestParseRefuses(t *testing.T) {
 		{3, "popen//nice=", "nice=", "whole number"},
 		{3, "popen//nice", "nice", "whole number"},
 		{3, "popen//nice=40", "nice=40", "from -39 to 39"},
+		{0, "popen//compress=lz4", "compress=lz4", "can only be zstd"},
+		{0, "popen//compress", "compress", "can only be zstd"},
+		{0, "popen//exec='a", "exec='a", "quote is not closed"},
+		{0, `popen//exec=a\`, `exec=a\`, "backslash"},
+		{0, "popen//exec= ", "exec= ", "needs a value"},
+		{0, "popen//exec", "exec", "needs a value"},
 		{0, "ssh=h//build=here", "build=here", "only be remote"},
 		{0, "ssh=h//build", "build", "only be remote"},
 		{0, "popen//build=remote", "build", "is for other hosts"},
@@ -105,6 +116,13 @@ func TestParseRefuses(t *testing.T) {
 		{0, "listen=:1//insecure=1", "insecure=1", "takes no value"},
 		{0, "listen=:1//insecure//key=k", "insecure", "key"},
 		{0, "listen=:1//insecure//via=x", "via", "listen"},
+		{0, "net", "net", "needs a value"},
+		{0, "net=a//ssh=b", "net", "cannot be combined with ssh"},
+		{0, "popen//host=b", "host", "is only for net"},
+		{0, "ssh=h//label=big", "label", "label:NAME gives"},
+		{0, "net=a//label=", "label=", "needs a value"},
+		{0, "net=a//label=a,", "label=a,", "names no label"},
+		{0, "net=a//label=a b", "label=a b", "one word"},
 		{0, "socket=h:1//insecure", "insecure", "only for listen"},
 	} {
 		t.Run(fmt.Sprintf("%d %q", tc.conformance, tc.text), func(t *testing.T) {
@@ -162,7 +180,7 @@ func TestSharesFiles(t *testing.T) { // conformance 11
 }
 
 func TestHasTransport(t *testing.T) {
-	for text, want := range map[string]bool{"hello=3": false, "popen": true, "ssh=x": true, "socket//installvia=a": true, "cmd=x": true, "listen=:1//insecure": true} {
+	for text, want := range map[string]bool{"hello=3": false, "popen": true, "ssh=x": true, "socket//installvia=a": true, "cmd=x": true, "net=a": true, "listen=:1//insecure": true} {
 		if got := parse(t, text).HasTransport(); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
@@ -223,4 +241,20 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(diff)
 		}
 	})
+}
+
+func TestExecWords(t *testing.T) {
+	for text, want := range map[string][]string{
+		"popen":                                nil,
+		"popen//exec=qemu-aarch64 -L /usr":     {"qemu-aarch64", "-L", "/usr"},
+		`popen//exec=env 'A=a b' "B=c d" e\ f`: {"env", "A=a b", "B=c d", "e f"},
+	} {
+		s, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, s.ExecWords(), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
+	}
 }
