@@ -1,31 +1,17 @@
 package agents
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
-)
-
-const (
-	// temporary ends the names of what is not complete.
-	temporary = ".tmp"
-	// unusedFor is how long an agent is kept that nobody asks for.
-	unusedFor = 30 * 24 * time.Hour
-	// abandonedFor is the age of temporary files that nobody can still be writing.
-	abandonedFor = 24 * time.Hour
-	// tailBytes is how much of the compiler's text an error quotes: about a screenful.
-	tailBytes = 2 << 10
-	// interruptWait is what the go command gets to remove its files after an interrupt.
-	interruptWait = 5 * time.Second
 )
 
 // buildFlags make the executable depend on nothing but the sources, the Go version and the
@@ -57,10 +43,10 @@ func (m *Maker) compiled(ctx context.Context, goos, goarch string) (string, erro
 		return "", err
 	}
 	name := filepath.Join(m.cfg.Dir, "xdist-"+goos+"-"+goarch+"-"+key+exe(goos))
-	if m.intact(name) {
+	if m.kept().Intact(name) {
 		return name, nil
 	}
-	m.prune(time.Now())
+	m.kept().Prune(time.Now())
 	return name, m.compile(ctx, env, name)
 }
 
@@ -85,7 +71,7 @@ func (m *Maker) env(goos, goarch string) []string {
 
 // goVersion is that of the go command's own toolchain, or why there is none.
 func (m *Maker) goVersion(ctx context.Context, env []string) (string, error) {
-	out, err := m.run(ctx, m.cfg.Dir, env, "env", "GOVERSION")
+	out, err := m.kept().Run(ctx, m.cfg.Dir, env, "env", "GOVERSION")
 	if errors.Is(err, exec.ErrNotFound) {
 		return "", errors.New("there is no go command on PATH: install Go (https://go.dev/dl)")
 	}
@@ -94,98 +80,28 @@ func (m *Maker) goVersion(ctx context.Context, env []string) (string, error) {
 
 // compile makes the executable of this name, in one step for those who look at it.
 func (m *Maker) compile(ctx context.Context, env []string, name string) error {
-	dir, err := os.MkdirTemp(m.cfg.Dir, "build-*"+temporary)
+	dir, remove, err := m.kept().Work()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) // what is left is pruned later
+	defer remove()
 	src := filepath.Join(dir, "src")
-	if err := m.extract(src); err != nil {
+	if err := extract(m.cfg.Sources, src); err != nil {
 		return fmt.Errorf("write the sources: %w", err)
 	}
-	made := filepath.Join(dir, "agent")
-	args := append(append([]string{"build"}, buildFlags...), "-o", made, m.cfg.Package)
-	if _, err := m.run(ctx, src, env, args...); err != nil {
+	if err := m.kept().Build(ctx, src, dir, env, name, append(buildFlags[:len(buildFlags):len(buildFlags)], m.cfg.Package)...); err != nil {
 		return err
 	}
-	if err := os.Rename(made, name); err != nil {
-		return err
-	}
-	os.Remove(m.stampFile(name)) // it may be that of one that was damaged
-	_, err = m.digest(name)
+	_, err = m.kept().Digest(name)
 	return err
 }
 
-func (m *Maker) extract(dir string) error {
-	return walkSources(m.cfg.Sources, func(name string, content []byte) error {
+func extract(sources fs.FS, dir string) error {
+	return walkSources(sources, func(name string, content []byte) error {
 		target := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
 			return err
 		}
 		return os.WriteFile(target, content, 0o666)
 	})
-}
-
-// run runs the go command and returns what it prints. Its error holds the end of what it complained
-// about.
-func (m *Maker) run(ctx context.Context, dir string, env []string, args ...string) (string, error) {
-	name := m.cfg.Go
-	if name == "" {
-		name = "go"
-	}
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.Env = dir, append(env[:len(env):len(env)], "PWD="+dir)
-	cmd.Cancel = func() error {
-		if cmd.Process.Signal(os.Interrupt) == nil {
-			return nil // it removes its temporary files
-		}
-		return cmd.Process.Kill()
-	}
-	cmd.WaitDelay = interruptWait
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil && ctx.Err() != nil {
-		return "", context.Cause(ctx)
-	}
-	if text := strings.TrimSpace(stderr.String()); err != nil && text != "" {
-		return "", fmt.Errorf("go %s: %w: %s", args[0], err, text[max(0, len(text)-tailBytes):])
-	}
-	if err != nil {
-		return "", fmt.Errorf("go %s: %w", args[0], err)
-	}
-	return string(out), nil
-}
-
-// prune removes agents that were not used for long, and what killed processes left.
-func (m *Maker) prune(now time.Time) {
-	entries, err := os.ReadDir(m.cfg.Dir)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		name := filepath.Join(m.cfg.Dir, e.Name())
-		info, err := e.Info()
-		if err != nil {
-			continue
-		}
-		if age := now.Sub(info.ModTime()); strings.HasSuffix(name, temporary) && age > abandonedFor {
-			os.RemoveAll(name)
-		} else if strings.HasSuffix(name, ".stamp") && age > unusedFor {
-			m.removeUnused(name)
-		}
-	}
-}
-
-// removeUnused removes a stamp, and the agent that it stands for if that is one of the Maker's own.
-func (m *Maker) removeUnused(file string) {
-	var s stamp
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return
-	}
-	if json.Unmarshal(data, &s) == nil && filepath.Dir(s.Path) == filepath.Clean(m.cfg.Dir) {
-		os.Remove(s.Path)
-	}
-	os.Remove(file)
 }

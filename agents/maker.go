@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/internal/gobuild"
 	"github.com/xdist-go/xdist/internal/turns"
 )
 
@@ -40,6 +41,9 @@ func New(cfg Config) *Maker {
 	m.sources = sync.OnceValues(func() (string, error) { return sourceDigest(cfg.Sources) })
 	return m
 }
+
+// kept is where executables are.
+func (m *Maker) kept() gobuild.Dir { return gobuild.Dir{Path: m.cfg.Dir, Go: m.cfg.Go} }
 
 // UnavailableError says why there is no agent for a platform, and what can be done about it.
 type UnavailableError struct {
@@ -91,7 +95,7 @@ func (m *Maker) Agent(ctx context.Context, goos, goarch string) (gateway.Agent, 
 
 // take returns the executable of this name as an agent.
 func (m *Maker) take(name string) (gateway.Agent, error) {
-	digest, err := m.digest(name)
+	digest, err := m.kept().Digest(name)
 	if err != nil {
 		return gateway.Agent{}, fmt.Errorf("read agent: %w", err)
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/internal/gobuild"
 )
 
 // tiny is a module that compiles quickly.
@@ -111,7 +112,7 @@ func TestCompilesForOtherPlatforms(t *testing.T) {
 	if n := builds(); n != 2 && runtime.GOOS != "windows" {
 		t.Errorf("%d builds, want 2", n)
 	}
-	left, err := filepath.Glob(filepath.Join(m.cfg.Dir, "*"+temporary))
+	left, err := filepath.Glob(filepath.Join(m.cfg.Dir, "*"+gobuild.Temporary))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, %v", left, err)
 	}
@@ -294,15 +295,15 @@ func TestPrune(t *testing.T) {
 	m, _ := newMaker(t, tiny())
 	a := agent(t, m, "linux", "arm64")
 	program := agent(t, m, "windows", "amd64") // stays
-	old := filepath.Join(m.cfg.Dir, "build-1"+temporary)
+	old := filepath.Join(m.cfg.Dir, "build-1"+gobuild.Temporary)
 	write(t, filepath.Join(old, "src", "main.go"), "left by a killed process")
-	past := time.Now().Add(-unusedFor - time.Hour)
-	for _, name := range []string{m.stampFile(a.Path), old} {
+	past := time.Now().Add(-gobuild.UnusedFor - time.Hour)
+	for _, name := range []string{m.kept().StampFile(a.Path), old} {
 		if err := os.Chtimes(name, past, past); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m.prune(time.Now())
+	m.kept().Prune(time.Now())
 	var left []string
 	entries, err := os.ReadDir(m.cfg.Dir)
 	if err != nil {
@@ -311,7 +312,7 @@ func TestPrune(t *testing.T) {
 	for _, e := range entries {
 		left = append(left, e.Name())
 	}
-	want := map[string]bool{filepath.Base(program.Path): true, filepath.Base(m.stampFile(program.Path)): true}
+	want := map[string]bool{filepath.Base(program.Path): true, filepath.Base(m.kept().StampFile(program.Path)): true}
 	got := make(map[string]bool)
 	for _, name := range left {
 		got[name] = true
@@ -320,11 +321,11 @@ func TestPrune(t *testing.T) {
 		t.Errorf("left are %q", left)
 	}
 	// One that is in use is not old.
-	if err := os.Chtimes(m.stampFile(program.Path), past, past); err != nil {
+	if err := os.Chtimes(m.kept().StampFile(program.Path), past, past); err != nil {
 		t.Fatal(err)
 	}
 	agent(t, m, "windows", "amd64")
-	m.prune(time.Now())
+	m.kept().Prune(time.Now())
 	if _, err := os.Stat(program.Path); err != nil {
 		t.Error(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -79,5 +80,26 @@ func TestCallersDoNotEndEachOther(t *testing.T) {
 				t.Errorf("the other one: %v", err)
 			}
 		})
+	}
+}
+
+// TestKilledGoLeavesNothing has the go command killed, with its work directory where it was told to
+// make it.
+func TestKilledGoLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	wrapper, program, temp := filepath.Join(dir, "go"), filepath.Join(dir, "bin", "xdist"), t.TempDir()
+	write(t, wrapper, "#!/bin/sh\n[ \"$1\" = build ] || { echo go1.26.0; exit; }\nmkdir \"${GOTMPDIR:-$TMPDIR}/go-build1\" || exit\nkill -9 $$\n")
+	write(t, program, "#!/bin/sh\n")
+	m := New(Config{
+		Dir: filepath.Join(dir, "cache"), Sources: tiny(), Package: "./cmd/a", Go: wrapper, Program: program,
+		Env: append(os.Environ(), "TMPDIR="+temp, "GOTMPDIR="),
+	})
+	if a, err := m.Agent(t.Context(), "linux", "s390x"); err == nil || !strings.Contains(err.Error(), "signal: killed") {
+		t.Errorf("got %v, %v", a, err)
+	}
+	for _, place := range []string{temp, m.cfg.Dir} {
+		if left, err := filepath.Glob(filepath.Join(place, "*")); err != nil || len(left) > 0 {
+			t.Errorf("left are %q, %v", left, err)
+		}
 	}
 }
