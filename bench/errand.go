@@ -97,7 +97,7 @@ func (e errand) open(ctx context.Context, g *gateway.Group) ([]*gateway.Gateway,
 		wait.Go(func() {
 			spec, err := xspec.Parse(text)
 			if err == nil {
-				gateways[i], err = g.Open(ctx, spec)
+				gateways[i], err = g.OpenSpec(ctx, spec)
 			}
 			if err == nil {
 				_, err = gateways[i].Status(ctx)

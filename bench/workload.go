@@ -142,7 +142,7 @@ func measure(ctx context.Context, w workload, own, tool gateway.Config) (m measu
 			err = e
 		}
 	}()
-	gw, err := group.Open(ctx, xspec.Spec{})
+	gw, err := group.OpenSpec(ctx, xspec.Spec{})
 	if err != nil {
 		return m, err
 	}
@@ -174,7 +174,7 @@ func measureStart(ctx context.Context, cfg gateway.Config, starts int, alive fun
 	for range starts {
 		group := gateway.NewGroup(cfg)
 		start := time.Now()
-		gw, err := group.Open(ctx, xspec.Spec{})
+		gw, err := group.OpenSpec(ctx, xspec.Spec{})
 		if err == nil {
 			err = alive(ctx, gw)
 		}

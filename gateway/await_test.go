@@ -24,7 +24,7 @@ func TestOpenWaitsForWhatItGoesThrough(t *testing.T) {
 	}
 	errc := make(chan error, len(specs))
 	for _, spec := range specs {
-		go func() { errc <- second(g.Open(t.Context(), spec)) }()
+		go func() { errc <- second(g.OpenSpec(t.Context(), spec)) }()
 	}
 	for range specs {
 		if err := <-errc; err != nil {
@@ -58,10 +58,10 @@ func TestWaitEndsWhenTheWayCannotBeOpened(t *testing.T) {
 	}
 	errc := make(chan error, 2)
 	for _, text := range []string{"popen//id=b//via=a", "socket//id=c//installvia=b"} {
-		go func() { errc <- second(g.Open(t.Context(), parsed(t, text))) }()
+		go func() { errc <- second(g.OpenSpec(t.Context(), parsed(t, text))) }()
 	}
 	go func() { close(goc) }()
-	if _, err := g.Open(t.Context(), parsed(t, "popen//id=a")); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := g.OpenSpec(t.Context(), parsed(t, "popen//id=a")); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Error(err)
 	}
 	for range 2 {
@@ -70,7 +70,7 @@ func TestWaitEndsWhenTheWayCannotBeOpened(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if _, err := g.Open(t.Context(), parsed(t, "popen//via=a")); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := g.OpenSpec(t.Context(), parsed(t, "popen//via=a")); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("after the failure: %v", err)
 	}
 }
@@ -83,21 +83,21 @@ func TestWaitIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		_, err = g.Open(t.Context(), parsed(t, "popen//via=a"))
+		_, err = g.OpenSpec(t.Context(), parsed(t, "popen//via=a"))
 		if d := time.Since(start); err == nil || !strings.Contains(err.Error(), `via gateway "a": nobody has opened it for 20s`) || d != 20*time.Second {
 			t.Errorf("nobody opens it: %v after %v", err, d)
 		}
 
 		start = time.Now()
-		go g.Open(t.Context(), spec)
+		go g.OpenSpec(t.Context(), spec)
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err = g.Open(ctx, parsed(t, "popen//via=a")); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+		if _, err = g.OpenSpec(ctx, parsed(t, "popen//via=a")); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
 			t.Errorf("its context ends: %v after %v", err, time.Since(start))
 		}
 		errc := make(chan error, 1)
-		go func() { errc <- second(g.Open(t.Context(), parsed(t, "popen//via=a"))) }()
+		go func() { errc <- second(g.OpenSpec(t.Context(), parsed(t, "popen//via=a"))) }()
 		synctest.Wait()
 		if err := g.Terminate(t.Context(), 0); err != nil {
 			t.Error(err)
@@ -122,10 +122,10 @@ func TestWaitLastsAsLongAsTheOpening(t *testing.T) {
 			t.Fatal(err)
 		}
 		errc := make(chan error, 1)
-		go func() { errc <- second(g.Open(t.Context(), parsed(t, "popen//via=a"))) }()
+		go func() { errc <- second(g.OpenSpec(t.Context(), parsed(t, "popen//via=a"))) }()
 		<-time.After(15 * time.Second)
 		start := time.Now()
-		if _, err := g.Open(t.Context(), way); err != nil {
+		if _, err := g.OpenSpec(t.Context(), way); err != nil {
 			t.Error(err)
 		}
 		if err := <-errc; err != nil || time.Since(start) != 30*time.Second {
@@ -140,7 +140,7 @@ func TestWaitLastsAsLongAsTheOpening(t *testing.T) {
 func TestUnknownWay(t *testing.T) {
 	g := newGroup(Config{}, failingDialer(nil))
 	for _, text := range []string{"popen//via=nobody//id=x", "socket//installvia=nobody//id=x"} {
-		_, err := g.Open(t.Context(), parsed(t, text))
+		_, err := g.OpenSpec(t.Context(), parsed(t, text))
 		if want := `open gateway "` + text + `": via gateway "nobody": there is no such gateway`; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -163,7 +163,7 @@ func TestRingsAreRefused(t *testing.T) {
 			t.Errorf("allocate %s: got %v, want %q", tc.text, err, tc.want)
 		}
 	}
-	if _, err := g.Open(t.Context(), parsed(t, "popen//id=d//via=a")); err == nil || !strings.Contains(err.Error(), ring+"d via a via b via c via d") {
+	if _, err := g.OpenSpec(t.Context(), parsed(t, "popen//id=d//via=a")); err == nil || !strings.Contains(err.Error(), ring+"d via a via b via c via d") {
 		t.Errorf("open: %v", err)
 	}
 }

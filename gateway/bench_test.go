@@ -13,14 +13,14 @@ func newB(b *testing.B) *gateway.Gateway {
 	b.Helper()
 	g := gateway.NewGroup(config())
 	b.Cleanup(func() { g.Terminate(context.Background(), time.Second) })
-	return must(g.Open(b.Context(), must(xspec.Parse("popen"))))
+	return must(g.OpenSpec(b.Context(), must(xspec.Parse("popen"))))
 }
 
 func BenchmarkOpen(b *testing.B) {
 	g := gateway.NewGroup(config())
 	b.Cleanup(func() { g.Terminate(context.Background(), time.Second) })
 	for b.Loop() {
-		gw := must(g.Open(b.Context(), must(xspec.Parse("popen"))))
+		gw := must(g.OpenSpec(b.Context(), must(xspec.Parse("popen"))))
 		b.StopTimer()
 		gw.Exit()
 		<-gw.Done()

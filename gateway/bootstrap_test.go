@@ -146,7 +146,7 @@ func TestCmd(t *testing.T) {
 	} {
 		wantPhase(t, "cmd="+c.command, c.phase, c.parts...)
 	}
-	if _, err := newGroup(t, config()).Open(t.Context(), spec(t, "cmd=sh 'x")); err == nil || !strings.Contains(err.Error(), "quote") {
+	if _, err := newGroup(t, config()).OpenSpec(t.Context(), spec(t, "cmd=sh 'x")); err == nil || !strings.Contains(err.Error(), "quote") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -161,7 +161,7 @@ func TestBootstrapInterrupted(t *testing.T) {
 		cancel()
 		return gateway.Agent{Path: os.Args[0], Digest: "0123"}, nil
 	}
-	_, err := newGroup(t, cfg).Open(ctx, spec(t, "cmd=sh"))
+	_, err := newGroup(t, cfg).OpenSpec(ctx, spec(t, "cmd=sh"))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -177,7 +177,7 @@ func TestBootstrapWrongDigest(t *testing.T) {
 	cfg.Agent = func(context.Context, string, string) (gateway.Agent, error) {
 		return gateway.Agent{Path: "/bin/true", Digest: strings.Repeat("0", 64)}, nil
 	}
-	_, err := newGroup(t, cfg).Open(t.Context(), spec(t, "cmd=sh"))
+	_, err := newGroup(t, cfg).OpenSpec(t.Context(), spec(t, "cmd=sh"))
 	var p *gateway.PhaseError
 	if !errors.As(err, &p) || p.Phase != gateway.PhaseUpload || !strings.Contains(err.Error(), "digest") {
 		t.Errorf("got %v", err)

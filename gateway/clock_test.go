@@ -75,7 +75,7 @@ func TestGettingAnAgentDoesNotCount(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					g := newGroup(Config{OpenTimeout: 20 * time.Second, Agent: slowAgent(new(atomic.Int32))}, agentDialer(tc.before, tc.after, get))
 					start := time.Now()
-					_, err := g.Open(t.Context(), parsed(t, "popen//goarch=mips"))
+					_, err := g.OpenSpec(t.Context(), parsed(t, "popen//goarch=mips"))
 					if took := time.Since(start); !errors.Is(err, tc.want) || took != tc.took {
 						t.Errorf("opened after %v: %v, want %v: %v", took, err, tc.took, tc.want)
 					}
@@ -106,7 +106,7 @@ func TestWayMayGetAnAgent(t *testing.T) {
 			}
 		}
 		for _, text := range specs {
-			go func() { errc <- second(g.Open(t.Context(), parsed(t, text))) }()
+			go func() { errc <- second(g.OpenSpec(t.Context(), parsed(t, text))) }()
 		}
 		for range specs {
 			if err := <-errc; err != nil {
@@ -144,7 +144,7 @@ func TestSharedAgentOutlivesItsAskers(t *testing.T) {
 					ctx, cancels[i] = context.WithCancelCause(t.Context())
 					defer cancels[i](nil)
 					errcs[i] = make(chan error, 1)
-					go func() { errcs[i] <- second(g.Open(ctx, parsed(t, "popen//goarch=mips"))) }()
+					go func() { errcs[i] <- second(g.OpenSpec(ctx, parsed(t, "popen//goarch=mips"))) }()
 					synctest.Wait()
 				}
 				if tc.loses < len(errcs) {
@@ -222,7 +222,7 @@ func TestOpeningEndsWhileAnAgentIsGot(t *testing.T) {
 			}})
 			defer g.Terminate(context.Background(), 2*time.Second)
 			opened(t, g, "popen//id=way")
-			_, err := g.Open(ctx, parsed(t, text))
+			_, err := g.OpenSpec(ctx, parsed(t, text))
 			if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "get agent for "+runtime.GOOS+"/") {
 				t.Errorf("got %v", err)
 			}

@@ -121,7 +121,7 @@ func dialogue(t *testing.T, in, out int64) (usedIn, usedOut int64, err error) {
 }
 
 func converse(ctx context.Context, g *Group) error {
-	gw, err := g.Open(ctx, xspec.Spec{})
+	gw, err := g.OpenSpec(ctx, xspec.Spec{})
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func TestTerminateEndsLeavesFirst(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := g.Open(t.Context(), spec); err != nil {
+		if _, err := g.OpenSpec(t.Context(), spec); err != nil {
 			t.Fatal(err)
 		}
 	}

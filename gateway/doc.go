@@ -10,7 +10,7 @@
 //
 //	g := gateway.NewGroup(gateway.Config{})      // agents are this program, started with the argument "agent"
 //	defer g.Terminate(ctx, 0)
-//	gw, err := g.Open(ctx, spec)                 // spec is xspec.Parse("popen")
+//	gw, err := g.OpenSpec(ctx, spec)                 // spec is xspec.Parse("popen")
 //	ch, err := gw.RemoteExec(ctx, "add", []int{1, 2})
 //	err = ch.Receive(ctx, &sum)
 //

@@ -48,7 +48,7 @@ func ExampleGroup_Open() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	gw, err := g.Open(ctx, spec)
+	gw, err := g.OpenSpec(ctx, spec)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func ExampleMultiChannel() {
 		log.Fatal(err)
 	}
 	for _, spec := range specs {
-		if _, err := g.Open(ctx, spec); err != nil {
+		if _, err := g.OpenSpec(ctx, spec); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -127,7 +127,7 @@ func ExampleChannel_Reader() {
 		log.Fatal(err)
 	}
 
-	gw, err := g.Open(ctx, xspec.Spec{})
+	gw, err := g.OpenSpec(ctx, xspec.Spec{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func testChdirThatCannotBe(t *testing.T, tr transport) {
 	file := filepath.Join(t.TempDir(), "file")
 	writeFile(t, file, "")
 	g := newGroup(t, config())
-	_, err := g.Open(t.Context(), spec(t, tr.spec(t, g)+"//chdir="+file+"/sub"))
+	_, err := g.OpenSpec(t.Context(), spec(t, tr.spec(t, g)+"//chdir="+file+"/sub"))
 	if err == nil || !strings.Contains(err.Error(), "create directory") || !strings.Contains(err.Error(), file) {
 		t.Errorf("got %v", err)
 	}
@@ -274,7 +274,7 @@ func TestAgentThatDoesNotSpeak(t *testing.T) {
 			}
 			cfg := config()
 			cfg.Command = tc.command
-			_, err := newGroup(t, cfg).Open(t.Context(), spec(t, "popen"))
+			_, err := newGroup(t, cfg).OpenSpec(t.Context(), spec(t, "popen"))
 			for _, want := range tc.want {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("got %v, want %q in it", err, want)
@@ -303,7 +303,7 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 	cfg := config()
 	cfg.Command = []string{"/bin/sh", "-c", "exec sleep 1000"}
 	cfg.OpenTimeout = 50 * time.Millisecond
-	_, err := newGroup(t, cfg).Open(t.Context(), spec(t, "popen"))
+	_, err := newGroup(t, cfg).OpenSpec(t.Context(), spec(t, "popen"))
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -208,14 +209,63 @@ func (g *Group) take(spec xspec.Spec) (xspec.Spec, func(error), error) {
 	return spec, undo, nil
 }
 
-// Open starts an agent as spec says and returns the connected gateway, a member of the group. The
-// empty spec stands for Config.Default. Open may be called many times at once. ctx bounds only the
-// opening, as does Config.OpenTimeout. A gateway that the spec goes through (via, installvia) and
-// that has its id from Allocate or is being opened is waited for, which may take its own
+// Open is OpenSpec for a text, as in "ssh=user@host//id=a". A text that does not parse is an
+// *xspec.Error.
+func (g *Group) Open(ctx context.Context, spec string) (*Gateway, error) {
+	if spec == "" {
+		return g.OpenSpec(ctx, xspec.Spec{})
+	}
+	s, err := xspec.Parse(spec)
+	if err != nil {
+		return nil, err
+	}
+	return g.OpenSpec(ctx, s)
+}
+
+// OpenAll opens gateways for texts such as "4*popen", all at the same time, and returns them in the
+// order of the texts. When one cannot be opened, those that could are ended; the error joins all.
+func (g *Group) OpenAll(ctx context.Context, specs ...string) ([]*Gateway, error) {
+	parsed, err := xspec.Expand(specs, nil)
+	if err != nil {
+		return nil, err
+	}
+	for i := range parsed { // so that ids are in order, and any may go through any
+		if parsed[i], err = g.Allocate(parsed[i]); err != nil {
+			return nil, err
+		}
+	}
+	gws, errs := make([]*Gateway, len(parsed)), make([]error, len(parsed))
+	var wg sync.WaitGroup
+	for i, s := range parsed {
+		wg.Go(func() { gws[i], errs[i] = g.OpenSpec(ctx, s) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		for _, gw := range gws {
+			if gw != nil {
+				gw.Exit()
+			}
+		}
+		return nil, err
+	}
+	return gws, nil
+}
+
+// standard is the group of Open.
+var standard = sync.OnceValue(func() *Group { return NewGroup(Config{}) })
+
+// Open opens a gateway in a group that all of the program shares. It ends by Exit, and with the
+// program at the latest.
+func Open(ctx context.Context, spec string) (*Gateway, error) { return standard().Open(ctx, spec) }
+
+// OpenSpec starts an agent as spec says and returns the connected gateway, a member of the group.
+// The empty spec stands for Config.Default. It may be called many times at once. ctx bounds only
+// the opening, as does Config.OpenTimeout. A gateway that the spec goes through (via, installvia)
+// and that has its id from Allocate or is being opened is waited for, which may take its own
 // OpenTimeout and the time to get its agent. Errors: ErrNoTransport and ErrIDTaken before anything
 // is started; else what the transport or the handshake met, with the agent's exit status and the
 // end of its stderr; nothing is left running then.
-func (g *Group) Open(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
+func (g *Group) OpenSpec(ctx context.Context, spec xspec.Spec) (*Gateway, error) {
 	text := spec.String()
 	spec, undo, err := g.take(spec)
 	if err != nil {
@@ -258,6 +308,18 @@ func (g *Group) enlist(gw *Gateway) error {
 	<-gw.Done()
 	return errTerminated
 }
+
+// String tells the group's members by their ids.
+func (g *Group) String() string {
+	var ids []string
+	for gw := range g.All() {
+		ids = append(ids, gw.ID())
+	}
+	return "group of " + cmp.Or(strings.Join(ids, ", "), "no gateways")
+}
+
+// Close is Terminate with the time of Config.Grace, for defer.
+func (g *Group) Close() error { return g.Terminate(context.Background(), 0) }
 
 // Lookup returns the member with this id.
 func (g *Group) Lookup(id string) (*Gateway, bool) {

@@ -54,7 +54,7 @@ func TestOrderIsThatOfOpening(t *testing.T) { // conformance 21
 	if err := g.Terminate(t.Context(), 0); err != nil { // conformance 50
 		t.Errorf("second Terminate: %v", err)
 	}
-	if _, err := g.Open(t.Context(), spec(t, "popen")); err == nil {
+	if _, err := g.OpenSpec(t.Context(), spec(t, "popen")); err == nil {
 		t.Error("Open in a terminated group succeeded")
 	}
 }
@@ -65,7 +65,7 @@ func TestAllocatedIDWaitsForItsGateway(t *testing.T) { // conformance 22
 	if hello := openIn(t, g, "popen//id=hello"); hello.ID() != "hello" {
 		t.Errorf("id %q, want hello", hello.ID())
 	}
-	gw := must(g.Open(t.Context(), first))
+	gw := must(g.OpenSpec(t.Context(), first))
 	if gw.ID() != "gw0" {
 		t.Errorf("id %q, want gw0", gw.ID())
 	}
@@ -84,7 +84,7 @@ func TestTakenIDStartsNothing(t *testing.T) { // conformance 24
 	mark := filepath.Join(t.TempDir(), "started")
 	g := newGroup(t, cfg)
 	openIn(t, g, "popen//id=x")
-	_, err := g.Open(t.Context(), spec(t, "popen//id=x//chdir="+mark))
+	_, err := g.OpenSpec(t.Context(), spec(t, "popen//id=x//chdir="+mark))
 	if !errors.Is(err, gateway.ErrIDTaken) || !strings.Contains(err.Error(), "popen//id=x") {
 		t.Errorf("got %v", err)
 	}
@@ -96,7 +96,7 @@ func TestTakenIDStartsNothing(t *testing.T) { // conformance 24
 func TestEmptySpecUsesDefault(t *testing.T) { // conformance 25
 	cfg := config()
 	cfg.Default = spec(t, "popen//env:GATEWAY_DEFAULT=yes")
-	gw, err := newGroup(t, cfg).Open(t.Context(), xspec.Spec{})
+	gw, err := newGroup(t, cfg).OpenSpec(t.Context(), xspec.Spec{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestFailedOpenLeavesIDToBeTriedAgain(t *testing.T) {
 	cfg.Command = []string{filepath.Join(t.TempDir(), "missing")}
 	g := newGroup(t, cfg)
 	for range 2 {
-		_, err := g.Open(t.Context(), spec(t, "popen//id=a"))
+		_, err := g.OpenSpec(t.Context(), spec(t, "popen//id=a"))
 		if !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), `open gateway "popen//id=a": start agent: `) {
 			t.Errorf("got %v", err)
 		}
@@ -121,7 +121,7 @@ func TestFailedOpenLeavesIDToBeTriedAgain(t *testing.T) {
 }
 
 func TestSpecWithoutTransport(t *testing.T) { // conformance 7
-	_, err := newGroup(t, config()).Open(t.Context(), spec(t, "hello=3"))
+	_, err := newGroup(t, config()).OpenSpec(t.Context(), spec(t, "hello=3"))
 	if !errors.Is(err, gateway.ErrNoTransport) || !strings.Contains(err.Error(), "no gateway type found") {
 		t.Errorf("got %v", err)
 	}
@@ -136,7 +136,7 @@ func testConcurrentOpen(t *testing.T, tr transport) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			gw, err := g.Open(t.Context(), sp)
+			gw, err := g.OpenSpec(t.Context(), sp)
 			if err != nil {
 				t.Error(err)
 				return

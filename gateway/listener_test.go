@@ -158,7 +158,7 @@ func TestJoinIsRefused(t *testing.T) {
 		})
 	}
 	t.Run("a client of a server comes to a listener", func(t *testing.T) {
-		_, err := newGroup(t, config()).Open(t.Context(), spec(t, "socket="+withKey+"//key="+name))
+		_, err := newGroup(t, config()).OpenSpec(t.Context(), spec(t, "socket="+withKey+"//key="+name))
 		if !errors.Is(err, keyed.ErrPeer) {
 			t.Errorf("got %v", err)
 		}
@@ -181,7 +181,7 @@ func TestListenRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, %v", text, l, err)
 		}
 	}
-	if _, err := newGroup(t, config()).Open(t.Context(), spec(t, "listen=127.0.0.1:0//insecure")); !errors.Is(err, gateway.ErrNoTransport) {
+	if _, err := newGroup(t, config()).OpenSpec(t.Context(), spec(t, "listen=127.0.0.1:0//insecure")); !errors.Is(err, gateway.ErrNoTransport) {
 		t.Errorf("open: %v", err)
 	}
 }

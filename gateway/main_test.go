@@ -92,7 +92,7 @@ func openMain(text string) {
 	}
 	var said string
 	for range 2 {
-		gw, err := g.Open(ctx, must(xspec.Parse(text)))
+		gw, err := g.OpenSpec(ctx, must(xspec.Parse(text)))
 		fail(err)
 		c, err := gw.RemoteExec(ctx, "echo", nil)
 		fail(err)
@@ -306,7 +306,7 @@ func open(t *testing.T, text string) *gateway.Gateway {
 
 func openIn(t *testing.T, g *gateway.Group, text string) *gateway.Gateway {
 	t.Helper()
-	gw, err := g.Open(t.Context(), spec(t, text))
+	gw, err := g.OpenSpec(t.Context(), spec(t, text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func controllerMain() {
 	ctx := context.Background()
 	g := gateway.NewGroup(config())
 	for _, text := range os.Args[2:] {
-		gw, err := g.Open(ctx, must(xspec.Parse(text)))
+		gw, err := g.OpenSpec(ctx, must(xspec.Parse(text)))
 		if err != nil {
 			panic(err)
 		}

@@ -44,7 +44,7 @@ func parsed(t testing.TB, text string) xspec.Spec {
 
 func opened(t testing.TB, g *Group, text string) *Gateway {
 	t.Helper()
-	gw, err := g.Open(t.Context(), parsed(t, text))
+	gw, err := g.OpenSpec(t.Context(), parsed(t, text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -211,7 +211,7 @@ func TestKilledRelayWakesEverything(t *testing.T) {
 		<-id.Done()
 		awaitNoProcess(t, id.Info().Pid)
 	}
-	if _, err := g.Open(t.Context(), parsed(t, "popen//via=p1")); err == nil ||
+	if _, err := g.OpenSpec(t.Context(), parsed(t, "popen//via=p1")); err == nil ||
 		!strings.Contains(err.Error(), `open gateway "popen//via=p1//id=gw1": via gateway p1 is lost: signal: killed`) {
 		t.Errorf("open through a lost gateway: %v", err)
 	}
@@ -227,7 +227,7 @@ func TestExitOfARelay(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	awaitNoProcess(t, gw.Info().Pid)
-	if _, err := g.Open(t.Context(), parsed(t, "popen//via=p1")); !errors.Is(err, ErrExited) {
+	if _, err := g.OpenSpec(t.Context(), parsed(t, "popen//via=p1")); !errors.Is(err, ErrExited) {
 		t.Errorf("open through a gateway that has ended: %v", err)
 	}
 }
@@ -260,7 +260,7 @@ func TestPlatformOfARelay(t *testing.T) {
 	if err := errors.Join(err, c.Receive(t.Context(), &got)); err != nil || got != "yes" {
 		t.Errorf("the wrapper's variable is %q, %v", got, err)
 	}
-	_, err = g.Open(t.Context(), parsed(t, "popen//via=p1//goos=plan9//id=x"))
+	_, err = g.OpenSpec(t.Context(), parsed(t, "popen//via=p1//goos=plan9//id=x"))
 	want := "start agent for plan9/" + runtime.GOARCH + ": popen starts the agent of gateway p1 once more, which is for " + runtime.GOOS + "/" + runtime.GOARCH
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v", err)

@@ -18,7 +18,7 @@ func works(t *testing.T, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	gw, err := newGroup(t, config()).Open(ctx, spec(t, text))
+	gw, err := newGroup(t, config()).OpenSpec(ctx, spec(t, text))
 	if err != nil {
 		t.Fatalf("a good client is not served: %v", err)
 	}
@@ -179,7 +179,7 @@ func TestSocketServerLimitsAgents(t *testing.T) {
 	text := "socket=" + addr + "//key=" + name
 	first := open(t, text)
 	open(t, text)
-	_, err := newGroup(t, config()).Open(t.Context(), spec(t, text))
+	_, err := newGroup(t, config()).OpenSpec(t.Context(), spec(t, text))
 	if err == nil || !strings.Contains(err.Error(), "start: the server runs 2 agents already") {
 		t.Errorf("the third: %v", err)
 	}
@@ -187,7 +187,7 @@ func TestSocketServerLimitsAgents(t *testing.T) {
 	<-first.Done()
 	log.await(t, "agent ended")
 	for range 50 { // the place is free when the log has the line, or a moment later
-		if _, err = newGroup(t, config()).Open(t.Context(), spec(t, text)); err == nil {
+		if _, err = newGroup(t, config()).OpenSpec(t.Context(), spec(t, text)); err == nil {
 			return
 		}
 	}
@@ -221,7 +221,7 @@ func TestSocketClientMeetsAnotherServer(t *testing.T) {
 		{"alert", "\x15\x03\x03\x00\x02\x02\x46", "the server refuses"},
 	} {
 		addr := impostor(t, tc.said)
-		_, err := newGroup(t, config()).Open(t.Context(), spec(t, "socket="+addr+"//key="+name))
+		_, err := newGroup(t, config()).OpenSpec(t.Context(), spec(t, "socket="+addr+"//key="+name))
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v", tc.name, err)
 		}
@@ -236,7 +236,7 @@ func TestSocketClientMeetsAnotherServer(t *testing.T) {
 		{"no agent", request(1, 1, "\xa0") + "\x05\x00\x00\x00\x04oops\x02\x00\x00\x00\x00\x06\x00\x00\x00\x0dexit status 7", "exit status 7: oops"},
 	} {
 		addr := impostor(t, tc.said)
-		_, err := newGroup(t, config()).Open(t.Context(), spec(t, "socket="+addr))
+		_, err := newGroup(t, config()).OpenSpec(t.Context(), spec(t, "socket="+addr))
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v", tc.name, err)
 		}

@@ -159,7 +159,7 @@ func TestSocketErrorsNameTheirPhase(t *testing.T) { // conformance 33, 37
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			start := time.Now()
-			_, err := newGroup(t, config()).Open(t.Context(), spec(t, tc.spec))
+			_, err := newGroup(t, config()).OpenSpec(t.Context(), spec(t, tc.spec))
 			failed, ok := errors.AsType[*gateway.PhaseError](err)
 			if !ok || failed.Phase != tc.phase || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want phase %q and %q", err, tc.phase, tc.want)
@@ -231,7 +231,7 @@ func TestSocketErrorOfAnAgentThatDoesNotStart(t *testing.T) {
 		{[]string{os.Args[0], "-test.run=^$"}, "exit status 0"},
 	} {
 		addr := serveSocket(t, &gateway.SocketServer{Key: key, Command: tc.command})
-		_, err := newGroup(t, config()).Open(t.Context(), spec(t, "socket="+addr+"//key="+name))
+		_, err := newGroup(t, config()).OpenSpec(t.Context(), spec(t, "socket="+addr+"//key="+name))
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%q: got %v, want %q", tc.command, err, tc.want)
 		}
@@ -245,7 +245,7 @@ func TestSocketServesManyAtOnce(t *testing.T) { // conformance 39, 40
 	pids := make(chan int, 4)
 	for range cap(pids) {
 		go func() {
-			gw, err := g.Open(t.Context(), spec(t, "socket="+addr+"//key="+name))
+			gw, err := g.OpenSpec(t.Context(), spec(t, "socket="+addr+"//key="+name))
 			if err != nil {
 				t.Error(err)
 				pids <- 0
@@ -305,7 +305,7 @@ func TestInstalledServerEndsWithItsGateway(t *testing.T) {
 		t.Error("two gateways have one agent")
 	}
 	_, name := keyIn(t)
-	if _, err := g.Open(t.Context(), spec(t, "socket="+addr+"//key="+name)); err == nil || !strings.Contains(err.Error(), "compare") {
+	if _, err := g.OpenSpec(t.Context(), spec(t, "socket="+addr+"//key="+name)); err == nil || !strings.Contains(err.Error(), "compare") {
 		t.Errorf("with another key: %v", err)
 	}
 	p1.Exit()
@@ -315,7 +315,7 @@ func TestInstalledServerEndsWithItsGateway(t *testing.T) {
 	if _, err := net.Dial("tcp", addr); err == nil {
 		t.Error("somebody still listens")
 	}
-	if _, err := g.Open(t.Context(), spec(t, "socket="+addr+"//installvia=p1")); err == nil || !strings.Contains(err.Error(), "gateway has ended") {
+	if _, err := g.OpenSpec(t.Context(), spec(t, "socket="+addr+"//installvia=p1")); err == nil || !strings.Contains(err.Error(), "gateway has ended") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -333,7 +333,7 @@ func TestInstallViaErrors(t *testing.T) {
 		{"socket//installvia=p9", `no such gateway`},
 		{"socket=" + taken.Addr().String() + "//installvia=p1", "in use"},
 	} {
-		if _, err := g.Open(t.Context(), spec(t, tc.spec)); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if _, err := g.OpenSpec(t.Context(), spec(t, tc.spec)); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v", tc.spec, err)
 		}
 	}

@@ -162,11 +162,11 @@ func TestSSHPassword(t *testing.T) {
 				t.Errorf("asked %q", a.asked)
 			}
 			wantPhase(t, "ssh="+s.options, gateway.PhaseAuth, "Permission denied") // with nobody to ask
-			if _, err := askingGroup(t, &asker{answers: []string{"a", "b", "c"}}).Open(t.Context(), spec(t, "ssh="+s.options)); err == nil {
+			if _, err := askingGroup(t, &asker{answers: []string{"a", "b", "c"}}).OpenSpec(t.Context(), spec(t, "ssh="+s.options)); err == nil {
 				t.Error("a wrong password is good")
 			}
 			silent := &asker{}
-			askingGroup(t, silent).Open(t.Context(), spec(t, "ssh=-o BatchMode=yes "+s.options))
+			askingGroup(t, silent).OpenSpec(t.Context(), spec(t, "ssh=-o BatchMode=yes "+s.options))
 			if len(silent.asked) > 0 {
 				t.Errorf("asked %q in batch mode", silent.asked)
 			}

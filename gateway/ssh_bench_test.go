@@ -16,7 +16,7 @@ func BenchmarkSSHStart(b *testing.B) {
 	s := sshd.Start(b, sshd.Options{})
 	open := func() {
 		g := gateway.NewGroup(config())
-		if _, err := g.Open(b.Context(), must(xspec.Parse(s.Spec()))); err != nil {
+		if _, err := g.OpenSpec(b.Context(), must(xspec.Parse(s.Spec()))); err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()

@@ -34,7 +34,7 @@ func TestSSHFilesThatAreNone(t *testing.T) {
 		{"certificate", text(os.DevNull, s.KnownHosts, s.Key, fifo), true},
 	} {
 		g := newGroup(t, config())
-		gw, err := g.Open(t.Context(), spec(t, tt.text))
+		gw, err := g.OpenSpec(t.Context(), spec(t, tt.text))
 		if (err == nil) != tt.opens {
 			t.Errorf("%s: %v, want it to open: %t", tt.what, err, tt.opens)
 		}

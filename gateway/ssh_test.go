@@ -69,7 +69,7 @@ func openAll(t *testing.T, g *gateway.Group, text string, n int) []*gateway.Gate
 	errs := make([]error, n)
 	var opening sync.WaitGroup
 	for i := range n {
-		opening.Go(func() { gws[i], errs[i] = g.Open(t.Context(), spec(t, text)) })
+		opening.Go(func() { gws[i], errs[i] = g.OpenSpec(t.Context(), spec(t, text)) })
 	}
 	opening.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -253,7 +253,7 @@ func sshDamaged(t *testing.T, s *sshd.Server) {
 // wantPhase checks that opening fails in a phase with an error that has all of the texts.
 func wantPhase(t *testing.T, text string, phase gateway.Phase, parts ...string) error {
 	t.Helper()
-	_, err := newGroup(t, config()).Open(t.Context(), spec(t, text))
+	_, err := newGroup(t, config()).OpenSpec(t.Context(), spec(t, text))
 	var p *gateway.PhaseError
 	if !errors.As(err, &p) || p.Phase != phase {
 		t.Errorf("%s: got %v, want an error of phase %s", text, err, phase)

@@ -63,7 +63,7 @@ func openGateway(t *testing.T, text string) *gateway.Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gw, err := g.Open(t.Context(), spec)
+	gw, err := g.OpenSpec(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
 	}

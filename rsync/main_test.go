@@ -54,7 +54,7 @@ func open(t testing.TB, env ...string) *gateway.Gateway {
 			t.Error(err)
 		}
 	})
-	gw, err := g.Open(t.Context(), cfg.Default)
+	gw, err := g.OpenSpec(t.Context(), cfg.Default)
 	if err != nil {
 		t.Fatal(err)
 	}

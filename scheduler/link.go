@@ -86,7 +86,7 @@ type gatewayLink struct {
 func (c *controller) connectGateway(ctx context.Context, n *node) (link, gateway.Info, error) {
 	gw, err := n.gw, error(nil)
 	if gw == nil {
-		gw, err = c.cfg.Group.Open(ctx, n.spec)
+		gw, err = c.cfg.Group.OpenSpec(ctx, n.spec)
 	}
 	if err != nil {
 		return nil, gateway.Info{}, err

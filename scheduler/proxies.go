@@ -15,7 +15,7 @@ type proxyFailed struct{ err error }
 func (c *controller) openProxies(specs []xspec.Spec) {
 	for _, spec := range specs {
 		c.wait.Go(func() {
-			if _, err := c.cfg.Group.Open(c.ctx, spec); err != nil {
+			if _, err := c.cfg.Group.OpenSpec(c.ctx, spec); err != nil {
 				c.post(proxyFailed{err})
 			}
 		})

@@ -90,7 +90,7 @@ func cleanSpecs(c *cli.Context) ([]xspec.Spec, error) {
 // clean opens a gateway, says what is on its host, and removes that.
 func (o *opener) clean(spec xspec.Spec) error {
 	ctx, out := o.cli.Context, o.cli.App.Writer
-	gw, err := o.group.Open(ctx, spec)
+	gw, err := o.group.OpenSpec(ctx, spec)
 	if err != nil {
 		return err
 	}

@@ -130,7 +130,7 @@ func (o *opener) openProxies(group *gateway.Group) error {
 	var wait sync.WaitGroup
 	for i, s := range proxies {
 		wait.Go(func() {
-			if _, err := group.Open(o.cli.Context, s); err != nil {
+			if _, err := group.OpenSpec(o.cli.Context, s); err != nil {
 				errs[i] = &unreachedError{err}
 			}
 		})

@@ -55,7 +55,7 @@ func Examine(ctx context.Context, group *gateway.Group, specs []xspec.Spec, plac
 
 func (e *Examination) run(ctx context.Context, group *gateway.Group, place func(string) string) {
 	begin := time.Now()
-	gw, err := group.Open(ctx, e.Spec)
+	gw, err := group.OpenSpec(ctx, e.Spec)
 	e.Took = time.Since(begin)
 	if err != nil {
 		e.Err = err
