@@ -15,15 +15,16 @@ import (
 // collector. All methods may be called concurrently. Channels come from RemoteExec, NewChannel and
 // Resolve, and as the argument of a Handler; there is no useful zero value.
 //
-// A channel owns up to three goroutines: one reads frames into the queue, one writes what Send has
-// buffered, one runs a callback. They end when the channel or the gateway does, and the gateway's
-// end waits for all of them but a callback that does not return.
+// A channel has up to three goroutines of its session: one reads frames into the queue, one writes
+// what Send has buffered, one runs a callback. They return to the session when the channel ends,
+// and the gateway's end waits for all of them but a callback that does not return.
 type Channel struct {
 	session *session
 	stream  stream
 	id      uint32
 
 	claimed bool // somebody was given the channel; session.mu guards it
+	parents int  // handlers that have adopted it and run; session.mu guards it
 
 	mu sync.Mutex // guards the fields below
 
@@ -37,7 +38,8 @@ type Channel struct {
 	recvTold bool          // a receiver was told recvErr; from now on it is io.EOF
 	recvEndc chan struct{} // closed when recvErr is set
 	callback bool
-	discard  bool // nobody will receive any more
+	discard  bool             // nobody will receive any more
+	direct   func(Item) error // takes items where they are read, and must not block; nil is for the queue
 
 	out       []segment     // frames to write
 	outSize   int           // bytes in out and in the writer's hands
@@ -49,6 +51,9 @@ type Channel struct {
 	writing   bool          // the writer's goroutine has been started
 	broken    bool          // the stream is gone: the writer ends at once
 
+	noticed   func()                  // called when there is something to receive; nil is for nobody
+	args      Item                    // that the handler was run with
+	over      func()                  // called when both sides have closed; nil is for nobody
 	handled   bool                    // a handler owns this channel, and its return is what closes it
 	abandoned context.CancelCauseFunc // ends the handler's context; nil when there is no handler
 }
@@ -63,11 +68,16 @@ const (
 	// sendBuffer is how many bytes Send puts ahead of the writer before it blocks. It holds enough
 	// small items to make one write of many, and is small beside the window.
 	sendBuffer = 256 << 10
+	// maxIntFrame is the size in bytes of the largest frame of an integer.
+	maxIntFrame = 2 + 9
 	// smallFrame is the size in bytes up to which frames are joined in one segment.
 	smallFrame = 16 << 10
 	// queueAtMost is the cost in bytes of arrived items that are kept out of the stream's window.
 	// Above it the window fills, and then the sender blocks.
 	queueAtMost = 1 << 20
+	// batchAtMost is the cost in bytes from which items that have come together are queued. The
+	// queue may be that much longer than queueAtMost.
+	batchAtMost = 32 << 10
 )
 
 // itemCost is what an item takes in the queue, in bytes: its content and the slice that holds it.
@@ -83,6 +93,14 @@ func newChannel(s *session, st stream) *Channel {
 
 // String returns a name for messages: the gateway's id and the channel's number.
 func (c *Channel) String() string { return fmt.Sprintf("%s/%d", c.session.name, c.id) }
+
+// Args returns, in a handler, the arguments that it was run with; what RunSource and RunPackage are
+// given. It is nil when there are none.
+func (c *Channel) Args() Item {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.args
+}
 
 // Send sends one item: any value that CBOR can encode, or an Item as it is. It returns when the
 // item is buffered; it blocks while the buffer is full because the peer does not read. Afterwards v
@@ -103,6 +121,11 @@ func (c *Channel) Send(ctx context.Context, v any) error {
 }
 
 func (c *Channel) sendFrame(ctx context.Context, kind frameKind, v any) error {
+	if n, ok := v.(int); ok {
+		if frame := [maxIntFrame]byte{}; c.trySmall(appendIntFrame(frame[:0], kind, n)) {
+			return nil
+		}
+	}
 	buf := c.session.frames.get()
 	frame, err := encodeFrame(buf, kind, v, c.session.sendLimit)
 	if err != nil {
@@ -135,25 +158,45 @@ func (c *Channel) sendFrame(ctx context.Context, kind frameKind, v any) error {
 	}
 }
 
+// trySmall sends a small frame, which it copies, when there is room for it and nothing is wrong.
+func (c *Channel) trySmall(frame []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sendErr != nil || c.outSize != 0 && c.outSize+len(frame) > sendBuffer {
+		return false
+	}
+	c.join(frame)
+	c.startWriter()
+	return true
+}
+
 // enqueue hands a frame to the writer, which is started when there is none. c.mu is held.
 func (c *Channel) enqueue(frame []byte, buf *bytes.Buffer) {
-	size := len(frame)
-	c.outSize += size
-	last := len(c.out) - 1
-	switch {
-	case size > smallFrame:
+	if len(frame) > smallFrame {
+		c.outSize += len(frame)
 		c.out = append(c.out, segment{frame, buf})
-	case last >= 0 && len(c.out[last].data)+size <= sendBuffer/4 && c.out[last].joins():
-		s := &c.out[last]
-		s.buf.Write(frame)
-		s.data = s.buf.Bytes()
-		c.session.frames.put(buf)
-	default:
-		joined := c.session.frames.get()
-		joined.Write(frame)
-		c.out = append(c.out, segment{joined.Bytes(), joined})
+	} else {
+		c.join(frame)
 		c.session.frames.put(buf)
 	}
+	c.startWriter()
+}
+
+// join puts a copy of a small frame behind those that wait for the writer. c.mu is held.
+func (c *Channel) join(frame []byte) {
+	c.outSize += len(frame)
+	last := len(c.out) - 1
+	if last < 0 || len(c.out[last].data)+len(frame) > sendBuffer/4 || !c.out[last].joins() {
+		c.out = append(c.out, segment{nil, c.session.frames.get()})
+		last++
+	}
+	s := &c.out[last]
+	s.buf.Write(frame)
+	s.data = s.buf.Bytes()
+}
+
+// startWriter wakes the writer, or starts it when there is none. c.mu is held.
+func (c *Channel) startWriter() {
 	if !c.writing {
 		c.writing = c.session.spawn(c.writeLoop)
 	}
@@ -223,10 +266,14 @@ func (c *Channel) Receive(ctx context.Context, v any) error {
 // ReceiveItem is Receive without decoding. The caller owns the item.
 func (c *Channel) ReceiveItem(ctx context.Context) (Item, error) {
 	c.mu.Lock()
-	taken := c.callback
-	c.mu.Unlock()
-	if taken {
+	if c.callback {
+		c.mu.Unlock()
 		return nil, fmt.Errorf("receive on channel %s: %w", c, ErrCallback)
+	}
+	it, ok, err := c.pollLocked()
+	c.mu.Unlock()
+	if ok || err != nil {
+		return it, err
 	}
 	return c.next(ctx)
 }
@@ -257,6 +304,11 @@ func (c *Channel) next(ctx context.Context) (Item, error) {
 func (c *Channel) poll() (it Item, ok bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.pollLocked()
+}
+
+// pollLocked is poll. c.mu is held.
+func (c *Channel) pollLocked() (it Item, ok bool, err error) {
 	if c.first < len(c.queue) {
 		it = c.queue[c.first]
 		c.queue[c.first] = nil
@@ -430,8 +482,27 @@ func (c *Channel) endReceive(err error) {
 	c.tellReceivers()
 }
 
+// whenNoticed has f called, once, when there is something to receive, or the end; now if there is.
+// f does not block, and does not use the channel. nil withdraws what was given before, and tells
+// whether that was not called.
+func (c *Channel) whenNoticed(f func()) (withdrawn bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	withdrawn = c.noticed != nil
+	c.noticed = f
+	if f != nil && (c.first < len(c.queue) || c.recvErr != nil) {
+		c.noticed = nil
+		f()
+	}
+	return withdrawn
+}
+
 // tellReceivers wakes who waits for items or the end. c.mu is held.
 func (c *Channel) tellReceivers() {
+	if f := c.noticed; f != nil {
+		c.noticed = nil
+		f()
+	}
 	wake(c.readyc)
 	if c.watcherc != nil {
 		wake(c.watcherc)
@@ -444,25 +515,4 @@ func wake(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// remoteError makes what the peer is told of err, cut to what fits a control frame.
-func remoteError(err error) *RemoteError {
-	re := &RemoteError{Text: err.Error()}
-	if p, ok := errors.AsType[*panicError](err); ok {
-		re.Stack = p.stack
-	}
-	re.Text = cut(re.Text, maxErrorText)
-	re.Stack = cut(re.Stack, maxErrorText)
-	return re
-}
-
-// maxErrorText is the length in bytes to which text and stack of a RemoteError are cut.
-const maxErrorText = 16 << 10
-
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return s[:n] + " …"
 }

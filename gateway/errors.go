@@ -33,21 +33,6 @@ var (
 	ErrTooLarge = errors.New("item is too large")
 )
 
-// RemoteError is the failure of code on the other side of a channel: what its handler returned, the
-// panic that ended it, or what the peer passed to CloseWith.
-type RemoteError struct {
-	Text  string `cbor:"1,keyasint"`
-	Stack string `cbor:"2,keyasint,omitempty"` // goroutine stack of a panic, else empty
-}
-
-// Error returns the remote text, with the stack below it when there is one.
-func (e *RemoteError) Error() string {
-	if e.Stack == "" {
-		return "remote: " + e.Text
-	}
-	return "remote: " + e.Text + "\n" + strings.TrimRight(e.Stack, "\n")
-}
-
 // LostError says that a gateway ended without being asked to, and what is known about it.
 type LostError struct {
 	Gateway string // id

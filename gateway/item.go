@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -28,10 +29,30 @@ func NewItem(v any) (Item, error) {
 // Decode stores the value in *v. A value that does not fit v's type is an error, as are bytes that
 // are no CBOR or go beyond the limits of nesting and length; *v may then be partly written.
 func (it Item) Decode(v any) error {
+	if p, ok := v.(*int); ok && it.decodeInt(p) {
+		return nil
+	}
 	if err := decMode.Unmarshal(it, v); err != nil {
 		return fmt.Errorf("decode item into %T: %w", v, err)
 	}
 	return nil
+}
+
+// decodeInt is Decode for what small items are most often, without reflection. It reports whether
+// the item is an integer that fits.
+func (it Item) decodeInt(p *int) bool {
+	if len(it) == 0 || it[0]>>5 > 1 {
+		return false
+	}
+	size, n, ok := itemHead(it)
+	if !ok || size != len(it) || n > math.MaxInt {
+		return false
+	}
+	*p = int(n)
+	if it[0]>>5 == 1 {
+		*p = -1 - *p
+	}
+	return true
 }
 
 // Bytes returns the content of a byte string or text string without copying it: the result shares
@@ -53,18 +74,27 @@ func stringHead(it Item) (head int, n uint64, err error) {
 	if len(it) == 0 || (it[0]>>5 != 2 && it[0]>>5 != 3) {
 		return 0, 0, errors.New("read bytes of item: item is no string")
 	}
+	head, n, ok := itemHead(it)
+	if !ok {
+		return 0, 0, errors.New("read bytes of item: bad head")
+	}
+	return head, n, nil
+}
+
+// itemHead returns the size of the head of an item that is not empty, and the number in it.
+func itemHead(it Item) (size int, n uint64, ok bool) {
 	info := it[0] & 31
 	if info < 24 {
-		return 1, uint64(info), nil
+		return 1, uint64(info), true
 	}
 	width := 1 << (info - 24)
 	if info > 27 || len(it) < 1+width {
-		return 0, 0, errors.New("read bytes of item: bad head")
+		return 0, 0, false
 	}
 	for _, b := range it[1 : 1+width] {
 		n = n<<8 | uint64(b)
 	}
-	return 1 + width, n, nil
+	return 1 + width, n, true
 }
 
 // MarshalCBOR implements cbor.Marshaler.
@@ -216,26 +246,39 @@ func encodeContent(b *bytes.Buffer, v any) error {
 		if v == nil {
 			break
 		}
-		b.Write(appendBytesHead(b.AvailableBuffer(), uint64(len(v))))
+		b.Write(appendHead(b.AvailableBuffer(), 2, uint64(len(v))))
 		b.Write(v)
 		return nil
 	}
 	return encMode.MarshalToBuffer(v, b)
 }
 
-// appendBytesHead appends the head of a CBOR byte string of n bytes.
-func appendBytesHead(b []byte, n uint64) []byte {
+// appendHead appends the head of a CBOR item: its major type and a number.
+func appendHead(b []byte, major byte, n uint64) []byte {
+	major <<= 5
 	switch {
 	case n < 24:
-		return append(b, 0x40|byte(n))
+		return append(b, major|byte(n))
 	case n <= math.MaxUint8:
-		return append(b, 0x58, byte(n))
+		return append(b, major|24, byte(n))
 	case n <= math.MaxUint16:
-		return binary.BigEndian.AppendUint16(append(b, 0x59), uint16(n))
+		return binary.BigEndian.AppendUint16(append(b, major|25), uint16(n))
 	case n <= math.MaxUint32:
-		return binary.BigEndian.AppendUint32(append(b, 0x5a), uint32(n))
+		return binary.BigEndian.AppendUint32(append(b, major|26), uint32(n))
 	}
-	return binary.BigEndian.AppendUint64(append(b, 0x5b), n)
+	return binary.BigEndian.AppendUint64(append(b, major|27), n)
+}
+
+// appendIntFrame appends the frame of an integer, without reflection and a buffer from the pool.
+func appendIntFrame(b []byte, kind frameKind, v int) []byte {
+	b = append(b, byte(kind), 0)
+	if v >= 0 {
+		b = appendHead(b, 0, uint64(v))
+	} else {
+		b = appendHead(b, 1, uint64(^v))
+	}
+	b[1] = byte(len(b) - 2) // at most 9
+	return b
 }
 
 // frameReader reads frames of bounded size. Only one goroutine may use it.
@@ -243,6 +286,7 @@ type frameReader struct {
 	r     byteReader
 	limit int          // largest content in bytes
 	slab  []byte       // memory that small contents are cut from
+	slabs int          // bytes of the slab before, or 0
 	spare *contentPool // memory for large contents, or nil
 }
 
@@ -252,7 +296,8 @@ type byteReader interface {
 }
 
 const (
-	slabSize  = 16 << 10 // bytes; contents up to a quarter of it share a slab
+	firstSlab = 256      // bytes of a channel's first slab; each is twice as large as the one before
+	slabSize  = 16 << 10 // bytes of the largest slab; contents up to a quarter of it share one
 	readAhead = 1 << 20  // bytes allocated for a content before any byte of it has arrived
 )
 
@@ -299,13 +344,25 @@ func (f *frameReader) length() (int, error) {
 	}
 }
 
+// itemFollows reports whether a whole frame with an item is in the buffer of r, which is f's
+// reader: then next does not wait, and does not fail.
+func (f *frameReader) itemFollows(r *bufio.Reader) bool {
+	head, _ := r.Peek(min(frameHead, r.Buffered())) // never fails
+	if len(head) < 2 || frameKind(head[0]) != frameItem {
+		return false
+	}
+	n, width := binary.Uvarint(head[1:])
+	return width > 0 && n > 0 && n <= uint64(min(f.limit, r.Buffered()-1-width))
+}
+
 func (f *frameReader) content(n int) ([]byte, error) {
 	switch {
 	case n == 0:
 		return nil, nil
 	case n <= slabSize/4:
-		if len(f.slab) < n {
-			f.slab = make([]byte, slabSize)
+		if len(f.slab) < n { // most channels have few items: they get little
+			f.slabs = min(max(2*f.slabs, n, firstSlab), slabSize)
+			f.slab = make([]byte, f.slabs)
 		}
 		b := f.slab[:n:n]
 		f.slab = f.slab[n:]

@@ -65,6 +65,34 @@ func TestBytesOfItem(t *testing.T) {
 	}
 }
 
+// Integers go and come as other values do, by a way of their own.
+func TestIntegers(t *testing.T) {
+	for _, n := range []int{0, 1, 23, 24, 255, 256, 65535, 65536, math.MaxUint32, math.MaxUint32 + 1, math.MaxInt, -1, -24, -25, -256, -257, -65537, math.MinInt} {
+		it, err := NewItem(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := encodeFrame(new(bytes.Buffer), frameItem, it, maxItemSize)
+		if frame := appendIntFrame(nil, frameItem, n); err != nil || !bytes.Equal(frame, want) || len(frame) > maxIntFrame {
+			t.Errorf("%d: frame %x, want %x, %v", n, frame, want, err)
+		}
+		got, other := 1, int64(1)
+		if err := errors.Join(it.Decode(&got), it.Decode(&other)); err != nil || got != n || other != int64(n) {
+			t.Errorf("%d: got %d and %d, %v", n, got, other, err)
+		}
+	}
+	for text, want := range map[string]int{"\x18\x05": 5, "\x1b\x00\x00\x00\x00\x00\x00\x01\x00": 256, "\x39\x00\x00": -1} { // longer than they need be
+		if got := -7; Item(text).Decode(&got) != nil || got != want {
+			t.Errorf("%x: %d, want %d", text, got, want)
+		}
+	}
+	for _, text := range []string{"", "\x18", "\x1c", "\x1f", "\x00\x00", "\x1b\x80\x00\x00\x00\x00\x00\x00\x00", "\x3b\xff\xff\xff\xff\xff\xff\xff\xff", "\x61a", "\xf6\x00"} {
+		if got := -7; Item(text).Decode(&got) == nil {
+			t.Errorf("%x is decoded: %d", text, got)
+		}
+	}
+}
+
 func TestDecodingIsBounded(t *testing.T) {
 	for name, it := range map[string]Item{
 		"deep":            bytes.Repeat([]byte{0x81}, maxNesting+2),
@@ -105,9 +133,14 @@ func TestFrameReaderDoesNotTrustLengths(t *testing.T) {
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte("\x01\x01\xa0\x02\x01\x05\x03\x00\x04\x00"))
 	f.Fuzz(func(t *testing.T, input []byte) {
-		fr := &frameReader{r: bufio.NewReader(bytes.NewReader(input)), limit: minItemSize}
+		r := bufio.NewReader(bytes.NewReader(input))
+		fr := &frameReader{r: r, limit: minItemSize}
 		for {
+			follows := fr.itemFollows(r)
 			kind, content, err := fr.next()
+			if follows && (err != nil || kind != frameItem || len(content) == 0) {
+				t.Fatalf("there was to be an item: kind %d, %d bytes, %v", kind, len(content), err)
+			}
 			if err != nil {
 				if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, ErrProtocol) {
 					t.Fatalf("undocumented error %v", err)
