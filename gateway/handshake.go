@@ -14,7 +14,7 @@ import (
 // Wire constants of the handshake; PROTOCOL.md describes it.
 const (
 	// ProtocolVersion is the version of the wire protocol. Both sides must have the same.
-	ProtocolVersion uint16 = 2
+	ProtocolVersion uint16 = 3
 	// magic precedes each side's hello. It holds bytes that no banner does.
 	magic = "\x00xdist gateway\n"
 	// maxNoise is how many bytes of banners and shell chatter are skipped in search of magic.
@@ -35,6 +35,8 @@ type hello struct {
 	Chdir       string `cbor:"8,keyasint,omitempty"` // directory to create and enter
 	Nice        int    `cbor:"9,keyasint,omitempty"` // to be added to the niceness
 	Frame       int    `cbor:"10,keyasint"`          // bytes that a frame of the multiplexer carries
+
+	Compress string `cbor:"11,keyasint,omitempty"` // form in which all that follows the handshake is compressed
 }
 
 // welcome is the agent's answer.
@@ -55,6 +57,7 @@ type Info struct {
 	Version    string `cbor:"8,keyasint"` // of the agent's main module, as its build recorded it
 	GoVersion  string `cbor:"9,keyasint"` // of the Go that built the agent
 	Niceness   int    `cbor:"10,keyasint"`
+	Load       Load   `cbor:"11,keyasint,omitzero"` // when it was asked; Refresh asks again
 }
 
 // bufferedConn is a connection whose first bytes were read ahead by the handshake.
@@ -87,7 +90,7 @@ func greet(ctx context.Context, conn *bufferedConn, h hello) (Info, error) {
 	} else if w.Error != "" {
 		err = errors.New(w.Error)
 	}
-	if !stop() {
+	if !stop() || err != nil && ctx.Err() != nil { // somebody else may have closed conn for that
 		err = ctx.Err()
 	}
 	if err != nil {
@@ -116,7 +119,7 @@ func welcomeController(ctx context.Context, conn *bufferedConn, apply func(hello
 		err = writeErr
 	}
 	if !stop() {
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	}
 	if err != nil {
 		return hello{}, fmt.Errorf("handshake: %w", err)
@@ -138,6 +141,9 @@ func (h *hello) check() error {
 		if l.value < l.lo || l.value > l.hi {
 			return fmt.Errorf("%w: %s %d is not from %d to %d", ErrProtocol, l.name, l.value, l.lo, l.hi)
 		}
+	}
+	if h.Compress != "" && h.Compress != compressZstd {
+		return fmt.Errorf("compress with %q: only %s is known", h.Compress, compressZstd)
 	}
 	return nil
 }

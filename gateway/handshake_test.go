@@ -38,6 +38,7 @@ func TestGreetingIsFoundBehindNoise(t *testing.T) {
 
 func TestGreetingIsRefused(t *testing.T) {
 	text := greeting(t, ProtocolVersion, welcome{})
+	versioned := text[:len(magic)+2]
 	for _, tc := range []struct {
 		name, input, want string
 		is                error
@@ -45,8 +46,8 @@ func TestGreetingIsRefused(t *testing.T) {
 		{"noise without end", strings.Repeat("x", maxNoise+len(magic)), "no hello in the first 65536 bytes", ErrProtocol},
 		{"chatter", "sh: xdist: not found\n", `after "sh: xdist: not found\n"`, io.EOF},
 		{"nothing", "", "before the hello: EOF", io.EOF},
-		{"huge", magic + "\x00\x02\xff\xff\xff\xff", "hello of 4294967295 bytes", ErrProtocol},
-		{"no CBOR", magic + "\x00\x02\x00\x00\x00\x01\xff", "hello", ErrProtocol},
+		{"huge", versioned + "\xff\xff\xff\xff", "hello of 4294967295 bytes", ErrProtocol},
+		{"no CBOR", versioned + "\x00\x00\x00\x01\xff", "hello", ErrProtocol},
 		{"cut", text[:len(text)-1], "ended in the hello", io.ErrUnexpectedEOF},
 	} {
 		err := readGreeting(bufio.NewReader(strings.NewReader(tc.input)), new(welcome))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,20 @@ func TestAgentEndsWithItsLease(t *testing.T) {
 		err := serveMux(context.Background(), am, testHello(), nil)
 		if d := time.Since(start); !errors.Is(err, ErrLease) || d != 15*time.Second {
 			t.Errorf("got %v after %v, want the end of the lease after 15 s", err, d)
+		}
+	})
+}
+
+// The connection may freeze before the hello, which would bring a lease.
+func TestAgentEndsWithoutAHello(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		go io.Copy(io.Discard, theirs) // ends with ours
+		start := time.Now()
+		err := Serve(context.Background(), ours, nil)
+		if d := time.Since(start); !errors.Is(err, ErrLease) || d != 20*time.Second {
+			t.Errorf("got %v after %v, want the end after 20 s", err, d)
 		}
 	})
 }

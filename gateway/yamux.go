@@ -44,10 +44,15 @@ type yamuxMux struct {
 
 // newYamux owns conn. The peer has the same window and frame, in bytes.
 func newYamux(s side, conn *bufferedConn, window, frame int) *yamuxMux {
+	return newYamuxTaking(s, conn, window, window, frame)
+}
+
+// newYamuxTaking is newYamux for a side that takes a smaller window than the peer's.
+func newYamuxTaking(s side, conn *bufferedConn, own, window, frame int) *yamuxMux {
 	m := &yamuxMux{conn: newMuxConn(s, conn, window, frame), frame: frame}
 	cfg := &yamux.Config{
 		AcceptBacklog:       acceptBacklog,
-		MaxStreamWindowSize: uint32(window),
+		MaxStreamWindowSize: uint32(own),
 		// The lease bounds how long anything takes; yamux's own bounds are off, and so are its
 		// keep-alive and its log.
 		ConnectionWriteTimeout: math.MaxInt64,

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // yamux's frame: version, type, flags (2), stream id (4), length (4). See PROTOCOL.md.
@@ -57,16 +58,21 @@ type muxConn struct {
 	got  int
 	body int64 // bytes still to come of a frame's body
 
-	out    []byte // the header that was written last, and a small body
-	joined bool   // the next Write is the body of the frame in out
-	broken bool   // a write has failed
+	writing sync.Mutex  // guards the fields below, and the order of writes
+	out     []byte      // what waits to be written: frames that are held, the header that was written last, a small body
+	joined  bool        // the next Write is the body of the frame in out
+	broken  bool        // a write has failed
+	late    *time.Timer // writes frames that are held; set once
 
 	mu  sync.Mutex // guards err
 	err error      // why nothing more comes
 }
 
 func newMuxConn(s side, conn *bufferedConn, window, frame int) *muxConn {
-	return &muxConn{conn: conn.ReadWriteCloser, r: conn.r, rules: newMuxRules(s, window, frame)}
+	c := &muxConn{conn: conn.ReadWriteCloser, r: conn.r, rules: newMuxRules(s, window, frame)}
+	c.late = time.AfterFunc(holdFor, c.flushHeld)
+	c.late.Stop() // or it finds nothing
+	return c
 }
 
 // Read implements io.Reader.
@@ -125,28 +131,63 @@ func (c *muxConn) ended() error {
 // less than the copy behind the header.
 const splitFrom = 128 << 10
 
+// holdFor is how long the beginning or the end of a stream may wait for the next frame, to be
+// written with it. The opening of a stream is followed by its first data at once, and what it is
+// acknowledged with by an answer: each write that is saved is one less for the peer to wake for.
+const holdFor = time.Millisecond
+
 // Write implements io.Writer. yamux writes header and body apart. An error is not told: it would
 // end yamux at once, and with it what the peer has sent before it went. The end of reading tells.
 func (c *muxConn) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	switch {
 	case !c.joined:
 		h := parseMuxHead(p)
 		c.rules.outgoing(h)
-		c.out = append(c.out[:0], p...)
-		if c.joined = h.bodyBytes() > 0; c.joined {
-			return len(p), nil
+		c.out = append(c.out, p...)
+		c.joined = h.bodyBytes() > 0
+		switch {
+		case c.joined:
+		case h.kind == muxWindow && h.flags != 0 && len(c.out) < connBuffer:
+			c.hold()
+		default:
+			c.flush()
 		}
-		c.put(c.out)
 	case len(p) < splitFrom:
 		c.joined = false
 		c.out = append(c.out, p...)
-		c.put(c.out)
+		c.flush()
 	default:
 		c.joined = false
-		c.put(c.out)
+		c.flush()
 		c.put(p)
 	}
 	return len(p), nil
+}
+
+// hold has the frames in out written soon. c.writing is held.
+func (c *muxConn) hold() {
+	if len(c.out) == muxHeader { // else it runs
+		c.late.Reset(holdFor)
+	}
+}
+
+// flushHeld writes what is held. A frame whose body is to come follows with that.
+func (c *muxConn) flushHeld() {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if !c.joined {
+		c.flush()
+	}
+}
+
+// flush writes what waits. c.writing is held.
+func (c *muxConn) flush() {
+	if len(c.out) > 0 {
+		c.put(c.out)
+	}
+	c.out = c.out[:0]
 }
 
 func (c *muxConn) put(b []byte) {
@@ -157,8 +198,11 @@ func (c *muxConn) put(b []byte) {
 	c.broken = err != nil
 }
 
-// Close implements io.Closer.
-func (c *muxConn) Close() error { return c.conn.Close() }
+// Close implements io.Closer. What is held is of streams that end with it.
+func (c *muxConn) Close() error {
+	c.late.Stop()
+	return c.conn.Close()
+}
 
 // muxRules is what PROTOCOL.md forbids and yamux lets pass, or ends without saying why. It knows
 // each stream by what either side may still send on it.
