@@ -92,7 +92,7 @@ $null=RL
 // powerShellProgram is the script with its variables, on one line.
 func powerShellProgram(b *bootstrap, agent knownAgent) string {
 	var s strings.Builder
-	for _, v := range b.env {
+	for _, v := range markAgent(b.env) {
 		fmt.Fprintf(&s, "[Environment]::SetEnvironmentVariable(%s,%s);", powerShellQuote(v.Name), powerShellQuote(v.Value))
 	}
 	for _, v := range []xspec.Var{

@@ -97,3 +97,11 @@ func awaitGone(t *testing.T, pid int) {
 		}
 	}
 }
+
+// makeFIFO makes a FIFO, where there are any.
+func makeFIFO(t *testing.T, name string) {
+	t.Helper()
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -35,16 +34,25 @@ func launchPopen(ctx context.Context, from origin, spec xspec.Spec, cfg Config) 
 	if relay, ok := from.(relayOrigin); ok {
 		return relay.startAgent(ctx, spec)
 	}
-	c := command{env: spec.Env}
+	c := command{env: markAgent(spec.Env)}
 	if goos, goarch := cmp.Or(spec.GOOS, runtime.GOOS), cmp.Or(spec.GOARCH, runtime.GOARCH); goos != runtime.GOOS || goarch != runtime.GOARCH {
 		agent, err := cfg.agent(ctx, goos, goarch)
 		if err != nil {
 			return nil, err
 		}
-		c.args = slices.Concat(strings.Fields(spec.Exec), []string{agent.Path}, agent.Args)
+		c.args = slices.Concat(spec.ExecWords(), []string{agent.Path}, agent.Args)
+	} else if spec.Exec != "" {
+		command, err := cfg.command()
+		if err != nil {
+			return nil, err
+		}
+		c.args = slices.Concat(spec.ExecWords(), command)
 	}
 	return from.start(ctx, c)
 }
+
+// agentArgument is the argument of this executable that starts an agent.
+const agentArgument = "agent"
 
 // command is what starts an agent on this host, of its own platform.
 func (cfg Config) command() ([]string, error) {
@@ -54,19 +62,25 @@ func (cfg Config) command() ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("start agent: find own executable: %w", err)
 		}
-		command = []string{self, "agent"}
+		command = []string{self, agentArgument}
 	}
 	return command, nil
 }
 
 // startProcess starts a program that talks over its standard input and output.
 func startProcess(args []string, env []xspec.Var, copyTo io.Writer) (*endpoint, error) {
+	return startProcessIn("", args, env, copyTo)
+}
+
+// startProcessIn is startProcess in a directory.
+func startProcessIn(dir string, args []string, env []xspec.Var, copyTo io.Writer) (*endpoint, error) {
 	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = dir
 	cmd.Env = os.Environ()
 	for _, v := range env {
 		cmd.Env = append(cmd.Env, v.Name+"="+v.Value)
 	}
-	setProcessAttributes(cmd)
+	cmd.SysProcAttr = procgroup.Session() // the terminal's signals do not reach it, and ours reach it alone
 
 	var pipes pipeSet
 	defer pipes.closeTheirs()
@@ -167,6 +181,10 @@ type popenProcess struct {
 	errDonec chan struct{} // closed when stderr was read to its end
 	tail     tail
 	group    procgroup.Group
+	// full, unless nil, is for a process of which all that it writes is wanted, however late it is
+	// read: until kill closes it.
+	full   chan struct{}
+	killed sync.Once
 
 	mu     sync.Mutex // guards reaped, and keeps it true while a signal is sent
 	reaped bool       // the process id may belong to somebody else
@@ -188,6 +206,12 @@ func (p *popenProcess) readStderr(copyTo io.Writer) {
 
 func (p *popenProcess) wait() string {
 	err := p.reap()
+	if p.full != nil {
+		select {
+		case <-p.errDonec:
+		case <-p.full:
+		}
+	}
 	if !within(stderrWait, p.errDonec) {
 		p.errPipe.Close()
 		<-p.errDonec
@@ -209,9 +233,21 @@ func (p *popenProcess) interrupt() {
 }
 
 func (p *popenProcess) kill() {
+	if p.full != nil {
+		p.killed.Do(func() { close(p.full) })
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.reaped {
 		p.endTree()
+	}
+}
+
+// signal sends a signal to the process alone. One that the system does not have does nothing.
+func (p *popenProcess) signal(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if sig := signalNamed(name); !p.reaped && sig != nil {
+		p.cmd.Process.Signal(sig) // it may have ended
 	}
 }

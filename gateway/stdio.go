@@ -9,12 +9,14 @@ import (
 )
 
 // ServeStdio is Serve over the standard input and output that the process was started with; it is
-// all that the agent's program has to call, and as early as it can. Before anything else it moves
-// the protocol away from there: from then on standard input is empty, and standard output goes
-// where standard error goes, so that nothing a handler prints or reads can disturb the protocol. A
-// broken standard error does not end the process. The caller should end the process when ServeStdio
-// returns, whatever handlers may be left.
+// all that the agent's program has to call, and as early as it can, unless it calls Main. Before
+// anything else it moves the protocol away from there: from then on standard input is empty, and
+// standard output goes where standard error goes, so that nothing a handler prints or reads can
+// disturb the protocol. A broken standard error does not end the process. The caller should end the
+// process when ServeStdio returns, whatever handlers may be left.
 func ServeStdio(ctx context.Context, handlers Handlers) error {
+	served.Store(true)
+	os.Unsetenv(agentMark.Name) // fails for no name that is valid
 	conn, err := takeStdio()
 	if err != nil {
 		return fmt.Errorf("serve on standard input and output: %w", err)
