@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xdist-go/xdist/internal/cmdline"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -27,9 +28,11 @@ type bootstrap struct {
 	goos, goarch string   // wanted; empty is the host's own
 	wrapper      []string // to start the agent with
 	shell        dialect
+	program      *knownAgent // to be brought in the place of the group's agent
 
 	marker, nonce string
 	verify        string // "1" after a start that failed
+	fast          string // "1" to start the agent that is there, or nothing
 	unlock        func() // of an upload; nil when it is not ours
 	notes         []string
 	phase         Phase
@@ -51,7 +54,7 @@ func newBootstrap(h *hosts, destination, host string, spec xspec.Spec) *bootstra
 		env: spec.Env, goos: spec.GOOS, goarch: spec.GOARCH, shell: posixShell(),
 	}
 	if spec.GOOS != "" || spec.GOARCH != "" {
-		b.wrapper = strings.Fields(spec.Exec)
+		b.wrapper = spec.ExecWords()
 	}
 	return b
 }
@@ -75,11 +78,7 @@ func (b *bootstrap) open(ctx context.Context, shell shellOpener) (*endpoint, err
 }
 
 func (b *bootstrap) attempt(ctx context.Context, shell shellOpener) (*endpoint, error) {
-	var random [8]byte
-	rand.Read(random[:]) // never fails
-	b.nonce = fmt.Sprintf("%x", random)
-	b.marker = "xdist-" + b.nonce
-	b.notes, b.phase = nil, PhaseProbe
+	b.begin()
 	l, ready, err := shell(ctx)
 	if err != nil {
 		return nil, err
@@ -103,6 +102,15 @@ func (b *bootstrap) attempt(ctx context.Context, shell shellOpener) (*endpoint, 
 		return nil, abandon(l, &PhaseError{Phase: b.phase, Host: b.host, Err: err})
 	}
 	return &endpoint{conn: conn, proc: l.proc}, nil
+}
+
+// begin is for a conversation that nobody else has had.
+func (b *bootstrap) begin() {
+	var random [8]byte
+	rand.Read(random[:]) // never fails
+	b.nonce = fmt.Sprintf("%x", random)
+	b.marker = "xdist-" + b.nonce
+	b.notes, b.phase = nil, PhaseProbe
 }
 
 // abandon ends what was started in vain and adds to the error what its end tells.
@@ -159,9 +167,9 @@ func (b *bootstrap) converse(ctx context.Context, conn *bufferedConn, proc proce
 			b.phase = PhaseUpload
 			err = b.upload(ctx, conn, agent, rest)
 		case "bad":
-			b.notes = append(b.notes, printable(rest))
+			b.notes = append(b.notes, cmdline.Printable(rest))
 		case "failed":
-			b.notes = append(b.notes, printable(rest))
+			b.notes = append(b.notes, cmdline.Printable(rest))
 			_, err = io.WriteString(conn, "again\n")
 		case "none":
 			b.phase = PhaseUpload
@@ -176,7 +184,7 @@ func (b *bootstrap) converse(ctx context.Context, conn *bufferedConn, proc proce
 				}
 			}
 			if err := awaitAnnouncement(conn.r); err != nil {
-				return fmt.Errorf("start agent %s: %w", printable(file), err)
+				return fmt.Errorf("start agent %s: %w", cmdline.Printable(file), err)
 			}
 			lap(ctx, PhaseStart)
 			return nil
@@ -204,7 +212,12 @@ func (b *bootstrap) agentFor(ctx context.Context, system string) (knownAgent, er
 		}
 		goos, goarch = cmp.Or(goos, hostOS), cmp.Or(goarch, hostArch)
 	}
-	a, err := b.hosts.agents.get(ctx, goos, goarch)
+	var a knownAgent
+	if b.program != nil {
+		a = *b.program
+	} else {
+		a, err = b.hosts.agents.get(ctx, goos, goarch)
+	}
 	a.system = system
 	return a, err
 }

@@ -78,7 +78,11 @@ func (c *agentCache) load(ctx context.Context, goos, goarch string) (knownAgent,
 	if err != nil {
 		return knownAgent{}, fmt.Errorf("get agent for %s/%s: %w", goos, goarch, err)
 	}
-	return knownAgent{Agent: a, size: info.Size(), packed: sync.OnceValues(func() ([]byte, error) { return packFile(a.Path) })}, nil
+	return c.known(a, info.Size()), nil
+}
+
+func (c *agentCache) known(a Agent, size int64) knownAgent {
+	return knownAgent{Agent: a, size: size, packed: sync.OnceValues(func() ([]byte, error) { return packFile(a.Path) })}
 }
 
 // packFile compresses a file. An executable of Go shrinks to less than half; more effort is not

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+
+	"github.com/xdist-go/xdist/internal/cmdline"
 )
 
 // unameSystems and unameMachines are Go's names for what uname -s and -m print, in lower case.
@@ -33,7 +35,7 @@ func parseUname(system string) (goos, goarch string, err error) {
 		}
 	}
 	if goos == "" || goarch == "" {
-		return "", "", fmt.Errorf("the system %q is not one that Go has", printable(system))
+		return "", "", fmt.Errorf("the system %q is not one that Go has", cmdline.Printable(system))
 	}
 	return goos, goarch, nil
 }

@@ -106,6 +106,45 @@ func TestBootstrapRemovesLeftovers(t *testing.T) {
 	}
 }
 
+// TestBootstrapRemovesTheOld has an agent come to where others are: one that nobody has started for
+// a month goes.
+func TestBootstrapRemovesTheOld(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	past := time.Now().Add(-32 * 24 * time.Hour)
+	for _, name := range []string{"old/.used", "old/xdist", "new/.used", "new/xdist", "strange/xdist"} {
+		name = filepath.Join(cache, "xdist", "agents", name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(name, "/new/") {
+			if err := os.Chtimes(name, past, past); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.Chmod(filepath.Join(cache, "xdist"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	gw := open(t, "cmd=sh")
+	used := filepath.Join(filepath.Dir(gw.Info().Executable), ".used")
+	if err := os.Chtimes(used, past, past); err != nil {
+		t.Fatal(err)
+	}
+	open(t, "cmd=sh")
+	if info, err := os.Stat(used); err != nil || time.Since(info.ModTime()) > time.Hour {
+		t.Errorf("its last use is %v, %v", info.ModTime(), err)
+	}
+	for name, want := range map[string]bool{"old": false, "new": true, "strange": true} {
+		if _, err := os.Stat(filepath.Join(cache, "xdist", "agents", name)); (err == nil) != want {
+			t.Errorf("%s is there: %t, want %t", name, err == nil, want)
+		}
+	}
+}
+
 func TestCmd(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	for _, shell := range []string{"sh", "dash", "bash", "busybox sh", "zsh", "sh -c 'echo hello; exec sh'"} {

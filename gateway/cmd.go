@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/xdist-go/xdist/internal/cmdline"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -14,22 +15,26 @@ import (
 // The program's command line is split as a shell does. Errors: *PhaseError of the phases probe,
 // upload and start.
 func startCmd(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
-	args, err := splitWords(spec.Cmd, true)
+	args, err := cmdline.Split(spec.Cmd, true)
 	if err == nil && len(args) == 0 {
 		err = errors.New("it is empty")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("parse command %q: %w", spec.Cmd, err)
 	}
-	open := func(ctx context.Context) (*endpoint, bool, error) {
+	b := newBootstrap(cfg.hosts, fmt.Sprintf("via %q cmd %q", spec.Via, spec.Cmd), spec.Cmd, spec)
+	return b.open(ctx, shellOn(from, args, spec.Cmd))
+}
+
+// shellOn starts a program that leads to a shell, or to an agent.
+func shellOn(from origin, args []string, host string) shellOpener {
+	return func(ctx context.Context) (*endpoint, bool, error) {
 		l, err := from.start(ctx, command{args: args})
 		if err != nil {
-			return nil, false, &PhaseError{Phase: PhaseStart, Host: spec.Cmd, Err: err}
+			return nil, false, &PhaseError{Phase: PhaseStart, Host: host, Err: err}
 		}
-		return greetShell(ctx, l, spec.Cmd)
+		return greetShell(ctx, l, host)
 	}
-	b := newBootstrap(cfg.hosts, fmt.Sprintf("via %q cmd %q", spec.Via, spec.Cmd), spec.Cmd, spec)
-	return b.open(ctx, open)
 }
 
 // greetShell finds out whether a program is a shell, which it makes ready for its program, or an

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/xdist-go/xdist/internal/sshclient"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -20,24 +21,24 @@ const sshConfigKey = "ssh_config"
 // Gateways to one destination share connections. Errors: *PhaseError of any phase but handshake;
 // another for a spec or a configuration that makes no sense.
 func startSSH(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpoint, error) {
-	target, err := parseSSH(spec.SSH)
+	target, err := sshclient.ParseTarget(spec.SSH)
 	if err != nil {
 		return nil, err
 	}
-	if file, ok := spec.Lookup(sshConfigKey); ok && target.configFile == "" {
-		target.configFile = file
+	if file, ok := spec.Lookup(sshConfigKey); ok && target.ConfigFile == "" {
+		target.ConfigFile = file
 	}
-	host, err := cfg.hosts.lookup.host(ctx, target)
+	host, err := cfg.hosts.ssh.Host(ctx, target)
 	if err != nil {
 		return nil, err
 	}
 	s := &sshStart{
-		from: from, host: &host, hosts: cfg.hosts, stderr: cfg.Stderr,
-		key: fmt.Sprintf("via %q %+v", spec.Via, host),
+		from: sshWay{from}, host: host, hosts: cfg.hosts, stderr: cfg.Stderr,
+		key: fmt.Sprintf("via %q %s", spec.Via, host.Key()),
 	}
-	b := newBootstrap(cfg.hosts, s.key, host.alias, spec)
+	b := newBootstrap(cfg.hosts, s.key, host.Alias(), spec)
 	return b.open(ctx, func(ctx context.Context) (*endpoint, bool, error) {
-		l, err := s.run(ctx, func(c *sshClient) string {
+		l, err := s.run(ctx, func(c *sshclient.Client) string {
 			if strings.Contains(string(c.ServerVersion()), windowsServer) {
 				b.shell = powerShell()
 				return powerShellCommand()
@@ -50,8 +51,8 @@ func startSSH(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*e
 
 // sshStart starts commands on a host.
 type sshStart struct {
-	from   origin
-	host   *sshHost
+	from   sshWay
+	host   *sshclient.Host
 	hosts  *hosts
 	stderr io.Writer
 	key    string // tells connections that can be shared from others
@@ -67,10 +68,11 @@ var errNoAnswer = errors.New("the connection that it shares does not answer")
 // run starts the command for a connection in a session of a shared one. It uses a new connection
 // when the host allows no more on that, and when the session fails there: the connection may be
 // dying. What fails on a connection of its own has failed.
-func (s *sshStart) run(ctx context.Context, command func(*sshClient) string) (*endpoint, error) {
+func (s *sshStart) run(ctx context.Context, command func(*sshclient.Client) string) (*endpoint, error) {
 	for {
-		c, mine, err := s.hosts.connect(ctx, s.key, func(ctx context.Context) (*sshClient, error) {
-			return dialSSH(ctx, s.from, s.host, s.hosts)
+		c, mine, err := s.hosts.connect(ctx, s.key, func(ctx context.Context) (*sshclient.Client, error) {
+			c, err := s.hosts.ssh.Dial(ctx, s.from, s.host)
+			return c, publicError(err)
 		})
 		if err != nil {
 			return nil, s.phase(PhaseConnect, err)
@@ -111,7 +113,7 @@ func (s *sshStart) session(ctx context.Context, c *sshConn, mine bool, command s
 	var late error
 	select {
 	case r = <-startedc:
-	case <-c.client.donec:
+	case <-c.client.Done():
 		r = c.answer(startedc)
 	case <-patience.C:
 		c.suspect()
@@ -150,7 +152,7 @@ func (c *sshConn) answer(startedc <-chan started) started {
 	select {
 	case r := <-startedc:
 		return r
-	case <-c.client.donec:
+	case <-c.client.Done():
 	}
 	late := time.NewTimer(stderrWait)
 	defer late.Stop()
@@ -168,5 +170,5 @@ func (s *sshStart) phase(p Phase, err error) error {
 	if errors.As(err, &phase) {
 		return err
 	}
-	return &PhaseError{Phase: p, Host: s.host.alias, Err: err}
+	return &PhaseError{Phase: p, Host: s.host.Alias(), Err: err}
 }

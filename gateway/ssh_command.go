@@ -1,16 +1,14 @@
 package gateway
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/xdist-go/xdist/internal/sshclient"
 )
 
 // commandConn is a connection over the input and output of a ProxyCommand, which it owns: Close
@@ -19,37 +17,10 @@ type commandConn struct {
 	*endpoint
 	silent atomic.Bool // the program has closed its output or its input: it ends by itself
 	end    sync.Once   // sets how
-	how    PhaseError  // Status and Stderr
+	how    PhaseError  // Status and Stderr; to be read after end
 }
 
-var _ net.Conn = (*commandConn)(nil)
-
-// dialCommand starts a ProxyCommand where connections are to come from.
-func dialCommand(ctx context.Context, from origin, h *sshHost) (net.Conn, error) {
-	args, err := proxyShell(from, h.command)
-	var l *endpoint
-	if err == nil {
-		l, err = from.start(ctx, command{args: args})
-	}
-	if err != nil {
-		return nil, &PhaseError{Phase: PhaseConnect, Host: h.alias, Err: fmt.Errorf("run ProxyCommand %q: %w", h.command, err)}
-	}
-	return &commandConn{endpoint: l}, nil
-}
-
-// proxyShell is what runs a ProxyCommand: the user's shell, as for ssh, and on other hosts any.
-func proxyShell(from origin, line string) ([]string, error) {
-	shell := "sh"
-	if _, local := from.(localOrigin); local {
-		if runtime.GOOS == "windows" { // where ssh asks no shell either
-			return splitWords(line, false)
-		}
-		if own := os.Getenv("SHELL"); own != "" {
-			shell = own
-		}
-	}
-	return []string{shell, "-c", "exec " + line}, nil
-}
+var _ sshclient.Explainer = (*commandConn)(nil)
 
 // Read implements net.Conn.
 func (c *commandConn) Read(p []byte) (int, error) {
@@ -84,14 +55,10 @@ func (c *commandConn) Close() error {
 	return nil
 }
 
-// explain adds to an error what the program has said, and how it has ended.
-func (c *commandConn) explain(err error) error {
+// Explain implements sshclient.Explainer.
+func (c *commandConn) Explain() (status, stderr string) {
 	c.Close()
-	var e *PhaseError
-	if errors.As(err, &e) {
-		e.Status, e.Stderr = c.how.Status, c.how.Stderr
-	}
-	return err
+	return c.how.Status, c.how.Stderr
 }
 
 // LocalAddr implements net.Conn.

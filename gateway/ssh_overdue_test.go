@@ -1,32 +1,110 @@
 package gateway
 
 import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/xdist-go/xdist/internal/sshclient"
 )
 
-// slowHost is a connection whose host answers when it is let to.
-type slowHost struct {
-	ssh.Conn
-	answerc chan struct{}
+// pipeOrigin has one connection to give, whatever the address.
+type pipeOrigin struct {
+	sshclient.Origin
+	conn net.Conn
 }
 
-func (h slowHost) SendRequest(string, bool, []byte) (bool, []byte, error) {
-	<-h.answerc
-	return false, nil, nil
+func (o pipeOrigin) DialTCP(context.Context, string) (net.Conn, error) { return o.conn, nil }
+
+// roomy is an end of a pipe whose Write does not wait for the other end. Both sides of ssh begin
+// with writing.
+type roomy struct {
+	net.Conn
+	outc chan []byte // never closed; room for all of a handshake
+}
+
+// newRoomy has a goroutine, which ends with donec.
+func newRoomy(conn net.Conn, donec <-chan struct{}) roomy {
+	c := roomy{conn, make(chan []byte, 100)}
+	go func() {
+		for {
+			select {
+			case p := <-c.outc:
+				conn.Write(p) // how it ends is seen by those who read
+			case <-donec:
+				return
+			}
+		}
+	}()
+	return c
+}
+
+func (c roomy) Write(p []byte) (int, error) {
+	c.outc <- bytes.Clone(p)
+	return len(p), nil
+}
+
+// serveSlowly is an ssh server that lets everybody in, and answers when it is let to.
+func serveSlowly(conn net.Conn, key ssh.Signer, answerc <-chan struct{}) {
+	donec := make(chan struct{})
+	defer close(donec)
+	config := &ssh.ServerConfig{NoClientAuth: true}
+	config.AddHostKey(key)
+	_, _, reqs, err := ssh.NewServerConn(newRoomy(conn, donec), config)
+	if err != nil {
+		return // the client tells
+	}
+	for req := range reqs {
+		<-answerc
+		req.Reply(false, nil)
+	}
 }
 
 // Nobody joins a connection while its host owes the answer to a keep-alive.
 func TestOverdueConnectionIsNotJoined(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // where no ssh is
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := filepath.Join(t.TempDir(), "known")
+	if err := os.WriteFile(known, []byte(knownhosts.Line([]string{"box"}, key.PublicKey())+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	target, err := sshclient.ParseTarget("-F none -o IdentityFile=none -o IdentityAgent=none -o ServerAliveInterval=1 -o ServerAliveCountMax=10 " +
+		"-o GlobalKnownHostsFile=none -o UserKnownHostsFile=" + known + " box")
+	if err != nil {
+		t.Fatal(err)
+	}
 	synctest.Test(t, func(t *testing.T) {
-		host := slowHost{answerc: make(chan struct{})}
-		client := &sshClient{Client: &ssh.Client{Conn: host}, donec: make(chan struct{})}
-		client.tasks.Go(func() { client.keepAlive(time.Second, 10) })
-		c := &sshConn{pool: newHosts(Config{}), readyc: make(chan struct{}), client: client}
-		close(c.readyc)
+		pool := newHosts(Config{})
+		host, err := pool.ssh.Host(t.Context(), target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near, far := net.Pipe()
+		answerc := make(chan struct{})
+		go serveSlowly(far, key, answerc) // ends with the connection
+		c, _, err := pool.connect(t.Context(), "box", func(ctx context.Context) (*sshclient.Client, error) {
+			return pool.ssh.Dial(ctx, pipeOrigin{conn: near}, host)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 
 		time.Sleep(1500 * time.Millisecond) // of the bubble: the host was asked once
 		if !c.usable() {
@@ -36,12 +114,14 @@ func TestOverdueConnectionIsNotJoined(t *testing.T) {
 		if c.usable() {
 			t.Error("a connection is joined whose host does not answer")
 		}
-		close(host.answerc)
+		close(answerc)
 		synctest.Wait()
 		if !c.usable() {
 			t.Error("a connection is left whose host has answered")
 		}
-		close(client.donec)
-		client.tasks.Wait()
+		c.release()
+		if c.usable() {
+			t.Error("a connection is joined that has ended")
+		}
 	})
 }

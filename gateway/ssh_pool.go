@@ -5,8 +5,7 @@ import (
 	"errors"
 	"sync"
 
-	"golang.org/x/crypto/ssh"
-
+	"github.com/xdist-go/xdist/internal/sshclient"
 	"github.com/xdist-go/xdist/internal/turns"
 )
 
@@ -14,10 +13,11 @@ import (
 // share, secrets, agents and uploads. It holds nothing that outlives the gateways but memory: a
 // connection is closed with its last session.
 type hosts struct {
-	secrets secrets
+	ssh     *sshclient.Dialer
 	agents  agentCache
 	uploads turns.Turns
-	lookup  sshLookup
+
+	compiling turns.Turns // of sources, by platform
 
 	mu    sync.Mutex // guards the field and what is in it
 	conns map[string]*sshDestination
@@ -25,10 +25,9 @@ type hosts struct {
 
 func newHosts(cfg Config) *hosts {
 	return &hosts{
-		secrets: secrets{ask: cfg.Prompt, keys: make(map[string]ssh.Signer), passwords: make(map[string]string)},
-		agents:  agentCache{cfg: cfg, entries: make(map[string]*agentEntry)},
-		lookup:  sshLookup{logger: cfg.Logger},
-		conns:   make(map[string]*sshDestination),
+		ssh:    sshclient.NewDialer(sshclient.Config{Logger: cfg.Logger, Prompt: cfg.Prompt, Passed: passedSSH}),
+		agents: agentCache{cfg: cfg, entries: make(map[string]*agentEntry)},
+		conns:  make(map[string]*sshDestination),
 	}
 }
 
@@ -52,13 +51,13 @@ type sshConn struct {
 	sessions  int           // that were opened and are not over; guarded by pool.mu
 	suspected bool          // something failed on it, and nobody joins any more; guarded by pool.mu
 	readyc    chan struct{} // closed when client or err is set
-	client    *sshClient
+	client    *sshclient.Client
 	err       error
 }
 
 // connect returns a share in a connection to what key stands for, which the caller releases, and
 // whether it was made by dial just now.
-func (p *hosts) connect(ctx context.Context, key string, dial func(context.Context) (*sshClient, error)) (c *sshConn, mine bool, err error) {
+func (p *hosts) connect(ctx context.Context, key string, dial func(context.Context) (*sshclient.Client, error)) (c *sshConn, mine bool, err error) {
 	for {
 		c, mine := p.join(key)
 		if mine {
@@ -115,9 +114,19 @@ func (p *hosts) destination(key string) *sshDestination {
 func (c *sshConn) usable() bool {
 	select {
 	case <-c.readyc:
-		return c.err == nil && !c.suspected && !c.client.overdue.Load() && !c.client.isDead()
+		return c.err == nil && !c.suspected && !c.client.Overdue() && !c.isDead()
 	default:
 		return true
+	}
+}
+
+// isDead reports whether a connection that is ready has ended.
+func (c *sshConn) isDead() bool {
+	select {
+	case <-c.client.Done():
+		return true
+	default:
+		return false
 	}
 }
 
@@ -169,7 +178,7 @@ func (c *sshConn) release() {
 	}
 	c.pool.mu.Unlock()
 	if last && c.client != nil {
-		c.client.close()
+		c.client.Close()
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/xdist-go/xdist/internal/cmdline"
 )
 
 // sshProcess is a program on a host, in a session of a shared connection. It owns the goroutines
@@ -72,24 +74,43 @@ func (c *sshConn) startSession(command string, copyTo io.Writer) (*endpoint, err
 	}
 	if err != nil {
 		ch.Close()
-		c.client.tasks.Go(func() { ssh.DiscardRequests(reqs) })
+		c.client.Go(func() { ssh.DiscardRequests(reqs) })
 		c.closed()
 		return nil, err
 	}
 	inRead, inWrite := io.Pipe()
 	outRead, outWrite := io.Pipe()
-	c.client.tasks.Go(func() { p.listen(reqs) })
-	c.client.tasks.Go(func() { p.readStderr(copyTo) })
-	c.client.tasks.Go(func() {
+	c.client.Go(func() { p.listen(reqs) })
+	c.client.Go(func() { p.readStderr(copyTo) })
+	c.client.Go(func() {
 		err := pumpSSH(inWrite, ch)
-		inWrite.CloseWithError(c.client.end(err))
+		inWrite.CloseWithError(c.endOf(err))
 	})
-	c.client.tasks.Go(func() {
+	c.client.Go(func() {
 		err := pumpSSH(ch, outRead)
-		outRead.CloseWithError(c.client.end(err))
+		outRead.CloseWithError(c.endOf(err))
 		ch.CloseWrite() // the host may have closed it already
 	})
 	return &endpoint{conn: &sshConnection{in: inRead, out: outWrite, over: p.leave}, proc: p}, nil
+}
+
+// endOf is how a session's bytes ended that ended with err: because the host has not answered, if
+// that is why.
+func (c *sshConn) endOf(err error) error {
+	if silence := c.client.Silence(); silence > 0 {
+		return fmt.Errorf("%w for %v", ErrLease, silence)
+	}
+	return err
+}
+
+// endsWithin waits for the end of the connection, and reports whether it has come. In x/crypto a
+// session that is opened while a connection ends may never be answered, so that it is better not
+// tried, and never waited for.
+func (c *sshConn) endsWithin(d time.Duration) bool {
+	if d > 0 {
+		within(d, c.client.Done())
+	}
+	return c.isDead()
 }
 
 // pumpSize is the size in bytes of what is carried at once; ssh's packets have at most 32 KiB.
@@ -147,7 +168,7 @@ var sshSignals = map[string]string{
 }
 
 func signalStatus(name string, core bool) string {
-	status := "signal: " + printable(name)
+	status := "signal: " + cmdline.Printable(name)
 	if s, ok := sshSignals[name]; ok {
 		status = "signal: " + s
 	}
@@ -180,7 +201,7 @@ func (p *sshProcess) wait() string {
 	}
 	answered := p.endLeftovers()
 	within(stderrWait, p.errDonec)
-	p.conn.client.tasks.Go(func() { p.ch.Close() }) // may block when the host does not read
+	p.conn.client.Go(func() { p.ch.Close() }) // may block when the host does not read
 	select {
 	case <-p.endedc:
 		return p.status
@@ -221,7 +242,7 @@ func (p *sshProcess) endLeftovers() (answered bool) {
 	p.mu.Lock()
 	pid := p.pid
 	p.mu.Unlock()
-	if pid == 0 || p.conn.client.endsWithin(p.lostWait()) {
+	if pid == 0 || p.conn.endsWithin(p.lostWait()) {
 		return true
 	}
 	answerc := make(chan error, 1)
@@ -239,7 +260,7 @@ func (p *sshProcess) endLeftovers() (answered bool) {
 	select {
 	case err := <-answerc:
 		return err == nil
-	case <-p.conn.client.donec:
+	case <-p.conn.client.Done():
 	case <-late.C:
 	}
 	return false
@@ -276,7 +297,7 @@ func (p *sshProcess) signal(s ssh.Signal) {
 	if p.users == 0 {
 		return
 	}
-	p.conn.client.tasks.Go(func() { // may block when the host does not read
+	p.conn.client.Go(func() { // may block when the host does not read
 		p.ch.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{string(s)}))
 	})
 }

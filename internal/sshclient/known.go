@@ -1,4 +1,4 @@
-package gateway
+package sshclient
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ type knownLine struct {
 func readKnownHosts(files []string) knownHosts {
 	var known knownHosts
 	for _, file := range files {
-		if content, err := readSSHFile(file); err == nil {
+		if content, err := readFile(file); err == nil {
 			known = append(known, parseKnownHosts(file, content)...)
 		}
 	}

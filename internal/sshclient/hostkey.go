@@ -1,4 +1,4 @@
-package gateway
+package sshclient
 
 import (
 	"cmp"
@@ -19,10 +19,10 @@ import (
 
 // hostKeys checks the key of one host on one connection against the files of known hosts.
 type hostKeys struct {
-	host   *sshHost
+	host   *Host
 	names  []string // under which the key is looked up; the second counts only where the first is unknown
 	known  knownHosts
-	lookup *sshLookup // for warnings
+	lookup *lookup // for warnings
 
 	patience *time.Timer // ends with the arrival of a key; may be nil
 	checked  bool        // the key was accepted
@@ -33,7 +33,7 @@ type hostKeys struct {
 var errUnknownKey = errors.New("is not known")
 
 // loadHostKeys reads the files of known hosts.
-func loadHostKeys(h *sshHost, lookup *sshLookup) *hostKeys {
+func loadHostKeys(h *Host, lookup *lookup) *hostKeys {
 	k := &hostKeys{host: h, names: []string{knownhosts.Normalize(h.addr())}, lookup: lookup}
 	switch {
 	case h.keyAlias != "":
@@ -159,7 +159,7 @@ func (k *hostKeys) add(line string) error {
 	if name == os.DevNull {
 		return nil
 	}
-	if content, err := readSSHFile(name); err == nil && len(content) > 0 && content[len(content)-1] != '\n' {
+	if content, err := readFile(name); err == nil && len(content) > 0 && content[len(content)-1] != '\n' {
 		line = "\n" + line
 	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package gateway
+package sshclient
 
 import (
 	"context"
@@ -28,11 +28,11 @@ func fakeSSH(t *testing.T, script string) (dir string) {
 // TestAskSSH: the options of a spec reach ssh, which is asked once.
 func TestAskSSH(t *testing.T) {
 	dir := fakeSSH(t, `case $1 in -V) echo OpenSSH_9.9 >&2;; *) printf 'hostname tgt\nport 7\nuserknownhostsfile /a b /c\n';; esac`)
-	target, err := parseSSH("-F ~/cfg -i 'a b' -p 9 -o ConnectTimeout=1m me@box")
+	target, err := ParseTarget("-F ~/cfg -i 'a b' -p 9 -o ConnectTimeout=1m me@box")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var l sshLookup
+	var l lookup
 	for range 3 {
 		h, err := l.host(t.Context(), target)
 		if err != nil || h.addr() != "tgt:7" || len(h.userKnownHosts) != 2 || h.userKnownHosts[0] != "/a b" {
@@ -49,7 +49,7 @@ func TestAskSSH(t *testing.T) {
 // TestAskOtherSSH: a program that would connect is not asked.
 func TestAskOtherSSH(t *testing.T) {
 	dir := fakeSSH(t, "echo Dropbear v2022.83 >&2")
-	if h, err := new(sshLookup).host(t.Context(), sshTarget{host: "box"}); err != nil || h.addr() != "box:22" {
+	if h, err := new(lookup).host(t.Context(), Target{host: "box"}); err != nil || h.addr() != "box:22" {
 		t.Errorf("got %+v, %v", h, err)
 	}
 	if asked, err := os.ReadFile(filepath.Join(dir, "asked")); string(asked) != "-V\n" || err != nil {
@@ -63,8 +63,8 @@ func TestAskSSHThatHangs(t *testing.T) {
 	dir := fakeSSH(t, `case $1 in -V) echo OpenSSH_9.9 >&2; exit;; esac
 [ -p hang ] || { echo no reason >&2; exit 255; }
 sh -c 'echo up; exec sleep 1000' >hang & wait`)
-	l := new(sshLookup)
-	if _, err := l.host(t.Context(), sshTarget{host: "box"}); err == nil || !strings.Contains(err.Error(), `host "box": exit status 255: no reason`) {
+	l := new(lookup)
+	if _, err := l.host(t.Context(), Target{host: "box"}); err == nil || !strings.Contains(err.Error(), `host "box": exit status 255: no reason`) {
 		t.Errorf("got %v", err)
 	}
 	hang := filepath.Join(dir, "hang")
@@ -86,7 +86,7 @@ sh -c 'echo up; exec sleep 1000' >hang & wait`)
 		}
 		endc <- err
 	}()
-	if _, err := l.host(ctx, sshTarget{host: "box"}); !errors.Is(err, context.Canceled) {
+	if _, err := l.host(ctx, Target{host: "box"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if err := <-endc; err != nil {

@@ -1,4 +1,4 @@
-package gateway
+package sshclient
 
 import (
 	"cmp"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -14,50 +13,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/xdist-go/xdist/internal/cmdline"
 )
-
-// strictness is what to do with a host whose key is not known. A changed key is refused always.
-type strictness int
-
-const (
-	refuseUnknown strictness = iota
-	acceptNew
-)
-
-// sshHost is everything that is to be known for a connection, from the spec and from the
-// configuration.
-type sshHost struct {
-	alias      string // as the user names it
-	name       string // to connect to
-	port, user string
-
-	identityFiles   []string
-	certificates    []string // files
-	identitiesGiven bool     // the files were named by somebody, and are not the usual ones
-	identitiesOnly  bool     // offer no other keys of an agent
-	identityAgent   string   // socket of the agent; empty for none
-	noPublicKey     bool
-	noPassword      bool
-	noInteractive   bool
-	batch           bool // ask nothing
-
-	keyAlias         string // name in the files of known hosts; empty for name and port
-	userKnownHosts   []string
-	globalKnownHosts []string
-	strict           strictness
-	hashNames        bool // a new name is not to be read in the file
-
-	connectTimeout time.Duration // 0 is none of its own
-	aliveInterval  time.Duration
-	aliveCount     int
-
-	jumps   []sshHost // to go through, the nearest first
-	command string    // whose input and output are the connection; empty for none
-}
 
 const (
 	// aliveInterval and aliveCount say how soon a connection is given up that does not answer,
-	// where the configuration does not: as soon as the lease of a gateway would.
+	// where the configuration does not: after 15 s.
 	aliveInterval = 5 * time.Second
 	aliveCount    = 3
 	// jumpsAtMost bounds jump hosts that are behind jump hosts.
@@ -67,43 +29,40 @@ const (
 // usualIdentities are the names in ~/.ssh of the keys that are offered where none is named.
 var usualIdentities = []string{"id_rsa", "id_ecdsa", "id_ed25519"}
 
-// addr is host:port.
-func (h *sshHost) addr() string { return net.JoinHostPort(h.name, h.port) }
+// settings are the values of keywords for one host. Keywords are in lower case.
+type settings map[string][]string
 
-// sshSettings are the values of keywords for one host. Keywords are in lower case.
-type sshSettings map[string][]string
-
-// sshReader reads the settings of one host and keeps the first error.
-type sshReader struct {
-	sshSettings
+// reader reads the settings of one host and keeps the first error.
+type reader struct {
+	settings
 	alias, home string
 	err         error
 }
 
 // text is the first value, without the quotes around it.
-func (r *sshReader) text(keyword string) string {
-	for _, v := range r.sshSettings[keyword] {
+func (r *reader) text(keyword string) string {
+	for _, v := range r.settings[keyword] {
 		return unquote(v)
 	}
 	return ""
 }
 
 // isNo and isYes know the words of ssh's files, and those of ssh -G.
-func (r *sshReader) isNo(keyword string) bool {
+func (r *reader) isNo(keyword string) bool {
 	return slices.Contains([]string{"no", "false"}, strings.ToLower(r.text(keyword)))
 }
 
-func (r *sshReader) isYes(keyword string) bool {
+func (r *reader) isYes(keyword string) bool {
 	return slices.Contains([]string{"yes", "true"}, strings.ToLower(r.text(keyword)))
 }
 
 // duration is the value as a time, or d.
-func (r *sshReader) duration(keyword string, d time.Duration) time.Duration {
+func (r *reader) duration(keyword string, d time.Duration) time.Duration {
 	text := r.text(keyword)
 	if text == "" || text == "none" {
 		return d
 	}
-	t, err := parseSSHTime(text)
+	t, err := parseTime(text)
 	if err != nil {
 		r.fail("%s %q for host %q: %w", keyword, text, r.alias, err)
 	}
@@ -111,25 +70,25 @@ func (r *sshReader) duration(keyword string, d time.Duration) time.Duration {
 }
 
 // fail keeps the first error.
-func (r *sshReader) fail(format string, args ...any) {
+func (r *reader) fail(format string, args ...any) {
 	if r.err == nil {
 		r.err = fmt.Errorf(format, args...)
 	}
 }
 
-// sshUnits are the letters that follow a number of seconds, minutes and so on.
-var sshUnits = map[byte]time.Duration{
+// timeUnits are the letters that follow a number of seconds, minutes and so on.
+var timeUnits = map[byte]time.Duration{
 	's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour,
 }
 
-// parseSSHTime reads a time as ssh writes it: 90, 1m30s, 2H.
-func parseSSHTime(text string) (total time.Duration, err error) {
+// parseTime reads a time as ssh writes it: 90, 1m30s, 2H.
+func parseTime(text string) (total time.Duration, err error) {
 	for rest := strings.ToLower(text); rest != ""; {
 		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
 		n, err := strconv.ParseUint(rest[:digits], 10, 31)
 		unit := time.Second
 		if rest = rest[digits:]; rest != "" {
-			unit = sshUnits[rest[0]]
+			unit = timeUnits[rest[0]]
 			rest = rest[1:]
 		}
 		if err != nil || unit == 0 || time.Duration(n) > (math.MaxInt64-total)/unit {
@@ -141,13 +100,13 @@ func parseSSHTime(text string) (total time.Duration, err error) {
 }
 
 // resolve is for a target at this depth of jump hosts.
-func (l *sshLookup) resolve(ctx context.Context, t sshTarget, depth int) (sshHost, error) {
+func (l *lookup) resolve(ctx context.Context, t Target, depth int) (Host, error) {
 	settings, home, err := l.settings(ctx, t)
 	if err != nil {
-		return sshHost{}, err
+		return Host{}, err
 	}
-	r := &sshReader{sshSettings: settings, alias: t.host, home: home}
-	h := sshHost{
+	r := &reader{settings: settings, alias: t.host, home: home}
+	h := Host{
 		alias: t.host, name: cmp.Or(r.text("hostname"), t.host),
 		port: cmp.Or(r.text("port"), "22"), user: cmp.Or(r.text("user"), localUser()),
 	}
@@ -167,12 +126,12 @@ func (l *sshLookup) resolve(ctx context.Context, t sshTarget, depth int) (sshHos
 	return h, cmp.Or(r.err, checkPort(h.port))
 }
 
-func (r *sshReader) identities(h *sshHost) {
+func (r *reader) identities(h *Host) {
 	h.identitiesOnly = r.isYes("identitiesonly")
 	h.noPublicKey = r.isNo("pubkeyauthentication")
 	h.noPassword = r.isNo("passwordauthentication")
 	h.noInteractive = r.isNo("kbdinteractiveauthentication")
-	for _, v := range r.sshSettings["identityfile"] {
+	for _, v := range r.settings["identityfile"] {
 		if name := unquote(v); !strings.EqualFold(name, "none") {
 			h.identityFiles = append(h.identityFiles, r.path(name, h))
 		}
@@ -183,7 +142,7 @@ func (r *sshReader) identities(h *sshHost) {
 			h.identityFiles = append(h.identityFiles, filepath.Join(r.home, ".ssh", name))
 		}
 	}
-	for _, v := range r.sshSettings["certificatefile"] {
+	for _, v := range r.settings["certificatefile"] {
 		if name := unquote(v); !strings.EqualFold(name, "none") {
 			h.certificates = append(h.certificates, r.path(name, h))
 		}
@@ -197,7 +156,7 @@ func (r *sshReader) identities(h *sshHost) {
 	}
 }
 
-func (r *sshReader) hostKeys(h *sshHost) {
+func (r *reader) hostKeys(h *Host) {
 	h.keyAlias = r.text("hostkeyalias")
 	h.hashNames = r.isYes("hashknownhosts")
 	h.userKnownHosts = r.paths("userknownhostsfile", h, filepath.Join(r.home, ".ssh", "known_hosts"), filepath.Join(r.home, ".ssh", "known_hosts2"))
@@ -212,12 +171,12 @@ func (r *sshReader) hostKeys(h *sshHost) {
 }
 
 // paths are the files of a keyword that takes several in one value.
-func (r *sshReader) paths(keyword string, h *sshHost, standard ...string) []string {
-	values := r.sshSettings[keyword]
+func (r *reader) paths(keyword string, h *Host, standard ...string) []string {
+	values := r.settings[keyword]
 	if len(values) == 0 {
 		return standard
 	}
-	words, err := splitWords(values[0], false)
+	words, err := cmdline.Split(values[0], false)
 	if err != nil {
 		r.fail("%s for host %q: %w", keyword, r.alias, err)
 	}
@@ -231,7 +190,7 @@ func (r *sshReader) paths(keyword string, h *sshHost, standard ...string) []stri
 }
 
 // path replaces ssh's tokens, ${NAME} and ~ in a file's name.
-func (r *sshReader) path(name string, h *sshHost) string {
+func (r *reader) path(name string, h *Host) string {
 	name = strings.NewReplacer("%%", "%", "%d", r.home, "%h", h.name, "%n", h.alias, "%p", h.port, "%r", h.user, "%u", localUser()).Replace(name)
 	if rest, ok := strings.CutPrefix(name, "$"); ok && !strings.HasPrefix(rest, "{") {
 		return os.Getenv(rest)
@@ -250,7 +209,7 @@ func (r *sshReader) path(name string, h *sshHost) string {
 }
 
 // command is the program that connects to the host, if one does.
-func (r *sshReader) command(h *sshHost) {
+func (r *reader) command(h *Host) {
 	command := r.text("proxycommand")
 	if command == "" || strings.EqualFold(command, "none") {
 		return
@@ -263,12 +222,12 @@ func (r *sshReader) command(h *sshHost) {
 
 // jumps finds the hosts on the way to h: the last in the list, behind the others. A host that is in
 // the list itself, by a pattern that was meant for all others, is behind those before it.
-func (l *sshLookup) jumps(ctx context.Context, jump string, t sshTarget, h *sshHost, depth int) error {
+func (l *lookup) jumps(ctx context.Context, jump string, t Target, h *Host, depth int) error {
 	targets, err := parseJump(jump)
 	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(targets, func(via sshTarget) bool { return via.host == t.host }); i >= 0 {
+	if i := slices.IndexFunc(targets, func(via Target) bool { return via.host == t.host }); i >= 0 {
 		targets = targets[:i]
 	}
 	if len(targets) == 0 {
@@ -279,7 +238,7 @@ func (l *sshLookup) jumps(ctx context.Context, jump string, t sshTarget, h *sshH
 	}
 	last := len(targets) - 1
 	via := targets[last]
-	via.configFile = t.configFile
+	via.ConfigFile = t.ConfigFile
 	if last > 0 { // whatever its own configuration says
 		via.options["proxyjump"] = []string{strings.Join(strings.Split(jump, ",")[:last], ",")}
 	}

@@ -1,4 +1,4 @@
-package gateway
+package sshclient
 
 import (
 	"fmt"
@@ -6,20 +6,22 @@ import (
 	"net"
 	"strconv"
 	"strings"
+
+	"github.com/xdist-go/xdist/internal/cmdline"
 )
 
-// sshTarget is a destination with its options as a spec gives them, before any configuration is
-// looked at.
-type sshTarget struct {
+// Target is a destination with its options as the user gives them, before any configuration is
+// looked at. ParseTarget makes it; the zero value is of no use.
+type Target struct {
 	host       string              // as given, the alias that configuration goes by
 	user, port string              // empty when not given
 	options    map[string][]string // by lower-case keyword: -o and the letters that stand for it
-	configFile string              // -F; empty for the usual files
+	ConfigFile string              // of -F: read in the place of the user's and the system's, none for no file; empty for those
 }
 
-// sshOptionKeys are the keywords that -o takes. What is not among them is refused: an option that
-// somebody gave and that does nothing would be a lie.
-var sshOptionKeys = map[string]bool{
+// optionKeys are the keywords that -o takes. What is not among them is refused: an option that
+// somebody gave and that does nothing would be a lie. doc.go lists the exceptions.
+var optionKeys = map[string]bool{
 	"addkeystoagent": true, "batchmode": true, "certificatefile": true, "connecttimeout": true, "forwardagent": true,
 	"globalknownhostsfile": true, "hashknownhosts": true, "hostkeyalias": true, "hostname": true, "identitiesonly": true, "identityagent": true, "identityfile": true,
 	"loglevel": true, "numberofpasswordprompts": true, "passwordauthentication": true, "kbdinteractiveauthentication": true, "port": true,
@@ -27,17 +29,20 @@ var sshOptionKeys = map[string]bool{
 	"stricthostkeychecking": true, "user": true, "userknownhostsfile": true,
 }
 
-// sshLetters are ssh's letters with a value, and the keywords that they stand for.
-var sshLetters = map[byte]string{'p': "port", 'l': "user", 'i': "identityfile", 'J': "proxyjump", 'o': "", 'F': ""}
+// optionLetters are ssh's letters with a value, and the keywords that they stand for.
+var optionLetters = map[byte]string{'p': "port", 'l': "user", 'i': "identityfile", 'J': "proxyjump", 'o': "", 'F': ""}
 
-// sshIgnored are ssh's letters that change nothing for an agent: no terminal, no forwarding, quiet,
+// ignoredLetters are ssh's letters that change nothing here: no terminal, no forwarding, quiet,
 // verbose.
-const sshIgnored = "aknqTvx"
+const ignoredLetters = "aknqTvx"
 
-// parseSSH reads what follows ssh= in a spec: options as ssh takes them, and [user@]host[:port].
-func parseSSH(text string) (sshTarget, error) {
-	t := sshTarget{options: make(map[string][]string)}
-	words, err := splitWords(text, false)
+// ParseTarget reads a destination as it follows ssh on a command line: options, then
+// [user@]host[:port]. An IPv6 address with a port is between brackets. It looks at nothing but the
+// text. An option that is not known here is an error, and so are a command after the host and a
+// text without a host.
+func ParseTarget(text string) (Target, error) {
+	t := Target{options: make(map[string][]string)}
+	words, err := cmdline.Split(text, false)
 	if err != nil {
 		return t, fmt.Errorf("parse ssh destination %q: %w", text, err)
 	}
@@ -65,7 +70,7 @@ func parseSSH(text string) (sshTarget, error) {
 }
 
 // all are the options with the user and the port that the destination names, which win.
-func (t *sshTarget) all() map[string][]string {
+func (t *Target) all() map[string][]string {
 	all := maps.Clone(t.options)
 	for keyword, value := range map[string]string{"user": t.user, "port": t.port} {
 		if value != "" {
@@ -77,13 +82,13 @@ func (t *sshTarget) all() map[string][]string {
 
 // letters reads one word of options, whose last may take its value from the words that follow. It
 // returns those that are left.
-func (t *sshTarget) letters(word string, rest []string) ([]string, error) {
+func (t *Target) letters(word string, rest []string) ([]string, error) {
 	for i := range len(word) {
 		letter := word[i]
-		if strings.IndexByte(sshIgnored, letter) >= 0 {
+		if strings.IndexByte(ignoredLetters, letter) >= 0 {
 			continue
 		}
-		keyword, ok := sshLetters[letter]
+		keyword, ok := optionLetters[letter]
 		if !ok {
 			return nil, fmt.Errorf("option -%c is not supported", letter)
 		}
@@ -96,7 +101,7 @@ func (t *sshTarget) letters(word string, rest []string) ([]string, error) {
 		}
 		switch letter {
 		case 'F':
-			t.configFile = value
+			t.ConfigFile = value
 			return rest, nil
 		case 'o':
 			return rest, t.keyword(value)
@@ -107,20 +112,20 @@ func (t *sshTarget) letters(word string, rest []string) ([]string, error) {
 }
 
 // keyword reads the value of -o: keyword=value, or with a blank between them.
-func (t *sshTarget) keyword(text string) error {
+func (t *Target) keyword(text string) error {
 	i := strings.IndexAny(text, "= \t")
 	if i < 0 {
 		return fmt.Errorf("option -o %q is not KEYWORD=VALUE", text)
 	}
 	key, value := text[:i], strings.Trim(text[i:], "= \t")
-	if !sshOptionKeys[strings.ToLower(key)] {
+	if !optionKeys[strings.ToLower(key)] {
 		return fmt.Errorf("option -o %s is not supported", key)
 	}
 	return t.option(strings.ToLower(key), value)
 }
 
 // option adds a value. The first that is given counts, as in ssh, but all identity files do.
-func (t *sshTarget) option(keyword, value string) error {
+func (t *Target) option(keyword, value string) error {
 	if value == "" {
 		return fmt.Errorf("option %s needs a value", keyword)
 	}
@@ -141,7 +146,7 @@ func checkPort(port string) error {
 }
 
 // destination reads [user@]host[:port]. An IPv6 address with a port is between brackets.
-func (t *sshTarget) destination(text string) error {
+func (t *Target) destination(text string) error {
 	host := text
 	if i := strings.LastIndexByte(text, '@'); i >= 0 {
 		t.user, host = text[:i], text[i+1:]
@@ -170,13 +175,13 @@ func (t *sshTarget) destination(text string) error {
 }
 
 // parseJump reads the value of ProxyJump: destinations separated by commas, the nearest first.
-func parseJump(text string) ([]sshTarget, error) {
+func parseJump(text string) ([]Target, error) {
 	if text == "" || strings.EqualFold(text, "none") {
 		return nil, nil
 	}
-	var hops []sshTarget
+	var hops []Target
 	for part := range strings.SplitSeq(text, ",") {
-		t := sshTarget{options: make(map[string][]string)}
+		t := Target{options: make(map[string][]string)}
 		if err := t.destination(strings.TrimPrefix(strings.TrimSpace(part), "ssh://")); err != nil {
 			return nil, fmt.Errorf("parse jump host %q: %w", part, err)
 		}

@@ -1,4 +1,4 @@
-package gateway
+package sshclient
 
 import (
 	"cmp"
@@ -12,13 +12,16 @@ import (
 	"strings"
 
 	"github.com/kevinburke/ssh_config"
+
+	"github.com/xdist-go/xdist/internal/cmdline"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
-// sshFiles reads ssh's files of configuration for one target, where there is no ssh to ask. It
+// files reads ssh's files of configuration for one target, where there is no ssh to ask. It
 // decides which lines apply. The library reads those.
-type sshFiles struct {
-	target   sshTarget
-	settings sshSettings
+type files struct {
+	target   Target
+	settings settings
 	home     string
 
 	again  bool     // Match final wants the files to be read once more
@@ -32,13 +35,13 @@ const includesAtMost = 16
 // accumulates are the keywords whose every value counts. Of others it is the first.
 var accumulates = map[string]bool{"identityfile": true, "certificatefile": true}
 
-// readSSHFiles reads the file that the target names, or the user's and the system's.
-func readSSHFiles(t sshTarget) (*sshFiles, error) {
+// readFiles reads the file that the target names, or the user's and the system's.
+func readFiles(t Target) (*files, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return nil, fmt.Errorf("find the home directory for ssh: %w", err)
 	}
-	f := &sshFiles{target: t, settings: make(sshSettings), home: home}
+	f := &files{target: t, settings: make(settings), home: home}
 	for keyword, values := range t.all() {
 		for _, v := range values {
 			f.put(keyword, v)
@@ -56,32 +59,32 @@ func readSSHFiles(t sshTarget) (*sshFiles, error) {
 }
 
 // readAll reads the files in their order.
-func (f *sshFiles) readAll() error {
-	user := sshFile{name: filepath.Join(f.home, ".ssh", "config"), dir: filepath.Join(f.home, ".ssh"), own: true}
-	system := sshFile{name: "/etc/ssh/ssh_config", dir: "/etc/ssh"}
+func (f *files) readAll() error {
+	user := configFile{name: filepath.Join(f.home, ".ssh", "config"), dir: filepath.Join(f.home, ".ssh"), own: true}
+	system := configFile{name: "/etc/ssh/ssh_config", dir: "/etc/ssh"}
 	if runtime.GOOS == "windows" {
 		system.dir = filepath.Join(os.Getenv("PROGRAMDATA"), "ssh")
 		system.name = filepath.Join(system.dir, "ssh_config")
 	}
-	files := []sshFile{user, system}
+	files := []configFile{user, system}
 	switch {
-	case strings.EqualFold(f.target.configFile, "none"):
+	case strings.EqualFold(f.target.ConfigFile, "none"):
 		return nil
-	case f.target.configFile != "":
-		files = []sshFile{{name: expandHome(f.target.configFile, f.home), dir: user.dir}}
+	case f.target.ConfigFile != "":
+		files = []configFile{{name: expandHome(f.target.ConfigFile, f.home), dir: user.dir}}
 	}
 	for _, file := range files {
 		active := true
 		err := f.read(file, &active)
-		if err != nil && (f.target.configFile != "" || !errors.Is(err, fs.ErrNotExist)) {
+		if err != nil && (f.target.ConfigFile != "" || !errors.Is(err, fs.ErrNotExist)) {
 			return fmt.Errorf("read ssh configuration: %w", err)
 		}
 	}
 	return nil
 }
 
-// sshFile is a file of configuration that is about to be read.
-type sshFile struct {
+// configFile is a file of configuration that is about to be read.
+type configFile struct {
 	name  string
 	dir   string // that names in Include are relative to
 	own   bool   // it is the user's, and nobody else may write it
@@ -90,7 +93,7 @@ type sshFile struct {
 
 // read applies the lines of a file. active says whether the section applies that they begin in, and
 // then that they end in.
-func (f *sshFiles) read(file sshFile, active *bool) error {
+func (f *files) read(file configFile, active *bool) error {
 	content, err := readConfig(file)
 	if err != nil {
 		return err
@@ -104,8 +107,8 @@ func (f *sshFiles) read(file sshFile, active *bool) error {
 }
 
 // readConfig reads a file that nobody else may write, if it is the user's own.
-func readConfig(file sshFile) ([]byte, error) {
-	r, err := openSSHFile(file.name)
+func readConfig(file configFile) ([]byte, error) {
+	r, err := openFile(file.name)
 	if err != nil {
 		return nil, err
 	}
@@ -117,11 +120,11 @@ func readConfig(file sshFile) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readLimited(r)
+	return ownfile.ReadAll(r, fileLimit)
 }
 
 // line applies one line.
-func (f *sshFiles) line(file sshFile, line string, active *bool) error {
+func (f *files) line(file configFile, line string, active *bool) error {
 	line = strings.TrimSpace(line)
 	if line == "" || line[0] == '#' {
 		return nil
@@ -153,7 +156,7 @@ func (f *sshFiles) line(file sshFile, line string, active *bool) error {
 }
 
 // setting notes the value in a line, which the library splits from blanks, quotes and comments.
-func (f *sshFiles) setting(keyword, rest, line string) error {
+func (f *files) setting(keyword, rest, line string) error {
 	if keyword == "proxycommand" { // it is a shell's, with quotes and all
 		f.put(keyword, rest)
 		return nil
@@ -183,9 +186,9 @@ func cutKeyword(line string) (keyword, value string) {
 
 // configWords splits a value at blanks outside of quotes, up to a comment.
 func configWords(value string) ([]string, error) {
-	words, err := splitWords(value, false)
+	words, err := cmdline.Split(value, false)
 	if before, _, ok := strings.Cut(value, " #"); err != nil && ok { // quotes in a comment
-		words, err = splitWords(before, false)
+		words, err = cmdline.Split(before, false)
 	}
 	if i := slices.IndexFunc(words, func(w string) bool { return strings.HasPrefix(w, "#") }); i >= 0 {
 		words = words[:i]
@@ -198,7 +201,7 @@ func configWords(value string) ([]string, error) {
 
 // put notes a value, unless it comes too late. Of ProxyJump and ProxyCommand the first counts, but
 // ProxyJump none leaves room for a ProxyCommand.
-func (f *sshFiles) put(keyword, value string) {
+func (f *files) put(keyword, value string) {
 	late := f.settings[keyword] != nil && !accumulates[keyword]
 	switch keyword {
 	case "proxyjump":
@@ -212,7 +215,7 @@ func (f *sshFiles) put(keyword, value string) {
 	}
 }
 
-func (f *sshFiles) first(keyword string) string {
+func (f *files) first(keyword string) string {
 	for _, v := range f.settings[keyword] {
 		return unquote(v)
 	}
@@ -220,13 +223,13 @@ func (f *sshFiles) first(keyword string) string {
 }
 
 // hostname is the name to connect to, as far as it is known.
-func (f *sshFiles) hostname() string {
+func (f *files) hostname() string {
 	name := cmp.Or(f.first("hostname"), f.target.host)
 	return strings.NewReplacer("%h", f.target.host, "%%", "%").Replace(name)
 }
 
 // include reads the files that the patterns name, as if they stood there.
-func (f *sshFiles) include(file sshFile, patterns []string, active *bool) error {
+func (f *files) include(file configFile, patterns []string, active *bool) error {
 	if file.depth >= includesAtMost {
 		return fmt.Errorf("files include each other more than %d deep", includesAtMost)
 	}
@@ -241,7 +244,7 @@ func (f *sshFiles) include(file sshFile, patterns []string, active *bool) error 
 		}
 		for _, name := range names {
 			section := *active
-			err := f.read(sshFile{name: name, dir: file.dir, own: file.own, depth: file.depth + 1}, &section)
+			err := f.read(configFile{name: name, dir: file.dir, own: file.own, depth: file.depth + 1}, &section)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) { // a link that leads nowhere
 				return err
 			}
@@ -251,7 +254,7 @@ func (f *sshFiles) include(file sshFile, patterns []string, active *bool) error 
 }
 
 // matches reports whether the conditions of a Match line hold.
-func (f *sshFiles) matches(words []string, line string) (bool, error) {
+func (f *files) matches(words []string, line string) (bool, error) {
 	holds, known := true, true
 	for len(words) > 0 {
 		word, negated := strings.CutPrefix(words[0], "!")
@@ -278,7 +281,7 @@ func (f *sshFiles) matches(words []string, line string) (bool, error) {
 }
 
 // condition decides one condition of a Match line, if it can.
-func (f *sshFiles) condition(what string, patterns []string) (holds, ok bool) {
+func (f *files) condition(what string, patterns []string) (holds, ok bool) {
 	switch what {
 	case "all":
 		return true, true
@@ -301,7 +304,7 @@ func (f *sshFiles) condition(what string, patterns []string) (holds, ok bool) {
 }
 
 // pass notes a line that only ssh can decide.
-func (f *sshFiles) pass(line string) {
+func (f *files) pass(line string) {
 	if !slices.Contains(f.passed, line) {
 		f.passed = append(f.passed, line)
 	}

@@ -1,4 +1,4 @@
-package gateway
+package sshclient
 
 import (
 	"context"
@@ -13,23 +13,23 @@ import (
 	"github.com/xdist-go/xdist/internal/turns"
 )
 
-// sshLookup finds out what the configuration says of hosts, and warns. It asks once for each
+// lookup finds out what the configuration says of hosts, and warns. It asks once for each
 // destination, and gives each warning once. Its methods may be called concurrently.
-type sshLookup struct {
+type lookup struct {
 	logger *slog.Logger // nil is for nobody
 	asking turns.Turns  // by destination
 
 	mu    sync.Mutex // guards the fields below
-	found map[string]sshHost
+	found map[string]Host
 	told  map[string]bool // what was said, or is not to be done again
 }
 
 // host says how to reach the target.
-func (l *sshLookup) host(ctx context.Context, t sshTarget) (sshHost, error) {
+func (l *lookup) host(ctx context.Context, t Target) (Host, error) {
 	key := fmt.Sprintf("%+v", t)
 	_, pass, err := l.asking.Take(ctx, key)
 	if err != nil {
-		return sshHost{}, err
+		return Host{}, err
 	}
 	defer pass()
 	l.mu.Lock()
@@ -44,14 +44,14 @@ func (l *sshLookup) host(ctx context.Context, t sshTarget) (sshHost, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.found == nil {
-		l.found = make(map[string]sshHost)
+		l.found = make(map[string]Host)
 	}
 	l.found[key] = h
 	return h, nil
 }
 
 // first reports whether it is asked for the first time about this.
-func (l *sshLookup) first(what string) bool {
+func (l *lookup) first(what string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.told[what] {
@@ -65,7 +65,7 @@ func (l *sshLookup) first(what string) bool {
 }
 
 // warn tells the user, once.
-func (l *sshLookup) warn(text string) {
+func (l *lookup) warn(text string) {
 	if l.logger != nil && l.first(text) {
 		l.logger.Warn(text)
 	}
@@ -73,21 +73,21 @@ func (l *sshLookup) warn(text string) {
 
 // settings are those of a target: OpenSSH's own answer, or what its files say where it is not
 // installed.
-func (l *sshLookup) settings(ctx context.Context, t sshTarget) (sshSettings, string, error) {
+func (l *lookup) settings(ctx context.Context, t Target) (settings, string, error) {
 	if program, err := exec.LookPath("ssh"); err == nil && isOpenSSH(ctx, program) {
 		home, err := accountHome()
 		if err != nil {
 			return nil, "", err
 		}
-		if f, err := openSSHFile(t.configFile); err == nil {
+		if f, err := openFile(t.ConfigFile); err == nil {
 			f.Close()
-		} else if t.configFile != "" && !errors.Is(err, fs.ErrNotExist) { // ssh would wait for a FIFO
+		} else if t.ConfigFile != "" && !errors.Is(err, fs.ErrNotExist) { // ssh would wait for a FIFO
 			return nil, "", fmt.Errorf("read the ssh configuration: %w", err)
 		}
 		s, err := askSSH(ctx, program, t)
 		return s, home, err
 	}
-	f, err := readSSHFiles(t)
+	f, err := readFiles(t)
 	if err != nil {
 		return nil, "", err
 	}

@@ -1,4 +1,4 @@
-package gateway
+package sshclient
 
 import (
 	"bytes"
@@ -18,9 +18,13 @@ import (
 	"github.com/xdist-go/xdist/internal/procgroup"
 )
 
-// sshAnswer bounds what ssh -G may take. It resolves names where it makes them canonical, and runs
-// the commands of Match exec.
-const sshAnswer = 30 * time.Second
+// answerLimit bounds what ssh -G may take. It resolves names where it makes them canonical, and
+// runs the commands of Match exec.
+const answerLimit = 30 * time.Second
+
+// lateWait is how long the end of what ssh says may come after the end of ssh: somebody who has
+// escaped may hold the pipe.
+const lateWait = 200 * time.Millisecond
 
 // isOpenSSH reports whether the program is OpenSSH's. Others know no -G, and would connect.
 func isOpenSSH(ctx context.Context, program string) bool {
@@ -29,10 +33,10 @@ func isOpenSSH(ctx context.Context, program string) bool {
 }
 
 // askSSH has ssh -G tell the effective configuration for a target.
-func askSSH(ctx context.Context, program string, t sshTarget) (sshSettings, error) {
+func askSSH(ctx context.Context, program string, t Target) (settings, error) {
 	args := []string{"-G", "-T"} // without -T it warns that there is no terminal
-	if t.configFile != "" {
-		file := t.configFile
+	if t.ConfigFile != "" {
+		file := t.ConfigFile
 		if home, err := os.UserHomeDir(); err == nil {
 			file = expandHome(file, home) // as the shell does for ssh
 		}
@@ -55,7 +59,7 @@ func askSSH(ctx context.Context, program string, t sshTarget) (sshSettings, erro
 	if err != nil {
 		return nil, fmt.Errorf("ask ssh for the configuration of host %q: %w", t.host, err)
 	}
-	s := parseSSHAnswer(out)
+	s := parseAnswer(out)
 	standard := "0"
 	if slices.Equal(s["batchmode"], []string{"yes"}) && slices.Equal(s["serveraliveinterval"], []string{"300"}) {
 		standard = "300" // of Debian
@@ -77,7 +81,7 @@ func quoteOption(keyword, value string) string {
 // runSSH runs ssh without a terminal and returns what it has written. It ends what it has started
 // when that takes too long.
 func runSSH(ctx context.Context, program string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, sshAnswer, fmt.Errorf("no answer within %v", sshAnswer))
+	ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("no answer within %v", answerLimit))
 	defer cancel()
 	var out, said bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, args...)
@@ -85,13 +89,13 @@ func runSSH(ctx context.Context, program string, args ...string) (string, error)
 	if slices.Contains(args, "-V") { // which goes to stderr
 		cmd.Stderr = &out
 	}
-	setProcessAttributes(cmd)
+	cmd.SysProcAttr = procgroup.Session()
 	cmd.Cancel = func() error {
 		group, err := procgroup.Adopt(cmd.Process)
 		group.Kill()
 		return err
 	}
-	cmd.WaitDelay = stderrWait
+	cmd.WaitDelay = lateWait
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -102,9 +106,9 @@ func runSSH(ctx context.Context, program string, args ...string) (string, error)
 	return out.String(), err
 }
 
-// parseSSHAnswer reads the lines of ssh -G: a keyword in lower case, a blank, the value as it is.
-func parseSSHAnswer(out string) sshSettings {
-	s := make(sshSettings)
+// parseAnswer reads the lines of ssh -G: a keyword in lower case, a blank, the value as it is.
+func parseAnswer(out string) settings {
+	s := make(settings)
 	for line := range strings.Lines(out) {
 		keyword, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
 		value = strings.ReplaceAll(value, "__PROGRAMDATA__", os.Getenv("PROGRAMDATA")) // as Windows' writes it
