@@ -149,7 +149,8 @@ func (gw *Gateway) lostOnTheWay() error {
 func (g *Group) openTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if g.cfg.OpenTimeout > 0 {
 		c := startClock(ctx, g.cfg.OpenTimeout)
-		return c, c.stop
+		remove := g.clocks.add(c)
+		return c, func() { remove(); c.stop() }
 	}
 	return ctx, func() {}
 }

@@ -13,15 +13,37 @@ const readBuffer = 8 << 10
 // readLoop reads frames until the peer has closed the channel or the gateway has ended. opened is
 // false for a stream that the peer opened: its first frame says what it is for.
 func (c *Channel) readLoop(opened bool) {
-	fr := &frameReader{r: bufio.NewReaderSize(c.stream, readBuffer), limit: c.session.recvLimit, spare: &c.session.contents}
+	r, ok := c.session.readers.Get().(*bufio.Reader)
+	if !ok {
+		r = bufio.NewReaderSize(nil, readBuffer)
+	}
+	r.Reset(c.stream)
+	defer func() {
+		r.Reset(nil)
+		c.session.readers.Put(r)
+	}()
+	fr := &frameReader{r: r, limit: c.session.recvLimit, spare: &c.session.contents}
+	var items []Item // that have come together
+	cost := 0        // of these
 	for {
 		kind, content, err := fr.next()
-		if err == nil && (kind == frameOpen) == opened {
+		switch {
+		case err != nil:
+		case (kind == frameOpen) == opened:
 			err = fmt.Errorf("%w: frame %d at the wrong place of channel %s", ErrProtocol, kind, c)
-		}
-		if err == nil {
+		case kind != frameItem:
 			opened = true
 			err = c.handleFrame(kind, content)
+		case len(content) == 0:
+			err = fmt.Errorf("%w: empty item on channel %s", ErrProtocol, c)
+		default:
+			items = append(items, content)
+			if cost += itemCost(content); cost < batchAtMost && fr.itemFollows(r) {
+				continue // one lock and one wake for all of them
+			}
+			err = c.push(items)
+			clear(items)
+			items, cost = items[:0], 0
 		}
 		if errors.Is(err, errFinished) {
 			return
@@ -44,11 +66,6 @@ func (c *Channel) handleFrame(kind frameKind, content []byte) error {
 			return fmt.Errorf("%w: opening of channel %s: %w", ErrProtocol, c, err)
 		}
 		c.session.opened(c, msg)
-	case frameItem:
-		if len(content) == 0 {
-			return fmt.Errorf("%w: empty item on channel %s", ErrProtocol, c)
-		}
-		return c.push(content)
 	case frameEnd:
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -62,9 +79,9 @@ func (c *Channel) handleFrame(kind frameKind, content []byte) error {
 	return nil
 }
 
-// push queues an item and waits while the queue is too long. Once the gateway has ended it does not
+// push queues items and waits while the queue is too long. Once the gateway has ended it does not
 // wait: what is left is bounded by the stream's window, and a reader may still want it.
-func (c *Channel) push(it Item) error {
+func (c *Channel) push(items []Item) error {
 	c.mu.Lock()
 	if c.recvErr != nil && !c.discard {
 		c.mu.Unlock()
@@ -74,8 +91,15 @@ func (c *Channel) push(it Item) error {
 		c.mu.Unlock()
 		return nil
 	}
-	c.queue = append(c.queue, it)
-	c.queued += itemCost(it)
+	if direct := c.direct; direct != nil {
+		c.mu.Unlock()
+		c.callDirect(direct, items)
+		return nil
+	}
+	c.queue = append(c.queue, items...)
+	for _, it := range items {
+		c.queued += itemCost(it)
+	}
 	c.tellReceivers()
 	full := c.queued > queueAtMost
 	c.mu.Unlock()
@@ -92,6 +116,18 @@ func (c *Channel) push(it Item) error {
 	return nil
 }
 
+// callDirect gives items to who takes them where they are read. After a failure nobody wants more.
+func (c *Channel) callDirect(direct func(Item) error, items []Item) {
+	for _, it := range items {
+		err := callItem(direct, it)
+		c.Recycle(it)
+		if err != nil {
+			c.failCallback(err)
+			return
+		}
+	}
+}
+
 // peerClosed handles the peer's last frame: this side has nothing more to say either.
 func (c *Channel) peerClosed(content []byte) error {
 	var end error = io.EOF
@@ -105,6 +141,9 @@ func (c *Channel) peerClosed(content []byte) error {
 	c.mu.Lock()
 	c.gotClose = true
 	c.endReceive(end)
+	if errors.Is(c.recvErr, io.EOF) && !c.recvTold {
+		c.recvErr = end // it had sent its last item, and failed then
+	}
 	if c.sendErr == nil {
 		c.sendErr = ErrClosed
 	}
@@ -146,9 +185,25 @@ func (c *Channel) readFailed(err error) {
 // release takes a channel that both sides have closed out of the gateway.
 func (c *Channel) release() {
 	c.mu.Lock()
+	done, over := c.sentClose && c.gotClose, c.over
+	c.mu.Unlock()
+	if !done {
+		return
+	}
+	c.session.forget(c)
+	if over != nil {
+		over()
+	}
+}
+
+// whenOver has f called when both sides have closed the channel, once or twice, or now if they
+// have. f does not block.
+func (c *Channel) whenOver(f func()) {
+	c.mu.Lock()
+	c.over = f
 	done := c.sentClose && c.gotClose
 	c.mu.Unlock()
 	if done {
-		c.session.forget(c)
+		f()
 	}
 }

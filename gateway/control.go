@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -16,6 +18,8 @@ const (
 	controlAsk     controlKind = 3 // controller: what is your status?
 	controlStatus  controlKind = 4 // agent: answer to controlAsk
 	controlGoodbye controlKind = 5 // controller: stop the handlers and end
+	controlSuspend controlKind = 6 // controller: I am about to be stopped, and silent; to be answered by controlStatus
+	controlResume  controlKind = 7 // controller: I go on
 )
 
 // controlMessage is an item of the control channel.
@@ -24,13 +28,25 @@ type controlMessage struct {
 	Question  uint64      `cbor:"2,keyasint,omitempty"` // controlAsk, controlStatus: which belong together
 	Executing int         `cbor:"3,keyasint,omitempty"` // controlStatus
 	Channels  int         `cbor:"4,keyasint,omitempty"` // controlStatus
+	Running   []Running   `cbor:"5,keyasint,omitempty"` // controlStatus
+	Limit     int64       `cbor:"6,keyasint,omitempty"` // controlSuspend: milliseconds of silence
 }
 
 // Status is what an agent is busy with.
 type Status struct {
-	Executing int // handlers that run
-	Channels  int // channels that are open, those of the handlers included
+	Executing int       // handlers and calls that run
+	Channels  int       // channels that are open, those of the handlers included
+	Running   []Running // the handlers and calls that have run for the longest time, at most 100
 }
+
+// Running is a handler or call that an agent runs.
+type Running struct {
+	Name string        `cbor:"1,keyasint"`
+	Age  time.Duration `cbor:"2,keyasint"` // since it began
+}
+
+// mostRunning is how many are told of in a Status.
+const mostRunning = 100
 
 // controlLoop handles what the peer says on the control channel until it ends.
 func (n *session) controlLoop() {
@@ -52,9 +68,14 @@ func (n *session) handleControl(msg controlMessage) error {
 	switch {
 	case n.side == agentSide && msg.Kind == controlBeat:
 		n.tell(controlMessage{Kind: controlEcho})
+	case n.side == agentSide && msg.Kind == controlSuspend:
+		n.suspended.set(min(time.Duration(msg.Limit)*time.Millisecond, SuspendLimit))
+		return n.control.Send(n.ending, controlMessage{Kind: controlStatus, Question: msg.Question})
+	case n.side == agentSide && msg.Kind == controlResume:
+		n.suspended.set(0)
 	case n.side == agentSide && msg.Kind == controlAsk:
 		st := n.status()
-		answer := controlMessage{Kind: controlStatus, Question: msg.Question, Executing: st.Executing, Channels: st.Channels}
+		answer := controlMessage{Kind: controlStatus, Question: msg.Question, Executing: st.Executing, Channels: st.Channels, Running: st.Running}
 		return n.control.Send(n.ending, answer)
 	case n.side == agentSide && msg.Kind == controlGoodbye:
 		n.byeOnce.Do(func() { close(n.byec) })
@@ -82,26 +103,36 @@ func (n *session) tell(msg controlMessage) {
 func (n *session) status() Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return Status{Executing: n.executing, Channels: len(n.channels)}
+	running := slices.SortedFunc(maps.Keys(n.executing), func(a, b *runningCall) int { return a.since.Compare(b.since) })
+	st := Status{Executing: len(running), Channels: len(n.channels)}
+	for _, r := range running[:min(len(running), mostRunning)] {
+		st.Running = append(st.Running, Running{r.name, time.Since(r.since)})
+	}
+	return st
 }
 
 // ask asks the peer for its status.
 func (n *session) ask(ctx context.Context) (Status, error) {
+	return n.question(ctx, controlMessage{Kind: controlAsk})
+}
+
+// question sends what is answered by a status.
+func (n *session) question(ctx context.Context, msg controlMessage) (Status, error) {
 	if err := n.gone(); err != nil {
 		return Status{}, err
 	}
 	answerc := make(chan Status, 1)
 	n.mu.Lock()
-	n.question++
-	question := n.question
-	n.asked[question] = answerc
+	n.questions++
+	msg.Question = n.questions
+	n.asked[msg.Question] = answerc
 	n.mu.Unlock()
 	defer func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		delete(n.asked, question)
+		delete(n.asked, msg.Question)
 	}()
-	if err := n.control.Send(ctx, controlMessage{Kind: controlAsk, Question: question}); err != nil {
+	if err := n.control.Send(ctx, msg); err != nil {
 		return Status{}, err
 	}
 	select {
@@ -119,7 +150,7 @@ func (n *session) answered(msg controlMessage) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if answerc := n.asked[msg.Question]; answerc != nil {
-		answerc <- Status{Executing: msg.Executing, Channels: msg.Channels}
+		answerc <- Status{Executing: msg.Executing, Channels: msg.Channels, Running: msg.Running}
 		delete(n.asked, msg.Question)
 	}
 }
@@ -130,6 +161,8 @@ const leaseChecks = 4
 
 // beatLoop sends the controller's beats, and ends the session when the peer has been silent for the
 // lease. Any byte from the peer is a sign of life, because a beat may be stuck behind much data.
+// While the controller is suspended it expects nothing itself, and its agent nothing but its word
+// that it goes on, for as long as it may be.
 func (n *session) beatLoop() {
 	beat := newTimer(n.beat)
 	defer beat.Stop()
@@ -138,10 +171,28 @@ func (n *session) beatLoop() {
 	check := newTimer(n.lease / leaseChecks)
 	defer check.Stop()
 	received := n.mux.received()
+	limit := time.Duration(0) // of the suspension; 0 is none
 	for {
 		select {
 		case <-n.ending.Done():
 			return
+		case <-n.suspended.changedc:
+			limit = n.suspended.limit()
+			received = n.mux.received()
+			beat.Stop()
+			check.Stop()
+			lease.Stop()
+			switch {
+			case limit == 0:
+				if n.side == controllerSide {
+					n.tell(controlMessage{Kind: controlBeat})
+				}
+				restart(beat, n.beat)
+				restart(check, n.lease/leaseChecks)
+				restart(lease, n.lease)
+			case n.side == agentSide && n.lease > 0:
+				lease.Reset(limit)
+			}
 		case <-beat.C:
 			if n.side == controllerSide {
 				n.tell(controlMessage{Kind: controlBeat})
@@ -149,7 +200,7 @@ func (n *session) beatLoop() {
 			beat.Reset(n.beat)
 		case <-n.renewc:
 			received = n.mux.received()
-			if n.lease > 0 {
+			if n.lease > 0 && limit == 0 {
 				lease.Reset(n.lease)
 			}
 		case <-check.C:
@@ -159,6 +210,10 @@ func (n *session) beatLoop() {
 			}
 			check.Reset(n.lease / leaseChecks)
 		case <-lease.C:
+			if limit > 0 {
+				n.end(fmt.Errorf("%w: its controller was suspended for longer than %v", ErrLease, limit))
+				return
+			}
 			if now := n.mux.received(); now != received { // since the last check
 				received = now
 				lease.Reset(n.lease)
@@ -167,6 +222,13 @@ func (n *session) beatLoop() {
 			n.end(fmt.Errorf("%w for %v", ErrLease, n.lease))
 			return
 		}
+	}
+}
+
+// restart is Reset for a timer that never fires for a duration that is not positive.
+func restart(t *time.Timer, d time.Duration) {
+	if d > 0 {
+		t.Reset(d)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xdist-go/xdist/xspec"
@@ -21,11 +22,12 @@ import (
 type Gateway struct {
 	group    *Group
 	spec     xspec.Spec
-	info     Info
+	info     atomic.Pointer[Info] // as it was told last
 	endpoint *endpoint
 	n        *session
 
 	installed *installedServers
+	calls     *caller
 
 	exitOnce sync.Once
 	exitc    chan struct{} // closed by Exit
@@ -73,13 +75,14 @@ func (g *Group) begin(ctx context.Context, spec xspec.Spec, l *endpoint) (*Gatew
 		group: g, spec: spec, endpoint: l,
 		exitc: make(chan struct{}), killc: make(chan struct{}),
 		exitedc: make(chan struct{}), donec: make(chan struct{}),
-		installed: newInstalledServers(),
+		installed: newInstalledServers(), calls: newCaller(g.cfg.MaxCalls),
 	}
 	go gw.waitProcess()
 	if err := gw.connect(ctx); err != nil {
 		return nil, gw.startFailed(err)
 	}
 	lap(ctx, PhaseHandshake)
+	connections.Store(gw.n.nonce, gw)
 	go gw.lifeLoop()
 	return gw, nil
 }
@@ -97,17 +100,17 @@ func (gw *Gateway) connect(ctx context.Context) error {
 		Gateway: gw.spec.ID, Nonce: binary.BigEndian.Uint64(nonce[:]),
 		MaxItem: cfg.MaxItem, MaxChannels: cfg.MaxChannels, Window: cfg.Window,
 		Lease: cfg.Lease.Milliseconds(), Grace: (cfg.Grace / 2).Milliseconds(),
-		Chdir: gw.spec.Chdir, Nice: gw.spec.Nice, Frame: frameFor(gw.spec),
+		Chdir: gw.spec.Chdir, Nice: gw.spec.Nice, Frame: frameFor(gw.spec), Compress: gw.spec.Compress,
 	}
 	bc := newBufferedConn(gw.endpoint.conn)
 	info, err := greet(ctx, bc, h)
 	if err != nil {
 		return err
 	}
-	gw.info = info
+	gw.info.Store(&info)
 	m := gw.endpoint.mux
 	if m == nil {
-		m = newYamux(controllerSide, bc, cfg.Window, h.Frame)
+		m = newYamuxTaking(controllerSide, compressed(bc, h.Compress), cfg.OwnWindow, cfg.Window, h.Frame)
 	}
 	gw.n, err = startSession(ctx, m, controllerSide, sessionConfig{
 		name: gw.spec.ID, nonce: h.Nonce, sendLimit: cfg.MaxItem, recvLimit: cfg.MaxItem,
@@ -134,6 +137,7 @@ func (gw *Gateway) startFailed(err error) error {
 
 // lifeLoop lives as long as the gateway does and takes it apart.
 func (gw *Gateway) lifeLoop() {
+	defer connections.Delete(gw.n.nonce)
 	defer gw.group.reaped(gw) // after donec, which remove looks at
 	defer close(gw.donec)
 	select {
@@ -200,8 +204,26 @@ func (gw *Gateway) ID() string { return gw.spec.ID }
 // Spec returns the spec that the gateway was opened with, its id included.
 func (gw *Gateway) Spec() xspec.Spec { return gw.spec }
 
-// Info returns what the agent said about itself when it was started.
-func (gw *Gateway) Info() Info { return gw.info }
+// Info returns what the agent has said about itself last: when it was started, or to Refresh.
+func (gw *Gateway) Info() Info { return *gw.info.Load() }
+
+// Refresh asks the agent anew what it is, of which the load of its host, the working directory, the
+// niceness, the name of the host and the processors that it may use can have changed, and returns
+// what Info does from then on. What the agent is busy with Status tells. Errors: ctx's, ErrExited,
+// *LostError.
+func (gw *Gateway) Refresh(ctx context.Context) (Info, error) {
+	var info Info
+	ch, err := gw.open(ctx, infoHandler, nil)
+	if err == nil {
+		err = ch.Receive(ctx, &info)
+		ch.Close()
+	}
+	if err != nil {
+		return Info{}, fmt.Errorf("refresh what is known of gateway %s: %w", gw.spec.ID, err)
+	}
+	gw.info.Store(&info)
+	return info, nil
+}
 
 // String returns the id.
 func (gw *Gateway) String() string { return gw.spec.ID }

@@ -98,6 +98,40 @@ func testInfo(t *testing.T, tr transport) {
 	}
 }
 
+// What has changed about an agent is known after a refresh.
+func TestRefresh(t *testing.T) {
+	overTransports(t, func(t *testing.T, tr transport) {
+		gw := tr.open(t)
+		was := gw.Info()
+		dir := t.TempDir()
+		if err := remoteExec(t, gw, "chdir", dir).WaitClose(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if gw.Info() != was {
+			t.Errorf("before a refresh: %+v", gw.Info())
+		}
+		info, err := gw.Refresh(t.Context())
+		real, evalErr := filepath.EvalSymlinks(dir)
+		if err != nil || evalErr != nil || info.Dir != real && info.Dir != dir || gw.Info() != info {
+			t.Errorf("got %+v, %v; Info has %+v", info, err, gw.Info())
+		}
+		if l := info.Load; l.Disk <= 0 || runtime.GOOS == "linux" && (l.Memory <= 0 || l.Average < 0) {
+			t.Errorf("the host's load is %+v", l)
+		}
+		info.Dir, info.Load = was.Dir, was.Load
+		if info != was {
+			t.Errorf("more has changed: %+v, was %+v", info, was)
+		}
+		gw.Exit()
+		if _, err := gw.Refresh(t.Context()); !errors.Is(err, gateway.ErrExited) {
+			t.Errorf("after Exit: %v", err)
+		}
+	})
+}
+
+// counts are what can be compared of a status.
+func counts(st gateway.Status) [2]int { return [2]int{st.Executing, st.Channels} }
+
 // awaitStatus asks until the status is as wanted: a handler's end travels on another channel than
 // the status.
 func awaitStatus(t *testing.T, gw *gateway.Gateway, want gateway.Status) {
@@ -109,7 +143,7 @@ func awaitStatus(t *testing.T, gw *gateway.Gateway, want gateway.Status) {
 		if err != nil {
 			t.Fatalf("status %+v, want %+v: %v", st, want, err)
 		}
-		if st == want {
+		if counts(st) == counts(want) {
 			return
 		}
 	}
@@ -120,14 +154,14 @@ func TestStatus(t *testing.T) { overTransports(t, testStatus) } // conformance 3
 func testStatus(t *testing.T, tr transport) {
 	gw := tr.open(t)
 	for range 10 {
-		if st, err := gw.Status(t.Context()); err != nil || st != (gateway.Status{}) {
+		if st, err := gw.Status(t.Context()); err != nil || counts(st) != [2]int{} {
 			t.Fatalf("idle: %+v, %v", st, err)
 		}
 	}
 	a, b := remoteExec(t, gw, "block", nil), remoteExec(t, gw, "block", nil)
 	receive[string](t, a)
 	receive[string](t, b)
-	if st, err := gw.Status(t.Context()); err != nil || st != (gateway.Status{Executing: 2, Channels: 2}) {
+	if st, err := gw.Status(t.Context()); err != nil || counts(st) != [2]int{2, 2} {
 		t.Errorf("with two tasks: %+v, %v", st, err)
 	}
 	a.Close()
@@ -241,7 +275,7 @@ func TestHandlerFailuresLeaveTheGatewayUsable(t *testing.T) {
 func testHandlerFailuresLeaveTheGatewayUsable(t *testing.T, tr transport) {
 	gw := tr.open(t)
 	for _, tc := range []struct{ handler, want, stack string }{
-		{"panic", "panic: at the disco", "main_test.go"},
+		{"panic", "panic: at the disco", "handlers_test.go"},
 		{"goexit", "runtime.Goexit", ""},
 		{"close", "explicit", ""}, // conformance 58
 		{"no such handler", `run "no such handler": no handler has this name`, ""},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -30,11 +31,18 @@ type Config struct {
 	// which is with the opening that asks; it is called concurrently. Nil knows this executable's
 	// own platform.
 	Agent func(ctx context.Context, goos, goarch string) (Agent, error)
+	// SourceDir is a directory in the module by which RunSource and RunPackage resolve imports. ""
+	// is that of the file that calls them.
+	SourceDir string
+	// FreshScripts has RunScript start an interpreter for each Python source, which then finds
+	// nothing that another has left there. It takes the 20 ms that a Python does.
+	FreshScripts bool
 	// Prompt asks the user, for passwords and passphrases; echo says whether the answer may be seen
 	// while it is typed. It is not called concurrently. Nil means that there is nobody to ask.
 	Prompt func(question string, echo bool) (string, error)
 	// Stderr gets what agents write to their standard error, as it comes, from one goroutine per
-	// gateway at the same time. Nil drops it; its end is kept for errors in any case.
+	// gateway at the same time. Nil is os.Stderr, and io.Discard drops it; its end is kept for
+	// errors in any case.
 	Stderr io.Writer
 	// Trace is told when a phase of the opening of a gateway has ended well, and how long it took.
 	// A phase may come more than once (jump hosts), and not at all where there was nothing to do;
@@ -63,8 +71,14 @@ type Config struct {
 	// Window is how many bytes of one channel may be on the way unread. 0 means 4 MiB; at least 256
 	// KiB, at most 256 MiB.
 	Window int
+	// OwnWindow is Window for what agents send, where many of them are to take little memory here.
+	// 0 is Window, which it cannot be above.
+	OwnWindow int
 	// MaxChannels is how many channels a peer may have open at once. 0 means 4096.
 	MaxChannels int
+	// MaxCalls is how many calls of one gateway may run at once; more wait for their turn. 0 means
+	// 10,000.
+	MaxCalls int
 
 	hosts *hosts // of the group that has this configuration; never nil there
 }
@@ -78,13 +92,18 @@ type Agent struct {
 
 // withDefaults replaces zeros.
 func (c Config) withDefaults() Config {
+	if c.Stderr == nil {
+		c.Stderr = os.Stderr
+	}
 	c.OpenTimeout = cmp.Or(c.OpenTimeout, 60*time.Second)
 	c.Beat = cmp.Or(c.Beat, 5*time.Second)
 	c.Lease = cmp.Or(c.Lease, 15*time.Second)
 	c.Grace = cmp.Or(c.Grace, 5*time.Second)
 	c.MaxItem = max(minItemSize, min(maxItemSize, cmp.Or(c.MaxItem, 16<<20)))
 	c.Window = max(minWindow, min(maxWindow, cmp.Or(c.Window, 4<<20)))
+	c.OwnWindow = max(minWindow, min(c.Window, cmp.Or(c.OwnWindow, c.Window)))
 	c.MaxChannels = max(1, min(maxMaxChannels, cmp.Or(c.MaxChannels, 4096)))
+	c.MaxCalls = max(1, cmp.Or(c.MaxCalls, 10_000))
 	return c
 }
 
@@ -96,6 +115,8 @@ func (c Config) withDefaults() Config {
 type Group struct {
 	cfg  Config
 	dial dialer
+
+	clocks clocks
 
 	mu        sync.Mutex // guards the fields below
 	ids       map[string]idState
@@ -176,8 +197,6 @@ func (g *Group) freshID() string {
 // take gives spec its id for good, before anything is started. It returns how to undo that, and for
 // what reason.
 func (g *Group) take(spec xspec.Spec) (xspec.Spec, func(error), error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	spec, err := g.withDefault(spec)
 	if err != nil {
 		return spec, nil, err
@@ -185,8 +204,18 @@ func (g *Group) take(spec xspec.Spec) (xspec.Spec, func(error), error) {
 	if !spec.HasTransport() {
 		return spec, nil, ErrNoTransport
 	}
+	return g.takeID(spec)
+}
+
+// takeID is take for a gateway that needs no transport.
+func (g *Group) takeID(spec xspec.Spec) (_ xspec.Spec, undo func(error), err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.finished {
 		return spec, nil, errTerminated
+	}
+	if InAgent() && !served.Load() {
+		return spec, nil, errNotServed
 	}
 	if spec.ID == "" {
 		if spec, err = spec.WithID(g.freshID()); err != nil {
@@ -200,7 +229,7 @@ func (g *Group) take(spec xspec.Spec) (xspec.Spec, func(error), error) {
 	}
 	g.ids[spec.ID] = idTaken
 	g.routes.begin(spec.ID)
-	undo := func(reason error) {
+	undo = func(reason error) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.ids[spec.ID] = idReserved
@@ -298,7 +327,7 @@ func (g *Group) enlist(gw *Gateway) error {
 		g.order = append(g.order, gw)
 		g.mu.Unlock()
 		if g.cfg.Logger != nil {
-			g.cfg.Logger.Debug("gateway is up", "id", gw.ID(), "spec", gw.spec.String(), "host", gw.info.Hostname, "pid", gw.info.Pid)
+			g.cfg.Logger.Debug("gateway is up", "id", gw.ID(), "spec", gw.spec.String(), "host", gw.Info().Hostname, "pid", gw.Info().Pid)
 		}
 		return nil
 	}
@@ -355,10 +384,12 @@ func (g *Group) At(i int) *Gateway {
 
 // All returns the present members in the order in which they were opened. The group may change
 // meanwhile.
-func (g *Group) All() iter.Seq[*Gateway] {
+func (g *Group) All() iter.Seq[*Gateway] { return slices.Values(g.members()) }
+
+func (g *Group) members() []*Gateway {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.Values(slices.Clone(g.order))
+	return slices.Clone(g.order)
 }
 
 // RemoteExec runs the handler with this name in every member and returns their channels in the
@@ -390,6 +421,18 @@ func (g *Group) remove(gw *Gateway) {
 			g.leaving[gw] = true
 		}
 	}
+}
+
+// attend has Terminate end a gateway that is no member. It fails when it is too late for that.
+func (g *Group) attend(gw *Gateway) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-gw.donec:
+	default:
+		g.leaving[gw] = true
+	}
+	return !g.finished
 }
 
 // reaped forgets a gateway whose end is complete.

@@ -31,11 +31,21 @@ func (c *Channel) NewChannel(ctx context.Context) (*Channel, error) {
 // Resolve returns this side's end of a channel that the other side sent a reference to; a reference
 // that comes back gives the very channel that it was taken from. It waits until the channel is
 // there, which is at once unless the peer made the reference up. The end of the channel is shared
-// by all who resolve it. One that has ended before anybody resolved it can be resolved still,
-// unless many others came after it. Errors: ctx's; that the reference is of another gateway or of a
-// channel that has ended; ErrExited, *LostError.
+// by all who resolve it: with the context of a handler or call, the channel ends with that, and
+// with the last of them where several have resolved it. One that has ended before anybody resolved
+// it can be resolved still, unless many others came after it. Errors: ctx's; that the reference is
+// of another gateway or of a channel that has ended; ErrExited, *LostError.
 func (c *Channel) Resolve(ctx context.Context, ref Ref) (*Channel, error) {
-	return c.session.resolve(ctx, ref)
+	return c.session.resolveFor(ctx, ref)
+}
+
+// resolveFor is resolve for the handler that ctx may be of.
+func (n *session) resolveFor(ctx context.Context, ref Ref) (*Channel, error) {
+	c, err := n.resolve(ctx, ref)
+	if err == nil {
+		n.adopt(ctx, c)
+	}
+	return c, err
 }
 
 func (n *session) resolve(ctx context.Context, ref Ref) (*Channel, error) {

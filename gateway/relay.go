@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 
 	"github.com/xdist-go/xdist/xspec"
 )
@@ -17,16 +16,18 @@ const reservedPrefix = "gateway/"
 
 // Names of the handlers by which an agent relays. PROTOCOL.md describes what they exchange.
 const (
-	dialHandler  = reservedPrefix + "dial"
-	startHandler = reservedPrefix + "start"
+	dialHandler    = reservedPrefix + "dial"
+	startHandler   = reservedPrefix + "start"
+	networkHandler = reservedPrefix + "network"
 )
 
 // Wire messages of the relay. The bytes themselves go over a channel of their own, which Data
 // refers to.
 type (
 	dialRequest struct {
-		Addr string `cbor:"1,keyasint"` // host:port
-		Data Ref    `cbor:"2,keyasint"`
+		Addr    string `cbor:"1,keyasint"` // host:port, or the name of a Unix socket
+		Data    Ref    `cbor:"2,keyasint"`
+		Network string `cbor:"3,keyasint,omitempty"` // unix; absent is tcp
 	}
 	// dialReport is the only item that a dial's handler sends.
 	dialReport struct {
@@ -43,6 +44,8 @@ type (
 		Env  []string `cbor:"3,keyasint,omitempty"` // NAME=VALUE, added to the agent's environment
 		Own  bool     `cbor:"4,keyasint,omitempty"` // the program is the agent's own
 		Wrap []string `cbor:"5,keyasint,omitempty"` // with Own: program and arguments to run it under
+		Dir  string   `cbor:"6,keyasint,omitempty"` // to run it in; absent is the agent's
+		Full bool     `cbor:"7,keyasint,omitempty"` // all that it writes is wanted, however late it is read
 	}
 	// startReport is an item that a start's handler sends: first one with Pid or Error, then Stderr
 	// as it comes, and a last one with Status.
@@ -51,10 +54,12 @@ type (
 		Pid    int    `cbor:"2,keyasint,omitempty"`
 		Stderr []byte `cbor:"3,keyasint,omitempty"`
 		Status string `cbor:"4,keyasint,omitempty"` // how the process has ended
+		Code   int    `cbor:"5,keyasint,omitempty"` // with Status: the exit code, -1 for a signal
 	}
 	// processOrder is an item that a start's handler takes.
 	processOrder struct {
-		Kind orderKind `cbor:"1,keyasint"`
+		Kind   orderKind `cbor:"1,keyasint"`
+		Signal string    `cbor:"2,keyasint,omitempty"` // for orderSignal, its name: SIGTERM
 	}
 )
 
@@ -64,6 +69,7 @@ type orderKind uint8
 const (
 	orderInterrupt orderKind = 1
 	orderKill      orderKind = 2
+	orderSignal    orderKind = 3 // to the process alone
 )
 
 // relayOrigin is the host of a gateway's agent.
@@ -71,9 +77,17 @@ type relayOrigin struct{ gw *Gateway }
 
 // dialTCP implements origin.
 func (o relayOrigin) dialTCP(ctx context.Context, addr string) (net.Conn, error) {
-	report, conn, err := openRelay[dialReport](ctx, o, dialHandler, func(data Ref) any { return dialRequest{Addr: addr, Data: data} })
+	return o.dial(ctx, dialRequest{Addr: addr})
+}
+
+func (o relayOrigin) dial(ctx context.Context, req dialRequest) (net.Conn, error) {
+	addr := req.Addr
+	report, conn, err := openRelay[dialReport](ctx, o, dialHandler, func(data Ref) any {
+		req.Data = data
+		return req
+	})
 	if err == nil && report.Error == "" {
-		conn.local, conn.remote = relayAddr(report.Local), relayAddr(report.Remote)
+		conn.local, conn.remote = relayAddr(req.Network, report.Local), relayAddr(req.Network, report.Remote)
 		conn.closeControl = true
 		return conn, nil
 	}
@@ -107,11 +121,9 @@ func (o relayOrigin) start(ctx context.Context, c command) (*endpoint, error) {
 
 // startAgent starts the gateway's own program once more, beside it.
 func (o relayOrigin) startAgent(ctx context.Context, spec xspec.Spec) (*endpoint, error) {
-	info, exec := o.gw.Info(), spec.Exec
-	if relay := o.gw.Spec(); relay.Popen && (relay.GOOS != "" || relay.GOARCH != "") {
-		exec = cmp.Or(exec, relay.Exec) // the agent there could not start without it
-	} else if spec.GOOS == "" && spec.GOARCH == "" {
-		exec = "" // it is for test binaries
+	info, wrap := o.gw.Info(), spec.ExecWords()
+	if relay := o.gw.Spec(); len(wrap) == 0 && relay.Popen && (relay.GOOS != "" || relay.GOARCH != "") {
+		wrap = relay.ExecWords() // the agent there could not start without it
 	}
 	goos, goarch := cmp.Or(spec.GOOS, info.GOOS), cmp.Or(spec.GOARCH, info.GOARCH)
 	if goos != info.GOOS || goarch != info.GOARCH {
@@ -122,7 +134,7 @@ func (o relayOrigin) startAgent(ctx context.Context, spec xspec.Spec) (*endpoint
 	if err != nil {
 		return nil, err
 	}
-	return o.startProcess(ctx, startRequest{Args: args, Own: true, Wrap: strings.Fields(exec)}, spec.Env)
+	return o.startProcess(ctx, startRequest{Args: args, Own: true, Wrap: wrap}, spec.Env)
 }
 
 // agentArgs are the arguments that make an agent of the program there.
@@ -157,20 +169,28 @@ func (o relayOrigin) startProcess(ctx context.Context, req startRequest, env []x
 	return &endpoint{conn: conn, proc: followProcess(conn.control, o.gw.group.cfg.Stderr)}, nil
 }
 
-// openRelay runs a relaying handler with a fresh channel for its bytes and returns its first item,
-// with the connection that the two channels are.
-func openRelay[T any](ctx context.Context, o relayOrigin, handler string, request func(Ref) any) (first T, _ *relayConn, err error) {
+// openPair runs a handler with a fresh channel for bytes.
+func (o relayOrigin) openPair(ctx context.Context, handler string, request func(Ref) any) (*relayConn, error) {
 	data, err := o.gw.open(ctx, "", nil)
 	if err != nil {
-		return first, nil, o.wrap(err)
+		return nil, err
 	}
 	control, err := o.gw.open(ctx, handler, request(data.Ref()))
 	if err != nil {
 		data.Close()
+		return nil, err
+	}
+	return newRelayConn(o, control, data), nil
+}
+
+// openRelay runs a relaying handler with a fresh channel for its bytes and returns its first item,
+// with the connection that the two channels are.
+func openRelay[T any](ctx context.Context, o relayOrigin, handler string, request func(Ref) any) (first T, _ *relayConn, err error) {
+	conn, err := o.openPair(ctx, handler, request)
+	if err != nil {
 		return first, nil, o.wrap(err)
 	}
-	conn := newRelayConn(o, control, data)
-	if err := control.Receive(ctx, &first); err != nil {
+	if err := conn.control.Receive(ctx, &first); err != nil {
 		conn.abandon()
 		if cause := ctx.Err(); cause != nil {
 			err = cause
@@ -203,8 +223,24 @@ func (e *relayedError) Error() string { return e.text }
 // Unwrap returns what the error is.
 func (e *relayedError) Unwrap() error { return e.is }
 
+// explain makes an error of a channel one of what the channel carries.
+func (o relayOrigin) explain(err error) error {
+	_, lost := errors.AsType[*LostError](err)
+	remote, isRemote := errors.AsType[*RemoteError](err)
+	switch {
+	case lost || errors.Is(err, ErrExited):
+		return o.wrap(err)
+	case isRemote:
+		return o.wrap(&relayedError{text: remote.Text})
+	}
+	return err
+}
+
 // relayAddr is an address as the other side has written it.
-func relayAddr(text string) net.Addr {
+func relayAddr(network, text string) net.Addr {
+	if network == "unix" {
+		return &net.UnixAddr{Name: text, Net: network}
+	}
 	if ap, err := netip.ParseAddrPort(text); err == nil {
 		return net.TCPAddrFromAddrPort(ap)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -25,9 +26,11 @@ const (
 	orphanWait = time.Second
 )
 
-// withBuiltins returns handlers and those that every agent offers.
+// withBuiltins returns handlers, what this program has registered besides, and what every agent
+// offers.
 func withBuiltins(handlers Handlers) Handlers {
-	all := Handlers{dialHandler: relaying(relayDial), startHandler: relaying(relayStart), listenHandler: listen}
+	all := Handlers{dialHandler: relaying(relayDial), startHandler: relaying(relayStart), listenHandler: listen, callsHandler: noCalls, infoHandler: tellInfo}
+	maps.Copy(all, registered())
 	maps.Copy(all, handlers)
 	return all
 }
@@ -64,7 +67,7 @@ func (req startRequest) bytes() Ref { return req.Data }
 
 // relayDial connects to an address and carries the bytes.
 func relayDial(ctx context.Context, ch, data *Channel, req dialRequest) error {
-	conn, err := localOrigin{}.dialTCP(ctx, req.Addr)
+	conn, err := req.dial(ctx)
 	if err != nil {
 		report := dialReport{Error: err.Error(), Phase: PhaseConnect, NotFound: errors.Is(err, ErrHostNotFound)}
 		if pe, ok := errors.AsType[*PhaseError](err); ok {
@@ -77,14 +80,16 @@ func relayDial(ctx context.Context, ch, data *Channel, req dialRequest) error {
 	if err := ch.Send(ctx, dialReport{Local: conn.LocalAddr().String(), Remote: conn.RemoteAddr().String()}); err != nil {
 		return err
 	}
-	select {
-	case <-p.endedc:
-	case <-ctx.Done():
-		if errors.Is(context.Cause(ctx), ErrClosed) { // and not that the gateway is to end
-			within(flushWait, p.inEndedc)
-		}
-	}
+	p.await(ctx)
 	return nil
+}
+
+// dial connects to what is asked for.
+func (req dialRequest) dial(ctx context.Context) (net.Conn, error) {
+	if req.Network == "unix" {
+		return (&net.Dialer{}).DialContext(ctx, "unix", req.Addr)
+	}
+	return localOrigin{}.dialTCP(ctx, req.Addr)
 }
 
 // relayStart starts a process, carries its standard input and output, and tells about its standard
@@ -103,6 +108,9 @@ func relayStart(ctx context.Context, ch, data *Channel, req startRequest) error 
 	close(stderr.startedc)
 	if err != nil {
 		l.proc.kill()
+	}
+	if p, ok := l.proc.(*popenProcess); ok && req.Full {
+		p.full = make(chan struct{})
 	}
 	return attend(ctx, ch, data, l)
 }
@@ -125,7 +133,10 @@ func (req startRequest) start(stderr io.Writer) (*endpoint, error) {
 		name, value, _ := strings.Cut(v, "=")
 		env = append(env, xspec.Var{Name: name, Value: value})
 	}
-	return startProcess(args, env, stderr)
+	if req.Own {
+		env = markAgent(env)
+	}
+	return startProcessIn(req.Dir, args, env, stderr)
 }
 
 // ownExecutable is this program, also when its file was removed since it was started.
@@ -142,6 +153,7 @@ func ownExecutable() (string, error) {
 
 // attend lives as long as the process does.
 func attend(ctx context.Context, ch, data *Channel, l *endpoint) error {
+	own, _ := l.proc.(*popenProcess)
 	p := startRelayPump(data, l.conn)
 	defer p.cut()
 	endedc := make(chan struct{})
@@ -165,10 +177,27 @@ func attend(ctx context.Context, ch, data *Channel, l *endpoint) error {
 		<-endedc
 		return ctx.Err()
 	}
-	if err := ch.Send(ctx, startReport{Status: status}); err != nil {
+	report := startReport{Status: status}
+	if own != nil {
+		report.Code = own.cmd.ProcessState.ExitCode()
+	}
+	if err := ch.Send(ctx, report); err != nil {
 		return err
 	}
-	within(drainWait, p.outEndedc) // somebody who has escaped may hold the pipe
+	if own == nil || own.full == nil {
+		within(drainWait, p.outEndedc) // somebody who has escaped may hold the pipe
+		return nil
+	}
+	select {
+	case <-p.outEndedc:
+		return nil
+	case <-ctx.Done():
+	case <-own.full:
+		if within(drainWait, p.outEndedc) {
+			return nil
+		}
+	}
+	data.CloseWith(errors.New("more may have come, and was not waited for"))
 	return nil
 }
 
@@ -184,6 +213,10 @@ func obeyOrders(ctx context.Context, ch *Channel, p process) {
 			p.interrupt()
 		case orderKill:
 			p.kill()
+		case orderSignal:
+			if own, ok := p.(*popenProcess); ok {
+				own.signal(order.Signal)
+			}
 		}
 	}
 }
@@ -232,6 +265,18 @@ func startRelayPump(data *Channel, conn io.ReadWriteCloser) *relayPump {
 		close(p.endedc)
 	}()
 	return p
+}
+
+// await waits until both directions have ended, or ctx has. What the controller wrote before it
+// closed its end gets a while to reach the connection.
+func (p *relayPump) await(ctx context.Context) {
+	select {
+	case <-p.endedc:
+	case <-ctx.Done():
+		if errors.Is(context.Cause(ctx), ErrClosed) { // and not that the gateway is to end
+			within(flushWait, p.inEndedc)
+		}
+	}
 }
 
 // cut ends what goes on. A second call does nothing.

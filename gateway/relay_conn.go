@@ -90,8 +90,6 @@ func (c *relayConn) Write(p []byte) (n int, err error) {
 
 // failed makes the channel's error one of a connection.
 func (c *relayConn) failed(op string, err error) error {
-	_, lost := errors.AsType[*LostError](err)
-	remote, isRemote := errors.AsType[*RemoteError](err)
 	switch {
 	case c.closed.Load():
 		err = net.ErrClosed
@@ -99,10 +97,8 @@ func (c *relayConn) failed(op string, err error) error {
 		return io.EOF
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = os.ErrDeadlineExceeded
-	case lost || errors.Is(err, ErrExited):
-		err = c.origin.wrap(err)
-	case isRemote:
-		err = c.origin.wrap(&relayedError{text: remote.Text})
+	default:
+		err = c.origin.explain(err)
 	}
 	return &net.OpError{Op: op, Net: c.remote.Network(), Source: c.local, Addr: c.remote, Err: err}
 }

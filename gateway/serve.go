@@ -25,16 +25,24 @@ type Handlers map[string]Handler
 // graceAtMost bounds what a controller can ask an agent to wait for its handlers.
 const graceAtMost = time.Minute
 
+// helloWait is how long an agent waits for the controller's hello, which brings the lease. The
+// controller sends it as soon as the agent is started; the connection may freeze just then.
+const helloWait = 20 * time.Second
+
+var errNoHello = fmt.Errorf("%w: no hello has come within %v", ErrLease, helloWait)
+
 // Serve is the agent's side: it answers the controller at the other end of conn, and runs handlers,
 // each in a goroutine of its own, until the controller says goodbye (nil), the connection ends, the
-// lease runs out or ctx ends (an error that says so). It then ends the handlers' contexts, waits
-// for the handlers as long as the controller's hello allows, and closes conn. The hello may also
-// ask for a working directory and a niceness of the whole process. A handler that does not return
-// in time is left behind and cannot use its channel any more; the caller is expected to end the
-// process.
+// lease runs out, no hello comes or ctx ends (an error that says so). It then ends the handlers'
+// contexts, waits for the handlers as long as the controller's hello allows, and closes conn. The
+// hello may also ask for a working directory and a niceness of the whole process. A handler that
+// does not return in time is left behind and cannot use its channel any more; the caller is
+// expected to end the process.
 func Serve(ctx context.Context, conn io.ReadWriteCloser, handlers Handlers) error {
 	bc := newBufferedConn(conn)
-	h, err := welcomeController(ctx, bc, func(h hello) (Info, error) {
+	greeting, cancel := context.WithTimeoutCause(ctx, helloWait, errNoHello)
+	defer cancel()
+	h, err := welcomeController(greeting, bc, func(h hello) (Info, error) {
 		if err := handlers.check(); err != nil {
 			return Info{}, err
 		}
@@ -44,7 +52,7 @@ func Serve(ctx context.Context, conn io.ReadWriteCloser, handlers Handlers) erro
 		conn.Close()
 		return fmt.Errorf("serve: %w", err)
 	}
-	m := newYamux(agentSide, bc, h.Window, h.Frame)
+	m := newYamux(agentSide, compressed(bc, h.Compress), h.Window, h.Frame)
 	return serveMux(ctx, m, h, handlers)
 }
 

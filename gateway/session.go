@@ -15,9 +15,9 @@ import (
 // session is one side of a connected gateway: the streams of a mux as channels, and the control
 // channel, which is the first stream. Both sides have one.
 //
-// It owns these goroutines: superviseLoop, acceptLoop, controlLoop, beatLoop, and those of its
-// channels. All end after end was called, and wait joins them. Handlers are joined apart from them,
-// because they may not listen.
+// It owns these goroutines: superviseLoop, acceptLoop, controlLoop, beatLoop, and workers, which
+// serve its channels one after the other. All end after end was called, and wait joins them.
+// Handlers and an agent's interpreters are joined apart from them, because they may not listen.
 type session struct {
 	mux  mux
 	side side
@@ -25,14 +25,17 @@ type session struct {
 
 	frames   framePool
 	contents contentPool
+	readers  sync.Pool // of *bufio.Reader, between stream and frames
 	control  *Channel
 	renewc   chan struct{} // capacity 1, never closed: the peer gave a sign of life
-	byec     chan struct{} // closed when the peer asked for the end
-	byeOnce  sync.Once
-	ending   context.Context // done when end was called; its cause says why
-	endNow   context.CancelCauseFunc
-	handling context.Context // parent of the handlers' contexts
-	stopRun  context.CancelCauseFunc
+
+	suspended suspension
+	byec      chan struct{} // closed when the peer asked for the end
+	byeOnce   sync.Once
+	ending    context.Context // done when end was called; its cause says why
+	endNow    context.CancelCauseFunc
+	handling  context.Context // parent of the handlers' contexts
+	stopRun   context.CancelCauseFunc
 
 	stoppedc   chan struct{} // closed when the mux is closed: nothing more arrives
 	explainedc chan struct{} // closed when err is set
@@ -40,17 +43,22 @@ type session struct {
 
 	loops   sync.WaitGroup
 	running sync.WaitGroup // handlers
+	idling  sync.WaitGroup // goroutines that wait for work
+	workc   chan func()    // never closed: to one that waits; unbuffered
 
 	mu        sync.Mutex // guards the fields below
 	ended     bool       // no goroutine may be started any more
 	leaving   bool       // no handler may be started any more
 	channels  map[uint32]*Channel
-	executing int
+	executing map[*runningCall]bool
 	accepted  uint32                 // highest id of a stream that the peer opened
 	acceptedc chan struct{}          // closed and replaced when accepted grows
 	unclaimed []*Channel             // ended before anybody resolved them, oldest first
 	asked     map[uint64]chan Status // waiting for an answer to a status request
-	question  uint64
+	questions uint64
+	idle      int // goroutines that wait for work
+
+	objects objects
 }
 
 // sessionConfig is what the handshake has agreed on and what the owner of the session wants.
@@ -71,10 +79,11 @@ type sessionConfig struct {
 func startSession(ctx context.Context, m mux, s side, cfg sessionConfig) (*session, error) {
 	n := &session{
 		mux: m, side: s, sessionConfig: cfg,
-		renewc: make(chan struct{}, 1), byec: make(chan struct{}),
+		renewc: make(chan struct{}, 1), suspended: suspension{changedc: make(chan struct{}, 1)}, byec: make(chan struct{}),
 		stoppedc: make(chan struct{}), explainedc: make(chan struct{}),
 		channels: make(map[uint32]*Channel), acceptedc: make(chan struct{}),
-		asked: make(map[uint64]chan Status),
+		asked: make(map[uint64]chan Status), executing: make(map[*runningCall]bool),
+		workc: make(chan func()),
 	}
 	n.ending, n.endNow = context.WithCancelCause(context.WithoutCancel(ctx))
 	n.handling, n.stopRun = context.WithCancelCause(n.ending)
@@ -119,8 +128,53 @@ func (n *session) spawn(f func()) bool {
 	if n.ended {
 		return false
 	}
-	n.loops.Go(f)
+	n.startLocked(&n.loops, f)
 	return true
+}
+
+// mostIdleWorkers is how many goroutines of a session wait for work: those of a few channels.
+const mostIdleWorkers = 16
+
+// startLocked is running.Go, in a goroutine that has done its work where there is one: its stack
+// has grown already, which takes a tenth of the time of a short handler. n.mu is held.
+func (n *session) startLocked(running *sync.WaitGroup, f func()) {
+	running.Add(1)
+	work := func() {
+		defer running.Done()
+		f()
+	}
+	select {
+	case n.workc <- work:
+		n.idle--
+	default:
+		go n.work(work)
+	}
+}
+
+// work does one thing after the other, as long as there is any.
+func (n *session) work(f func()) {
+	for f != nil {
+		f()
+		f = n.moreWork()
+	}
+}
+
+// moreWork waits for work. It returns nil when the session ends, or enough wait.
+func (n *session) moreWork() (f func()) {
+	n.mu.Lock()
+	if n.ended || n.idle >= mostIdleWorkers {
+		n.mu.Unlock()
+		return nil
+	}
+	n.idle++
+	n.idling.Add(1)
+	n.mu.Unlock()
+	defer n.idling.Done()
+	select {
+	case f = <-n.workc:
+	case <-n.stoppedc:
+	}
+	return f
 }
 
 // end begins the end of the session. Only the first cause counts. It does not block.
@@ -130,6 +184,7 @@ func (n *session) end(cause error) { n.endNow(cause) }
 func (n *session) wait() {
 	<-n.explainedc
 	n.loops.Wait()
+	n.idling.Wait()
 }
 
 // superviseLoop closes the mux when the session is to end, and finds out why it did.
@@ -189,11 +244,14 @@ func (n *session) opened(c *Channel, msg openMessage) {
 	}
 	h := n.handlers[msg.Name]
 	if h == nil {
-		c.finish(fmt.Errorf("run %q: no handler has this name", msg.Name))
+		c.finish(fmt.Errorf("run %w", n.unknown(msg.Name)))
 		return
 	}
 	ctx, cancel := context.WithCancelCause(n.handling)
-	c.giveTo(cancel)
+	c.giveTo(cancel, msg.Args)
+	if msg.Name == callsHandler {
+		h = answerCalls(ctx, c)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.ended || n.leaving {
@@ -201,31 +259,31 @@ func (n *session) opened(c *Channel, msg openMessage) {
 		return
 	}
 	c.claimed = true
-	n.executing++
-	n.running.Go(func() { n.run(ctx, cancel, h, c, msg) })
+	done := n.busyLocked(msg.Name)
+	n.startLocked(&n.running, func() { n.run(ctx, cancel, done, h, c, msg) })
 }
 
 // giveTo makes c the channel of a handler, whose context abandon ends.
-func (c *Channel) giveTo(abandon context.CancelCauseFunc) {
+func (c *Channel) giveTo(abandon context.CancelCauseFunc, args Item) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.handled, c.abandoned = true, abandon
+	c.handled, c.abandoned, c.args = true, abandon, args
 }
 
 // run calls one handler and closes its channel.
-func (n *session) run(ctx context.Context, cancel context.CancelCauseFunc, h Handler, c *Channel, msg openMessage) {
+func (n *session) run(ctx context.Context, cancel context.CancelCauseFunc, done func(), h Handler, c *Channel, msg openMessage) {
 	err := errGoexit
+	visiting, leave := n.visit(ctx)
 	defer func() {
 		if p := recover(); p != nil {
 			err = &panicError{value: fmt.Sprint(p), stack: string(debug.Stack())}
 		}
-		n.mu.Lock()
-		n.executing--
-		n.mu.Unlock()
+		leave(err)
+		done()
 		c.finish(err)
 		cancel(nil)
 	}()
-	err = h(ctx, c, msg.Args)
+	err = h(visiting, c, msg.Args)
 }
 
 var errGoexit = errors.New("handler called runtime.Goexit")

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -25,6 +26,11 @@ func obey(h hello) (Info, error) {
 	return selfInfo(), nil
 }
 
+// infoHandler is the name of the handler that every agent has for Refresh.
+const infoHandler = reservedPrefix + "info"
+
+func tellInfo(ctx context.Context, ch *Channel, _ Item) error { return ch.Send(ctx, selfInfo()) }
+
 // selfInfo describes this process. What cannot be found out stays empty.
 func selfInfo() Info {
 	info := Info{
@@ -34,8 +40,15 @@ func selfInfo() Info {
 	info.Hostname, _ = os.Hostname()
 	info.Dir, _ = os.Getwd()
 	info.Executable, _ = os.Executable()
-	if b, ok := debug.ReadBuildInfo(); ok {
-		info.Version = b.Main.Version
-	}
+	info.Version = ownVersion()
+	info.Load = loadOf(info.Dir)
 	return info
+}
+
+// ownVersion is that of the program, "" when it is not known.
+func ownVersion() string {
+	if b, ok := debug.ReadBuildInfo(); ok {
+		return b.Main.Version
+	}
+	return ""
 }
