@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway/keyed"
+	"github.com/xdist-go/xdist/internal/programs"
 )
 
 // Joiner brings agents to a controller that listens for them (Group.Listen). The zero value of a
@@ -23,8 +25,8 @@ type Joiner struct {
 	Key keyed.Key
 	// Keyless joins a controller without a key, on a loopback address alone.
 	Keyless bool
-	// Command starts an agent: program and arguments. Nil means this executable with the argument
-	// "agent".
+	// Command starts each agent: program and arguments. Nil means that the agents are the
+	// controller's program, as with a SocketServer.
 	Command []string
 	// Agents is how many agents there are, each with a connection of its own. 0 means 1.
 	Agents int
@@ -43,7 +45,8 @@ type Joiner struct {
 // *PhaseError, of a controller that is not there, does not have the key, or wants no agent of this
 // version.
 func (j *Joiner) Join(ctx context.Context, addr string) error {
-	run := joinRun{Joiner: j.withDefaults(), addr: addr}
+	run := joinRun{Joiner: j.withDefaults(), addr: addr, programs: programs.New(defaultPrograms), name: rand.Text()}
+	run.programs.Sweep()
 	if err := run.check(); err != nil {
 		return fmt.Errorf("join %s: %w", addr, err)
 	}
@@ -102,6 +105,9 @@ type joinRun struct {
 	addr    string
 	host    string
 	looking context.Context // done when no further agent is to be brought
+
+	programs *programs.Store
+	name     string // of this side, so that the controller sends it a program once
 }
 
 func (r *joinRun) check() error {
@@ -127,10 +133,12 @@ func (r *joinRun) agent(ctx context.Context) error {
 		return err
 	}
 	defer raw.Close()
-	if err := c.start(r.Command, request); err != nil {
-		c.refuse(err)
+	done, err := c.launch(ctx, r.Command, r.programs, &request)
+	if err != nil {
+		c.dismiss(err)
 		return &PhaseError{Phase: PhaseStart, Host: r.host, Err: err}
 	}
+	defer done()
 	raw.SetDeadline(time.Time{}) // fails when it is closed, as does what follows
 	r.Logger.Info("agent started", "controller", r.addr)
 	c.leaves = true
@@ -206,8 +214,9 @@ func (r *joinRun) attempt(ctx context.Context) (net.Conn, *socketClient, socketR
 	conn, err := r.prove(ctx, raw)
 	var c *socketClient
 	if err == nil {
-		c = newSocketClient(raw, conn)
-		request, err = c.offer(r.host)
+		c = newSocketClient(raw, conn, defaultHandshakeTimeout)
+		raw.SetDeadline(time.Now().Add(chooseWait)) // the controller may have its program made first
+		request, err = c.offer(r.host, joinOffer{Protocol: ProtocolVersion, Program: ownVersion(), Own: r.Command != nil, Host: r.name})
 	}
 	if !stop() {
 		err = ctx.Err()
@@ -239,8 +248,8 @@ func (r *joinRun) prove(ctx context.Context, raw net.Conn) (net.Conn, error) {
 }
 
 // offer says what this side is, and reads what the controller wants of it.
-func (c *socketClient) offer(host string) (socketRequest, error) {
-	b, err := socketGreeting(joinMagic, joinOffer{Protocol: ProtocolVersion, Program: selfInfo().Version})
+func (c *socketClient) offer(host string, o joinOffer) (socketRequest, error) {
+	b, err := socketGreeting(joinMagic, o)
 	if err != nil {
 		return socketRequest{}, err
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -195,7 +197,15 @@ func (l *Listener) interview(raw net.Conn) (conn net.Conn, in socketReader, err 
 	if err == nil {
 		err = offer.check()
 	}
-	return conn, in, l.answer(conn, in, err)
+	if err != nil {
+		l.reply(conn, joinRequest{Error: err.Error()}) // one that is gone needs no telling
+		return nil, in, err
+	}
+	o := &agentOrder{raw: raw, conn: conn, in: in, request: newSocketRequest(l.spec.Env, l.group.cfg)}
+	if !offer.Own {
+		o.program = newAgentProgram(l.group.cfg.hosts, offer.destination(l.spec), l.spec)
+	}
+	return conn, in, l.place(raw, o)
 }
 
 // prove returns what is left of the connection when both sides have proved the key.
@@ -210,37 +220,54 @@ func (l *Listener) prove(raw net.Conn) (net.Conn, error) {
 	return conn, nil
 }
 
-// answer says which agent is wanted, and waits until it is started; or why none is, which it
-// returns.
-func (l *Listener) answer(conn net.Conn, in socketReader, refusal error) error {
-	reply := joinRequest{Request: newSocketRequest(l.spec.Env, l.group.cfg)}
-	if refusal != nil {
-		reply = joinRequest{Error: refusal.Error()}
+// place says which agent is wanted, and has it started.
+func (l *Listener) place(raw net.Conn, o *agentOrder) error {
+	ctx, cancel := l.group.openTimeout(l.ctx)
+	defer cancel()
+	raw.SetDeadline(time.Time{}) // fails when it is closed, as all that follows
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
+	err := o.place(ctx, func(r socketRequest) error { return l.reply(o.conn, joinRequest{Request: r}) })
+	if !stop() {
+		err = cmp.Or(ctx.Err(), err)
 	}
-	b, err := socketGreeting(joinMagic, reply)
-	if err == nil {
-		_, err = conn.Write(b)
-	}
-	if refusal != nil {
-		return refusal
-	}
-	var started socketAnswer
-	if readErr := readSocketGreeting(in, socketMagic, &started); readErr != nil {
-		return cmp.Or(err, readErr)
-	}
-	if started.Error != "" {
-		return errors.New(started.Error)
+	if err != nil && l.ctx.Err() == nil {
+		l.lobby.logger.Warn("an agent could not be started where it was offered", "joiner", raw.RemoteAddr().String(), "phase", string(o.phase), "error", err)
 	}
 	return err
 }
 
-// check refuses agents of another version than the controller's: what they would say to each other
-// may mean something else to each.
+func (l *Listener) reply(conn net.Conn, r joinRequest) error {
+	b, err := socketGreeting(joinMagic, r)
+	if err == nil {
+		_, err = conn.Write(b)
+	}
+	return err
+}
+
+// check refuses an offer of a program of another version than the controller's: what the two would
+// say to each other may mean something else to each.
 func (o joinOffer) check() error {
-	own := selfInfo().Version
-	if o.Protocol == ProtocolVersion && o.Program == own {
+	if len(o.Host) > hostNameAtMost {
+		return fmt.Errorf("%w: name of %d bytes", ErrProtocol, len(o.Host))
+	}
+	own := ownVersion()
+	if !o.Own || o.Protocol == ProtocolVersion && o.Program == own {
 		return nil
 	}
 	return fmt.Errorf("the controller is version %s (protocol %d) and the agent %s (protocol %d): both sides need the same",
 		cmp.Or(own, "unknown"), ProtocolVersion, cmp.Or(o.Program, "unknown"), o.Protocol)
+}
+
+const (
+	hostNameAtMost = 64 // bytes
+	// joinerKinds bounds what is remembered of joiners, who can come under any number of names. Two
+	// that are taken for one at worst wait for each other.
+	joinerKinds = 1024
+)
+
+// destination is the scope of what is known about a joiner's host.
+func (o joinOffer) destination(spec xspec.Spec) string {
+	sum := fnv.New32a()
+	io.WriteString(sum, o.Host) // returns no error
+	return fmt.Sprintf("joiner %d for %s/%s", sum.Sum32()%joinerKinds, spec.GOOS, spec.GOARCH)
 }

@@ -35,12 +35,20 @@ const (
 // acceptLoop hands each connection, as a stranger's, to serve, which must not block. It returns
 // when the listener is closed.
 func (l *lobby) acceptLoop(ctx context.Context, ln net.Listener, serve func(net.Conn)) error {
+	return acceptAll(ctx, ln, l.logger, func(conn net.Conn) {
+		l.admit(conn)
+		serve(conn)
+	})
+}
+
+// acceptAll hands each connection to serve. It returns when the listener is closed, or ctx has
+// ended. The logger may be nil.
+func acceptAll(ctx context.Context, ln net.Listener, logger *slog.Logger, serve func(net.Conn)) error {
 	pause := time.Duration(0)
 	for {
 		conn, err := ln.Accept()
 		if err == nil {
 			pause = 0
-			l.admit(conn)
 			serve(conn)
 			continue
 		}
@@ -48,7 +56,9 @@ func (l *lobby) acceptLoop(ctx context.Context, ln net.Listener, serve func(net.
 			return err
 		}
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
-		l.logger.Warn("cannot accept a connection", "error", err, "pause", pause)
+		if logger != nil {
+			logger.Warn("cannot accept a connection", "error", err, "pause", pause)
+		}
 		within(pause, ctx.Done())
 	}
 }

@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 	case controllerRole:
 		controllerMain()
 	case serverRole:
-		serverMain(os.Args[2])
+		serverMain(os.Args[2], false)
 	case openRole:
 		openMain(os.Args[2])
 	case proxyRole:

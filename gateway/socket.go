@@ -26,6 +26,7 @@ func dialSocket(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (
 		return nil, &PhaseError{Phase: PhaseResolve, Host: spec.Socket, Err: errors.New("an address is HOST:PORT, and [HOST]:PORT for IPv6")}
 	}
 	d := socketDial{host: host, keyName: spec.Key, env: spec.Env}
+	d.program = newAgentProgram(cfg.hosts, fmt.Sprintf("via %q socket %q for %s/%s", spec.Via, spec.Socket, spec.GOOS, spec.GOARCH), spec)
 	switch {
 	case spec.Key != "":
 		if d.keyName, err = keyFile(spec.Key); err == nil {
@@ -67,6 +68,7 @@ type socketDial struct {
 	key     keyed.Key // the zero value is none
 	keyName string    // the file it is from, for messages; empty when it is from none
 	env     []xspec.Var
+	program *agentProgram // nil is the server's own
 }
 
 // connect dials, has both sides prove the key, and has the server start an agent.
@@ -101,23 +103,15 @@ func (d socketDial) introduce(ctx context.Context, raw net.Conn, cfg Config) (c 
 		lap(ctx, PhaseHostKey)
 		conn = proven
 	}
-	request, err := socketGreeting(socketMagic, newSocketRequest(d.env, cfg))
-	if err != nil {
-		return nil, PhaseStart, err
-	}
-	_, writeErr := conn.Write(request)
-	in := newSocketReader(conn)
-	var answer socketAnswer
-	// What can be read tells more than a failed write.
-	if err := readSocketGreeting(in, socketMagic, &answer); err != nil {
-		phase, err := d.unanswered(errors.Join(writeErr, err))
+	o := &agentOrder{raw: raw, conn: conn, in: newSocketReader(conn), request: newSocketRequest(d.env, cfg), program: d.program}
+	if err := o.place(ctx, o.repeat); err != nil {
+		phase := o.phase
+		if o.silent {
+			phase, err = d.unanswered(err)
+		}
 		return nil, phase, err
 	}
-	if answer.Error != "" {
-		return nil, PhaseStart, errors.New(answer.Error)
-	}
-	lap(ctx, PhaseStart)
-	return newSocketConn(raw, conn, in, cfg.Stderr), "", nil
+	return newSocketConn(raw, conn, o.in, cfg.Stderr), "", nil
 }
 
 // refused explains why the proof of the key failed on this side.

@@ -23,6 +23,7 @@ type socketConn struct {
 	tail     tail
 	endedc   chan struct{} // closed when readLoop has ended and status is set
 	status   string        // how the agent ended; empty when that is not known
+	cut      string        // what it means that the connection ends without a status, for stderr
 	closing  sync.Once
 	killing  sync.Once
 	speaking sync.WaitGroup
@@ -111,6 +112,8 @@ func (c *socketConn) readLoop() {
 		}
 		if err == nil {
 			err = io.EOF
+		} else {
+			io.WriteString(&c.tail, c.cut) // never fails
 		}
 		c.toData.CloseWithError(err) // does nothing when the agent's data had an end already
 		return

@@ -82,7 +82,7 @@ func TestSocketServerIgnoresStrangers(t *testing.T) {
 	addr := serveSocket(t, &gateway.SocketServer{Key: key, Logger: log.logger()})
 	for _, said := range []string{
 		"", "\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SSH-2.0-scan\r\n", strings.Repeat("\xff", 100_000),
-		"\x00xdist gateway\n", "\x00xdist socket\n\x00\x01\x00\x00\x00\x01\xa0",
+		"\x00xdist gateway\n", "\x00xdist socket\n\x00\x02\x00\x00\x00\x01\xa0",
 	} {
 		conn := dialTCP(t, addr)
 		io.WriteString(conn, said) // the server may have hung up
@@ -110,11 +110,11 @@ func TestSocketServerRefusesBadRequests(t *testing.T) {
 	log := newJournal()
 	addr := serveSocket(t, &gateway.SocketServer{Key: key, HandshakeTimeout: 2 * time.Second, Logger: log.logger()})
 	for _, tc := range []struct{ name, said, want string }{
-		{"huge", request(1, 1<<32-1, ""), "request of 4294967295 bytes"},
-		{"a bit too large", request(1, 256<<10+1, ""), "request of 262145 bytes"},
-		{"another version", request(2, 1, "\xa0"), "version 2"},
-		{"no CBOR", request(1, 1, "\xff"), "request"},
-		{"cut", request(1, 5, "\xa0"), "EOF"},
+		{"huge", request(2, 1<<32-1, ""), "request of 4294967295 bytes"},
+		{"a bit too large", request(2, 256<<10+1, ""), "request of 262145 bytes"},
+		{"another version", request(1, 1, "\xa0"), "version 1"},
+		{"no CBOR", request(2, 1, "\xff"), "request"},
+		{"cut", request(2, 5, "\xa0"), "EOF"},
 		{"an agent's hello", "\x00xdist gateway\n\x00\x01\x00\x00\x00\x01\xa0", "no xdist socket"},
 		{"nothing", "", "EOF"},
 	} {
@@ -142,9 +142,9 @@ func requested(t *testing.T, key keyed.Key, addr string) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	io.WriteString(proven, request(1, 1, "\xa0"))
+	io.WriteString(proven, request(2, 1, "\xa0"))
 	answer := make([]byte, 14+2+4+1)
-	if _, err := io.ReadFull(proven, answer); err != nil || string(answer) != request(1, 1, "\xa0") {
+	if _, err := io.ReadFull(proven, answer); err != nil || string(answer) != request(2, 1, "\xa0") {
 		t.Fatalf("answer %q, %v", answer, err)
 	}
 	return proven
@@ -155,7 +155,7 @@ func TestSocketServerEndsAgentsOfBadClients(t *testing.T) {
 	log := newJournal()
 	addr := serveSocket(t, &gateway.SocketServer{Key: key, Logger: log.logger()})
 	for _, tc := range []struct{ name, said string }{
-		{"unknown frame", "\x09\x00\x00\x00\x00"},
+		{"unknown frame", "\x0a\x00\x00\x00\x00"},
 		{"a server's frame", "\x06\x00\x00\x00\x00"},
 		{"interrupt with content", "\x03\x00\x00\x00\x01x"},
 		{"half a header", "\x01\x00"},
@@ -228,12 +228,12 @@ func TestSocketClientMeetsAnotherServer(t *testing.T) {
 	}
 	for _, tc := range []struct{ name, said, want string }{
 		{"http", "HTTP/1.0 400 Bad Request\r\n\r\n", "not an xdist server"},
-		{"huge answer", request(1, 1<<32-1, ""), "4294967295 bytes"},
+		{"huge answer", request(2, 1<<32-1, ""), "4294967295 bytes"},
 		{"another version", request(9, 1, "\xa0"), "version 9"},
-		{"refusal", request(1, 7, "\xa1\x01\x64full"), "start: full"},
-		{"huge status", request(1, 1, "\xa0") + "\x06\xff\xff\xff\xff", "before the hello"},
-		{"a client's frame", request(1, 1, "\xa0") + "\x03\x00\x00\x00\x00", "kind 3"},
-		{"no agent", request(1, 1, "\xa0") + "\x05\x00\x00\x00\x04oops\x02\x00\x00\x00\x00\x06\x00\x00\x00\x0dexit status 7", "exit status 7: oops"},
+		{"refusal", request(2, 7, "\xa1\x01\x64full"), "start: full"},
+		{"huge status", request(2, 1, "\xa0") + "\x06\xff\xff\xff\xff", "before the hello"},
+		{"a client's frame", request(2, 1, "\xa0") + "\x03\x00\x00\x00\x00", "kind 3"},
+		{"no agent", request(2, 1, "\xa0") + "\x05\x00\x00\x00\x04oops\x02\x00\x00\x00\x00\x06\x00\x00\x00\x0dexit status 7", "exit status 7: oops"},
 	} {
 		addr := impostor(t, tc.said)
 		_, err := newGroup(t, config()).OpenSpec(t.Context(), spec(t, "socket="+addr))

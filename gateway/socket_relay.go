@@ -13,15 +13,17 @@ import (
 // It owns these goroutines while relay runs, and joins them: waitLoop, inLoop, outLoop and
 // aliveLoop.
 type socketClient struct {
-	raw net.Conn
-	in  socketReader
-	out *socketWriter
+	raw  net.Conn
+	in   socketReader
+	out  *socketWriter
+	slow time.Duration // how long a handshake may take
 
 	leaves bool // when ctx ends the client is told so, and nothing of how the agent ended
 	cut    bool // the client hung up before the agent had ended; set when relay returns
 	told   bool // the client asked for the agent's end; set when relay returns
 
 	agent    *endpoint
+	lost     func() string // why the agent's host is out of reach, or ""; nil when that cannot be
 	goneOnce sync.Once
 	gonec    chan struct{} // closed when the client has hung up, or breaks the protocol
 	exitedc  chan struct{} // closed when the agent has ended and status is set
@@ -29,9 +31,9 @@ type socketClient struct {
 	status   string
 }
 
-func newSocketClient(raw, conn net.Conn) *socketClient {
+func newSocketClient(raw, conn net.Conn, slow time.Duration) *socketClient {
 	return &socketClient{
-		raw: raw, in: newSocketReader(conn), out: &socketWriter{w: conn, limited: raw},
+		raw: raw, slow: slow, in: newSocketReader(conn), out: &socketWriter{w: conn, limited: raw},
 		gonec: make(chan struct{}), exitedc: make(chan struct{}), outDonec: make(chan struct{}),
 	}
 }
@@ -47,18 +49,15 @@ func (c *socketClient) answer(a socketAnswer) {
 
 // start starts the agent and answers the request. What the agent writes to its standard error waits
 // until that is done.
-func (c *socketClient) start(command []string, request socketRequest) error {
-	args, err := Config{Command: command}.command()
-	if err != nil {
-		return err
-	}
+func (c *socketClient) start(args []string, request socketRequest) (err error) {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	c.agent, err = startProcess(args, request.env(), socketStream{c.out, socketStderr})
-	if err == nil {
-		c.answer(socketAnswer{})
+	c.agent, err = startProcess(args, markAgent(request.env()), socketStream{c.out, socketStderr})
+	if err != nil {
+		return explainStart(args[0], err)
 	}
-	return err
+	c.answer(socketAnswer{})
+	return nil
 }
 
 const (
@@ -97,8 +96,13 @@ func (c *socketClient) relay(ctx context.Context, grace time.Duration) (status s
 	defer late.Stop()
 	select {
 	case <-c.outDonec:
+		if c.lost != nil {
+			if why := c.lost(); why != "" {
+				c.out.write(socketStderr, []byte(why+"\n")) // who is gone needs no telling
+			}
+		}
 		if !c.leaves || ctx.Err() == nil {
-			c.out.write(socketStatus, []byte(c.status)) // nobody else is to be told
+			c.out.write(socketStatus, []byte(c.status)[:min(len(c.status), maxSocketStatus)]) // nobody else is to be told
 		}
 		c.awaitHangUp()
 	case <-c.gonec: // or something that is not the agent holds its output

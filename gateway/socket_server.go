@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway/keyed"
+	"github.com/xdist-go/xdist/internal/programs"
 )
 
 // SocketServer starts an agent for each client that proves the shared key, and relays the bytes
@@ -22,9 +23,13 @@ type SocketServer struct {
 	// Keyless serves without a key, everybody who can connect, and therefore on loopback addresses
 	// only.
 	Keyless bool
-	// Command starts an agent: program and arguments. Nil means this executable with the argument
-	// "agent".
+	// Command starts each agent: program and arguments. Nil means that the agents of a client are
+	// its own program, which it sends when it is not here. It is kept with other agents of this
+	// user, under its digest.
 	Command []string
+	// ProgramsSize is how many bytes of programs are kept; what was used least recently goes, and
+	// what runs stays. No program may be larger. 0 means 2 GiB.
+	ProgramsSize int64
 	// MaxAgents is how many agents may run at once; further clients are told so. 0 means 256.
 	MaxAgents int
 	// MaxHandshakes is how many connections may be without a proof of the key at once. One more,
@@ -32,7 +37,11 @@ type SocketServer struct {
 	// means 512.
 	MaxHandshakes int
 	// HandshakeTimeout bounds the time from a connection to its request for an agent. 0 means 10 s.
+	// A program may take longer to come, as long as it comes.
 	HandshakeTimeout time.Duration
+	// Changed is told how many agents there are, when that changes, those included that are about
+	// to start. Calls do not overlap, and hold the server up. Nil is for nobody.
+	Changed func(agents int)
 	// Logger gets a line for each agent that was started and ended, and at level debug for each
 	// connection that was refused. Nil drops them.
 	Logger *slog.Logger
@@ -52,6 +61,8 @@ func (s *SocketServer) Serve(ctx context.Context, ln net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { ln.Close() })
 	defer stop()
 	run := &socketRun{SocketServer: s.withDefaults()}
+	run.programs = programs.New(run.ProgramsSize)
+	run.programs.Sweep()
 	run.lobby.limit, run.lobby.logger = run.MaxHandshakes, run.Logger
 	err := run.lobby.acceptLoop(ctx, ln, func(conn net.Conn) { run.clients.Go(func() { run.serve(ctx, conn) }) })
 	ended := ctx.Err() != nil
@@ -86,6 +97,7 @@ func (s *SocketServer) withDefaults() SocketServer {
 	d.MaxAgents = cmp.Or(d.MaxAgents, 256)
 	d.MaxHandshakes = cmp.Or(d.MaxHandshakes, defaultHandshakes)
 	d.HandshakeTimeout = cmp.Or(d.HandshakeTimeout, defaultHandshakeTimeout)
+	d.ProgramsSize = cmp.Or(d.ProgramsSize, defaultPrograms)
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -95,8 +107,9 @@ func (s *SocketServer) withDefaults() SocketServer {
 // socketRun is one call of Serve. It owns a goroutine for each connection, which clients joins.
 type socketRun struct {
 	SocketServer
-	lobby   lobby
-	clients sync.WaitGroup
+	lobby    lobby
+	programs *programs.Store
+	clients  sync.WaitGroup
 
 	mu     sync.Mutex // guards agents
 	agents int
@@ -110,6 +123,7 @@ func (r *socketRun) reserve() bool {
 		return false
 	}
 	r.agents++
+	r.changed()
 	return true
 }
 
@@ -117,6 +131,14 @@ func (r *socketRun) release() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.agents--
+	r.changed()
+}
+
+// changed tells of the number of agents. r.mu is held.
+func (r *socketRun) changed() {
+	if r.Changed != nil {
+		r.Changed(r.agents)
+	}
 }
 
 // serve does all for one connection.
@@ -138,11 +160,13 @@ func (r *socketRun) serve(ctx context.Context, raw net.Conn) {
 		return
 	}
 	defer r.release()
-	if err := c.start(r.Command, request); err != nil {
+	done, err := c.launch(ctx, r.Command, r.programs, &request)
+	if err != nil {
 		log.Warn("refused", "error", err)
-		c.refuse(err)
+		c.dismiss(err)
 		return
 	}
+	defer done()
 	raw.SetDeadline(time.Time{})
 	log.Info("agent started")
 	status := c.relay(ctx, time.Duration(request.Grace)*time.Millisecond)
@@ -159,7 +183,7 @@ func (r *socketRun) receive(ctx context.Context, raw net.Conn) (*socketClient, s
 		}
 		conn = proven
 	}
-	c := newSocketClient(raw, conn)
+	c := newSocketClient(raw, conn, r.HandshakeTimeout)
 	var request socketRequest
 	if err := readSocketGreeting(c.in, socketMagic, &request); err != nil {
 		c.refuse(err)

@@ -187,11 +187,15 @@ func TestSocketInstallVia(t *testing.T) { // conformance 35
 	}
 }
 
-// serverMain is a server that prints its address and waits to be killed.
-func serverMain(keyName string) {
+// serverMain is a server that prints its address and waits to be killed. It takes programs if it is
+// told so.
+func serverMain(keyName string, take bool) {
 	ln := must(net.Listen("tcp", "127.0.0.1:0"))
 	fmt.Println(ln.Addr())
-	server := gateway.SocketServer{Key: must(keyed.Read(keyName)), Command: []string{os.Args[0], agentRole}}
+	server := gateway.SocketServer{Key: must(keyed.Read(keyName))}
+	if !take {
+		server.Command = []string{os.Args[0], agentRole}
+	}
 	if err := server.Serve(context.Background(), ln); err != nil {
 		panic(err)
 	}

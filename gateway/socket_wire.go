@@ -22,7 +22,7 @@ const (
 	// answer. It is as long as socketMagic.
 	joinMagic = "\x00xdist joiner\n"
 	// socketVersion is the version of what follows either.
-	socketVersion uint16 = 1
+	socketVersion uint16 = 2
 	// maxSocketGreeting is the size in bytes of the largest request or answer: room for an
 	// environment.
 	maxSocketGreeting = 256 << 10
@@ -32,6 +32,8 @@ const (
 type socketRequest struct {
 	Env   []socketVar `cbor:"1,keyasint,omitempty"` // to add to the agent's environment
 	Grace int64       `cbor:"2,keyasint"`           // milliseconds that the agent gets to end when its client is gone
+
+	Program *programRequest `cbor:"3,keyasint,omitempty"` // that the agent is to be; absent is the server's own
 }
 
 type socketVar struct {
@@ -55,9 +57,11 @@ func newSocketRequest(env []xspec.Var, cfg Config) socketRequest {
 	return r
 }
 
-// socketAnswer is the server's answer. After one without an error both sides send frames.
+// socketAnswer is the server's answer. After an empty one both sides send frames.
 type socketAnswer struct {
-	Error string `cbor:"1,keyasint,omitempty"` // why there is no agent
+	Error    string `cbor:"1,keyasint,omitempty"` // why there is no agent
+	Platform string `cbor:"2,keyasint,omitempty"` // of the server, GOOS/GOARCH: another request is wanted, for that
+	Need     bool   `cbor:"3,keyasint,omitempty"` // the program is not here, and is to be sent
 }
 
 // socketGreeting encodes a request or an answer, after magic.
@@ -110,8 +114,11 @@ func readSocketGreeting(r io.Reader, magic string, v any) error {
 
 // joinOffer is what a joiner says first when both sides have proved the key.
 type joinOffer struct {
-	Protocol uint16 `cbor:"1,keyasint"` // ProtocolVersion of its agents
-	Program  string `cbor:"2,keyasint"` // version of its program, as Info has it
+	Protocol uint16 `cbor:"1,keyasint"` // ProtocolVersion of its own program
+	Program  string `cbor:"2,keyasint"` // version of its own program, as Info has it
+
+	Own  bool   `cbor:"3,keyasint,omitempty"` // its agents are its own program, whatever is asked for
+	Host string `cbor:"4,keyasint"`           // the same text for all that have one store of programs
 }
 
 // joinRequest is the controller's answer: what a client of a server asks for, or why it wants no
@@ -131,6 +138,7 @@ const (
 	socketStatus    byte = 6 // by the server, as the last: how the agent ended
 	socketAlive     byte = 7 // by the server, now and then, to notice a client that is gone
 	socketLeave     byte = 8 // by a joiner, as the last: it goes, of its own accord, and the agent with it
+	socketProgram   byte = 9 // by the client, before the agent is started: from the program that it is to be, packed
 )
 
 const (

@@ -49,7 +49,7 @@ func FuzzSocketGreeting(f *testing.F) {
 	f.Add(b)
 	f.Add([]byte(socketMagic + "\x00\x01\xff\xff\xff\xff"))
 	f.Add([]byte("\x16\x03\x01"))
-	f.Add([]byte(joinMagic + "\x00\x01\x00\x00\x00\x04\xa1\x02\x61x"))
+	f.Add([]byte(joinMagic + "\x00\x02\x00\x00\x00\x04\xa1\x02\x61x"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, greeting := range []struct {
 			magic string
@@ -157,7 +157,7 @@ func FuzzSocketServer(f *testing.F) {
 	f.Add([]byte{socketData, 0xff, 0xff, 0xff, 0xff, 1, 2, 3})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		conn := deadlineConn{replayConn{r: bytes.NewReader(b)}}
-		c, agent := newSocketClient(conn, conn), &fakeAgent{donec: make(chan struct{})}
+		c, agent := newSocketClient(conn, conn, time.Second), &fakeAgent{donec: make(chan struct{})}
 		c.agent = &endpoint{conn: agent, proc: agent}
 		if status := c.relay(context.Background(), time.Minute); status != "ended" {
 			t.Errorf("status %q", status)
