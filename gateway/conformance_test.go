@@ -18,6 +18,8 @@ type transport struct {
 	spec func(t *testing.T, g *gateway.Group) string
 	// come opens a gateway where Group.Open does not; nil elsewhere.
 	come func(t *testing.T, g *gateway.Group, text string) *gateway.Gateway
+	// cfg is the configuration of groups; nil is config.
+	cfg func() gateway.Config
 }
 
 func transports() []transport {
@@ -62,7 +64,16 @@ func overTransports(t *testing.T, test func(*testing.T, transport)) {
 // open opens a gateway in a group of its own, with fields added to its spec.
 func (tr transport) open(t *testing.T, fields ...string) *gateway.Gateway {
 	t.Helper()
-	return tr.openIn(t, newGroup(t, config()), fields...)
+	return tr.openIn(t, tr.group(t), fields...)
+}
+
+// group returns a group with the transport's configuration.
+func (tr transport) group(t *testing.T) *gateway.Group {
+	t.Helper()
+	if tr.cfg != nil {
+		return newGroup(t, tr.cfg())
+	}
+	return newGroup(t, config())
 }
 
 func (tr transport) openIn(t *testing.T, g *gateway.Group, fields ...string) *gateway.Gateway {

@@ -160,3 +160,20 @@ func TestFileThatOthersCanRead(t *testing.T) {
 		t.Errorf("mode 0400: %v", err)
 	}
 }
+
+// A key that another user has made is refused: that user knows it.
+func TestFileOfAnother(t *testing.T) {
+	if runtime.GOOS == "windows" || os.Geteuid() != 0 {
+		t.Skip("skipped: only root of a Unix can give a file away")
+	}
+	name := filepath.Join(t.TempDir(), "team.key")
+	if err := Create(name, Generate(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(name, 12345, -1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(name); err == nil || !strings.Contains(err.Error(), "belongs to another user (uid 12345)") {
+		t.Errorf("got %v", err)
+	}
+}
