@@ -58,7 +58,8 @@ type session struct {
 	questions uint64
 	idle      int // goroutines that wait for work
 
-	objects objects
+	objects  objects
+	arrivals *arrivals // on the agent's side
 }
 
 // sessionConfig is what the handshake has agreed on and what the owner of the session wants.
@@ -83,7 +84,7 @@ func startSession(ctx context.Context, m mux, s side, cfg sessionConfig) (*sessi
 		stoppedc: make(chan struct{}), explainedc: make(chan struct{}),
 		channels: make(map[uint32]*Channel), acceptedc: make(chan struct{}),
 		asked: make(map[uint64]chan Status), executing: make(map[*runningCall]bool),
-		workc: make(chan func()),
+		arrivals: newArrivals(cfg.maxChannels), workc: make(chan func()),
 	}
 	n.ending, n.endNow = context.WithCancelCause(context.WithoutCancel(ctx))
 	n.handling, n.stopRun = context.WithCancelCause(n.ending)

@@ -1,0 +1,143 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/xdist-go/xdist/gateway"
+)
+
+// Programs run on the host of an agent as by package os/exec.
+func TestCommand(t *testing.T) { overPlatforms(t, testCommand) }
+
+func testCommand(t *testing.T, tr transport) {
+	if runtime.GOOS == "windows" {
+		t.Skip("skipped: it needs a POSIX shell")
+	}
+	ctx, gw, dir := t.Context(), tr.open(t), t.TempDir()
+	sh := func(script string) *gateway.Cmd { return gw.Command(ctx, "sh", "-c", script) }
+
+	c := sh(`echo "$A in $PWD"; cat; echo oops >&2; exit 3`)
+	c.Env, c.Dir, c.Stdin = []string{"A=here"}, dir, strings.NewReader("from stdin")
+	out, err := c.Output()
+	real, _ := filepath.EvalSymlinks(dir)
+	if got := string(out); got != "here in "+dir+"\nfrom stdin" && got != "here in "+real+"\nfrom stdin" {
+		t.Errorf("it wrote %q", got)
+	}
+	if e, ok := errors.AsType[*gateway.CommandError](err); !ok || e.Code != 3 || e.Error() != "exit status 3" || string(e.Stderr) != "oops\n" {
+		t.Errorf("it ended with %#v", err)
+	}
+	if err := sh("true").Run(); err != nil {
+		t.Error(err)
+	}
+	if err := gw.Command(ctx, "/no/such/program").Run(); err == nil || !strings.Contains(err.Error(), "/no/such/program") || strings.Contains(err.Error(), "start agent") {
+		t.Errorf("got %v", err)
+	}
+
+	// All that it writes comes, however late it is read.
+	var stderr bytes.Buffer
+	c = sh(`head -c 20000000 /dev/zero; head -c 3000000 /dev/zero >&2`)
+	slow := &slowWriter{}
+	c.Stdout, c.Stderr = slow, &stderr
+	if err := c.Run(); err != nil || slow.n != 20_000_000 || stderr.Len() != 3_000_000 {
+		t.Errorf("%d and %d bytes came, %v", slow.n, stderr.Len(), err)
+	}
+
+	c = sh(`trap 'echo got it; exit 0' TERM; echo ready; while :; do sleep 0.05; done`)
+	r, w := io.Pipe()
+	c.Stdout = w
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line := make([]byte, 6)
+	if _, err := io.ReadFull(r, line); err != nil || c.Process.Pid <= 0 {
+		t.Fatal(err, c.Process.Pid)
+	}
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	rest := make([]byte, 7)
+	if _, err := io.ReadFull(r, rest); err != nil || string(rest) != "got it\n" {
+		t.Errorf("%q, %v", rest, err)
+	}
+	if err := c.Wait(); err != nil {
+		t.Error(err)
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	c = gw.Command(ctx, "sleep", "1000")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := c.Wait(); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// slowWriter lets others run before it takes anything.
+type slowWriter struct{ n int }
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	runtime.Gosched()
+	w.n += len(p)
+	return len(p), nil
+}
+
+// A program ends with its gateway, and its Wait tells so.
+func TestCommandEndsWithItsGateway(t *testing.T) {
+	gw := open(t, "popen")
+	c := gw.Command(t.Context(), "sleep", "1000")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	remoteExec(t, gw, "exit", 3)
+	if _, lost := errors.AsType[*gateway.LostError](c.Wait()); !lost {
+		t.Error("Wait does not tell that the gateway was lost")
+	}
+}
+
+// Connections begin on the host of an agent.
+func TestDial(t *testing.T) { overPlatforms(t, testDial) }
+
+func testDial(t *testing.T, tr transport) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		conn, err := l.Accept()
+		if err == nil {
+			io.Copy(conn, conn)
+			conn.Close()
+		}
+	}()
+	gw := tr.open(t)
+	conn, err := gw.Dial(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if conn.RemoteAddr().String() != l.Addr().String() {
+		t.Errorf("it leads to %v", conn.RemoteAddr())
+	}
+	if _, err := io.WriteString(conn, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	conn.(interface{ CloseWrite() error }).CloseWrite()
+	if got, err := io.ReadAll(conn); err != nil || string(got) != "hello" {
+		t.Errorf("%q, %v", got, err)
+	}
+	conn.Close()
+	if _, err := gw.Dial(t.Context(), "udp", l.Addr().String()); err == nil {
+		t.Error("udp was dialled")
+	}
+}
