@@ -77,6 +77,7 @@ func serveMux(ctx context.Context, m mux, h hello, handlers Handlers) error {
 	n.awaitHandlers(min(h.grace(), graceAtMost))
 	n.end(err)
 	n.wait()
+	n.interpreters.close()
 	if errors.Is(err, errGoodbye) {
 		return nil
 	}

@@ -58,8 +58,9 @@ type session struct {
 	questions uint64
 	idle      int // goroutines that wait for work
 
-	objects  objects
-	arrivals *arrivals // on the agent's side
+	objects      objects
+	interpreters interpreters
+	arrivals     *arrivals // on the agent's side
 }
 
 // sessionConfig is what the handshake has agreed on and what the owner of the session wants.
