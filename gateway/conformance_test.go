@@ -1,11 +1,16 @@
 package gateway_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gateway/keyed"
 	"github.com/xdist-go/xdist/integration/sshd"
+	"github.com/xdist-go/xdist/internal/netsock"
 )
 
 // transport is one way to an agent. Whatever the way is, gateways, their end and their channels
@@ -41,8 +46,54 @@ func transports() []transport {
 		{name: "ssh", spec: func(t *testing.T, g *gateway.Group) string {
 			return sshd.Start(t, sshd.Options{Home: cacheHome, Env: []string{"XDG_CACHE_HOME=" + cacheHome}}).Spec()
 		}},
+		{name: "net", spec: func(t *testing.T, g *gateway.Group) string {
+			return networkOf(t, "popen//env:XDG_CACHE_HOME="+cacheHome)
+		}},
+		{name: "net ssh", spec: func(t *testing.T, g *gateway.Group) string {
+			return networkOf(t, sshd.Start(t, sshd.Options{Home: cacheHome, Env: []string{"XDG_CACHE_HOME=" + cacheHome}}).Spec())
+		}},
 	}
 }
+
+// networks counts those of the tests.
+var networks atomic.Int64
+
+// networkOf serves a network with one host until the test ends, and returns the spec of gateways
+// through it.
+func networkOf(t *testing.T, host string) string {
+	t.Helper()
+	name := fmt.Sprintf("n%d", networks.Add(1))
+	ln, err := netsock.Listen(name)
+	if errors.Is(err, netsock.ErrUnsupported) {
+		t.Skipf("skipped: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Release() })
+	relay := openIn(t, newGroup(t, config()), host)
+	ctx, cancel := context.WithCancel(context.Background())
+	endc := make(chan error, 1)
+	go func() { endc <- (&gateway.NetworkServer{Hosts: oneHost{relay}}).Serve(ctx, ln) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-endc; err != nil {
+			t.Error(err)
+		}
+	})
+	return "net=" + name
+}
+
+// oneHost is the hosts of a network that has one, and knows nothing of what becomes of it.
+type oneHost struct{ relay *gateway.Gateway }
+
+func (h oneHost) Take(gateway.Choice) (gateway.NetworkHost, *gateway.Gateway, func(), error) {
+	return gateway.NetworkHost{ID: "one", Spec: h.relay.Spec().String(), Up: true, Info: h.relay.Info()}, h.relay, func() {}, nil
+}
+
+func (oneHost) Pick(gateway.Choice, int) ([]string, error) { return nil, errors.ErrUnsupported }
+func (oneHost) Change(_, _ []string) ([]string, error)     { return nil, errors.ErrUnsupported }
+func (oneHost) Status() (none gateway.NetworkStatus)       { return none }
 
 // through opens a gateway with this id in g, unless it is there, and returns the spec of a popen
 // through it.

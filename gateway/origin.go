@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/xdist-go/xdist/internal/netsock"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -16,6 +17,8 @@ type origin interface {
 	// dialTCP connects to addr, host:port, as it is seen from there. Errors: *PhaseError of the
 	// phases resolve and connect.
 	dialTCP(ctx context.Context, addr string) (net.Conn, error)
+	// dialNet connects to the process of a deployment network of the user there.
+	dialNet(ctx context.Context, name string) (net.Conn, error)
 	// start starts a program there. Its standard input and output are the endpoint's conn. ctx
 	// bounds the start alone.
 	start(ctx context.Context, c command) (*endpoint, error)
@@ -54,6 +57,11 @@ func (o localOrigin) dialTCP(ctx context.Context, addr string) (net.Conn, error)
 		errs = append(errs, err)
 	}
 	return nil, &PhaseError{Phase: PhaseConnect, Host: host, Err: errors.Join(errs...)}
+}
+
+// dialNet implements origin.
+func (o localOrigin) dialNet(ctx context.Context, name string) (net.Conn, error) {
+	return netsock.Dial(ctx, name)
 }
 
 func (o localOrigin) start(_ context.Context, c command) (*endpoint, error) {

@@ -29,7 +29,7 @@ const (
 // withBuiltins returns handlers, what this program has registered besides, and what every agent
 // offers.
 func withBuiltins(handlers Handlers) Handlers {
-	all := Handlers{dialHandler: relaying(relayDial), startHandler: relaying(relayStart), listenHandler: listen, callsHandler: noCalls, fileHandler: lendFiles, infoHandler: tellInfo, scriptHandler: runScript,
+	all := Handlers{dialHandler: relaying(relayDial), startHandler: relaying(relayStart), networkHandler: relaying(relayNetwork), listenHandler: listen, callsHandler: noCalls, fileHandler: lendFiles, infoHandler: tellInfo, scriptHandler: runScript,
 		acceptHandler: relayAccept, takeHandler: relaying(relayTake)}
 	maps.Copy(all, registered())
 	maps.Copy(all, handlers)

@@ -47,6 +47,8 @@ func dial(ctx context.Context, from origin, spec xspec.Spec, cfg Config) (*endpo
 		return startSSH(ctx, from, spec, cfg)
 	case spec.Cmd != "":
 		return startCmd(ctx, from, spec, cfg)
+	case spec.Net != "":
+		return dialNetwork(ctx, from, spec, cfg)
 	case spec.Listen != "":
 		return nil, fmt.Errorf("%w: it is for agents that connect by themselves, which Group.Listen waits for", ErrNoTransport)
 	}
