@@ -39,7 +39,7 @@ func Example() {
 }
 
 // Spawn an agent, run a function in it, send it a number and receive one.
-func ExampleGroup_Open() {
+func ExampleGroup_OpenSpec() {
 	ctx := context.Background()
 	g := gateway.NewGroup(config())
 	defer g.Terminate(ctx, 0)

@@ -31,16 +31,16 @@ func insecureListener(t *testing.T) *Listener {
 
 // TestOfferOfAnotherVersion has agents of other versions come, which are told so.
 func TestOfferOfAnotherVersion(t *testing.T) {
-	own := selfInfo().Version
+	own := ownVersion()
 	for _, tt := range []struct {
 		name   string
 		offer  joinOffer
 		header uint16
 		want   string
 	}{
-		{"program", joinOffer{Protocol: ProtocolVersion, Program: "v9.9.9"}, socketVersion, "v9.9.9"},
-		{"protocol", joinOffer{Protocol: ProtocolVersion + 1, Program: own}, socketVersion, "both sides need the same"},
-		{"join", joinOffer{Protocol: ProtocolVersion, Program: own}, socketVersion + 1, "protocol version 2"},
+		{"program", joinOffer{Protocol: ProtocolVersion, Program: "v9.9.9", Own: true}, socketVersion, "v9.9.9"},
+		{"protocol", joinOffer{Protocol: ProtocolVersion + 1, Program: own, Own: true}, socketVersion, "both sides need the same"},
+		{"join", joinOffer{Protocol: ProtocolVersion, Program: own}, socketVersion + 1, "protocol version 3"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			conn, err := net.Dial("tcp", insecureListener(t).Addr().String())
@@ -98,7 +98,7 @@ func TestReplyOfAnotherVersion(t *testing.T) {
 // TestListenerAmongStrangers has garbage and silence come before an agent does.
 func TestListenerAmongStrangers(t *testing.T) {
 	l := insecureListener(t)
-	for _, garbage := range []string{"", "GET / HTTP/1.1\r\n\r\n", socketMagic, joinMagic + "\x00\x01\xff\xff\xff\xff"} {
+	for _, garbage := range []string{"", "GET / HTTP/1.1\r\n\r\n", socketMagic, joinMagic + "\x00\x02\xff\xff\xff\xff"} {
 		conn, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -113,7 +113,7 @@ func TestListenerAmongStrangers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	b, err := socketGreeting(joinMagic, joinOffer{Protocol: ProtocolVersion, Program: selfInfo().Version})
+	b, err := socketGreeting(joinMagic, joinOffer{Protocol: ProtocolVersion, Program: ownVersion()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"os"
-	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +26,8 @@ const (
 	serverRole     = "server"
 	openRole       = "open"
 	proxyRole      = "proxy"
+	naiveRole      = "naive"
+	newcomerRole   = "newcomer"
 )
 
 // prompt bounds what must not wait for the lease of 15 s to run out. It says nothing of speed: a
@@ -50,6 +51,7 @@ func TestMain(m *testing.M) {
 		if cacheHome, err = os.MkdirTemp("", "xdist-cache"); err != nil {
 			panic(err)
 		}
+		os.Setenv("XDG_RUNTIME_DIR", cacheHome) // for the sockets of networks
 		goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
 			os.RemoveAll(cacheHome)
 			os.Exit(status)
@@ -57,9 +59,13 @@ func TestMain(m *testing.M) {
 	case controllerRole:
 		controllerMain()
 	case serverRole:
-		serverMain(os.Args[2], false)
+		serverMain(os.Args[2], len(os.Args) > 3)
 	case openRole:
 		openMain(os.Args[2])
+	case naiveRole:
+		naiveMain(os.Args[2])
+	case newcomerRole:
+		newcomerMain()
 	case proxyRole:
 		proxyMain(net.JoinHostPort(os.Args[2], os.Args[3]))
 	case agentRole:
@@ -115,153 +121,29 @@ func proxyMain(addr string) {
 
 // config returns a config whose agents are this test binary.
 func config() gateway.Config {
-	return gateway.Config{Command: []string{os.Args[0], agentRole}}
+	return gateway.Config{Command: []string{os.Args[0], agentRole}, Stderr: io.Discard}
 }
 
-// handlers are what the agents of these tests offer.
-func handlers() gateway.Handlers {
-	all := gateway.Handlers{
-		"echo": func(ctx context.Context, ch *gateway.Channel, _ gateway.Item) error {
-			for it, err := range ch.Items(ctx) {
-				if err != nil {
-					return err
-				}
-				if err := ch.Send(ctx, it); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		"increment": func(ctx context.Context, ch *gateway.Channel, _ gateway.Item) error {
-			var n int
-			if err := ch.Receive(ctx, &n); err != nil {
-				return err
-			}
-			return ch.Send(ctx, n+1)
-		},
-		"send": func(ctx context.Context, ch *gateway.Channel, args gateway.Item) error { // its arguments
-			var values []any
-			if err := args.Decode(&values); err != nil {
-				return err
-			}
-			for _, v := range values {
-				if err := ch.Send(ctx, v); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		"send42 and fail": func(ctx context.Context, ch *gateway.Channel, _ gateway.Item) error {
-			return errors.Join(ch.Send(ctx, 42), errors.New("out of luck"))
-		},
-		"count": func(ctx context.Context, ch *gateway.Channel, args gateway.Item) error {
-			var n int
-			if err := args.Decode(&n); err != nil {
-				return err
-			}
-			for i := range n {
-				if err := ch.Send(ctx, i); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		"flood": func(ctx context.Context, ch *gateway.Channel, args gateway.Item) error { // until nobody reads
-			var size int
-			if err := args.Decode(&size); err != nil {
-				return err
-			}
-			for block := make([]byte, size); ; {
-				if err := ch.Send(ctx, block); err != nil {
-					return err
-				}
-			}
-		},
-		"panic":  func(context.Context, *gateway.Channel, gateway.Item) error { panic("at the disco") },
-		"goexit": func(context.Context, *gateway.Channel, gateway.Item) error { runtime.Goexit(); return nil },
-		"exit": func(_ context.Context, _ *gateway.Channel, args gateway.Item) error {
-			var code int
-			if err := args.Decode(&code); err != nil {
-				return err
-			}
-			fmt.Fprintln(os.Stderr, "last words")
-			os.Exit(code)
-			return nil
-		},
-		"close": func(_ context.Context, ch *gateway.Channel, _ gateway.Item) error { return ch.Close() },
-		"block": func(ctx context.Context, ch *gateway.Channel, _ gateway.Item) error {
-			if err := ch.Send(ctx, "blocking"); err != nil {
-				return err
-			}
-			<-ctx.Done()
-			return ctx.Err()
-		},
-		"noise": func(ctx context.Context, ch *gateway.Channel, _ gateway.Item) error {
-			fmt.Println("to standard output")
-			fmt.Fprintln(os.Stderr, "to standard error")
-			b, err := io.ReadAll(os.Stdin)
-			if err != nil {
-				return err
-			}
-			return ch.Send(ctx, len(b))
-		},
-		"getenv": func(ctx context.Context, ch *gateway.Channel, args gateway.Item) error {
-			var name string
-			if err := args.Decode(&name); err != nil {
-				return err
-			}
-			return ch.Send(ctx, os.Getenv(name))
-		},
-		"getwd": func(ctx context.Context, ch *gateway.Channel, _ gateway.Item) error {
-			dir, err := os.Getwd()
-			return errors.Join(err, ch.Send(ctx, dir))
-		},
-		"two channels": func(ctx context.Context, ch *gateway.Channel, args gateway.Item) error {
-			var pair struct{ From, To gateway.Ref }
-			if err := args.Decode(&pair); err != nil {
-				return err
-			}
-			from, err := ch.Resolve(ctx, pair.From)
-			if err != nil {
-				return err
-			}
-			to, err := ch.Resolve(ctx, pair.To)
-			if err != nil {
-				return err
-			}
-			for it, err := range from.Items(ctx) {
-				if err != nil {
-					return err
-				}
-				if err := to.Send(ctx, it); err != nil {
-					return err
-				}
-			}
-			return to.CloseSend()
-		},
-		"echo and report": func(ctx context.Context, ch *gateway.Channel, args gateway.Item) error { // how the echo ended
-			var ref gateway.Ref
-			if err := args.Decode(&ref); err != nil {
-				return err
-			}
-			report, err := ch.Resolve(ctx, ref)
-			if err != nil {
-				return err
-			}
-			for it, err := range ch.Items(ctx) {
-				if err != nil {
-					return report.Send(context.WithoutCancel(ctx), err.Error())
-				}
-				if err := ch.Send(ctx, it); err != nil {
-					return err
-				}
-			}
-			return report.Send(context.WithoutCancel(ctx), "in order")
-		},
-		"read file": readFile,
-	}
-	maps.Copy(all, systemHandlers())
-	return all
+// taken is what "flood and take" was sent.
+var taken texts
+
+type texts struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (t *texts) add(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all = append(t.all, text)
+}
+
+func init() {
+	gateway.Func("taken", func(context.Context, any) ([]string, error) {
+		taken.mu.Lock()
+		defer taken.mu.Unlock()
+		return taken.all, nil
+	})
 }
 
 // readFile sends the lines of the file that its argument names, through a writer.
