@@ -147,6 +147,9 @@ func sendBlob(ctx context.Context, ch *gateway.Channel, f io.ReaderAt, offset, s
 	}
 	c := newCodec()
 	defer c.close()
-	o := &offerer{ch: ch, codec: c}
-	return o.content(ctx, io.NewSectionReader(f, offset, size-offset))
+	from := struct{ io.Reader }{io.NewSectionReader(f, offset, size-offset)}
+	if _, err := io.CopyBuffer(dataWriter{ctx, ch, c}, from, make([]byte, pieceSize)); err != nil {
+		return err
+	}
+	return ch.Send(ctx, c.pack(endPacket, nil))
 }

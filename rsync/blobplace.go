@@ -55,7 +55,7 @@ func keepBlob(ctx context.Context, path, digest string) (string, error) {
 		return "", err
 	}
 	defer held.Close()
-	if p := s.find(b); p != "" && (!s.doubts(b, false) || s.right(ctx, b)) { // who had the lock before may have put it
+	if p := s.find(b); p != "" && (!s.doubts(b, false) || s.right(b)) { // who had the lock before may have put it
 		return p, nil
 	}
 	temp := blobTemp + "/" + b.Digest + tempSuffix

@@ -140,19 +140,24 @@ func hasRoom(dir string, b Blob) bool {
 
 var errNoExec = errors.New("nothing may be executed there (noexec)")
 
-// prepareBlobs makes a directory that nobody else may write to: a directory for everybody's
-// temporary files has others' too.
+// prepareBlobs makes a directory that nobody else may write to. A directory for everybody's
+// temporary files has others' things too, under names that they can foresee. So each directory is
+// looked at before anything is made in it.
 func prepareBlobs(dir string) error {
-	if err := os.MkdirAll(filepath.Join(dir, blobTemp), 0o700); err != nil {
+	home := filepath.Dir(dir)
+	if err := os.MkdirAll(filepath.Dir(home), 0o700); err != nil {
 		return err
 	}
-	for _, d := range []string{filepath.Dir(dir), dir} {
-		info, err := os.Lstat(d)
-		if err != nil {
+	for _, d := range []string{home, dir, filepath.Join(dir, blobTemp)} {
+		_, err := os.Lstat(d)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = os.Mkdir(d, 0o700)
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		if !info.IsDir() || !ownedByUs(info) {
-			return fmt.Errorf("%s belongs to others, or they may write to it", d)
+		if !isOurDir(d) {
+			return fmt.Errorf("%s is no directory, or belongs to others, or they may write to it", d)
 		}
 	}
 	if diskspace.NoExec(dir) {
@@ -163,6 +168,12 @@ func prepareBlobs(dir string) error {
 		return err
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// isOurDir reports whether there is a directory that nobody else may write to, and no link to one.
+func isOurDir(name string) bool {
+	info, err := os.Lstat(name)
+	return err == nil && info.IsDir() && ownedByUs(info)
 }
 
 // find returns the absolute path of a blob, and notes that it was used. It returns "" when it is
@@ -213,7 +224,7 @@ func (s *blobs) put(ctx context.Context, ch *gateway.Channel, b Blob, check bool
 	}
 	defer held.Close()
 	p := s.find(b) // who had the lock before may have put it
-	if p == "" || s.doubts(b, check) && !s.right(ctx, b) {
+	if p == "" || s.doubts(b, check) && !s.right(b) {
 		if err := s.receive(ctx, ch, b); err != nil {
 			if diskspace.IsFull(err) {
 				err = fmt.Errorf("the disk is full: %w", err)
@@ -238,7 +249,7 @@ func (s *blobs) doubts(b Blob, check bool) bool {
 
 // right reports whether the content of a blob that is there is that of its digest. Other names of
 // one that is wrong are removed: it gets its own when it is received again.
-func (s *blobs) right(ctx context.Context, b Blob) bool {
+func (s *blobs) right(b Blob) bool {
 	name := b.Digest + "/" + b.Name
 	f, err := s.root.Open(name)
 	if err != nil {
@@ -246,11 +257,7 @@ func (s *blobs) right(ctx context.Context, b Blob) bool {
 	}
 	defer f.Close()
 	hash := sha256.New()
-	buf := make([]byte, 256<<10)
-	for n := 1; n > 0 && ctx.Err() == nil; {
-		n, _ = f.Read(buf) // what cannot be read differs
-		hash.Write(buf[:n])
-	}
+	io.Copy(hash, f) // what cannot be read differs
 	if hex.EncodeToString(hash.Sum(nil)) == b.Digest {
 		now := time.Now()
 		s.root.Chtimes(name, now, now) // a miss only makes it be looked at again
@@ -332,8 +339,7 @@ func listBlobs(dirs []string) []byte {
 	}
 	var list []kept
 	for _, dir := range dirs {
-		info, err := os.Lstat(dir)
-		if err != nil || !info.IsDir() || !ownedByUs(info) {
+		if !isOurDir(filepath.Dir(dir)) || !isOurDir(dir) {
 			continue // it is not there, or not used
 		}
 		entries, err := os.ReadDir(dir)

@@ -2,6 +2,8 @@ package rsync
 
 import (
 	"bytes"
+	"path"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -177,6 +179,37 @@ func FuzzFiles(f *testing.F) {
 		for _, c := range files {
 			if c.index >= len(entries) || c.fate == sentFate && int64(len(c.data)) != entries[c.index].size {
 				t.Errorf("accepted: %+v", c)
+			}
+		}
+	})
+}
+
+// FuzzNames gives the controller the list of a hostile agent: what is accepted was asked for, comes
+// in order, and is no more than may come.
+func FuzzNames(f *testing.F) {
+	var b []byte
+	for _, r := range sampleMemory().records {
+		b = r.append(b)
+	}
+	f.Add(b, true)
+	f.Add((&entry{kind: fileKind, path: "dir/file", size: 12}).append(nil), false)
+	f.Fuzz(func(t *testing.T, b []byte, tree bool) {
+		c := &catcher{fetchArgs: fetchArgs{Tree: tree}, opts: PullOptions{Limit: 1000, Entries: 5}, wanted: ignore{"dir", "li*"}}
+		if c.names(b) != nil {
+			return
+		}
+		if c.report.Bytes > 1000 || len(c.entries) > 5 || c.report.Entries != len(c.entries) {
+			t.Errorf("accepted: %+v", c.report)
+		}
+		for i, e := range c.entries {
+			if e.check() != nil || !c.matches(e.path) || inGit(e.path) || i > 0 && comparePaths(c.entries[i-1].path, e.path) >= 0 || e.kind != fileKind && !tree {
+				t.Errorf("accepted: %+v", e)
+			}
+			if e.kind != linkKind {
+				continue
+			}
+			if target, ok := inside(&e, path.Dir(e.path)); ok && !filepath.IsLocal(filepath.Join(filepath.FromSlash(path.Dir(e.path)), filepath.FromSlash(target))) {
+				t.Errorf("%q leads to %q", e.path, target)
 			}
 		}
 	})

@@ -3,6 +3,8 @@ package rsync
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,16 +14,18 @@ import (
 // hostileHandlers are agents that answer a fetch with what they should not.
 func hostileHandlers() gateway.Handlers { return gateway.Handlers{"hostile": hostileOffer} }
 
-// hostileOffer offers a file under the name that it is given.
+// hostileAnswer is what hostileOffer sends.
+type hostileAnswer struct{ Names, Data, End []byte }
+
+// hostileOffer offers names, and gives one content for whatever is asked for.
 func hostileOffer(ctx context.Context, ch *gateway.Channel, args gateway.Item) error {
-	var name string
-	if err := args.Decode(&name); err != nil {
+	var a hostileAnswer
+	if err := args.Decode(&a); err != nil {
 		return err
 	}
 	c := newCodec()
-	e := entry{kind: fileKind, path: name, mode: 0o644, size: 4, sum: sumOf([]byte("evil"))}
-	return errors.Join(ch.Send(ctx, c.pack(namePacket, e.append(nil))), ch.Send(ctx, c.pack(dataPacket, []byte("evil"))),
-		ch.Send(ctx, c.pack(endPacket, nil)), ch.Send(ctx, c.pack(endPacket, nil)))
+	return errors.Join(ch.Send(ctx, c.pack(namePacket, a.Names)), ch.Send(ctx, c.pack(endPacket, nil)),
+		ch.Send(ctx, c.pack(dataPacket, a.Data)), ch.Send(ctx, c.pack(endPacket, a.End)), ch.WaitClose(ctx))
 }
 
 // TestHostileController sends manifests that would write outside of the target, and wants an error
@@ -116,32 +120,81 @@ func (sd *sender) playManifest(ctx context.Context, m *manifest) error {
 	return sd.sendManifest(ctx, m, a.Have)
 }
 
-// TestHostileAgent answers a fetch with paths that lead out of the destination, or that nobody
-// asked for.
+// TestHostileAgent answers a fetch with paths and links that lead out of the destination, with what
+// nobody asked for, and with more than may come.
 func TestHostileAgent(t *testing.T) {
-	for _, name := range []string{"../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "link/evil.txt", "evil.go", "", "honest.txt"} {
+	file := func(p string) entry {
+		return entry{kind: fileKind, path: p, mode: 0o644, size: 4, sum: sumOf([]byte("evil"))}
+	}
+	link := func(p, target string) entry { return entry{kind: linkKind, path: p, link: target} }
+	huge := file("huge.txt")
+	huge.size = 101
+	end := []byte{byte(sentFate)}
+	gw := open(t)
+	for _, tc := range []struct {
+		name    string
+		entries []entry
+		data    string
+		end     []byte
+	}{
+		{"honest", []entry{file("honest.txt")}, "evil", end}, // or the others prove nothing
+		{"honest link", []entry{{kind: dirKind, path: "a.txt", mode: 0o700}, link("a.txt/l", "../x")}, "", end},
+		{"parent", []entry{file("../evil.txt")}, "evil", end},
+		{"absolute", []entry{file("/tmp/evil.txt")}, "evil", end},
+		{"parent below", []entry{file("a/../../evil.txt")}, "evil", end},
+		{"through a link", []entry{file("link/evil.txt")}, "evil", end},
+		{"another name", []entry{file("evil.go")}, "evil", end},
+		{"Git's", []entry{file(".git/evil.txt")}, "evil", end},
+		{"no name", []entry{file("")}, "evil", end},
+		{"twice", []entry{file("evil.txt"), file("evil.txt")}, "evil", end},
+		{"below a file", []entry{file("evil.txt"), file("evil.txt/evil.txt")}, "evil", end},
+		{"below its link", []entry{link("evil.txt", ".."), file("evil.txt/evil.txt")}, "evil", end},
+		{"out of order", []entry{file("z.txt"), file("evil.txt")}, "evil", end},
+		{"too large", []entry{huge}, "evil", end},
+		{"too many", slices.Repeat([]entry{{kind: dirKind, path: "evil.txt", mode: 0o700}}, 11), "", end},
+		{"other content", []entry{file("evil.txt")}, "good", end},
+		{"longer", []entry{file("evil.txt")}, "evil!", end},
+		{"shorter", []entry{file("evil.txt")}, "evi", end},
+		{"no fate", []entry{file("evil.txt")}, "evil", []byte{77}},
+		{"changed", []entry{file("evil.txt")}, "evil", []byte{byte(changedFate)}},
+		{"link to the parent", []entry{link("evil.txt", "..")}, "", end},
+		{"absolute link", []entry{link("evil.txt", "/etc/passwd")}, "", end},
+		{"link up behind a name", []entry{link("evil.txt", "link/../..")}, "", end},
+		{"link up through the root", []entry{link("inner/deep.txt", "../..")}, "", end},
+		{"odd", []entry{{kind: oddKind, path: "evil.txt"}}, "", end},
+	} {
 		parent := newPlace(t)
 		parent.write("dest/x", "x")
 		parent.do(symlink("..", parent.path("dest/link")))
-		gw := open(t)
-		ch, err := gw.RemoteExec(t.Context(), "hostile", name)
+		parent.do(symlink(".", parent.path("dest/inner")))
+		if tc.name == "too many" {
+			for i := range tc.entries {
+				tc.entries[i].path = fmt.Sprintf("evil%02d.txt", i)
+			}
+		}
+		a := hostileAnswer{Data: []byte(tc.data), End: tc.end}
+		for i := range tc.entries {
+			a.Names = tc.entries[i].append(a.Names)
+		}
+		ch, err := gw.RemoteExec(t.Context(), "hostile", a)
 		if err != nil {
 			t.Fatal(err)
 		}
 		before := parent.lines()
 		err = catchAll(t.Context(), ch, parent.path("dest"), []string{"*.txt"})
 		ch.Close()
-		if name == "honest.txt" { // or the others prove nothing
-			if err != nil || parent.read("dest/honest.txt") != "evil" {
-				t.Errorf("%q: %v", name, err)
+		after := parent.lines()
+		if strings.HasPrefix(tc.name, "honest") {
+			if err != nil || after == before {
+				t.Errorf("%s: %v", tc.name, err)
 			}
 			continue
 		}
-		if err == nil {
-			t.Errorf("%q: no error", name)
+		if err == nil || tc.name == "longer" && !errors.Is(err, errBadPacket) { // which ends it before all is written
+			t.Errorf("%s: %v", tc.name, err)
 		}
-		if after := parent.lines(); after != before {
-			t.Errorf("%q, before:\n%safter:\n%s", name, before, after)
+		if after != before {
+			t.Errorf("%s, before:\n%safter:\n%s", tc.name, before, after)
 		}
 	}
 }

@@ -58,6 +58,22 @@ func (ig ignore) match(name, p string) bool {
 	return false
 }
 
+// leads reports whether something below the directory may match.
+func (ig ignore) leads(dir string) bool {
+	names := strings.Split(dir, "/")
+	for _, pattern := range ig {
+		if !strings.Contains(pattern, "/") {
+			return true
+		}
+		parts := strings.Split(strings.TrimPrefix(pattern, "/"), "/")
+		n := min(len(parts), len(names))
+		if ok, err := path.Match(strings.Join(parts[:n], "/"), strings.Join(names[:n], "/")); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // vcs are the names under which version control keeps its own files in a tree.
 func vcs(name string) bool {
 	switch name {

@@ -108,6 +108,13 @@ func (p place) exists(name string) bool {
 // lines describes all that is in the directory: kind, mode, time, path and content.
 func (p place) lines() string {
 	p.Helper()
+	text, err := p.list()
+	p.do(err)
+	return text
+}
+
+// list is lines of what somebody may be changing.
+func (p place) list() (string, error) {
 	var b strings.Builder
 	err := filepath.WalkDir(p.dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -142,10 +149,7 @@ func (p place) lines() string {
 		b.WriteByte('\n')
 		return nil
 	})
-	if err != nil {
-		p.Fatal(err)
-	}
-	return b.String()
+	return b.String(), err
 }
 
 // send syncs to directories on gateways, and wants it to work.

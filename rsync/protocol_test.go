@@ -86,7 +86,7 @@ func TestProtocolTables(t *testing.T) {
 		{"| 1 | Copy |", map[string]string{fmt.Sprint(sentFate): "Sent", fmt.Sprint(goneFate): "Gone", fmt.Sprint(changedFate): "Changed"}},
 		{"The report, in the answer", fields(tally{})},
 		{"### Fetch", fields(fetchArgs{})},
-		{"for each file, Name, Data and End", letters(map[packetKind]string{namePacket: "Name", dataPacket: "Data", endPacket: "End"})},
+		{"wanted, in their order, Data and End", letters(map[packetKind]string{namePacket: "Names", requestPacket: "Requests", dataPacket: "Data", endPacket: "End"})},
 		{"### Executables", fields(blobArgs{})},
 		{"A file is\n", fields(Blob{})},
 		{"and the agent sends another item", fields(blobAnswer{})},
@@ -114,7 +114,7 @@ func TestProtocolNumbers(t *testing.T) {
 		fmt.Sprintf("to each of which %d is added", offset),
 		fmt.Sprintf("has at most %d bytes comes in **Files**: a number, how many there are, at most %d;", smallFile, batchAtMost),
 		fmt.Sprintf("number of bytes, at most %d; bytes", literalAtMost),
-		"`" + Handler + "` makes a directory", "`" + FetchHandler + "` sends", "`" + BlobHandler + "` keeps",
+		"`" + Handler + "` makes a directory", "`" + FetchHandler + "` offers", "`" + BlobHandler + "` keeps",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("PROTOCOL.md lacks %q", want)

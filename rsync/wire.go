@@ -18,7 +18,7 @@ const Handler = "rsync"
 
 // version of what the two sides say to each other. Both are built from the same source, or they do
 // not talk.
-const version = 4
+const version = 5
 
 // openArgs are the arguments of the handler.
 type openArgs struct {

@@ -1,0 +1,55 @@
+//go:build unix
+
+package rsync
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xdist-go/xdist/internal/strangers"
+)
+
+// TestBlobsAmongStrangers has somebody else put things where the store of blobs would be, in a
+// directory that is everybody's. Nothing is made, listed or waited for there, and the next place is
+// taken.
+func TestBlobsAmongStrangers(t *testing.T) {
+	strangers.Each(t, func(t *testing.T, what string, plant func(name, precious string)) {
+		all, ours := place{t, t.TempDir()}, place{t, t.TempDir()}
+		ours.write("blobs/"+digestOf("content")+"/file", "content")
+		ours.do(os.Chmod(ours.dir, 0o700))
+		ours.do(os.Chmod(ours.path("blobs"), 0o700))
+		before := ours.lines()
+		planted := all.path("xdist-0")
+		plant(planted, ours.dir)
+		donec := make(chan struct{})
+		go func() {
+			defer close(donec)
+			s, err := openBlobs([]string{filepath.Join(planted, "blobs"), all.path("next/blobs")})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer s.root.Close()
+			if s.dir != all.path("next/blobs") {
+				t.Errorf("blobs are in %s", s.dir)
+			}
+			if list := listBlobs([]string{filepath.Join(planted, "blobs")}); len(list) > 0 {
+				t.Errorf("%d bytes of digests are listed", len(list))
+			}
+		}()
+		select {
+		case <-donec:
+		case <-time.After(time.Minute):
+			t.Fatal("it waits for what somebody has put there")
+		}
+		if after := ours.lines(); after != before {
+			t.Errorf("made through a link:\n%swas\n%s", after, before)
+		}
+		if left, err := os.ReadDir(planted); err == nil && !strings.HasPrefix(what, "link") && len(left) > 0 {
+			t.Errorf("made in what is there: %v", left)
+		}
+	})
+}
