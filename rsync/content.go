@@ -41,6 +41,10 @@ type content struct {
 	size  int                // bytes in made
 }
 
+func newContent(img *image, keep bool) *content {
+	return &content{img: img, keep: keep, made: make(map[string]*packet)}
+}
+
 // packet is made once, by whoever asks first.
 type packet struct {
 	once  sync.Once

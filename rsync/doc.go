@@ -5,7 +5,9 @@
 // manifest, which is a list of entries with the digests of their contents; a [Target] is a
 // directory on the host of a gateway; the receiver is the handler [Receive] in that gateway's
 // agent; a round is one exchange between sender and receiver; a packet is a compressed item of it;
-// the memory of either side is what it knows of its files from the last time.
+// the memory of either side is what it knows of its files from the last time. [Watch] makes rounds
+// whenever something changes. [Pull] and [Fetch] go the other way: the agent offers a list, the
+// controller asks for what differs.
 //
 // A round: the receiver looks at its directory as soon as it is started, while the source is
 // scanned. It gets the digest of the manifest. If that is what it has, and nobody has touched its
@@ -25,6 +27,11 @@
 // Windows, goes through the os.Root. A file that is replaced changes in one step. A file where
 // nothing was gets its name at once and has no record before it is complete: the next sync looks at
 // what an interrupted one has left there.
+//
+// Watch takes what the system tells of changes for a reason to look, and for no more: systems
+// forget when there is too much, and tell nothing of network file systems. What is sent is always
+// what a look has found. It watches the directories that git does not ignore, and looks now and
+// then besides. Agents of xdist are built without it, by the tag xdist_agent.
 //
 // Every goroutine ends before the function that started it returns; a held [Target] has none here.
 // Send's ctx ends everything, and what has arrived by then is used by the next sync.

@@ -32,6 +32,8 @@ type Source struct {
 	// Cache is a directory, made when it is missing, for an index of the contents' digests, so that
 	// only files that were changed are read again. Empty is none.
 	Cache string
+
+	kept *memory // an index in memory beside that of Cache; nil is none
 }
 
 // tree is a source that was made ready.

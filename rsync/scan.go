@@ -185,6 +185,9 @@ func (s Source) indexName(t *tree) string {
 
 // loadIndex returns what is remembered of the source. An index that cannot be read is none.
 func (s Source) loadIndex(t *tree) *memory {
+	if s.kept != nil && len(s.kept.records) > 0 {
+		return s.kept
+	}
 	if s.Cache != "" {
 		if b, err := os.ReadFile(s.indexName(t)); err == nil {
 			if m, err := decodeMemory(b); err == nil {
@@ -197,10 +200,14 @@ func (s Source) loadIndex(t *tree) *memory {
 
 // saveIndex writes the index if it has changed.
 func (s Source) saveIndex(t *tree, old *memory, records []record) error {
-	if s.Cache == "" || slices.Equal(old.records, records) {
+	same := slices.Equal(old.records, records)
+	m := memory{records: records}
+	if s.kept != nil {
+		*s.kept = m
+	}
+	if s.Cache == "" || same {
 		return nil
 	}
-	m := memory{records: records}
 	if err := os.MkdirAll(s.Cache, 0o777); err != nil {
 		return fmt.Errorf("save index: %w", err)
 	}

@@ -91,6 +91,9 @@ type Report struct {
 	Bytes    int64          // of its files
 	Targets  []TargetReport // in the order of AddTarget
 	Warnings []error        // what went wrong without harm
+	Took     time.Duration
+
+	digest sum // of the manifest that was sent last
 }
 
 // TargetReport tells what was done at one target.
@@ -118,7 +121,12 @@ const roundsAtMost = 5
 // errors of all targets that failed, joined; the others are complete then, and the report tells
 // which. Files that vanish meanwhile are left out, files that change are sent again. What ends a
 // Send early leaves whole files, old or new, and what is needed to go on from there.
-func (s *Sync) Send(ctx context.Context) (Report, error) {
+func (s *Sync) Send(ctx context.Context) (Report, error) { return s.send(ctx, nil) }
+
+// send is Send, with the content that a scan of the source has found, which others may be sending,
+// or nil.
+func (s *Sync) send(ctx context.Context, scanned *content) (Report, error) {
+	start := time.Now()
 	s.mu.Lock()
 	targets := s.targets
 	s.targets = nil
@@ -126,7 +134,7 @@ func (s *Sync) Send(ctx context.Context) (Report, error) {
 	if len(targets) == 0 {
 		return Report{}, fmt.Errorf("send %s: %w", s.source.Root, ErrNoTarget)
 	}
-	d := &delivery{source: s.source, codec: newCodec()}
+	d := &delivery{source: s.source, scanned: scanned, codec: newCodec()}
 	defer d.codec.close()
 	for _, t := range targets {
 		codec := *d.codec
@@ -147,6 +155,7 @@ func (s *Sync) Send(ctx context.Context) (Report, error) {
 	if err != nil {
 		errs = []error{fmt.Errorf("send %s: %w", s.source.Root, err)}
 	}
+	d.report.Took = time.Since(start)
 	return d.report, errors.Join(errs...)
 }
 
@@ -154,12 +163,13 @@ func (s *Sync) Send(ctx context.Context) (Report, error) {
 // be compressed.
 func local(gw *gateway.Gateway) bool {
 	s := gw.Spec()
-	return s.SSH == "" && s.Socket == "" && s.Cmd == "" && s.InstallVia == "" && s.Via == ""
+	return s.SSH == "" && s.Socket == "" && s.Cmd == "" && s.Net == "" && s.InstallVia == "" && s.Via == ""
 }
 
 // delivery is one Send.
 type delivery struct {
 	source  Source
+	scanned *content // for the first round; nil when the source is to be scanned
 	codec   *codec
 	senders []*sender
 	report  Report
@@ -182,15 +192,21 @@ func (d *delivery) run(ctx context.Context) (err error) {
 
 func (d *delivery) rounds(ctx context.Context) error {
 	for range roundsAtMost {
-		img, err := d.source.scan(ctx)
-		if err != nil {
-			return err
+		c := d.scanned
+		if d.scanned = nil; c == nil {
+			img, err := d.source.scan(ctx)
+			if err != nil {
+				return err
+			}
+			c = newContent(img, len(d.senders) > 1)
 		}
+		img := c.img
+		d.report.digest = img.digest
 		if img.warn != nil {
 			d.report.Warnings = append(d.report.Warnings, img.warn)
 		}
 		d.report.Entries, d.report.Bytes = len(img.entries), img.bytes
-		if !d.round(ctx, img) {
+		if !d.round(ctx, c) {
 			return nil
 		}
 	}
@@ -202,10 +218,9 @@ func (d *delivery) rounds(ctx context.Context) error {
 	return nil
 }
 
-// round sends an image to all targets that do not have it, and reports whether another round is
-// needed.
-func (d *delivery) round(ctx context.Context, img *image) (again bool) {
-	c := &content{img: img, keep: len(d.senders) > 1, made: make(map[string]*packet)}
+// round sends the content of an image to all targets that do not have it, and reports whether
+// another round is needed.
+func (d *delivery) round(ctx context.Context, c *content) (again bool) {
 	var wait sync.WaitGroup
 	for _, sd := range d.senders {
 		if sd.report.Err == nil {

@@ -282,7 +282,7 @@ func TestVanished(t *testing.T) {
 	src.do(os.Remove(src.path("large vanishes")))
 	src.write("changes", "to something else")
 	src.write("large", strings.Repeat("y", 2*smallFile))
-	if again := d.round(t.Context(), img); !again || d.senders[0].report.Err != nil {
+	if again := d.round(t.Context(), newContent(img, false)); !again || d.senders[0].report.Err != nil {
 		t.Errorf("first round: %v, %+v", again, d.senders[0].report)
 	}
 	if dst.read("stays") != "stays" || dst.exists("vanishes") || dst.exists("changes") || dst.exists("large") {
