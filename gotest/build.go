@@ -145,8 +145,8 @@ func (b *builder) run(ctx context.Context) error {
 	return nil
 }
 
-// builder is the state of one Build. The reader of stdout owns packages,
-// reported, outputs and left.
+// builder is the state of one Build. The reader of stdout owns packages, reported, outputs and
+// left.
 type builder struct {
 	cfg      BuildConfig
 	packages map[string]*packageOutput

@@ -512,6 +512,13 @@ var errMisplacedChdir = errors.New("-C flag must be first flag on command line")
 // begin with "test.".
 func FlagKnown(name string) bool { return newFlagParser().fs.Lookup(name) != nil }
 
+// FlagNames are the names of the flags that `go test` has.
+func FlagNames() []string {
+	var names []string
+	newFlagParser().fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	return names
+}
+
 // FlagTakesValue reports whether `go test` has such a flag and takes the next argument for its
 // value.
 func FlagTakesValue(name string) bool {

@@ -123,3 +123,26 @@ func TestKilledGo(t *testing.T) {
 		})
 	}
 }
+
+// TestKilledCompilerLeavesNothing has a C compiler killed that the go command asks for its version,
+// after it has made a file for the time being.
+func TestKilledCompilerLeavesNothing(t *testing.T) {
+	runDir, temp, bin := t.TempDir(), t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	cc := filepath.Join(bin, "cc")
+	if err := os.WriteFile(cc, []byte("#!/bin/sh\nmktemp >&2\nkill -9 $$\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	env, err := buildEnv(runDir, append(os.Environ(), "CC="+cc, "CGO_ENABLED=1"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "list", "-export", "runtime/cgo")
+	cmd.Env = env
+	if out, err := cmd.CombinedOutput(); err == nil {
+		t.Errorf("the compiler was not asked: %s", out)
+	}
+	if left, err := filepath.Glob(temp + "/*"); err != nil || len(left) > 0 {
+		t.Errorf("left are %q, %v", left, err)
+	}
+}

@@ -296,8 +296,7 @@ func (p *listedPackage) matched() bool {
 
 // loadError is why the package cannot be loaded, in go test's form, "" if it can be. With Export go
 // list reports failed compilations too, which begin with a line "# package": go test calls those
-// [build failed].
-// What a killed compiler leaves behind is for go test to find out, too.
+// [build failed]. What a killed compiler leaves behind is for go test to find out, too.
 func (p *listedPackage) loadError() string {
 	for _, e := range append([]*listedError{p.Error}, p.DepsErrors...) {
 		if e == nil || strings.HasPrefix(e.Err, "# ") || killedTool.MatchString(e.Err) {

@@ -50,6 +50,7 @@ type (
 	Listed struct {
 		Packages []Package
 		Shards   string // how the suite was divided, of which this is a part: the same text in each job of one division; "" when it is whole
+		LeftOut  int    // tests that Select has left out and that nobody else runs
 	}
 	// Profile is what the go command itself wrote to -coverprofile: the blocks of packages without
 	// test files.
@@ -233,7 +234,7 @@ func (l *loader) loadPart(ctx context.Context) error {
 
 // buildEnv is the environment of the go command. Its work directory is in the run's, unless the
 // user has chosen another or wants to keep it: a go command that is interrupted early, or killed
-// along with xdist, leaves it behind.
+// along with xdist, leaves it behind. So does a C compiler with its files in TMPDIR.
 func buildEnv(runDir string, env []string, keep bool) ([]string, error) {
 	if keep || os.Getenv("GOTMPDIR") != "" {
 		return env, nil
@@ -242,7 +243,7 @@ func buildEnv(runDir string, env []string, keep bool) ([]string, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("prepare the build: %w", err)
 	}
-	return append(env, "GOTMPDIR="+dir), nil
+	return append(env, "GOTMPDIR="+dir, "TMPDIR="+dir), nil
 }
 
 func (l *loader) list(ctx context.Context, export bool) (*Listing, error) {

@@ -2,6 +2,7 @@ package gotest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -23,12 +24,65 @@ func Mend(ctx context.Context, cfg LoadConfig, r Ready) (mended Ready, built boo
 	return mended, true, nil
 }
 
+// BuildFor returns a package that Load has made for another cfg.Platform.Trim, with a test binary
+// for this one. That is built, unless the store has it, or the command has binaries that name no
+// files. cfg is that of Load besides. Of r only Package, Binary and Digest are needed.
+func BuildFor(ctx context.Context, cfg LoadConfig, r Ready) (Ready, error) {
+	cmd, err := cfg.Command.For(cfg.Platform, cfg.Toolchain.GOFLAGS)
+	if err == nil && cmd == cfg.Command {
+		return r, nil
+	}
+	if made, ok := lookUpFor(ctx, cfg, r); err == nil && ok {
+		return made, nil
+	}
+	made := r
+	if err == nil {
+		made, err = rebuild(ctx, cfg, r)
+	}
+	if err == nil { // what was in the store before may be damaged
+		made, _, err = Mend(ctx, cfg, made)
+	}
+	if err != nil {
+		return r, fmt.Errorf("build the test binary of %s for %s: %w", r.Package, cfg.Platform.Trim.Mirror, err)
+	}
+	if data, err := json.Marshal(record{Digest: made.Digest, Name: made.Name}); err == nil {
+		cfg.Store.PutRecord(trimKey(cfg, r), data) // in vain at worst: the next run builds again
+	}
+	return made, nil
+}
+
+// lookUpFor is BuildFor from the store.
+func lookUpFor(ctx context.Context, cfg LoadConfig, r Ready) (Ready, bool) {
+	var rec record
+	data, ok := cfg.Store.GetRecord(trimKey(cfg, r))
+	if !ok || json.Unmarshal(data, &rec) != nil {
+		return r, false
+	}
+	if right, err := cfg.Claim.Check(ctx, rec.Digest); err != nil || !right {
+		return r, false
+	}
+	var err error
+	r.Digest, r.Name = rec.Digest, rec.Name
+	r.Binary, err = cfg.Claim.Binary(ctx, rec.Digest, rec.Name)
+	return r, err == nil
+}
+
+// trimKey is that of the record of a binary that differs from r's only by the names of files. All
+// else that goes into it has gone into r's as well, which its digest stands for.
+func trimKey(cfg LoadConfig, r Ready) string {
+	return strings.Join([]string{"trim:" + r.Digest.Hex(), cfg.Platform.Trim.Root, cfg.Platform.Trim.Mirror}, "\x00")
+}
+
 func rebuild(ctx context.Context, cfg LoadConfig, r Ready) (Ready, error) {
 	cmd, err := cfg.Command.For(cfg.Platform, cfg.Toolchain.GOFLAGS)
 	if err != nil {
 		return r, err
 	}
-	runDir, err := os.MkdirTemp(cfg.Platform.RunDir(cfg.RunDir), "mend-")
+	parent := cfg.Platform.RunDir(cfg.RunDir)
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return r, err
+	}
+	runDir, err := os.MkdirTemp(parent, "mend-")
 	if err != nil {
 		return r, err
 	}

@@ -1,6 +1,7 @@
 package gotest
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"strings"
@@ -57,5 +58,52 @@ func TestLoadChecks(t *testing.T) {
 	}
 	if now, err := os.ReadFile(again.ready["example.com/m/p"].Binary); err != nil || string(now) != string(content) {
 		t.Errorf("%d bytes, %v, want the binary as it was", len(now), err)
+	}
+}
+
+// TestBuildFor has a package for another mirror than it was made for. With -trimpath the binary
+// serves all of them.
+func TestBuildFor(t *testing.T) {
+	l := newLoads(t, platformModule)
+	l.t.Chdir(l.dir)
+	for _, trimmed := range []bool{false, true} {
+		args := []string{"./..."}
+		if trimmed {
+			args = []string{"-trimpath", "./..."}
+		}
+		made := l.mustLoad(Platform{Trim: Trim{Root: l.dir, Mirror: "/mirror/one"}}, args...).ready["example.com/m/p"]
+		cfg, err := l.config(Platform{Trim: Trim{Root: l.dir, Mirror: "/mirror/two"}}, t.TempDir(), args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := BuildFor(t.Context(), cfg, Ready{Package: made.Package, Binary: made.Binary, Digest: made.Digest})
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(got.Binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if trimmed != (got.Digest == made.Digest) || !trimmed != bytes.Contains(content, []byte("/mirror/two/p/p_test.go")) || bytes.Contains(content, []byte("/mirror/one/")) {
+			t.Errorf("-trimpath %v: made %s, and for another mirror %s", trimmed, made.Binary, got.Binary)
+		}
+		idle := cfg
+		idle.Go = "no-such-go" // nothing is built that is in the store
+		if again, err := BuildFor(t.Context(), idle, Ready{Package: made.Package, Binary: made.Binary, Digest: made.Digest}); err != nil || again.Binary != got.Binary {
+			t.Errorf("-trimpath %v: again it is %s, %v, and was %s", trimmed, again.Binary, err, got.Binary)
+		}
+		if trimmed {
+			continue
+		}
+		if err := os.WriteFile(got.Binary, make([]byte, len(content)), 0o755); err != nil { // in the store, too
+			t.Fatal(err)
+		}
+		mended, err := BuildFor(t.Context(), cfg, Ready{Package: made.Package, Binary: made.Binary, Digest: made.Digest})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now, err := os.ReadFile(mended.Binary); err != nil || !bytes.Equal(now, content) {
+			t.Errorf("damaged, it has %d bytes, %v, want the binary as it was", len(now), err)
+		}
 	}
 }

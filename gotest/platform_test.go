@@ -76,14 +76,12 @@ func newLoads(t *testing.T, files map[string]string) *loads {
 	return l
 }
 
-// load makes the packages of a command for a platform.
-func (l *loads) load(p Platform, args ...string) (loaded, error) {
+// config is what Load needs for a command and a platform.
+func (l *loads) config(p Platform, runDir string, args ...string) (LoadConfig, error) {
 	l.t.Helper()
-	l.t.Chdir(l.dir)
-	got := loaded{ready: make(map[string]Ready), reported: make(map[string]Reported), runDir: l.t.TempDir()}
 	toolchain, err := p.FindToolchain(l.t.Context(), "", "")
 	if err != nil {
-		return got, err
+		return LoadConfig{}, err
 	}
 	c, err := ParseCommand(args, toolchain.GOFLAGS)
 	if err != nil {
@@ -93,10 +91,22 @@ func (l *loads) load(p Platform, args ...string) (loaded, error) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	err = Load(l.t.Context(), LoadConfig{
-		Command: c, Platform: p, Toolchain: toolchain, Store: l.store, Claim: l.claim, RunID: "r", RunDir: got.runDir, Handoff: []string{self, handoffWord},
+	return LoadConfig{
+		Command: c, Platform: p, Toolchain: toolchain, Store: l.store, Claim: l.claim, RunID: "r", RunDir: runDir, Handoff: []string{self, handoffWord},
 		Go: l.goCommand,
-	}, func(e BuildEvent) {
+	}, nil
+}
+
+// load makes the packages of a command for a platform.
+func (l *loads) load(p Platform, args ...string) (loaded, error) {
+	l.t.Helper()
+	l.t.Chdir(l.dir)
+	got := loaded{ready: make(map[string]Ready), reported: make(map[string]Reported), runDir: l.t.TempDir()}
+	cfg, err := l.config(p, got.runDir, args...)
+	if err != nil {
+		return got, err
+	}
+	err = Load(l.t.Context(), cfg, func(e BuildEvent) {
 		switch e := e.(type) {
 		case Listed:
 			got.listed = e.Packages

@@ -63,6 +63,9 @@ func appendPrinted(dst []byte, name, value string) []byte {
 	return appendString(append(dst, name...), value, asReplaced)
 }
 
+// AppendString appends s as encoding/json writes a string, with <, > and & escaped.
+func AppendString(dst []byte, s string) []byte { return appendString(dst, s, asIs) }
+
 // fffd says what a U+FFFD in a string stands for, and so how it is written.
 type fffd int
 

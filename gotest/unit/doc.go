@@ -32,6 +32,10 @@
 // cont events. Neither a slow link nor a slow reporter counts, and what waits in t.Parallel does
 // not. While events cannot be handed on nobody is blamed: the end of the test may be among them.
 //
+// A [Control] reaches the process while it runs. It holds the process and its clock, for a
+// controller that is stopped, and asks for the stacks of the goroutines, which ends the process as
+// the end of a limit does. The clock of the binary itself, -test.timeout, cannot be held.
+//
 // Events wait up to 10 ms for others, so that quick tests share batches. A batch in which an item
 // begins waits for 1 ms at most, counted from the batch before: the item may take the process and
 // its parent down, and who is left should know of it.

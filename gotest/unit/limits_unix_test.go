@@ -227,8 +227,8 @@ func TestSlowEmit(t *testing.T) {
 		}
 		rec.emit(events)
 	})
-	r.limits = short(limits{waitDelay: 20 * time.Millisecond})
-	time.AfterFunc(300*time.Millisecond, func() { close(releasec) })
+	r.limits = short(limits{waitDelay: 200 * time.Millisecond})
+	time.AfterFunc(time.Second, func() { close(releasec) })
 	res := r.run(t.Context())
 	if res.Failed || res.Items["TestPass"].Action != "pass" {
 		t.Errorf("result %+v", res)

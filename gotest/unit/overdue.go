@@ -111,7 +111,7 @@ func (r *run) endOverdue(p *process) bool {
 	if r.out.emitting.Load() {
 		return false
 	}
-	name, limit := r.out.clocks.overdue(time.Now())
+	name, limit := r.out.clocks.overdue(r.control.now())
 	if name == "" {
 		return false
 	}

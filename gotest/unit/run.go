@@ -66,6 +66,8 @@ type run struct {
 	cover coverDir
 	out   *stream
 
+	control     *Control
+	quit        bool // the process was asked for its stacks by Control.Quit
 	interrupted bool // ctx ended while the process ran
 	traced      bool // the kill timer sent traceSignal
 	killed      bool // the kill timer killed the process, for lack of traceSignal
@@ -78,14 +80,18 @@ type run struct {
 
 func newRun(u Unit, emit Emit) *run {
 	flags := testArgs(u.Args)
+	control := u.Control
+	if control == nil {
+		control = new(Control)
+	}
 	r := &run{
-		u: u, flags: flags, emit: emit,
+		u: u, flags: flags, emit: emit, control: control,
 		limits:   testLimits(u, flags),
 		start:    (*exec.Cmd).Start,
 		streamed: u.Streamed || lastValue(flags, "bench") != "" || lastValue(flags, "fuzz") != "",
 		out:      newStream(u, u.CoverProfile || hasFlag(flags, "gocoverdir"), emit),
 	}
-	r.out.clocks = newClocks(u, flags)
+	r.out.clocks, r.out.control = newClocks(u, flags), control
 	return r
 }
 
@@ -104,7 +110,7 @@ func (r *run) run(ctx context.Context) Result {
 	if res.Failed && res.Started && !res.Interrupted {
 		res.Changed = changedFiles(r.u.Dir, start)
 	}
-	res.Wall = time.Since(start)
+	res.Wall = max(0, time.Since(start)-r.control.held(start, time.Now()))
 	return res
 }
 
@@ -115,9 +121,9 @@ func (r *run) suspects(err error) bool {
 
 // launch starts the process and the reading of its output.
 func (r *run) launch(ctx context.Context) (*process, error) {
-	if ctx.Err() != nil {
+	if err := r.awaitGoOn(ctx); err != nil {
 		r.interrupted = true
-		return nil, context.Cause(ctx)
+		return nil, err
 	}
 	args, env, err := r.command()
 	if err != nil {
@@ -184,33 +190,72 @@ func (r *run) attend(ctx context.Context, p *process) error {
 		return p.err
 	case r.traced || r.killed:
 		return context.DeadlineExceeded // it exited 0 on the signal
-	case open && !r.interrupted:
+	case open && !r.interrupted && !r.quit:
 		r.incomplete = true
 		return exec.ErrWaitDelay
 	}
 	return nil
 }
 
-// awaitExit waits for the process, and sees to it that it ends when ctx does or its time is over.
-// It reports whether the group had to be killed.
-func (r *run) awaitExit(ctx context.Context, p *process) (escalated bool) {
-	var killc, escalatec <-chan time.Time
-	if r.limits.kill > 0 {
-		kill := time.NewTimer(r.limits.kill)
-		defer kill.Stop()
-		killc = kill.C
+// errQuit is why a process is not started.
+var errQuit = errors.New("the run is to end")
+
+// awaitGoOn waits while processes are held. Its error is why none is to be started.
+func (r *run) awaitGoOn(ctx context.Context) error {
+	for {
+		held, quit, changedc := r.control.state()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case quit:
+			return errQuit
+		case !held:
+			return nil
+		}
+		select {
+		case <-changedc:
+		case <-ctx.Done():
+		}
 	}
-	var lookc <-chan time.Time
+}
+
+// awaitExit waits for the process, holds it and asks it for its stacks as Control says, and sees to
+// it that it ends when ctx does or its time is over. It reports whether the group had to be killed.
+func (r *run) awaitExit(ctx context.Context, p *process) (escalated bool) {
+	var killc <-chan struct{}
+	var lookc, escalatec <-chan time.Time
+	if r.limits.kill > 0 {
+		expiredc, stop := r.control.after(r.limits.kill)
+		defer stop()
+		killc = expiredc
+	}
 	if every := r.out.clocks.every(); every > 0 {
 		look := time.NewTicker(every)
 		defer look.Stop()
 		lookc = look.C
 	}
 	donec := ctx.Done()
+	stopped := false // the group is
 	for {
+		held, quit, changedc := r.control.state()
+		hold := held && escalatec == nil // what is to end goes on
+		switch {
+		case hold && !stopped:
+			stopped = p.group.Stop() == nil
+		case !hold && stopped:
+			stopped = false
+			p.group.Continue() // it may have ended
+		}
+		if quit && escalatec == nil {
+			killc, lookc = nil, nil
+			r.endQuitting(p)
+			escalatec = time.After(dumpGrace)
+			continue
+		}
 		select {
 		case <-p.exitedc:
 			return escalated
+		case <-changedc:
 		case <-lookc:
 			if r.endOverdue(p) {
 				lookc, killc = nil, nil
@@ -232,6 +277,17 @@ func (r *run) awaitExit(ctx context.Context, p *process) (escalated bool) {
 	}
 }
 
+// endQuitting asks a process for its stacks, which are output of the test that it runs.
+func (r *run) endQuitting(p *process) {
+	r.quit = true
+	if !canTrace {
+		p.group.Kill()
+		return
+	}
+	r.out.blameRunning.Store(true)
+	trace(p.cmd.Process) // it may have ended
+}
+
 // outOfTime ends a process that went on after its timeout.
 func (r *run) outOfTime(p *process) {
 	if !canTrace {
@@ -251,7 +307,7 @@ func (r *run) awaitOutput(ctx context.Context, escalated bool) (open bool) {
 	default:
 	}
 	delay, donec := r.limits.waitDelay, ctx.Done()
-	if escalated || r.interrupted || r.overdue != "" {
+	if escalated || r.interrupted || r.quit || r.overdue != "" {
 		delay, donec = r.limits.afterKill, nil
 	}
 	var expiredc <-chan time.Time
@@ -302,6 +358,7 @@ func (r *run) result(state *os.ProcessState, err error) Result {
 		Failed:      err != nil || r.interrupted && out.sift.verdict == "",
 		Incomplete:  r.incomplete,
 		Damaged:     r.damaged,
+		Quit:        r.quit,
 		Interrupted: r.interrupted && (err != nil || out.sift.verdict == ""),
 		Verdict:     out.sift.verdict,
 		Shuffle:     out.sift.shuffle,
@@ -367,6 +424,8 @@ func (r *run) tail(err error) []string {
 	var lines []string
 	switch {
 	case r.overdue != "": // the one who reports the run says so
+	case r.quit && !canTrace:
+		lines = append(lines, "*** Test killed: the goroutines of a process cannot be shown on this system.\n")
 	case r.traced:
 		lines = append(lines, fmt.Sprintf("*** Test killed with %v: ran too long (%v).\n", traceSignal, r.limits.kill))
 	case r.killed:

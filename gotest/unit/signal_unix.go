@@ -19,6 +19,9 @@ const canTrace = true
 // has ended.
 func trace(p *os.Process) error { return p.Signal(traceSignal) }
 
+// canHold says that processes can be stopped and go on here.
+const canHold = true
+
 // isBusy reports whether a program could not be executed because somebody has it open for writing.
 func isBusy(err error) bool { return errors.Is(err, syscall.ETXTBSY) }
 

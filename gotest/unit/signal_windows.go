@@ -14,6 +14,9 @@ const canTrace = false
 // trace is not possible here.
 func trace(*os.Process) error { return os.ErrProcessDone }
 
+// canHold says that processes cannot be stopped here.
+const canHold = false
+
 // isBusy reports false: executables that are open for writing are no problem of this system's.
 func isBusy(error) bool { return false }
 

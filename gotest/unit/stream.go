@@ -32,6 +32,7 @@ const (
 type stream struct {
 	covered bool    // the binary prints a coverage line; never changes
 	clocks  *clocks // nil when no test has a limit; set before begin
+	control *Control
 
 	r     *os.File
 	conv  *test2json.Converter
@@ -50,6 +51,8 @@ type stream struct {
 	emitting atomic.Bool            // an Emit is under way
 	taken    atomic.Int64           // bytes read
 	blame    atomic.Pointer[string] // the test that the output which comes next belongs to, or nil
+
+	blameRunning atomic.Bool // it belongs to the test that would be blamed if the process died now
 }
 
 // newStream returns a stream that reads nothing yet.
@@ -60,6 +63,7 @@ func newStream(u Unit, covered bool, emit Emit) *stream {
 		track:   newTracker(u.Package, u.Names),
 		sift:    sift{hold: u.split(), covered: covered},
 		emit:    emit,
+		control: new(Control),
 	}
 	s.conv = test2json.NewConverter(u.Package, s.event,
 		test2json.WithClock(time.Now), test2json.WithoutStart(), test2json.WithoutEnd())
@@ -90,6 +94,11 @@ func (s *stream) read() {
 			s.taken.Add(int64(n))
 			if test := s.blame.Swap(nil); test != nil {
 				s.conv.Write(nameLine(*test)) // never fails
+			}
+			if s.blameRunning.Swap(false) {
+				if test := s.track.culprit(&s.scan); test != "" {
+					s.conv.Write(nameLine(test)) // never fails
+				}
 			}
 			s.take(buf[:n])
 			if time.Since(s.flushed) >= s.wait {
@@ -148,10 +157,25 @@ func (s *stream) finish(lines []string) {
 
 // event takes an event from the converter.
 func (s *stream) event(e test2json.Event) {
+	s.uncount(&e)
 	s.track.observe(e, s.closing)
-	s.clocks.observe(e, time.Now())
+	s.clocks.observe(e, s.control.now())
 	for _, e := range s.sift.next(e) {
 		s.add(e)
+	}
+}
+
+// uncount takes the time in which the process was held from what a test has taken by the clock of
+// the binary, which went on.
+func (s *stream) uncount(e *test2json.Event) {
+	if e.Elapsed == nil || !e.Terminal() {
+		return
+	}
+	took := time.Duration(*e.Elapsed * float64(time.Second))
+	now := time.Now()
+	if held := s.control.held(now.Add(-took), now); held > 0 {
+		left := max(0, took-held).Round(10 * time.Millisecond).Seconds() // as package testing rounds it
+		e.Elapsed = &left
 	}
 }
 

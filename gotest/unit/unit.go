@@ -51,6 +51,9 @@ type Unit struct {
 	// asked when a process has failed before its first test.
 	Damaged func() bool `json:"-"`
 
+	// Control, unless nil, reaches the process while it runs.
+	Control *Control `json:"-"`
+
 	CoverProfile bool   // write a text profile and return it in Result.Profile
 	CoverMeta    string // directory of -coverpkg's metafiles, and of metafiles.txt, which names them relative to it; or ""
 
@@ -106,6 +109,7 @@ type Result struct {
 	// TimedOut is set too.
 	TestTimeout time.Duration
 	Incomplete  bool // a child kept the output open after the process had exited ("Test I/O incomplete")
+	Quit        bool // Control.Quit ended it
 	Interrupted bool // ctx ended it: items without an Action are nobody's fault
 	// Damaged is what Unit.Damaged has said of a process that failed before its first test. The
 	// lines about its end are not in the stream.
@@ -132,8 +136,10 @@ type Result struct {
 	// while a process ran that failed, and are still there. It names a few of many.
 	Changed []string
 
-	Wall    time.Duration // from before the start to the end of the output
-	Profile []byte        // text cover profile, or nil
+	// Wall is from before the start to the end of the output. It is without the time in which
+	// Control has held the process, and so are the times of Items and of events.
+	Wall    time.Duration
+	Profile []byte // text cover profile, or nil
 
 	// Verdict is the binary's closing line, "PASS" or "FAIL", or "" when it did not get that far.
 	Verdict string
