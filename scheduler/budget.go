@@ -183,9 +183,12 @@ func (t *profileText) parse(mode cover.Mode) (*cover.Profile, error) {
 		readers[i] = bytes.NewReader(part)
 	}
 	t.parts = nil
-	p, err := cover.ParseAtMost(io.MultiReader(readers...), profileBlocks)
+	p, err := cover.Parse(io.MultiReader(readers...))
 	if errors.Is(err, cover.ErrEmpty) {
 		return nil, nil
+	}
+	if err == nil && len(p.Blocks) > profileBlocks {
+		return nil, fmt.Errorf("it has more than %d blocks", profileBlocks)
 	}
 	if err == nil && p.Mode != mode {
 		err = fmt.Errorf("its mode is %s, want %s", p.Mode, mode)

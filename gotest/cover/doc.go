@@ -8,6 +8,10 @@
 // that the testing package prints for it, and a [Writer] writes the file that the user asked for
 // with -coverprofile, as the go command does: one header, then one package after the other.
 //
+// Many profiles are kept in a [Table]. An [Intake] reads one as its text comes, from a process that
+// need not be trusted, and what it has for itself are its [Counts]: a few bytes for each hundred
+// blocks. [MergeCounts] is Merge and MergeSplit for them.
+//
 // Nothing here starts a goroutine or can be cancelled. Memory grows with the profiles given, never
 // with what they claim; a profile that is malformed or cut off is an error that names the line.
 //

@@ -17,11 +17,16 @@ import (
 // the block and both numbers. A file's blocks stay together and in the order in which they appear
 // first, and so do the files.
 func Merge(mode Mode, profiles ...*Profile) (*Profile, error) {
-	m := merger{merged: Profile{Mode: mode}, combine: sum}
-	if mode == ModeSet {
-		m.combine = either
+	m := newMerger(mode)
+	for i, p := range profiles {
+		if p.Mode != mode {
+			return nil, fmt.Errorf("merge cover profiles: profile %d has mode %s, want %s", i+1, p.Mode, mode)
+		}
+		if err := m.add(p); err != nil {
+			return nil, err
+		}
 	}
-	return m.merge(profiles)
+	return m.end(), nil
 }
 
 // MergeSplit is Merge for processes that had the tests of a package between them. What each of them
@@ -33,18 +38,44 @@ func MergeSplit(mode Mode, idle *Profile, profiles ...*Profile) (*Profile, error
 	if idle.Mode != mode {
 		return nil, fmt.Errorf("merge cover profiles: that of no tests has mode %s, want %s", idle.Mode, mode)
 	}
-	counts := idle.counts()
-	var own, shared []*Profile
-	for _, p := range profiles {
-		o, s := p.without(idle, counts)
-		own, shared = append(own, o), append(shared, s)
+	m := newSplitMerger(mode, idle)
+	for i, p := range profiles {
+		if p.Mode != mode {
+			return nil, fmt.Errorf("merge cover profiles: profile %d has mode %s, want %s", i+1, p.Mode, mode)
+		}
+		if err := m.add(p); err != nil {
+			return nil, err
+		}
 	}
-	once := merger{merged: Profile{Mode: mode}, combine: func(a, b uint32) uint32 { return max(a, b) }}
-	most, err := once.merge(shared)
-	if err != nil {
+	return m.end()
+}
+
+// splitMerger is a MergeSplit under way.
+type splitMerger struct {
+	idle   *Profile
+	counts map[Block]uint32 // of idle
+	sums   *merger          // of what each process had for itself
+	once   *merger          // of what it shares with idle: the most
+}
+
+func newSplitMerger(mode Mode, idle *Profile) *splitMerger {
+	return &splitMerger{idle: idle, counts: idle.counts(), sums: newMerger(mode),
+		once: &merger{merged: Profile{Mode: mode}, combine: func(a, b uint32) uint32 { return max(a, b) }}}
+}
+
+func (m *splitMerger) add(p *Profile) error {
+	own, shared := p.without(m.idle, m.counts)
+	if err := m.once.add(shared); err != nil {
+		return err
+	}
+	return m.sums.add(own)
+}
+
+func (m *splitMerger) end() (*Profile, error) {
+	if err := m.sums.add(m.once.end()); err != nil {
 		return nil, err
 	}
-	return Merge(mode, append(own, most)...)
+	return m.sums.end(), nil
 }
 
 // counts are the profile's counts by range, those of the first block of a range that is there
@@ -76,21 +107,6 @@ func (p *Profile) without(idle *Profile, counts map[Block]uint32) (own, shared *
 	return own, shared
 }
 
-func (m *merger) merge(profiles []*Profile) (*Profile, error) {
-	for i, p := range profiles {
-		if p.Mode != m.merged.Mode {
-			return nil, fmt.Errorf("merge cover profiles: profile %d has mode %s, want %s", i+1, p.Mode, m.merged.Mode)
-		}
-		if err := m.add(p); err != nil {
-			return nil, fmt.Errorf("merge cover profiles: %w", err)
-		}
-	}
-	if m.index != nil {
-		m.groupFiles()
-	}
-	return &m.merged, nil
-}
-
 // merger is a merge under way.
 type merger struct {
 	merged  Profile
@@ -98,6 +114,23 @@ type merger struct {
 	index   map[Block]int            // of merged.Blocks by range; nil until a profile has not the blocks of the first
 }
 
+func newMerger(mode Mode) *merger {
+	m := &merger{merged: Profile{Mode: mode}, combine: sum}
+	if mode == ModeSet {
+		m.combine = either
+	}
+	return m
+}
+
+// end returns what the profiles come to.
+func (m *merger) end() *Profile {
+	if m.index != nil {
+		m.groupFiles()
+	}
+	return &m.merged
+}
+
+// add adds a profile, which stays as it is.
 func (m *merger) add(p *Profile) error {
 	if m.merged.Blocks == nil {
 		m.merged.Blocks = slices.Clone(p.Blocks)
@@ -124,7 +157,7 @@ func (m *merger) add(p *Profile) error {
 		}
 		into := &m.merged.Blocks[i]
 		if into.NumStmt != b.NumStmt {
-			return fmt.Errorf("block %s has %d statements in one profile and %d in another", b.appendRange(nil), into.NumStmt, b.NumStmt)
+			return fmt.Errorf("merge cover profiles: block %s has %d statements in one profile and %d in another", b.appendRange(nil), into.NumStmt, b.NumStmt)
 		}
 		into.Count = m.combine(into.Count, b.Count)
 	}
@@ -189,6 +222,11 @@ func (p *Profile) Statements() (ran, total uint64) {
 // "coverage: [no statements]".
 func (p *Profile) Summary(coverpkg ...string) string {
 	ran, total := p.Statements()
+	return Summary(ran, total, coverpkg...)
+}
+
+// Summary is Profile.Summary for one with so many statements, of which so many ran.
+func Summary(ran, total uint64, coverpkg ...string) string {
 	if total == 0 {
 		return "coverage: [no statements]"
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 )
 
@@ -54,11 +53,8 @@ const maxLine = 64 << 10
 
 // Parse reads a profile to the end. The error of a malformed one names the line, counted from 1;
 // that of one without any bytes wraps ErrEmpty; one of r is wrapped. Parsing and Append are the
-// identity on what go test writes.
-func Parse(r io.Reader) (*Profile, error) { return ParseAtMost(r, math.MaxInt) }
-
-// ParseAtMost is Parse for text that is not trusted: more than so many blocks are an error.
-func ParseAtMost(r io.Reader, blocks int) (*Profile, error) {
+// identity on what go test writes. An Intake is for text that is not trusted.
+func Parse(r io.Reader) (*Profile, error) {
 	s := newScanner(r)
 	mode, err := s.header()
 	if err != nil {
@@ -73,9 +69,6 @@ func ParseAtMost(r io.Reader, blocks int) (*Profile, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("parse cover profile: %w", err)
-		}
-		if len(p.Blocks) == blocks {
-			return nil, fmt.Errorf("parse cover profile: it has more than %d blocks", blocks)
 		}
 		p.Blocks = append(p.Blocks, b)
 	}
@@ -109,10 +102,15 @@ func (b Block) appendRange(dst []byte) []byte {
 	return strconv.AppendUint(append(dst, '.'), uint64(b.EndCol), 10)
 }
 
+// lines understands the lines of a profile, one after the other.
+type lines struct {
+	line int // number of the one last read
+}
+
 // scanner reads the lines of a profile.
 type scanner struct {
-	r    *bufio.Reader
-	line int // number of the line last read
+	r *bufio.Reader
+	lines
 }
 
 func newScanner(r io.Reader) *scanner {
@@ -128,13 +126,18 @@ func (s *scanner) header() (Mode, error) {
 	if err != nil {
 		return "", err
 	}
+	return s.mode(text)
+}
+
+// mode understands the first line.
+func (l *lines) mode(text []byte) (Mode, error) {
 	name, ok := bytes.CutPrefix(text, []byte("mode: "))
 	if !ok {
-		return "", s.errorf(text, `no "mode: " in the first line`)
+		return "", l.errorf(text, `no "mode: " in the first line`)
 	}
 	mode, err := ParseMode(string(name))
 	if err != nil {
-		return "", s.errorf(text, "unknown mode")
+		return "", l.errorf(text, "unknown mode")
 	}
 	return mode, nil
 }
@@ -146,9 +149,24 @@ func (s *scanner) block(files map[string]string) (b Block, text []byte, err erro
 	if err != nil {
 		return Block{}, nil, err
 	}
+	name, b, err := s.parse(text)
+	if err != nil {
+		return Block{}, nil, err
+	}
+	file, ok := files[string(name)]
+	if !ok {
+		file = string(name)
+		files[file] = file
+	}
+	b.File = file
+	return b, text, nil
+}
+
+// parse understands a line of a block, whose file's name is a part of the line.
+func (l *lines) parse(text []byte) (name []byte, b Block, err error) {
 	colon := bytes.LastIndexByte(text, ':')
 	if colon <= 0 {
-		return Block{}, nil, s.errorf(text, "no file name")
+		return nil, Block{}, l.errorf(text, "no file name")
 	}
 	rest := text[colon+1:]
 	for _, field := range [...]struct {
@@ -159,23 +177,17 @@ func (s *scanner) block(files map[string]string) (b Block, text []byte, err erro
 		if field.until != 0 {
 			i := bytes.IndexByte(rest, field.until)
 			if i < 0 {
-				return Block{}, nil, s.errorf(text, "want file:line.col,line.col statements count")
+				return nil, Block{}, l.errorf(text, "want file:line.col,line.col statements count")
 			}
 			digits, rest = rest[:i], rest[i+1:]
 		}
 		n, err := strconv.ParseUint(string(digits), 10, 32)
 		if err != nil {
-			return Block{}, nil, s.errorf(text, fmt.Sprintf("%.40q is not a 32-bit number", digits))
+			return nil, Block{}, l.errorf(text, fmt.Sprintf("%.40q is not a 32-bit number", digits))
 		}
 		*field.to = uint32(n)
 	}
-	file, ok := files[string(text[:colon])]
-	if !ok {
-		file = string(text[:colon])
-		files[file] = file
-	}
-	b.File = file
-	return b, text, nil
+	return text[:colon], b, nil
 }
 
 // next reads a line and removes its newline. A last line without one is an error: what is missing
@@ -189,7 +201,7 @@ func (s *scanner) next() ([]byte, error) {
 	case err == nil:
 		return text[:len(text)-1], nil
 	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, s.errorf(text, fmt.Sprintf("longer than %d bytes", maxLine))
+		return nil, s.tooLong(text)
 	case err == io.EOF && len(text) > 0:
 		return nil, s.errorf(text, "cut off")
 	case err == io.EOF:
@@ -198,6 +210,10 @@ func (s *scanner) next() ([]byte, error) {
 	return nil, fmt.Errorf("line %d: %w", s.line+1, err)
 }
 
-func (s *scanner) errorf(text []byte, cause string) error {
-	return fmt.Errorf("line %d: %.100q: %s", s.line, text, cause)
+func (l *lines) tooLong(text []byte) error {
+	return l.errorf(text, fmt.Sprintf("longer than %d bytes", maxLine))
+}
+
+func (l *lines) errorf(text []byte, cause string) error {
+	return fmt.Errorf("line %d: %.100q: %s", l.line, text, cause)
 }
