@@ -58,6 +58,7 @@ type PackageKnown struct {
 	Splits      int           // runs in a row that have split it without a further attempt that changed a verdict
 	Serial      bool          // it must stay in one process
 	SerialUntil string        // the binary that this holds for, by its digest; "" is any
+	Broken      bool          // it failed though no test of it did, or did not build, when it was last seen
 }
 
 // HostKnown is what is known of a host. Start and Link are 0 when they are not known.
@@ -89,6 +90,26 @@ func (b *Book) Test(platform, pkg, test string) (k Known, ok bool) {
 		}
 	}
 	return k, ok
+}
+
+// LastFailed reports whether a test failed or crashed when it was last seen, on another platform
+// where it was not seen on this one.
+func (b *Book) LastFailed(platform, pkg, test string) bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.record(b.at(pkg, platform)); p != nil && p.Tests[test] != nil {
+		return p.Tests[test].failed()
+	}
+	var last *testRecord
+	for _, other := range b.platforms[pkg] {
+		if r := b.record(place{pkg, other}).Tests[test]; r != nil && (last == nil || r.lastSeen() > last.lastSeen()) {
+			last = r
+		}
+	}
+	return last != nil && last.failed()
 }
 
 // Tree returns a test with the subtests that it had in its last run, their costs from all that is
@@ -134,7 +155,7 @@ func (b *Book) Package(platform, pkg string) PackageKnown {
 	if p == nil {
 		return PackageKnown{}
 	}
-	k := PackageKnown{Splits: p.Splits, Serial: p.Serial, SerialUntil: p.SerialUntil}
+	k := PackageKnown{Splits: p.Splits, Serial: p.Serial, SerialUntil: p.SerialUntil, Broken: p.Broken}
 	k.ProcessCost, _ = recentMedian(durationsOf(p.Process))
 	var sum time.Duration
 	for path, r := range p.Tests {

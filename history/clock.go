@@ -10,6 +10,36 @@ import (
 // goroutine.
 type Clock struct {
 	running map[logged]*lap
+	size    int // bytes of running
+}
+
+// clockSize bounds what a Clock keeps of tests that run, and of those that will never end, in
+// bytes: some 60,000 tests. What begins beyond it is as exact as package testing says it.
+const clockSize = 8 << 20
+
+// lapSize is what a test takes besides its name.
+const lapSize = 120
+
+// begin notes that a test runs.
+func (c *Clock) begin(key logged, at time.Time) {
+	c.end(key)
+	size := lapSize + len(key.test)
+	if c.size+size > clockSize {
+		return
+	}
+	if c.running == nil {
+		c.running = make(map[logged]*lap)
+	}
+	c.size += size
+	c.running[key] = &lap{since: at}
+}
+
+// end forgets a test, which need not run.
+func (c *Clock) end(key logged) {
+	if c.running[key] != nil {
+		c.size -= lapSize + len(key.test)
+		delete(c.running, key)
+	}
 }
 
 // logged is a test by the name that the events have for its package.
@@ -35,12 +65,7 @@ func (c *Clock) Event(pkg, test, action string, at time.Time, elapsed *float64) 
 	l := c.running[key]
 	switch action {
 	case "run":
-		if len(c.running) < maxTimings {
-			if c.running == nil {
-				c.running = make(map[logged]*lap)
-			}
-			c.running[key] = &lap{since: at}
-		}
+		c.begin(key, at)
 	case "pause":
 		if l != nil && !l.paused {
 			l.spent, l.paused = l.spent+at.Sub(l.since), true
@@ -51,7 +76,7 @@ func (c *Clock) Event(pkg, test, action string, at time.Time, elapsed *float64) 
 			l.since, l.paused = at, false
 		}
 	case "pass", "fail", "skip":
-		delete(c.running, key)
+		c.end(key)
 		if elapsed == nil {
 			return 0, false
 		}

@@ -44,7 +44,19 @@ func (s shelf) learn(run Run) {
 		}
 	}
 	for _, l := range run.Lessons {
-		s.pkg(place{l.Package, l.Platform}).learnLesson(l)
+		p := s.pkg(place{l.Package, l.Platform})
+		p.LastSeen = max(p.LastSeen, run.Time.Unix())
+		p.learnLesson(l)
+	}
+	type testPlace struct {
+		place
+		test string
+	}
+	worst := make(map[testPlace]Verdict) // --dist each: where one gateway's run failed, the test did
+	for _, t := range run.Tests {
+		if t.Verdict == Fail || t.Verdict == Crash {
+			worst[testPlace{place{t.Package, t.Platform}, t.Test}] = t.Verdict
+		}
 	}
 	ratios := make(map[string][]float64)
 	seen := make(map[place]map[string]bool)
@@ -54,9 +66,15 @@ func (s shelf) learn(run Run) {
 			seen[at] = make(map[string]bool)
 		}
 		if _, again := seen[at][t.Test]; again {
-			continue // --dist each: one gateway's word will do
+			continue // --dist each: one gateway's word will do for what is left
 		}
 		seen[at][t.Test] = t.Verdict == Pass
+		if bad := worst[testPlace{at, t.Test}]; bad != "" {
+			t.Verdict = bad
+		}
+		if run.Partial && topLevel(t.Test) == t.Test && (t.Verdict == Pass || t.Verdict == Skip) && s.pkg(at).failed(t.Test) {
+			continue // only some of its subtests may have run
+		}
 		speed := speeds[t.Gateway]
 		if speed == 0 {
 			speed = 1
@@ -103,6 +121,9 @@ func (p *packageRecord) learnLesson(l Lesson) {
 		return
 	case Changed:
 		p.Splits = 0
+		return
+	case Broken:
+		p.Broken = !l.Undone
 		return
 	}
 	r := p.test(l.Test)
@@ -210,4 +231,9 @@ func newest[T any](values []T, v T) []T {
 func medianOf(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[len(sorted)/2]
+}
+
+// failed reports whether a test failed when it was last seen.
+func (p *packageRecord) failed(test string) bool {
+	return p.Tests[test] != nil && p.Tests[test].failed()
 }

@@ -10,7 +10,7 @@ import (
 // form of its own: numbers are varints of encoding/binary, texts have their length before them.
 //
 //	last seen
-//	serial (0 or 1), the key that it holds until
+//	serial (1) and broken (2) in a byte, the key that serial holds until
 //	runs in a row that have split it without harm
 //	costs of a process: count, microseconds…
 //	moments: count, (Unix seconds, key)…                 what the observations of a run have in common
@@ -26,12 +26,24 @@ type moment struct {
 	key uint32
 }
 
+const (
+	flagSerial = 1 << iota
+	flagBroken
+)
+
 var errMalformed = errors.New("it is malformed")
 
 // append adds the record's form to text.
 func (p *packageRecord) append(text []byte) []byte {
 	text = binary.AppendVarint(text, p.LastSeen)
-	text = appendText(appendBool(text, p.Serial), p.SerialUntil)
+	var flags byte
+	if p.Serial {
+		flags |= flagSerial
+	}
+	if p.Broken {
+		flags |= flagBroken
+	}
+	text = appendText(append(text, flags), p.SerialUntil)
 	text = binary.AppendUvarint(text, uint64(p.Splits))
 	text = binary.AppendUvarint(text, uint64(len(p.Process)))
 	for _, m := range p.Process {
@@ -96,7 +108,8 @@ func appendText(text []byte, s string) []byte {
 func (p *packageRecord) read(text []byte) error {
 	in := reader{rest: text}
 	p.LastSeen = in.int()
-	p.Serial, p.SerialUntil = in.bool(), in.text()
+	flags := in.byte()
+	p.Serial, p.Broken, p.SerialUntil = flags&flagSerial != 0, flags&flagBroken != 0, in.text()
 	p.Splits = int(in.uint())
 	for range in.count() {
 		p.Process = append(p.Process, in.int())

@@ -47,6 +47,7 @@ type packageRecord struct {
 	Process     []int64 // microseconds, newest first
 	Serial      bool
 	SerialUntil string
+	Broken      bool
 	Splits      int
 	LastSeen    int64
 

@@ -66,6 +66,7 @@ const (
 	Split       LessonKind = "split"       // the package was split, and no further attempt has changed a verdict
 	Changed     LessonKind = "changed"     // it was, and one has
 	Failed      LessonKind = "failed"      // a test has failed with a text whose fingerprint is Print
+	Broken      LessonKind = "broken"      // the package failed though no test of it did, or did not build; with Undone it does not any more
 	Red         LessonKind = "red"         // a test fails in a process of the whole package, and not apart; with Undone it does not any more
 )
 

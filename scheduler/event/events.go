@@ -29,6 +29,7 @@ type Collected struct {
 	Platform string // "linux/amd64"
 	Packages int
 	Items    int
+	Dirs     map[string]string // of the packages on this machine, absolute, by import path
 }
 
 // Listening says that agents may join the run at Addr, which is known before the first event of a
@@ -36,6 +37,22 @@ type Collected struct {
 type Listening struct {
 	Spec string
 	Addr string // host:port
+}
+
+// Built says what has become of a package: its test binary is ready, or there will be none, because
+// it does not build, has no tests, or none is for this platform.
+type Built struct {
+	Time     time.Time
+	Platform string
+	Package  string // as in UnitStarted
+	Ready    bool
+}
+
+// GatewayOpening says that a gateway is being connected to, or replaced.
+type GatewayOpening struct {
+	Time    time.Time
+	Gateway string // id: gw0
+	Spec    string
 }
 
 // GatewayUp says that a gateway answered and takes work.
@@ -111,6 +128,9 @@ type Suspected struct {
 	Package string
 	Test    string
 	Why     string
+	// Said is what the attempt has said. It is the controller's: Handle may read it until it
+	// returns.
+	Said []test2json.Event
 }
 
 // SlowTest says that a test has been running for longer than Config.Slow, and comes again each time
@@ -121,6 +141,45 @@ type SlowTest struct {
 	Package string
 	Test    string
 	Running time.Duration
+}
+
+// Running is what the gateways run, as somebody has asked who watches the run.
+type Running struct {
+	Time     time.Time
+	Gateways []GatewayRuns // that are up, gw2 before gw10
+}
+
+// GatewayRuns is what one gateway runs.
+type GatewayRuns struct {
+	Gateway string
+	Package string        // "" when it is idle
+	For     time.Duration // that its process has run
+	Tests   []TestRuns    // that have begun and not ended, at most MostRunning: those that have run longest first
+	More    int           // tests beyond that
+	Output  string        // the last lines of a process none of whose tests runs
+}
+
+// TestRuns is a test that has begun and not ended.
+type TestRuns struct {
+	Test     string // with the subtest that began last and has not ended
+	For      time.Duration
+	Expected time.Duration // what the plan had for it; 0 is nothing
+	Waits    bool          // in t.Parallel
+	Output   string        // the last lines that it has printed
+}
+
+// MostRunning is how many tests of a gateway a Running names.
+const MostRunning = 8
+
+// Suspended says that the run stands still until Resumed: its process is about to be stopped, as by
+// Ctrl-Z.
+type Suspended struct{ Time time.Time }
+
+// Resumed says that the run goes on. Elapsed of RunEnded, and the times of tests, are without
+// Stood.
+type Resumed struct {
+	Time  time.Time
+	Stood time.Duration
 }
 
 // Stderr is text for the user's standard error that belongs to no package: what the go command
@@ -142,21 +201,26 @@ type RunEnded struct {
 	Fatal   error // what kept the run from coming to its end, or nil
 }
 
-func (RunStarted) event()  {}
-func (Collected) event()   {}
-func (Listening) event()   {}
-func (GatewayUp) event()   {}
-func (GatewayDown) event() {}
-func (UnitStarted) event() {}
-func (UnitEnded) event()   {}
-func (Test) event()        {}
-func (Progress) event()    {}
-func (Suspected) event()   {}
-func (SlowTest) event()    {}
-func (Stderr) event()      {}
-func (Warning) event()     {}
-func (Learned) event()     {}
-func (RunEnded) event()    {}
+func (RunStarted) event()     {}
+func (Collected) event()      {}
+func (Listening) event()      {}
+func (Built) event()          {}
+func (GatewayOpening) event() {}
+func (GatewayUp) event()      {}
+func (GatewayDown) event()    {}
+func (UnitStarted) event()    {}
+func (UnitEnded) event()      {}
+func (Test) event()           {}
+func (Progress) event()       {}
+func (Suspected) event()      {}
+func (SlowTest) event()       {}
+func (Running) event()        {}
+func (Suspended) event()      {}
+func (Resumed) event()        {}
+func (Stderr) event()         {}
+func (Warning) event()        {}
+func (Learned) event()        {}
+func (RunEnded) event()       {}
 
 // Verdict is what became of one collected item.
 type Verdict string
@@ -183,6 +247,7 @@ type Summary struct {
 	Coverage    string        // total coverage line, or ""
 	Shards      string        // gotest.Listed.Shards, of all platforms
 	Flags       string        // gotest.Command.RunFlags
+	LeftOut     int           // tests that were asked to be left out of what the packages have: --last-failed, --stepwise
 	Unbalanced  string        // what does not add up, or "": the accounting is broken
 	NothingRan  string        // why a run in which no test ran is no pass, or ""
 	Durations   []ItemSeconds // every item that ran, in the order of completion
