@@ -23,12 +23,12 @@ func (c *controller) dispatch() {
 		c.dispatchReplay()
 		return
 	}
-	if !slices.ContainsFunc(c.targets, func(t *target) bool { return t.policy.Waiting() }) {
+	if !slices.ContainsFunc(c.pools, func(t *pool) bool { return t.policy.Waiting() }) {
 		return
 	}
 	idle := c.idle[:0]
 	for _, n := range c.idle {
-		if p := n.target.policy; p.Waiting() && (n.refused == 0 || n.refused != p.Stamp()) {
+		if p := n.pool.policy; p.Waiting() && (n.refused == 0 || n.refused != p.Stamp()) {
 			if u, ok := p.Next(policy.NodeID(n.id)); ok {
 				n.refused = 0
 				c.assign(n, u, c.errandOf(u))
@@ -40,7 +40,7 @@ func (c *controller) dispatch() {
 	}
 	clear(c.idle[len(idle):])
 	c.idle = idle
-	for _, t := range c.targets {
+	for _, t := range c.pools {
 		c.refuse(t)
 	}
 }
@@ -158,11 +158,11 @@ func (c *controller) release(n *node, inBooks func()) {
 		c.revoke("-failfast") // what runs goes on, as under go test
 	}
 	if c.stopped != "" || j.stopped {
-		p.target.policy.Drop(p.num)
+		p.pool.policy.Drop(p.num)
 		if len(p.jobs) == 0 {
 			c.settleRest(p, c.stopped)
 		}
-		c.giveUpIdle(p.target, c.stopped)
+		c.giveUpIdle(p.pool, c.stopped)
 	}
 	if p.settled() && !c.owes(p) {
 		c.close(p)
@@ -179,6 +179,6 @@ func (c *controller) owes(p *pkg) bool {
 	}
 	p.owed = false
 	p.wholes.runs++
-	p.target.policy.Owe(p.num)
+	p.pool.policy.Owe(p.num)
 	return true
 }

@@ -46,7 +46,7 @@ func (c *controller) coverage(p *pkg) string {
 		return ""
 	case c.wantsIdle(counts):
 		p.counts = counts
-		p.target.policy.Owe(p.num)
+		p.pool.policy.Owe(p.num)
 	default:
 		c.reportFault(c.addProfile(merged))
 	}
@@ -132,11 +132,11 @@ func (c *controller) endIdle(p *pkg, idle *cover.Profile, why string) {
 	c.reportFault(err)
 }
 
-// giveUpIdle ends the idle runs of a target, or with nil of all, that nobody has been given.
-func (c *controller) giveUpIdle(t *target, why string) {
+// giveUpIdle ends the idle runs of a pool, or with nil of all, that nobody has been given.
+func (c *controller) giveUpIdle(t *pool, why string) {
 	for _, p := range c.pkgs {
-		if p.counts != nil && len(p.jobs) == 0 && (t == nil || p.target == t) {
-			p.target.policy.Drop(p.num)
+		if p.counts != nil && len(p.jobs) == 0 && (t == nil || p.pool == t) {
+			p.pool.policy.Drop(p.num)
 			c.endIdle(p, nil, why)
 		}
 	}

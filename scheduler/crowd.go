@@ -53,6 +53,6 @@ func (c *controller) leaveHost(n *node) { c.busy[n.info.Hostname].now-- }
 func (c *controller) isolate(p *pkg) {
 	if !p.isolated {
 		p.isolated = true
-		p.target.policy.Isolate(p.num, c.cfg.MaxFail == 0)
+		p.pool.policy.Isolate(p.num, c.cfg.MaxFail == 0)
 	}
 }

@@ -53,10 +53,10 @@ func (p *pkg) suits(items []int, i int) bool {
 	return reflect.DeepEqual(d, policy.Demand{}) || slices.ContainsFunc(items, func(k int) bool { return reflect.DeepEqual(d, demandOf(p.items[k].Directives)) })
 }
 
-// refuse books as not run what requires labels that no gateway of the target has, when all that
+// refuse books as not run what requires labels that no gateway of the pool has, when all that
 // were asked for are there. For agents that may still join with labels it waits until there is
 // nothing else to do.
-func (c *controller) refuse(t *target) {
+func (c *controller) refuse(t *pool) {
 	if !t.choosy {
 		return
 	}
@@ -65,7 +65,7 @@ func (c *controller) refuse(t *target) {
 		return
 	}
 	for _, n := range c.nodes {
-		if !n.ready && (n.target == t || n.target == nil) {
+		if !n.ready && (n.pool == t || n.pool == nil) {
 			return
 		}
 	}

@@ -59,11 +59,11 @@ func (c *controller) divisible() bool {
 	return c.cfg.Dist == DistLoad && cmd.Grain() == gotest.Split && cmd.Count*cmd.CPUs == 1 && !strings.Contains(cmd.Run+cmd.Skip, "/")
 }
 
-// divide divides those tests of p that an earlier run has seen to last longer than its target's
+// divide divides those tests of p that an earlier run has seen to last longer than its pool's
 // limit. One that failed then runs whole: if it fails again that is what counts, and it may be its
 // subtests' running together that it fails for.
 func (c *controller) divide(p *pkg) {
-	if limit := p.target.limit; limit > 0 && c.divisible() {
+	if limit := p.pool.limit; limit > 0 && c.divisible() {
 		for i := range p.names {
 			if d := c.divisionOf(p, i, limit); d != nil {
 				p.divisions = append(p.divisions, d)
@@ -74,7 +74,7 @@ func (c *controller) divide(p *pkg) {
 }
 
 func (c *controller) divisionOf(p *pkg, i int, limit time.Duration) *division {
-	book, platform := c.cfg.History, p.target.supply.name
+	book, platform := c.cfg.History, p.pool.supply.name
 	known, ok := book.Test(platform, p.path, p.names[i])
 	if !ok || known.Cost <= limit || known.Failed || known.Indivisible && p.holds(known.Until) {
 		return nil
@@ -428,8 +428,8 @@ func (c *controller) undo(p *pkg, d *division, why string) {
 	for k := range d.parts {
 		items = append(items, d.first+k)
 	}
-	p.target.policy.Withdraw(p.num, items)
-	p.target.policy.Wake(p.num, d.test)
+	p.pool.policy.Withdraw(p.num, items)
+	p.pool.policy.Wake(p.num, d.test)
 }
 
 // concludeParts says what becomes of the parts of n's job.
@@ -468,7 +468,7 @@ func (c *controller) learnDivision(p *pkg, i int, v event.Verdict) {
 		if d.needs {
 			what = fmt.Sprintf("did not do the same when its subtests ran apart (%s) as it did as a whole", d.undone)
 		}
-		c.emit(event.Learned{Lesson: history.Lesson{Platform: p.target.supply.name, Package: p.path, Test: p.names[i], Kind: history.Indivisible, Until: p.key}})
+		c.emit(event.Learned{Lesson: history.Lesson{Platform: p.pool.supply.name, Package: p.path, Test: p.names[i], Kind: history.Indivisible, Until: p.key}})
 		c.emit(event.Warning{Text: fmt.Sprintf("%s %s; it will not be divided again", p.id(i), what)})
 	}
 }

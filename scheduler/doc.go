@@ -2,7 +2,7 @@
 //
 // The nouns, in the order you meet them: a [Source] says what there is to run and makes it
 // runnable. A node is the controller's record of one worker. A supply is what the Source gives for
-// one platform. A target is the nodes that share a policy. A unit is what one test process runs,
+// one platform. A pool is the nodes that share a policy. A unit is what one test process runs,
 // and a job is a unit on a node. An item is a top-level test, fuzz target or example, and gets
 // exactly one [event.Verdict]; those of one name, in a package and its external test package, are
 // one item. A trial is an item whose verdict is open after an attempt. The ledger holds the

@@ -62,8 +62,8 @@ func (c *controller) handleDown(n *node, err error) {
 	if n.ready {
 		c.removeFromPolicy(n, end, err)
 	}
-	if n.target != nil && n.target.nodes == 0 {
-		c.giveUpIdle(n.target, "no gateway is left for it")
+	if n.pool != nil && n.pool.nodes == 0 {
+		c.giveUpIdle(n.pool, "no gateway is left for it")
 	}
 	switch end {
 	case endHopeless:
@@ -102,16 +102,16 @@ func (c *controller) forget(n *node, err error) {
 		reason = err.Error()
 	}
 	c.last = fmt.Sprintf("%s, ended: %s", n.id, reason)
-	if n.target != nil {
-		n.target.nodes--
-		n.target.last = c.last
+	if n.pool != nil {
+		n.pool.nodes--
+		n.pool.last = c.last
 	}
 	c.emit(event.GatewayDown{Time: time.Now(), Gateway: n.id, Reason: reason})
 }
 
 // replaceDead opens a gateway in n's place while there is work and --max-worker-restart allows it.
 func (c *controller) replaceDead(n *node) {
-	if n.target != nil && n.target.policy.Done() || c.restart >= c.cfg.MaxWorkerRestart {
+	if n.pool != nil && n.pool.policy.Done() || c.restart >= c.cfg.MaxWorkerRestart {
 		return
 	}
 	c.restart++
@@ -149,12 +149,12 @@ func (c *controller) replace(n *node, id string, pause time.Duration) {
 	if c.replay != nil {
 		c.replay.move(n.id, spec.ID)
 	}
-	c.begin(&node{id: spec.ID, spec: spec, target: n.target, replaces: id, pause: pause})
+	c.begin(&node{id: spec.ID, spec: spec, pool: n.pool, replaces: id, pause: pause})
 }
 
-// removeFromPolicy ends what n ran and takes n from its target's policy.
+// removeFromPolicy ends what n ran and takes n from its pool's policy.
 func (c *controller) removeFromPolicy(n *node, end gatewayEnd, err error) {
-	j, id, books := n.job, policy.NodeID(n.id), n.target.policy
+	j, id, books := n.job, policy.NodeID(n.id), n.pool.policy
 	if j == nil {
 		books.RemoveNode(id, nil)
 		return

@@ -37,7 +37,7 @@ func (c *controller) event(e test2json.Event) event.Test {
 // packageEvent is event for one of a package.
 func (c *controller) packageEvent(p *pkg, e test2json.Event) event.Test {
 	t := c.event(e)
-	t.Platform = p.target.supply.name
+	t.Platform = p.pool.supply.name
 	return t
 }
 

@@ -47,9 +47,9 @@ func (c *controller) allocate(specs []xspec.Spec) ([]xspec.Spec, error) {
 // tried once more: a network that was cut is often back by then.
 const backOff = 3 * time.Second
 
-// open starts a node for spec, which has its id. Without a target it has to be placed.
-func (c *controller) open(spec xspec.Spec, t *target) *node {
-	return c.begin(&node{id: spec.ID, spec: spec, target: t})
+// open starts a node for spec, which has its id. Without a pool it has to be placed.
+func (c *controller) open(spec xspec.Spec, t *pool) *node {
+	return c.begin(&node{id: spec.ID, spec: spec, pool: t})
 }
 
 // begin starts the goroutine of a node.
@@ -57,9 +57,9 @@ func (c *controller) begin(n *node) *node {
 	ctx, finish := context.WithCancel(c.ctx)
 	n.finish, n.orders, n.count = finish, newOrders(), c.count
 	c.nodes[n.id] = n
-	if n.target != nil {
+	if n.pool != nil {
 		n.placed = true
-		n.target.nodes++
+		n.pool.nodes++
 	}
 	c.wait.Go(func() { c.serve(ctx, n) })
 	return n
@@ -74,9 +74,9 @@ func (c *controller) up(n *node, info gateway.Info, l link) {
 		c.decide(n)
 	}
 	c.emit(event.GatewayUp{Time: time.Now(), Gateway: n.id, Spec: n.spec.String(), Hostname: info.Hostname,
-		Platform: cmp.Or(n.target.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
-	c.offer(n.target.supply)
+		Platform: cmp.Or(n.pool.supply.name, info.GOOS+"/"+info.GOARCH), Pid: info.Pid})
+	c.offer(n.pool.supply)
 	known := c.cfg.History.Host(info.Hostname)
-	n.target.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Store: c.storeOf(n, l, known.Link), Labels: n.spec.Labels, Speed: known.Speed})
+	n.pool.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Store: c.storeOf(n, l, known.Link), Labels: n.spec.Labels, Speed: known.Speed})
 	c.endStranded()
 }

@@ -42,7 +42,7 @@ func (c *controller) heal(n *node, r unit.Result) bool {
 		return true
 	}
 	p.heals++
-	platform, ready := p.target.supply.platform, *p.ready
+	platform, ready := p.pool.supply.platform, *p.ready
 	c.wait.Go(func() {
 		ready, made, err := c.cfg.Mend(c.sourceCtx, platform, ready)
 		c.post(healed{p, ready, made, err})

@@ -16,14 +16,14 @@ import (
 // handleSource takes what the go command has to say of a platform: first the collection, then
 // package by package.
 func (c *controller) handleSource(s *supply, e gotest.BuildEvent) {
-	if len(s.targets) == 0 {
+	if len(s.pools) == 0 {
 		s.held = append(s.held, e)
 		return
 	}
 	switch e := e.(type) {
 	case gotest.Listed, gotest.Ready, gotest.Reported:
 		s.events = append(s.events, e)
-		for _, t := range s.targets {
+		for _, t := range s.pools {
 			c.apply(t, e)
 		}
 	case gotest.BuildOutput:
@@ -41,8 +41,8 @@ func (c *controller) handleSource(s *supply, e gotest.BuildEvent) {
 	}
 }
 
-// apply tells a target what has become of its packages.
-func (c *controller) apply(t *target, e gotest.BuildEvent) {
+// apply tells a pool what has become of its packages.
+func (c *controller) apply(t *pool, e gotest.BuildEvent) {
 	switch e := e.(type) {
 	case gotest.Listed:
 		t.supply.shards = e.Shards
@@ -58,7 +58,7 @@ func (c *controller) apply(t *target, e gotest.BuildEvent) {
 	}
 }
 
-func (c *controller) collect(t *target, packages []gotest.Package) {
+func (c *controller) collect(t *pool, packages []gotest.Package) {
 	items := 0
 	if c.replay != nil {
 		var unlisted []string
@@ -75,8 +75,8 @@ func (c *controller) collect(t *target, packages []gotest.Package) {
 	c.emit(event.Collected{Platform: t.supply.name, Packages: len(packages), Items: items})
 }
 
-func (c *controller) addPackage(t *target, path string, items []gotest.Item) *pkg {
-	p := &pkg{target: t, num: policy.PackageID(len(c.pkgs)), path: path, shown: path + t.suffix, replay: c.replay}
+func (c *controller) addPackage(t *pool, path string, items []gotest.Item) *pkg {
+	p := &pkg{pool: t, num: policy.PackageID(len(c.pkgs)), path: path, shown: path + t.suffix, replay: c.replay}
 	p.setItems(items)
 	c.pkgs = append(c.pkgs, p)
 	t.pkgs[path] = p
@@ -125,7 +125,7 @@ func unique(items []gotest.Item) (firsts []gotest.Item, copies []int) {
 
 // known returns the record of a package, made now when the collection does not have it: the go
 // command is right about what there is to test.
-func (c *controller) known(t *target, path string) *pkg {
+func (c *controller) known(t *pool, path string) *pkg {
 	if p := t.pkgs[path]; p != nil {
 		return p
 	}
@@ -152,7 +152,7 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	}
 	p.ready, p.key = &r, r.Digest.Hex()
 	if c.cfg.Command.FailFast {
-		c.releaseInOrder(p.target)
+		c.releaseInOrder(p.pool)
 		return
 	}
 	c.admitToPolicy(p)
@@ -160,10 +160,10 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 
 // releaseInOrder gives packages to their policy as go test starts them, so that the first failure
 // of several is that of the first package.
-func (c *controller) releaseInOrder(t *target) {
+func (c *controller) releaseInOrder(t *pool) {
 	for _, q := range c.pkgs {
 		switch {
-		case q.target != t || q.state == pkgClosed:
+		case q.pool != t || q.state == pkgClosed:
 		case q.state == pkgExpected:
 			return
 		case q.state == pkgBuilt:
@@ -175,7 +175,7 @@ func (c *controller) releaseInOrder(t *target) {
 // admitToPolicy gives a package that can run to its policy.
 func (c *controller) admitToPolicy(p *pkg) {
 	p.state = pkgRunnable
-	p.target.policy.AddPackage(c.plan(p))
+	p.pool.policy.AddPackage(c.plan(p))
 	c.delayContenders(p)
 	c.stores.ready(p)
 	c.dropMissing(p)
@@ -196,14 +196,14 @@ func (c *controller) overrule(p *pkg, tests []gotest.Item) {
 	c.setExpected(p)
 }
 
-// awaited sums up the packages of a target that are being built.
+// awaited sums up the packages of a pool that are being built.
 type awaited struct {
 	items, packages int
 	cost            time.Duration
 }
 
 // await counts p among what is being built, with n = 1, or not any more, with n = -1.
-func (t *target) await(p *pkg, n int) {
+func (t *pool) await(p *pkg, n int) {
 	t.built.items += n * len(p.names)
 	t.built.packages += n
 	for _, d := range p.expected {
@@ -223,7 +223,7 @@ func (c *controller) closeReported(p *pkg, r gotest.Reported) {
 	}
 	failed := false
 	for _, e := range r.Events {
-		e = p.target.supply.buildOutput(e)
+		e = p.pool.supply.buildOutput(e)
 		e.Package = p.shown
 		if e.Test == "" && e.Action == test2json.ActionFail {
 			failed = true
@@ -235,7 +235,7 @@ func (c *controller) closeReported(p *pkg, r gotest.Reported) {
 	why := "the package did not build"
 	if r.Excluded != "" {
 		why = r.Excluded
-		c.emit(p.target.supply.warning(fmt.Sprintf("%s: %s", p.path, why)))
+		c.emit(p.pool.supply.warning(fmt.Sprintf("%s: %s", p.path, why)))
 	} else if !failed && p.open > 0 {
 		c.failed++
 		c.emit(event.Warning{Text: fmt.Sprintf("%s: it has %d tests in its sources and the go command ran none; were they changed meanwhile?", p.shown, p.open)})
@@ -243,7 +243,7 @@ func (c *controller) closeReported(p *pkg, r gotest.Reported) {
 	c.settleRest(p, why)
 	p.leaveBuild(pkgClosed)
 	if c.cfg.Command.FailFast && c.stopped == "" {
-		c.releaseInOrder(p.target)
+		c.releaseInOrder(p.pool)
 	}
 	c.checkMaxFail()
 }
@@ -251,8 +251,8 @@ func (c *controller) closeReported(p *pkg, r gotest.Reported) {
 // handleSourceDone ends what a Source was for. One that nobody needs may have failed in any way.
 func (c *controller) handleSourceDone(s *supply, err error) {
 	s.done, s.err = true, err
-	if len(s.targets) > 0 {
-		c.endSupply(s, s.targets)
+	if len(s.pools) > 0 {
+		c.endSupply(s, s.pools)
 		return
 	}
 	if _, build := errors.AsType[*gotest.BuildError](err); err != nil && !build && !s.dropped && len(c.nodes) == 0 && c.stopped == "" {
@@ -262,8 +262,8 @@ func (c *controller) handleSourceDone(s *supply, err error) {
 }
 
 // endSupply closes what the go command did not speak of: nothing it was asked for may vanish.
-func (c *controller) endSupply(s *supply, targets []*target) {
-	for _, t := range targets {
+func (c *controller) endSupply(s *supply, pools []*pool) {
+	for _, t := range pools {
 		t.policy.NoMore()
 	}
 	if s.err != nil && c.stopped == "" {
@@ -284,7 +284,7 @@ func (c *controller) endSupply(s *supply, targets []*target) {
 		reason = "the go command ended without building the package"
 	}
 	for _, p := range c.pkgs {
-		if p.state == pkgExpected && slices.Contains(targets, p.target) {
+		if p.state == pkgExpected && slices.Contains(pools, p.pool) {
 			c.startPackage(p)
 			c.settleRest(p, reason)
 			c.close(p)

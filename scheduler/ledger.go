@@ -49,7 +49,7 @@ func (l *ledger) settle(p *pkg, i int, v event.Verdict, elapsed time.Duration, g
 		l.notRun = append(l.notRun, event.NotRunItem{ID: id, Reason: reason})
 		return
 	}
-	l.durations = append(l.durations, event.ItemSeconds{ID: id, Test: gotest.ID(p.path, p.names[i]), Platform: p.target.supply.name, Gateway: gateway, Elapsed: elapsed, Expected: p.expected[i], Verdict: v, Failures: p.failuresOf(i)})
+	l.durations = append(l.durations, event.ItemSeconds{ID: id, Test: gotest.ID(p.path, p.names[i]), Platform: p.pool.supply.name, Gateway: gateway, Elapsed: elapsed, Expected: p.expected[i], Verdict: v, Failures: p.failuresOf(i)})
 }
 
 // replace changes the verdict of an item that has run.

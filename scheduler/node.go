@@ -22,8 +22,8 @@ type node struct {
 	spec     xspec.Spec
 	gw       *gateway.Gateway   // of an agent that has come by itself; nil is for one to be opened
 	count    int                // gateways of the run so far
-	placed   bool               // its platform is known, and target is set or about to be
-	target   *target            // nil while it is not placed
+	placed   bool               // its platform is known, and pool is set or about to be
+	pool     *pool              // nil while it is not placed
 	ready    bool               // the worker answered
 	info     gateway.Info       // when it is ready
 	builder  hostbuild.Remote   // when it is ready: nil for one that cannot build

@@ -15,9 +15,9 @@ import (
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
-// pkg is the controller's record of one package on one target. The loop owns it.
+// pkg is the controller's record of one package on one pool. The loop owns it.
 type pkg struct {
-	target *target
+	pool   *pool
 	num    policy.PackageID
 	path   string  // import path
 	shown  string  // as events name it: with the gateway under --dist each
@@ -132,13 +132,13 @@ func (p *pkg) id(i int) string { return gotest.ID(p.shown, p.names[i]) }
 
 // settled reports whether nothing of the package is left to run.
 func (p *pkg) settled() bool {
-	return p.state == pkgRunnable && p.open == 0 && len(p.jobs) == 0 && p.units > 0 && !p.target.policy.Owed(p.num) && !p.replay.owes(p.path)
+	return p.state == pkgRunnable && p.open == 0 && len(p.jobs) == 0 && p.units > 0 && !p.pool.policy.Owed(p.num) && !p.replay.owes(p.path)
 }
 
 // leaveBuild changes the state of a package that may be one of those that are being built.
 func (p *pkg) leaveBuild(next pkgState) {
 	if p.state == pkgExpected {
-		p.target.await(p, -1)
+		p.pool.await(p, -1)
 	}
 	p.state = next
 }

@@ -17,9 +17,9 @@ import (
 // to be enough.
 const provenRuns = 3
 
-// expectAll takes the expected durations of a target's tests from the history and finds out from
+// expectAll takes the expected durations of a pool's tests from the history and finds out from
 // what on a test is worth dividing.
-func (c *controller) expectAll(t *target) {
+func (c *controller) expectAll(t *pool) {
 	var total time.Duration
 	for _, p := range t.pkgs {
 		c.setExpected(p)
@@ -31,13 +31,13 @@ func (c *controller) expectAll(t *target) {
 	if t.limit = c.cfg.LongTest; t.limit != 0 {
 		return
 	}
-	t.limit = policy.DivideLimit(total, max(t.nodes, len(c.cfg.Specs)/max(1, len(c.targets))))
+	t.limit = policy.DivideLimit(total, max(t.nodes, len(c.cfg.Specs)/max(1, len(c.pools))))
 }
 
 // setExpected fills in what the package's tests are expected to take.
 func (c *controller) setExpected(p *pkg) {
 	for i, name := range p.names {
-		if known, ok := c.cfg.History.Test(p.target.supply.name, p.path, name); ok {
+		if known, ok := c.cfg.History.Test(p.pool.supply.name, p.path, name); ok {
 			p.expected[i] = max(known.Cost, 1) // 0 would be unknown
 		}
 	}
@@ -48,7 +48,7 @@ func (c *controller) setExpected(p *pkg) {
 func (c *controller) plan(p *pkg) policy.Package {
 	cmd := c.cfg.Command
 	grain := cmd.Grain()
-	known := c.cfg.History.Package(p.target.supply.name, p.path)
+	known := c.cfg.History.Package(p.pool.supply.name, p.path)
 	items, families := demands(p.items)
 	p.families, p.proven = len(families), known.Splits >= provenRuns
 	alone := grain == gotest.Alone || cmd.BuildP == 1
@@ -73,7 +73,7 @@ func (c *controller) plan(p *pkg) policy.Package {
 		}
 	}
 	for _, d := range families {
-		p.target.choosy = p.target.choosy || len(d.Requires) > 0
+		p.pool.choosy = p.pool.choosy || len(d.Requires) > 0
 	}
 	if c.replay != nil {
 		out.Spread, out.Families = policy.Divisible, nil // what is given out is decided

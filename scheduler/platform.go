@@ -19,14 +19,14 @@ import (
 )
 
 // A run has one collection for each platform that its gateways have between them. The nodes of a
-// platform share a target and so its tests; under --dist each every node has a target of its own.
+// platform share a pool and so its tests; under --dist each every node has a pool of its own.
 // The platform of a popen gateway is known from its spec, and building for it begins at once. That
-// of other gateways is what the agent says, unless the spec does: such a node has no target until
+// of other gateways is what the agent says, unless the spec does: such a node has no pool until
 // then. The controller's own platform is built for meanwhile, on the chance that it is theirs.
 
 // builds are the platforms of a run, and who runs what was built for them.
 type builds struct {
-	targets   []*target
+	pools     []*pool
 	supplies  []*supply
 	several   bool // the specs name more than one platform
 	sourceCtx context.Context
@@ -38,9 +38,9 @@ type supply struct {
 	platform gotest.Platform
 	name     string // for people
 	suffix   string // of package names in events, "" when they need none
-	targets  []*target
-	events   []gotest.BuildEvent // about packages, for targets that come later
-	held     []gotest.BuildEvent // what has come before there was a target
+	pools    []*pool
+	events   []gotest.BuildEvent // about packages, for pools that come later
+	held     []gotest.BuildEvent // what has come before there was a pool
 	shards   string              // gotest.Listed.Shards
 	offer
 	cancel  context.CancelCauseFunc
@@ -67,9 +67,9 @@ func (c *controller) shards() string {
 	return strings.Join(all, " ")
 }
 
-// target is a set of nodes that share one policy: all those of a platform, or one of them under
+// pool is a set of nodes that share one policy: all those of a platform, or one of them under
 // --dist each.
-type target struct {
+type pool struct {
 	supply *supply
 	suffix string // of package names in events
 	policy *policy.Policy
@@ -134,7 +134,7 @@ func (c *controller) supplyFor(p gotest.Platform) *supply {
 		}
 	}
 	s := &supply{platform: p, name: cmp.Or(p.String(), c.cfg.Platform.String())}
-	inUse := slices.ContainsFunc(c.supplies, func(s *supply) bool { return len(s.targets) > 0 })
+	inUse := slices.ContainsFunc(c.supplies, func(s *supply) bool { return len(s.pools) > 0 })
 	if c.several || p != (gotest.Platform{}) && (inUse || c.undecided()) {
 		s.suffix = " [" + s.name + "]"
 	}
@@ -158,17 +158,17 @@ func (c *controller) supplyFor(p gotest.Platform) *supply {
 	return s
 }
 
-// place gives a node that has no target one of its platform.
+// place gives a node that has no pool one of its platform.
 func (c *controller) place(n *node, p gotest.Platform) {
 	n.placed = true // so that it does not count among the undecided when the supply gets its name
-	n.target = c.targetFor(c.supplyFor(p), n)
-	n.target.nodes++
+	n.pool = c.poolFor(c.supplyFor(p), n)
+	n.pool.nodes++
 }
 
-// targetFor returns the target of a supply that n belongs to, which may be a new one.
-func (c *controller) targetFor(s *supply, n *node) *target {
-	if len(s.targets) > 0 && c.cfg.Dist != DistEach {
-		return s.targets[0]
+// poolFor returns the pool of a supply that n belongs to, which may be a new one.
+func (c *controller) poolFor(s *supply, n *node) *pool {
+	if len(s.pools) > 0 && c.cfg.Dist != DistEach {
+		return s.pools[0]
 	}
 	mode := policy.Load
 	switch c.cfg.Dist {
@@ -177,13 +177,13 @@ func (c *controller) targetFor(s *supply, n *node) *target {
 	case DistWorkSteal:
 		mode = policy.WorkSteal
 	}
-	t := &target{supply: s, suffix: s.suffix, policy: policy.New(policy.Config{Mode: mode, PerHost: c.cfg.Command.BuildP}), pkgs: make(map[string]*pkg)}
+	t := &pool{supply: s, suffix: s.suffix, policy: policy.New(policy.Config{Mode: mode, PerHost: c.cfg.Command.BuildP}), pkgs: make(map[string]*pkg)}
 	if c.cfg.Dist == DistEach {
 		t.suffix = " [" + strings.TrimSpace(n.id+" "+strings.Trim(s.suffix, " []")) + "]"
 	}
-	c.targets = append(c.targets, t)
-	s.targets = append(s.targets, t)
-	if len(s.targets) == 1 {
+	c.pools = append(c.pools, t)
+	s.pools = append(s.pools, t)
+	if len(s.pools) == 1 {
 		held := s.held
 		s.held = nil
 		for _, e := range held {
@@ -195,7 +195,7 @@ func (c *controller) targetFor(s *supply, n *node) *target {
 		}
 	}
 	if s.done {
-		c.endSupply(s, []*target{t})
+		c.endSupply(s, []*pool{t})
 	}
 	return t
 }
@@ -203,7 +203,7 @@ func (c *controller) targetFor(s *supply, n *node) *target {
 // undecided reports whether there are nodes whose platform is not known, or none at all so far and
 // they may come by themselves.
 func (c *controller) undecided() bool {
-	if c.listening > 0 && len(c.targets) == 0 {
+	if c.listening > 0 && len(c.pools) == 0 {
 		return true
 	}
 	for _, n := range c.nodes {
@@ -240,7 +240,7 @@ func (c *controller) dropUnused() {
 		return
 	}
 	for _, s := range c.supplies {
-		if len(s.targets) == 0 {
+		if len(s.pools) == 0 {
 			s.dropped = true
 			s.cancel(errors.New("no gateway has this platform"))
 		}
@@ -251,7 +251,7 @@ func (c *controller) dropUnused() {
 // known may still help.
 func (c *controller) stranded() error {
 	helped := c.undecided()
-	for _, t := range c.targets {
+	for _, t := range c.pools {
 		if t.nodes > 0 || t.policy.Done() || helped && c.cfg.Dist != DistEach {
 			continue
 		}
@@ -261,7 +261,7 @@ func (c *controller) stranded() error {
 		}
 		return fmt.Errorf("no gateway is left to run the tests%s%s: the last one, %s", where, c.exhausted(), t.last)
 	}
-	if len(c.targets) == 0 && !helped {
+	if len(c.pools) == 0 && !helped {
 		return fmt.Errorf("no gateway is left to run the tests%s: the last one, %s", c.exhausted(), c.last)
 	}
 	return nil

@@ -52,7 +52,7 @@ func (c *controller) observe(p *pkg) {
 		c.split(p)
 	case p.estimate(surprise) <= c.proof:
 		p.stage = stageProof
-		p.target.policy.Park(p.num)
+		p.pool.policy.Park(p.num)
 	}
 }
 
@@ -61,7 +61,7 @@ func (c *controller) mended(p *pkg, i int, made attempt.Before, v event.Verdict)
 	if made != attempt.Whole || p.expected[i] == 0 || v != event.Pass && v != event.Skip {
 		return
 	}
-	if known, _ := c.cfg.History.Test(p.target.supply.name, p.path, p.names[i]); known.Red {
+	if known, _ := c.cfg.History.Test(p.pool.supply.name, p.path, p.names[i]); known.Red {
 		p.red(i, false)
 	}
 }
@@ -108,7 +108,7 @@ func (c *controller) split(p *pkg) {
 		}
 	}
 	slices.Sort(items)
-	items = p.target.policy.Withdraw(p.num, items)
+	items = p.pool.policy.Withdraw(p.num, items)
 	for _, i := range items {
 		c.settleSaid(p, i, p.trials[i].said)
 		delete(p.trials, i)

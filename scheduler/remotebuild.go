@@ -43,7 +43,7 @@ func (c *controller) offer(s *supply) {
 		return
 	}
 	for _, n := range c.nodes {
-		if n.ready && n.builder != nil && n.target.supply == s {
+		if n.ready && n.builder != nil && n.pool.supply == s {
 			s.offered = true
 			s.builders <- n.builder // has room: one that nobody has taken
 			return

@@ -161,14 +161,14 @@ func (c *controller) dropMissing(p *pkg) {
 		c.ledger.settle(p, i, event.NotRun, 0, "", "it is to be replayed and does not exist")
 	}
 	p.failed = true
-	p.target.policy.Withdraw(p.num, items)
+	p.pool.policy.Withdraw(p.num, items)
 	c.emit(event.Warning{Text: fmt.Sprintf("%s: it does not have these tests, which are to be replayed: %s", p.shown, strings.Join(p.names[p.missing:], ", "))})
 }
 
 // dispatchReplay gives every idle node the next of its units, and closes what nothing is left of.
 func (c *controller) dispatchReplay() {
 	c.idle = slices.DeleteFunc(c.idle, c.replayNext)
-	for _, t := range c.targets {
+	for _, t := range c.pools {
 		c.endReplay(t)
 	}
 }
@@ -178,7 +178,7 @@ func (c *controller) dispatchReplay() {
 func (c *controller) replayNext(n *node) bool {
 	for len(c.replay.queues[n.id]) > 0 {
 		u := c.replay.queues[n.id][0]
-		p := n.target.pkgs[u.Package]
+		p := n.pool.pkgs[u.Package]
 		if p == nil || p.state == pkgExpected {
 			return false
 		}
@@ -186,7 +186,7 @@ func (c *controller) replayNext(n *node) bool {
 			items, ok := p.existing(u)
 			if ok {
 				var taken policy.Unit
-				if taken, ok = p.target.policy.Take(policy.NodeID(n.id), p.num, items); ok {
+				if taken, ok = p.pool.policy.Take(policy.NodeID(n.id), p.num, items); ok {
 					taken.Whole = p.entire && len(items) == len(p.names) && c.replay.left[p.path] == 1 && p.units == 0 && !isPart(u)
 					c.replay.pop(n.id)
 					c.assign(n, taken, recorded{u})
@@ -241,16 +241,16 @@ func (p *pkg) replayed(taken policy.Unit, u history.UnitRun) (names []string, pa
 	return names, part
 }
 
-// endReplay closes the packages of a target that has no unit left to run: what has no verdict then
+// endReplay closes the packages of a pool that has no unit left to run: what has no verdict then
 // lost its gateway.
-func (c *controller) endReplay(t *target) {
+func (c *controller) endReplay(t *pool) {
 	for id, units := range c.replay.queues {
-		if n := c.nodes[id]; len(units) > 0 && (n == nil || n.target == nil || n.target == t) {
+		if n := c.nodes[id]; len(units) > 0 && (n == nil || n.pool == nil || n.pool == t) {
 			return
 		}
 	}
 	for _, p := range c.pkgs {
-		if p.target == t && p.state == pkgRunnable && len(p.jobs) == 0 {
+		if p.pool == t && p.state == pkgRunnable && len(p.jobs) == 0 {
 			t.policy.Drop(p.num)
 			c.settleRest(p, "the gateway that was to replay it ended")
 			c.close(p)

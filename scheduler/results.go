@@ -285,7 +285,7 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 		outcome.Overhead -= d.Elapsed
 	}
 	outcome.Overhead = max(outcome.Overhead, 0)
-	c.release(n, func() { p.target.policy.Finish(policy.NodeID(n.id), outcome) })
+	c.release(n, func() { p.pool.policy.Finish(policy.NodeID(n.id), outcome) })
 	if aside := c.asideOf(n); aside > 2*nodeAside {
 		c.disbelieve(n, fmt.Errorf("what it has said of tests that run again is too much: %d MiB are kept, and %d may be", aside>>20, 2*nodeAside>>20))
 	}
@@ -297,7 +297,7 @@ func (c *controller) serialize(p *pkg, how string) {
 		return
 	}
 	p.disturbed = true
-	p.target.policy.Serialize(p.num)
+	p.pool.policy.Serialize(p.num)
 	c.emit(event.Warning{Text: fmt.Sprintf("%s: two of its processes cannot run at once (%s); running them one at a time", p.shown, how)})
 }
 

@@ -467,7 +467,7 @@ func TestWhoEndsAnAgent(t *testing.T) {
 
 func TestLedger(t *testing.T) {
 	l := newLedger()
-	p := &pkg{shown: "a", target: &target{supply: new(supply)}}
+	p := &pkg{shown: "a", pool: &pool{supply: new(supply)}}
 	p.setItems([]gotest.Item{{Name: "TestA"}, {Name: "TestB"}})
 	l.collect(2)
 	l.settle(p, 0, event.Pass, 0, "gw0", "")

@@ -44,7 +44,7 @@ func (c *controller) revoke(reason string) {
 	c.stopped = reason
 	c.endSource(errors.New(reason))
 	c.replay.revoke()
-	for _, t := range c.targets {
+	for _, t := range c.pools {
 		t.policy.Revoke()
 	}
 	c.abandon(reason)

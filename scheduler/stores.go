@@ -22,11 +22,11 @@ type stores struct {
 
 // storeHost is one of them.
 type storeHost struct {
-	name    string // of the host, "" until a gateway of it is up
-	targets []*target
-	has     map[string]bool // digests
-	links   []float64       // as binaries have shown, the newest last, keptLinks at most
-	link    float64         // that policies were told, bytes per second; 0 is not known
+	name  string // of the host, "" until a gateway of it is up
+	pools []*pool
+	has   map[string]bool // digests
+	links []float64       // as binaries have shown, the newest last, keptLinks at most
+	link  float64         // that policies were told, bytes per second; 0 is not known
 }
 
 // keptLinks is how many of what binaries have shown of a link count: their median does.
@@ -62,14 +62,14 @@ func (c *controller) storeOf(n *node, l link, link float64) string {
 		h.name = n.info.Hostname
 		h.link = max(h.link, link)
 	}
-	if slices.Contains(h.targets, n.target) {
+	if slices.Contains(h.pools, n.pool) {
 		return token
 	}
-	h.targets = append(h.targets, n.target)
-	n.target.policy.SetLink(token, h.link)
+	h.pools = append(h.pools, n.pool)
+	n.pool.policy.SetLink(token, h.link)
 	for _, p := range c.pkgs {
-		if p.target == n.target && h.has[p.key] && slices.Contains(c.stores.packages[p.key], p) {
-			p.target.policy.Hold(token, p.num)
+		if p.pool == n.pool && h.has[p.key] && slices.Contains(c.stores.packages[p.key], p) {
+			p.pool.policy.Hold(token, p.num)
 		}
 	}
 	return token
@@ -88,8 +88,8 @@ func (s *stores) host(token string) *storeHost {
 func (s *stores) ready(p *pkg) {
 	s.packages[p.key] = append(s.packages[p.key], p)
 	for token, h := range s.hosts {
-		if h.has[p.key] && slices.Contains(h.targets, p.target) {
-			p.target.policy.Hold(token, p.num)
+		if h.has[p.key] && slices.Contains(h.pools, p.pool) {
+			p.pool.policy.Hold(token, p.num)
 		}
 	}
 }
@@ -99,8 +99,8 @@ func (s *stores) found(token, digest string) *storeHost {
 	h := s.host(token)
 	h.has[digest] = true
 	for _, p := range s.packages[digest] {
-		if slices.Contains(h.targets, p.target) {
-			p.target.policy.Hold(token, p.num)
+		if slices.Contains(h.pools, p.pool) {
+			p.pool.policy.Hold(token, p.num)
 		}
 	}
 	return h
@@ -120,7 +120,7 @@ func (c *controller) handleFound(m hosts.BinaryFound) {
 	h.links = append(h.links, m.Link)
 	h.links = h.links[max(0, len(h.links)-keptLinks):]
 	h.link = h.shown()
-	for _, t := range h.targets {
+	for _, t := range h.pools {
 		t.policy.SetLink(m.Token, h.link)
 	}
 }

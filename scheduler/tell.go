@@ -24,7 +24,7 @@ func (p *pkg) acquittals() []string {
 // tell says which tests xdist had to run twice, how to avoid it, and what is to be remembered.
 func (c *controller) tell(p *pkg) {
 	lesson := func(l history.Lesson) {
-		l.Platform, l.Package = p.target.supply.name, p.path
+		l.Platform, l.Package = p.pool.supply.name, p.path
 		c.emit(event.Learned{Lesson: l})
 	}
 	names := p.acquittals()

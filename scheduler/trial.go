@@ -74,7 +74,7 @@ func (c *controller) triable(j *job) bool {
 // facts are what the rules are to know of item i at the end of an attempt in j.
 func (c *controller) facts(j *job, i int, it *itemRun, how attempt.End) attempt.Facts {
 	p := j.pkg
-	known, _ := c.cfg.History.Test(p.target.supply.name, p.path, p.names[i])
+	known, _ := c.cfg.History.Test(p.pool.supply.name, p.path, p.names[i])
 	f := attempt.Facts{Print: known.Print}
 	f.Note(attempt.Quick, (p.stage == stageProbing || p.stage == stageProof) && p.mayRunWhole())
 	// What has taken no time so far will soon be by itself: an attempt beside it gains nothing.
@@ -101,20 +101,20 @@ func (c *controller) delayContenders(p *pkg) {
 		if p.expected[i] == 0 || p.division(i) != nil {
 			continue
 		}
-		if known, _ := c.cfg.History.Test(p.target.supply.name, p.path, name); known.Failed && known.Print == 0 {
+		if known, _ := c.cfg.History.Test(p.pool.supply.name, p.path, name); known.Failed && known.Print == 0 {
 			late[i] = &trial{next: attempt.Attempt{Around: attempt.Host, Before: attempt.Bare}, number: 1}
 		}
 	}
 	if len(late) > 0 && len(late) < len(p.names) {
 		p.trials = late
-		p.target.policy.Park(p.num, slices.Collect(maps.Keys(late))...)
+		p.pool.policy.Park(p.num, slices.Collect(maps.Keys(late))...)
 	}
 }
 
 // endsWithin reports whether the rest of the package is expected to end in less than a time that is
 // worth waiting for: nothing of it is pending, and what runs in other jobs is known to be short.
 func (p *pkg) endsWithin(d time.Duration, j *job) bool {
-	if d < time.Second || p.ran == 0 || p.target.policy.Left(p.num) > 0 {
+	if d < time.Second || p.ran == 0 || p.pool.policy.Left(p.num) > 0 {
 		return false
 	}
 	mean := p.spent / time.Duration(p.ran)
@@ -374,7 +374,7 @@ func (c *controller) sendBack(p *pkg, out *policy.Outcome, i int, it *itemRun) {
 	}
 	switch {
 	case c.cfg.MaxFail > 0: // the user waits for nothing but that verdict
-		p.target.policy.Serialize(p.num)
+		p.pool.policy.Serialize(p.num)
 		out.Requeue = append(out.Requeue, i)
 	case t != nil && t.next.Around == attempt.Package:
 		out.Retry = append(out.Retry, i)
@@ -385,7 +385,7 @@ func (c *controller) sendBack(p *pkg, out *policy.Outcome, i int, it *itemRun) {
 		out.Ran = append(out.Ran, policy.ItemTime{Item: i, Elapsed: it.elapsed})
 	}
 	if t != nil && t.next.Before == attempt.Whole && p.stage == stageSplit && p.spare() {
-		p.target.policy.Park(p.num)
+		p.pool.policy.Park(p.num)
 	}
 }
 
