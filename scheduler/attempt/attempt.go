@@ -33,6 +33,7 @@ type End int
 const (
 	Passed End = iota
 	Skipped
+	Lacking // it passed, and subtests of it were skipped
 	Failed  // or died, or hung beyond a limit of xdist's own
 	Raced   // with a data race
 	Absent  // its process ended in order and had not begun it
@@ -70,11 +71,11 @@ type Fact uint8
 
 const (
 	Quick     Fact = 1 << iota // as far as is known all of the package takes no time worth mentioning, and it was split
-	Spare                      // there is time for a run of the whole package
+	Spare                      // there is time for a run of the whole package; what may wait has more than what has failed
 	Brief                      // the rest of the package will have ended sooner than another attempt
 	Hurry                      // the user waits for the verdict, or two processes of the package cannot run at once
 	Proven                     // earlier runs have split the package, and no confirmation has changed a verdict
-	Skips                      // in an earlier run the test skipped where nothing was beside it
+	Skips                      // in an earlier run the test skipped where nothing was beside it, or all those subtests did
 	Red                        // the test failed in the whole when it was last there, and passed elsewhere
 	everyFact = 1<<iota - 1
 )
@@ -109,10 +110,10 @@ type Decision struct {
 
 const (
 	most        = 8                // attempts that say something of a test
-	owedTries   = 2                // attempts among the tests that it failed among, after it passed without them
+	owedTries   = 2                // attempts among the tests that it failed among, after it did otherwise without them
 	besideTries = 2                // attempts beside the rest of the package
 	besideTime  = 10 * time.Second // that they may take together
-	bareTime    = 5 * time.Second  // where the tests before took longer, the next attempt is made without them first
+	bareTime    = time.Second      // where the tests before took longer, the next attempt is made without them first
 )
 
 // Case is one test whose verdict is open. The zero value has seen nothing.
@@ -122,7 +123,7 @@ type Case struct {
 	last      uint64
 	failed    int // attempts
 	lost      int // attempts
-	owed      int // how often it passed without tests that it had failed among
+	owed      int // how often it passed, or failed with another text, without tests that it had failed among
 	skipped   bool
 	skippedIn Before // the process in which it did last
 }
@@ -135,6 +136,9 @@ func (c *Case) Begun() int { return c.first.Begun }
 
 // Add takes what became of an attempt and decides.
 func (c *Case) Add(s Seen, f Facts) Decision {
+	if s.End == Lacking && c.failed > 0 {
+		s.End = Passed // whether it fails is what matters
+	}
 	for i := range rules {
 		if r := &rules[i]; r.when(c, s, f) {
 			d := r.then(c, s, f)
@@ -157,7 +161,7 @@ func (c *Case) note(s Seen) {
 			c.first = s
 		}
 		c.last = s.Said.Print
-	case Skipped:
+	case Skipped, Lacking:
 		c.skipped, c.skippedIn = true, s.Before
 	case Lost:
 		c.lost++

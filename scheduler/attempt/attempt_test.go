@@ -76,6 +76,28 @@ var stories = []struct {
 	{"it skips always", Facts{}, []step{
 		{Package, Skipped, nil, again(Nothing, Bare)}, {Nothing, Skipped, nil, is(Skip)},
 	}},
+	{"it skips for want of a test before it", Facts{True: Spare}, []step{
+		{Package, Skipped, nil, again(Nothing, Bare)}, {Nothing, Skipped, nil, again(Host, Whole)}, {Host, Passed, nil, is(Pass)},
+	}},
+	{"it skips always, and there is time", Facts{True: Spare}, []step{
+		{Package, Skipped, nil, again(Nothing, Bare)}, {Nothing, Skipped, nil, again(Host, Whole)}, {Host, Skipped, nil, is(Skip)},
+	}},
+	{"subtests skip because its neighbour has the port", Facts{}, []step{
+		{Package, Lacking, nil, again(Nothing, Bare)}, {Nothing, Passed, nil, is(Pass)},
+	}},
+	{"subtests skip always", Facts{}, []step{
+		{Package, Lacking, nil, again(Nothing, Bare)}, {Nothing, Lacking, nil, is(Pass)},
+	}},
+	{"subtests skip for want of a test before it", Facts{True: Spare}, []step{
+		{Package, Lacking, nil, again(Nothing, Bare)}, {Nothing, Lacking, nil, again(Host, Whole)}, {Host, Failed, nil, is(Fail)},
+	}},
+	{"subtests skip as ever", Facts{True: Skips}, []step{{Package, Lacking, nil, is(Pass)}}},
+	{"subtests skip as ever, of a test that was red in the whole", Facts{True: Skips | Red}, []step{
+		{Package, Lacking, nil, again(Host, Whole)}, {Host, Lacking, nil, is(Pass)},
+	}},
+	{"subtests skip of a test that has failed", Facts{}, []step{
+		{Package, Failed, long, again(Host, Bare)}, {Host, Lacking, nil, again(Host, Begun)}, {Host, Lacking, nil, is(Pass)},
+	}},
 	{"it skips as ever", Facts{True: Skips}, []step{{Package, Skipped, nil, is(Skip)}}},
 	{"it skips in a package by itself", Facts{}, []step{{Nothing, Skipped, whole, is(Skip)}}},
 	{"it skips in the whole, and not alone", Facts{}, []step{
@@ -91,6 +113,13 @@ var stories = []struct {
 	{"a long company: bare first, and only then among what ran before it", Facts{}, []step{
 		{Package, Failed, long, again(Host, Bare)}, {Host, Passed, nil, again(Host, Begun)},
 		{Host, Failed, long, is(Fail)},
+	}},
+	{"a long company: alone it fails alike", Facts{}, []step{
+		{Package, Failed, func(s *Seen) { long(s); says1(s) }, again(Host, Bare)}, {Host, Failed, says1, is(Fail)},
+	}},
+	{"a long company: alone it fails for want of what ran before it", Facts{}, []step{
+		{Package, Failed, func(s *Seen) { long(s); says1(s) }, again(Host, Bare)},
+		{Host, Failed, func(s *Seen) { s.Said.Print = 2 }, again(Host, Begun)}, {Host, Passed, nil, is(Pass)},
 	}},
 	{"it failed so in the last run", Facts{Print: 1}, []step{{Package, Failed, says1, is(Fail)}}},
 	{"the last run's failure was one of contention", Facts{Print: 1}, []step{
@@ -209,13 +238,17 @@ func TestEverySequence(t *testing.T) {
 				}
 				for met := made.Around; met <= Nothing; met++ {
 					for crowd := range 2 {
-						for end := Passed; end <= Lost; end++ {
+						for told := range 2 * int(Lost+1) {
+							end, print := End(told/2), uint64(told%2+1)
+							if end != Failed && print == 2 {
+								continue
+							}
 							unlucky := end == CutOff || end == Lost
 							if crowd == 1 && met == Nothing || unlucky && luck == 2 || end == Lost && luck == 1 {
 								continue
 							}
 							played++
-							s := Seen{Attempt: made, Met: met, Over: crowd == 1, End: end, Lasted: lasted, Begun: 3, Said: Said{Print: 1}}
+							s := Seen{Attempt: made, Met: met, Over: crowd == 1, End: end, Lasted: lasted, Begun: 3, Said: Said{Print: print}}
 							after, more := c, luck
 							if unlucky {
 								more++
@@ -234,6 +267,8 @@ func TestEverySequence(t *testing.T) {
 								t.Errorf("%+v: cleared by passing alone: %s %+v", f, d.Why, c)
 							case d.Verdict == Pass && end == Passed && f.is(Red) && !whole:
 								t.Errorf("%+v: cleared apart though it was red in the whole", f)
+							case (end == Skipped || end == Lacking) && f.is(Spare) && !f.is(Skips) && !whole && c.skippedIn != Whole && c.failed == 0:
+								t.Errorf("%+v: a skip is believed that nobody has seen in the whole: %s", f, d.Why)
 							case d.Verdict != Fail && f.is(Quick) && !whole:
 								t.Errorf("%+v: %d counts in a part of a quick package", f, d.Verdict)
 							}
@@ -258,7 +293,17 @@ func TestFingerprint(t *testing.T) {
 	if Fingerprint(same[0]) != Fingerprint(same[1]) {
 		t.Error("numbers, addresses and times make a difference")
 	}
-	if Fingerprint(same[0]) == Fingerprint("want A, got B") || Fingerprint(" \n") != 0 {
+	order := []string{
+		"=== RUN   TestX/a\n=== PAUSE TestX/a\n=== CONT  TestX/a\n    x_test.go:1: a\n    --- FAIL: TestX/a (0.01s)\n    --- FAIL: TestX/b (0.00s)\n    x_test.go:2: b\n",
+		"=== CONT  TestX/b\n    x_test.go:2: b\n    x_test.go:1: a\n    x_test.go:1: a\n    --- FAIL: TestX/b (0.03s)\n    --- FAIL: TestX/a (0.02s)\n",
+	}
+	if Fingerprint(order[0]) != Fingerprint(order[1]) {
+		t.Error("the order in which parallel subtests fail makes a difference")
+	}
+	if Fingerprint(order[0]) == Fingerprint(order[0]+"    x_test.go:9: one more\n") {
+		t.Error("another line makes no difference")
+	}
+	if Fingerprint(same[0]) == Fingerprint("want A, got B") || Fingerprint(" \n") != 0 || Fingerprint("=== RUN   TestX\n") != 0 {
 		t.Error("texts are not told apart")
 	}
 }

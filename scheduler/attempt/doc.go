@@ -18,5 +18,6 @@
 // # Limits
 //
 // A test that depends on others which ran in other processes, in a package that takes long, is not
-// found out: see [Spare]. A pass is believed unless the history or the process gives a reason.
+// found out: see [Spare]. Subtests that skip are believed in a test that takes long and that no
+// earlier run knows. A pass is believed unless the history or the process gives a reason.
 package attempt

@@ -72,21 +72,38 @@ var rules = []Rule{
 		wholeNext,
 	},
 	{
-		"a skip counts with nothing beside it, when it comes again, or where earlier runs know it",
-		func(c *Case, s Seen, f Facts) bool {
-			return s.End == Skipped && (s.Met == Nothing && s.Before == Whole || c.skipped || f.is(Skips))
+		"a pass of what was red in the whole counts in the whole",
+		func(_ *Case, s Seen, f Facts) bool {
+			return (s.End == Passed || s.End == Lacking) && f.is(Red) && s.Before != Whole
 		},
-		verdict(Skip),
+		wholeNext,
+	},
+	{
+		"a skip, of subtests too, counts where earlier runs know it, and in the whole if it was there with nothing beside it",
+		func(c *Case, s Seen, f Facts) bool {
+			alone := s.Met == Nothing && (s.Before == Whole || c.skipped && c.skippedIn == Whole)
+			return skips(s) && (f.is(Skips) || alone || s.Before == Whole && c.skipped)
+		},
+		func(c *Case, s Seen, _ Facts) Decision { return Decision{Verdict: c.asItIs(s)} },
+	},
+	{
+		"a skip that comes again with nothing beside it is tried in the whole, if there is time",
+		func(c *Case, s Seen, f Facts) bool { return skips(s) && c.skipped && f.is(Spare) },
+		func(*Case, Seen, Facts) Decision {
+			d := next(Host, Whole)
+			d.Spare = true
+			return d
+		},
+	},
+	{
+		"else it counts when it comes again",
+		func(c *Case, s Seen, _ Facts) bool { return skips(s) && c.skipped },
+		func(c *Case, s Seen, _ Facts) Decision { return Decision{Verdict: c.asItIs(s)} },
 	},
 	{
 		"any other skip is tried again with nothing beside it",
-		ends(Skipped),
+		func(_ *Case, s Seen, _ Facts) bool { return skips(s) },
 		func(*Case, Seen, Facts) Decision { return next(Nothing, Bare) },
-	},
-	{
-		"a pass of what was red in the whole counts in the whole",
-		func(_ *Case, s Seen, f Facts) bool { return s.End == Passed && f.is(Red) && s.Before != Whole },
-		wholeNext,
 	},
 	{
 		"a pass of what skipped in the whole counts in the whole, with nothing beside it",
@@ -126,6 +143,16 @@ var rules = []Rule{
 		spareNext,
 	},
 	{
+		"a failure without the tests before it, with another text than it had, is tried among them",
+		func(c *Case, s Seen, _ Facts) bool {
+			return apart(s) && s.Before == Bare && c.failed > 0 && c.first.Begun > 1 && s.Said.Print != c.first.Said.Print && c.owed < owedTries
+		},
+		func(c *Case, s Seen, _ Facts) Decision {
+			c.owed++
+			return next(max(s.Around, Host), Begun)
+		},
+	},
+	{
 		"a failure with nothing of its package beside it, and no crowd, counts",
 		func(_ *Case, s Seen, _ Facts) bool { return apart(s) },
 		verdict(Fail),
@@ -155,6 +182,9 @@ func ends(end End) func(*Case, Seen, Facts) bool {
 	return func(_ *Case, s Seen, _ Facts) bool { return s.End == end }
 }
 
+// skips reports whether a test was skipped, or subtests of it.
+func skips(s Seen) bool { return s.End == Skipped || s.End == Lacking }
+
 func verdict(v Verdict) func(*Case, Seen, Facts) Decision {
 	return func(*Case, Seen, Facts) Decision { return Decision{Verdict: v} }
 }
@@ -164,7 +194,7 @@ func next(around Around, before Before) Decision { return Decision{Next: Attempt
 // asItIs is the verdict of an attempt of which nothing is doubted.
 func (c *Case) asItIs(s Seen) Verdict {
 	switch s.End {
-	case Passed, Tainted:
+	case Passed, Lacking, Tainted:
 		if c.failed > 0 && s.Before != Whole {
 			return Fail
 		}

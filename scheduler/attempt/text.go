@@ -11,15 +11,28 @@ import (
 var changing = regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9a-fA-F]*[0-9][0-9a-fA-F]*([.:][0-9]+)*(ns|µs|ms|s|m|h)?`)
 
 // Fingerprint returns a number for the text of a failure that does not depend on the numbers,
-// addresses and times in it. It is 0 for no text, and for no other.
+// addresses and times in it, nor on the order and the number of its lines: parallel subtests fail
+// in any order, and what waits may say so more or less often. Lines that go test puts between a
+// test's own do not count. It is 0 for no text, and for no other.
 func Fingerprint(text string) uint64 {
-	text = strings.TrimSpace(text)
-	if text == "" {
+	lines := make(map[uint64]bool)
+	var sum uint64
+	for line := range strings.Lines(changing.ReplaceAllString(text, "#")) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "=== ") {
+			continue
+		}
+		h := fnv.New64a()
+		h.Write([]byte(line)) // never fails
+		if of := h.Sum64(); !lines[of] {
+			lines[of] = true
+			sum += of
+		}
+	}
+	if len(lines) == 0 {
 		return 0
 	}
-	h := fnv.New64a()
-	h.Write([]byte(changing.ReplaceAllString(text, "#"))) // never fails
-	return h.Sum64() | 1
+	return sum | 1
 }
 
 // contention is how errors say that somebody else has what is wanted, or that there was too little

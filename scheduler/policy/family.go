@@ -81,6 +81,15 @@ func (s *family) insert(item int, mode Mode) {
 	}
 }
 
+// ahead adds a pending item of a new package that is given out before all else: it waits with what
+// has come back. Items come in their order.
+func (s *family) ahead(item int) {
+	if len(s.back) == 0 {
+		s.back = append(s.back, batch{})
+	}
+	s.back[0].items = append(s.back[0].items, item)
+}
+
 func (s *family) sort() {
 	items := s.k.Items
 	slices.SortFunc(s.known, func(a, b int) int {

@@ -77,13 +77,19 @@ func (p *Policy) AddPackage(in Package) {
 	p.packages[in.ID] = k
 	p.sized = p.sized || in.Size > 0
 	p.addFamilies(k)
+	first := k.first(p.cfg.Mode)
 	for i, it := range in.Items {
 		if it.Dormant {
 			k.state[i] = dormant
 			continue
 		}
-		p.count(k.family(i), i, 1)
-		k.family(i).insert(i, p.cfg.Mode)
+		s := k.family(i)
+		p.count(s, i, 1)
+		if first[i] {
+			s.ahead(i)
+		} else {
+			s.insert(i, p.cfg.Mode)
+		}
 	}
 	for _, s := range k.families {
 		s.sort()
@@ -95,6 +101,21 @@ func (p *Policy) AddPackage(in Package) {
 		p.pendingRuns++
 	}
 	p.placeAll(k)
+}
+
+// first are the items that are given out before all else. A package that is not divided has all of
+// them first when one is.
+func (k *pkg) first(mode Mode) []bool {
+	first := make([]bool, len(k.Items))
+	any := false
+	for i, it := range k.Items {
+		first[i] = it.First && mode != WorkSteal
+		any = any || first[i]
+	}
+	for i := range first {
+		first[i] = first[i] || any && k.undivided()
+	}
+	return first
 }
 
 // addFamilies makes the families of a new package.

@@ -65,6 +65,7 @@ type Item struct {
 	Cost    time.Duration // expected on a node of speed 1; 0 is not known (a known cost of nothing is given as 1 ns)
 	Dormant bool          // not pending until Wake: the whole of a test that was divided into parts, in case a part fails
 	Family  int           // index into Package.Families; items of different families never share a unit
+	First   bool          // given out before all else, as what came back from a unit; no difference with WorkSteal
 }
 
 // Demand is what running an item takes beyond a node. The zero value is nothing.

@@ -3,6 +3,7 @@ package wire
 import (
 	"time"
 
+	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 )
@@ -24,10 +25,13 @@ type Args struct {
 type Assignment struct {
 	Run  *Order `cbor:"1,keyasint,omitempty"`
 	Stop bool   `cbor:"2,keyasint,omitempty"` // end the unit that runs now, whose report comes as always; no other follows
+	Quit bool   `cbor:"3,keyasint,omitempty"` // have its process show its goroutines, which ends it; the report comes as always; no other follows
 
 	Digest string `cbor:"-"` // of Run's binary; not sent
 	Host   string `cbor:"-"` // token of the host that Run is meant for as it is; "" for the controller's paths; not sent
 	Heals  int    `cbor:"-"` // how often Run's binary was mended: what a host had of it before is not to be trusted; not sent
+
+	Platform gotest.Platform `cbor:"-"` // that Run's binary was built for; not sent
 }
 
 // Order is a unit to run. A worker has at most one at a time.

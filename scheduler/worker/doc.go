@@ -5,6 +5,8 @@
 // its own; what the tests print goes back in wire.Reports, and the result behind it. A slot is the
 // worker's number on its host: tests see it, and a block of ports that no other worker there has.
 //
+// While the controller is suspended its processes are held, and none is started.
+//
 // Binaries are executed from a work directory of the worker's own, which goes when it ends.
 //
 // The controller numbers the workers of a host. The worker locks a block of ports beside the store

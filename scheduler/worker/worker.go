@@ -52,6 +52,13 @@ func Work(ctx context.Context, ch *gateway.Channel, item gateway.Item) error {
 		stopc:  make(chan struct{}),
 	}
 	defer w.dir.Close() // a later sweep removes what stays
+	defer ch.OnSuspend(func(suspended bool) {
+		if suspended {
+			w.control.Hold()
+		} else {
+			w.control.GoOn()
+		}
+	})()
 	receiverc := make(chan error, 1)
 	go func() {
 		err := w.receive(ctx)
@@ -75,6 +82,8 @@ type worker struct {
 	dir    hosts.WorkDir    // used by run
 	orders chan *wire.Order // closed by the receiver
 	stopc  chan struct{}    // closed by the receiver: end the unit that runs, start no other
+
+	control unit.Control // of the unit that runs, and of later ones
 }
 
 // receive hands assignments to run until the controller closes the channel.
@@ -94,6 +103,8 @@ func (w *worker) receive(ctx context.Context) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+		case a.Quit:
+			w.control.Quit()
 		case a.Stop && !stopped:
 			stopped = true
 			close(w.stopc)
@@ -142,14 +153,14 @@ func (w *worker) unit(workCtx context.Context, o *wire.Order) (unit.Result, erro
 	}
 	pause(ctx, o.Delay)
 	if o.Limit > 0 {
-		limit := time.AfterFunc(o.Limit, cancel)
-		defer limit.Stop()
+		defer w.control.AfterFunc(o.Limit, cancel)()
 	}
 	result := unit.Run(ctx, unit.Unit{
 		Package: o.Package, Binary: binary, Args: o.Args, Exec: o.Exec, Dir: o.Dir,
 		Env: append(w.env[:len(w.env):len(w.env)], o.Env...), Names: o.Names, Part: o.Part,
 		Timeout: o.Timeout, CoverProfile: o.CoverProfile, CoverMeta: o.CoverMeta, Streamed: o.Streamed,
 		TestTimeout: o.TestTimeout, TestTimeouts: o.TestTimeouts,
+		Control: &w.control,
 		Damaged: func() bool { return w.dir.Damaged(ctx, o.Binary) },
 	}, func(events []test2json.Event) {
 		if sendErr != nil {
