@@ -26,7 +26,7 @@ func (s sources) config(ctx context.Context, platform gotest.Platform) (gotest.L
 		}
 	}
 	if s.mirror != nil {
-		platform.Trim = gotest.Trim{Root: s.mirror.Source.Root, Mirror: s.mirror.Dir(toolchain.GOOS)}
+		platform.Trim = gotest.Trim{Root: s.mirror.Source.Root, Mirror: s.mirror.Dir(toolchain.GOOS, s.mirror.Place)}
 	}
 	return gotest.LoadConfig{
 		Command: s.command, Platform: platform, Toolchain: toolchain, Store: s.run.store, Claim: s.run.claim, RunID: s.run.id, RunDir: s.run.dir,

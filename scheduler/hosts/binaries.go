@@ -25,6 +25,8 @@ type (
 		Token   string
 		Digests []string
 	}
+	// Elsewhere says that a directory is another user's on a host, which has its mirror in Dir.
+	Elsewhere struct{ Hostname, Taken, Dir string }
 )
 
 // ErrDamaged says that a binary of the controller is not what its digest says: no host can have it.
@@ -52,9 +54,10 @@ func (hs *Set) list(ctx context.Context, gw *gateway.Gateway, h *Host) <-chan st
 	return listed
 }
 
-// put sends a binary to a host, unless it is there, and tells the loop. What other goroutines send
-// to the same host meanwhile counts as well: they share the link.
-func (hs *Set) put(ctx context.Context, gw *gateway.Gateway, h *Host, path string, o rsync.PutOptions) (string, error) {
+// put sends a binary to a host, unless it is there, and tells the loop. That knows it by the digest
+// known, of the binary that it was built in place of. What other goroutines send to the same host
+// meanwhile counts as well: they share the link.
+func (hs *Set) put(ctx context.Context, gw *gateway.Gateway, h *Host, known, path string, o rsync.PutOptions) (string, error) {
 	var begun time.Time
 	var before int64
 	o.Sent = func(bytes int) {
@@ -70,7 +73,7 @@ func (hs *Set) put(ctx context.Context, gw *gateway.Gateway, h *Host, path strin
 	if err != nil {
 		return "", fmt.Errorf("send %s to gateway %s: %w", filepath.Base(path), gw.ID(), err)
 	}
-	found := BinaryFound{Token: h.Token, Digest: o.Digest}
+	found := BinaryFound{Token: h.Token, Digest: known}
 	if bytes := h.sent.Load() - before; !begun.IsZero() && bytes >= leastSent {
 		found.Link = float64(bytes) / time.Since(begun).Seconds()
 	}

@@ -83,7 +83,7 @@ const useLock = "use.lock"
 
 var (
 	agentName  = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	mirrorName = regexp.MustCompile(`^xdist-[0-9a-f]{16}-[0-9]{1,2}$`)
+	mirrorName = regexp.MustCompile(`^xdist-([0-9a-f]{20}|[0-9a-f]{16}-[0-9]{1,2})$`) // earlier versions had the latter
 	coverName  = regexp.MustCompile(`^xdist-cover-[0-9]+$`)
 )
 

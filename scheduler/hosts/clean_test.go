@@ -29,7 +29,8 @@ func TestBroomSeesItsOwnOnly(t *testing.T) {
 	t.Setenv("TMPDIR", place)
 	digest := func(c string) string { return strings.Repeat(c, 64) }
 	makeFiles(t,
-		place+"/xdist-0123456789abcdef-0/m/file", place+"/xdist-0123456789abcdef-0/.m.xdist-sync/lock", // a mirror
+		place+"/xdist-0123456789abcdef-0/m/file", place+"/xdist-0123456789abcdef-0/.m.xdist-sync/lock", // a mirror of an earlier version
+		place+"/xdist-0123456789abcdef0123/m/file", place+"/xdist-0123456789abcdef0123/.m.xdist-sync/lock", // a mirror
 		place+"/xdist-0123456789abcdef/file", place+"/xdist-0123456789abcdef-x/file", place+"/xdist-me/file", // no mirrors
 		place+"/xdist-0123456789abcdee-0", // a file
 		place+"/xdist-cover-1/data", place+"/xdist-cover-2/data",
@@ -50,7 +51,7 @@ func TestBroomSeesItsOwnOnly(t *testing.T) {
 			t.Errorf("%s has %d bytes", l.Path, l.Bytes)
 		}
 	}
-	want := []string{"mirror xdist-0123456789abcdef-0", "cover data xdist-cover-1", "test binaries blobs", "test binaries builds", "agent " + digest("b"), "agent " + digest("a")}
+	want := []string{"mirror xdist-0123456789abcdef-0", "mirror xdist-0123456789abcdef0123", "cover data xdist-cover-1", "test binaries blobs", "test binaries builds", "agent " + digest("b"), "agent " + digest("a")}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("found (-want +got):\n%s", diff)
 	}

@@ -58,11 +58,17 @@ const tokenFile = "host"
 
 // tokenIn returns the token of a directory, and makes both when they are missing.
 func tokenIn(dir string) (string, error) {
-	if info, err := os.Lstat(dir); err == nil && (!info.IsDir() || !isOurs(info)) {
-		return "", fmt.Errorf("use %s for the mirror: %w", dir, errTaken)
+	_, err := os.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(dir), 0o700); err == nil {
+			err = os.Mkdir(dir, 0o700) // follows no link, as MkdirAll would
+		}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("make the directory for the mirror: %w", err)
+	}
+	if !isOurDir(dir) {
+		return "", fmt.Errorf("use %s for the mirror: %w", dir, errTaken)
 	}
 	if err := checkPrivate(dir); err != nil {
 		return "", fmt.Errorf("use %s for the mirror: %w", dir, err)

@@ -2,21 +2,25 @@
 // behind.
 //
 // The nouns, in the order you meet them: a [Set] is the machines of one run; a [Host] is one of
-// them, known by its token, which all agents share that share its directory of mirrors; a [Mirror]
-// says where the tree goes; [Set.Place] puts a unit into a host's terms, with its binary brought
-// there. An agent's side is [DescribeHost] and [CleanHost]; [Examine] and [Clean] ask them; [Hold]
-// keeps Clean away while a run uses the host; a [WorkDir] is where a worker executes binaries from.
+// them as one of its users has it, known by its token, which all agents share that share its
+// mirror; a [Mirror] says where the tree goes; a place is a name for the directory that it is in;
+// [Set.Place] puts a unit into a host's terms, with its binary brought there. An agent's side is
+// [DescribeHost] and [CleanHost]; [Examine] and [Clean] ask them; [Hold] keeps Clean away while a
+// run uses the host; a [WorkDir] is where a worker executes binaries from.
 //
 // # Trees and binaries
 //
 // When one gateway does not share the controller's files, all of a run work in a mirror, so that
-// one build serves a platform. The mirror's path is compiled in and the same on all hosts. It holds
-// a hash of the controller and the module, and a number that a lock on the controller gives each
-// run, so that no two runs share one. The first gateway of a host has the tree sent, together with
-// the hosts that are ready at about the same time. The tree stays locked until the run is over. A
-// binary goes to a host when a unit is the first to need it. A host that cannot be given what a
-// unit needs says nothing about the unit, which goes elsewhere. Files are brought back before the
-// workers are let go, because a gateway ends with its worker.
+// one build serves a platform. The mirror's path is compiled in, and the same on all hosts but
+// those where another user has the place. A place is a hash of a secret of the controller, the
+// module, the accounts in the specs and a number. A lock on the controller keeps it for one run, so
+// that no two runs share one. A host where the place is another user's, be it a stranger or another
+// account of the run, has its mirror in the next one. [Mirror.Build] makes the binaries for that,
+// each when a unit of its package first goes there. The first gateway of a host has the tree sent,
+// together with the hosts that are ready at about the same time. The tree stays locked until the
+// run is over. A binary goes to a host when a unit is the first to need it. A host that cannot be
+// given what a unit needs says nothing about the unit, which goes elsewhere. Files are brought back
+// before the workers are let go, because a gateway ends with its worker.
 //
 // # Work directories
 //
@@ -44,6 +48,9 @@
 // out it posts to the loop as [BinaryFound] and [BinariesListed].
 //
 // # Limits
+//
+// A host with build=remote whose place is not that of the host which has built gets no units: the
+// binaries name another mirror.
 //
 // Only what lies in the directory of the module or workspace is brought to hosts. Where a file
 // system has no locks, nothing keeps Clean from a host that is in use, and the work directory of a

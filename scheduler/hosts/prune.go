@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"cmp"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/xdist-go/xdist/internal/lockfile"
+	"github.com/xdist-go/xdist/internal/programs"
 )
 
 // What runs put on a host stays there for the next one, within a bound: that of the controller's
@@ -37,7 +39,7 @@ type keptThing struct {
 // pruneHost brings what is kept in homes down to maxBytes, unless somebody uses the host. self is
 // the executable that runs, which stays. What cannot be removed stays for the next time.
 func pruneHost(homes []string, self string, maxBytes int64, now time.Time) {
-	homes = slices.DeleteFunc(slices.Clone(homes), func(home string) bool { return !ownDir(home) })
+	homes = slices.DeleteFunc(slices.Clone(homes), func(home string) bool { return !isOurDir(home) })
 	release, ok := lockHomes(homes)
 	defer release()
 	if !ok {
@@ -52,14 +54,12 @@ func pruneHost(homes []string, self string, maxBytes int64, now time.Time) {
 		removeParts(filepath.Join(home, "blobs", "tmp"), now)
 	}
 	for _, k := range surplus(kept, own, maxBytes, now) {
-		os.RemoveAll(k.path)
+		if k.agent {
+			programs.RemoveUnused(k.path) // the agent of a server may run from it
+		} else {
+			os.RemoveAll(k.path)
+		}
 	}
-}
-
-// ownDir reports whether a name is a directory of this user, and no link to one.
-func ownDir(name string) bool {
-	info, err := os.Lstat(name)
-	return err == nil && info.IsDir() && isOurs(info)
 }
 
 // lockHomes takes the locks that workers hold shares in. It fails when one is held.
@@ -71,14 +71,13 @@ func lockHomes(homes []string) (release func(), ok bool) {
 		}
 	}
 	for _, home := range homes {
-		name := filepath.Join(home, useLock)
-		if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() {
-			continue // no worker was there
-		}
-		lock := flock.New(name, flock.SetFlag(os.O_RDWR)) // is not made
-		held = append(held, lock)
-		if err := lockfile.Try(lock); err != nil {
+		lock := lockfile.Existing(filepath.Join(home, useLock))
+		switch err := lockfile.Try(lock); {
+		case errors.Is(err, fs.ErrNotExist): // no worker was there
+		case err != nil:
 			return release, false // somebody works, or nobody can tell
+		default:
+			held = append(held, lock)
 		}
 	}
 	return release, true
@@ -86,7 +85,7 @@ func lockHomes(homes []string) (release func(), ok bool) {
 
 // keptIn lists a directory of binaries or agents.
 func keptIn(dir string, agent bool) []keptThing {
-	if !ownDir(dir) {
+	if !isOurDir(dir) {
 		return nil
 	}
 	entries, err := os.ReadDir(dir)
@@ -97,8 +96,11 @@ func keptIn(dir string, agent bool) []keptThing {
 	for _, e := range entries {
 		info, err := e.Info()
 		if err == nil && info.IsDir() && agentName.MatchString(e.Name()) {
-			path := filepath.Join(dir, e.Name())
-			kept = append(kept, keptThing{path, info.ModTime(), largestIn(path), agent})
+			path, used := filepath.Join(dir, e.Name()), info.ModTime()
+			if agent {
+				used = programs.LastUsed(path)
+			}
+			kept = append(kept, keptThing{path, used, largestIn(path), agent})
 		}
 	}
 	return kept

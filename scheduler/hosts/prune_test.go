@@ -44,8 +44,8 @@ func left(t *testing.T, home string) []string {
 	return all
 }
 
-// TestPruneHost removes what was used least recently, and neither the agent that runs nor anything
-// while a worker is there.
+// TestPruneHost removes what was used least recently, and neither the agent that runs, nor one that
+// a server has started, nor anything while a worker is there.
 func TestPruneHost(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -66,7 +66,17 @@ func TestPruneHost(t *testing.T) {
 			keep(t, home, "agents", "b", 50, 3*time.Hour)
 			keep(t, home, "agents", "c", 50, 2*agentAge)
 			keep(t, home, "agents", "d", 50, 3*agentAge)
+			keep(t, home, "agents", "e", 50, 3*agentAge)
 			keep(t, home, "blobs", "tmp", 1, 0)
+			served := flock.New(filepath.Join(home, "agents", strings.Repeat("e", 64), ".use.lock"))
+			if ok, err := served.TryRLock(); !ok || err != nil {
+				t.Skipf("skipped: no locks here: %v", err)
+			}
+			defer served.Close()
+			age := time.Now().Add(-3 * agentAge) // as keep has it
+			if err := os.Chtimes(filepath.Dir(served.Path()), age, age); err != nil {
+				t.Fatal(err)
+			}
 			before := left(t, home)
 			self := filepath.Join(home, "agents", strings.Repeat("a", 64), "xdist")
 

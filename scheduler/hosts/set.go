@@ -1,10 +1,10 @@
 package hosts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/store"
 	"github.com/xdist-go/xdist/internal/turns"
 	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/scheduler/wire"
@@ -22,21 +24,29 @@ import (
 
 // Mirror says how hosts that do not share the controller's files get those that tests read. With
 // one, every gateway of the run works in such a mirror, so that one build serves all of a platform:
-// it has the mirror's paths compiled in.
+// it has the mirror's paths compiled in. A host on which the name is another user's has its mirror
+// in another place, and binaries that are built for that.
 type Mirror struct {
 	Source rsync.Source
-	// Dir returns where the tree goes, absolute, on hosts of a GOOS. It is the same on all of them,
-	// and no other run's.
-	Dir func(goos string) string
+	// Place is the name of the place that all binaries are built for at first. No other run has it.
+	Place string
+	// Dir returns where the tree goes, absolute, on hosts of a GOOS that have it in a place.
+	Dir func(goos, place string) string
+	// Other returns another place for a host, which is none of those that were tried there, and no
+	// other run's. It is the same every time as far as can be. It may be called concurrently, as
+	// may Build.
+	Other func(tried []string) (string, error)
+	// Prefer has the next run begin with a place.
+	Prefer func(place string)
+	// Build returns a package, of which it gets Package, Binary and Digest, with the test binary
+	// that hosts with a place are to have.
+	Build func(ctx context.Context, p gotest.Platform, place string, r gotest.Ready) (gotest.Ready, error)
 	// Keep leaves what tests have written into the mirror where it is; else the next run begins
 	// without it.
 	Keep bool
 	// Pull are patterns, as rsync.Fetch takes them, of files to bring back from every host at the
 	// end.
 	Pull []string
-	// Taken notes that a host has a directory of that name already, which is another user's.
-	// Another run takes another name.
-	Taken func()
 	// PullLimit is how many bytes of them may come from each host; 0 means rsync.FetchLimit.
 	PullLimit int64
 }
@@ -51,7 +61,7 @@ type Set struct {
 	built  *Host  // binaries that have come to the controller from the host that has built them; only bring is used
 
 	sends sync.WaitGroup // syncs that go on
-	tell  func(any)      // posts a BinaryFound or BinariesListed to the loop
+	tell  func(any)      // posts a BinaryFound, BinariesListed or Elsewhere to the loop
 
 	mu      sync.Mutex // guards the fields below
 	byToken map[string]*Host
@@ -60,9 +70,11 @@ type Set struct {
 	targets []*rsync.Target
 }
 
-// Host is a machine whose gateways share files, known by a token in the directory of the mirror.
+// Host is a machine as one of its users has it, whose gateways share files. It is known by a token
+// in the directory of the mirror.
 type Host struct {
 	Token  string
+	place  string             // of the mirror
 	mirror string             // directory, absolute
 	local  bool               // the controller's own; guarded by Set.mu
 	used   bool               // it was given tests to run; guarded by Set.mu
@@ -97,39 +109,38 @@ const gather = 250 * time.Millisecond
 // goroutines at once.
 func New(m *Mirror, specs []xspec.Spec, runDir string, tell func(any)) *Set {
 	h := &Set{Mirror: m, byToken: make(map[string]*Host), runDir: runDir, built: &Host{paths: make(map[string]string)}, tell: tell}
-	var places []string
+	var doors []string
 	for _, s := range specs { // hosts of agents that come by themselves are not waited for
-		place := strings.Join([]string{s.SSH, s.Socket, s.Cmd, s.Via, s.InstallVia}, "\x00")
-		if !slices.Contains(places, place) {
-			places = append(places, place)
+		if door := Door(s); !slices.Contains(doors, door) {
+			doors = append(doors, door)
 		}
 	}
-	h.expect = len(places)
+	h.expect = len(doors)
 	return h
+}
+
+// Door is the way that a spec leads to a host: specs with the same door lead to the same one, and
+// to the same user there.
+func Door(s xspec.Spec) string {
+	return strings.Join([]string{s.SSH, s.Socket, s.Cmd, s.Net, s.Host, s.Via, s.InstallVia}, "\x00")
 }
 
 // Join makes the host of a gateway ready for its worker: the tree is there, and not changed by
 // another run. Gateways of one host wait for the first of them; when that one is lost another takes
 // over.
 func (hs *Set) Join(ctx context.Context, gw *gateway.Gateway) (*Host, error) {
-	dir := hs.Mirror.Dir(gw.Info().GOOS)
-	report, err := askHost(ctx, gw, wire.HostArgs{Mirror: dir})
+	h, err := hs.settle(ctx, gw)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the host of gateway %s: %w", gw.ID(), err)
 	}
-	if report.Taken != "" {
-		hs.Mirror.Taken()
-		return nil, fmt.Errorf("prepare the host of gateway %s: %s; run again, and another name is used, or choose another place with --mirror-dir", gw.ID(), report.Taken)
-	}
-	h := hs.known(report.Token, dir, gw)
 	_, err = h.bring(ctx, theTree, func() (string, error) {
 		listed := hs.list(ctx, gw, h)
-		err := hs.send(ctx, gw, dir)
+		err := hs.send(ctx, gw, h.mirror)
 		<-listed
 		if err != nil {
 			return "", fmt.Errorf("sync %s to gateway %s: %w", hs.Mirror.Source.Root, gw.ID(), err)
 		}
-		return dir, nil
+		return h.mirror, nil
 	})
 	if err != nil {
 		return nil, err
@@ -137,16 +148,46 @@ func (hs *Set) Join(ctx context.Context, gw *gateway.Gateway) (*Host, error) {
 	return h, nil
 }
 
+// placesTried bounds what a host can refuse: an agent that lies must not have the run hold the
+// names that others need.
+const placesTried = 16
+
+// settle finds the host of a gateway a place: that of the run, or the next one that is not another
+// user's there.
+func (hs *Set) settle(ctx context.Context, gw *gateway.Gateway) (*Host, error) {
+	place, goos := hs.Mirror.Place, gw.Info().GOOS
+	var tried []string
+	var first string
+	for len(tried) < placesTried {
+		dir := hs.Mirror.Dir(goos, place)
+		report, err := askHost(ctx, gw, wire.HostArgs{Mirror: dir})
+		if err != nil {
+			return nil, err
+		}
+		if report.Taken == "" && first != "" {
+			hs.tell(Elsewhere{Hostname: gw.Info().Hostname, Taken: first, Dir: dir})
+		}
+		if report.Taken == "" {
+			return hs.known(report.Token, place, dir, gw), nil
+		}
+		first, tried = cmp.Or(first, dir), append(tried, place)
+		if place, err = hs.Mirror.Other(tried); err != nil {
+			return nil, fmt.Errorf("use %s for the mirror: %w; %w", dir, errTaken, err)
+		}
+	}
+	return nil, fmt.Errorf("use %s for the mirror: %w, and so do the next %d names; choose another directory with --mirror-dir", first, errTaken, placesTried-1)
+}
+
 // SharesFiles reports whether an agent has the controller's files.
 func SharesFiles(spec xspec.Spec) bool { return spec.Popen && spec.Via == "" }
 
 // known returns the record of the host with a token, which gw leads to.
-func (hs *Set) known(token, dir string, gw *gateway.Gateway) *Host {
+func (hs *Set) known(token, place, dir string, gw *gateway.Gateway) *Host {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	h := hs.byToken[token]
 	if h == nil {
-		h = &Host{Token: token, mirror: dir, paths: make(map[string]string)}
+		h = &Host{Token: token, place: place, mirror: dir, paths: make(map[string]string)}
 		hs.byToken[token] = h
 	}
 	h.local = h.local || SharesFiles(gw.Spec())
@@ -208,56 +249,74 @@ func (hs *Set) lead(ctx context.Context, b *batch) {
 // Wait returns when no sync goes on. The gateways have ended.
 func (hs *Set) Wait() { hs.sends.Wait() }
 
-// Release lets other runs have the mirrors.
+// Release lets other runs have the mirrors. When no host could have the run's place, the next run
+// is to begin with one that a host has. It stays where it is when some could: of two users of one
+// host one has to have another place, whatever the run begins with.
 func (hs *Set) Release(ctx context.Context) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	for _, t := range hs.targets {
 		t.Release(ctx) // its gateway may be gone, and the lock with it
 	}
+	var places []string
+	for _, h := range hs.byToken {
+		places = append(places, h.place)
+	}
+	if len(places) > 0 && !slices.Contains(places, hs.Mirror.Place) {
+		hs.Mirror.Prefer(slices.Min(places))
+	}
 }
 
-// Pull brings the files of hs.Mirror.Pull back from every host that has a mirror, through the first
-// of its gateways that can do it.
+// Pull brings the files of hs.Mirror.Pull back from every host that tests ran on, through the first
+// of its gateways, which must be among these, that can do it.
 func (hs *Set) Pull(ctx context.Context, gateways []*gateway.Gateway) error {
-	failed := make(map[string]error) // by token, of hosts that have given nothing so far
-	for token, dir := range hs.mirrors() {
-		failed[token] = fmt.Errorf("bring files back from %s: no gateway is left on its host", dir)
-	}
-	for _, gw := range gateways {
-		dir := hs.Mirror.Dir(gw.Info().GOOS)
-		report, err := askHost(ctx, gw, wire.HostArgs{Mirror: dir})
-		if err != nil || failed[report.Token] == nil {
-			continue // it has ended, or is done; another gateway may have the host
-		}
-		if _, err := rsync.Fetch(ctx, gw, dir, hs.Mirror.Pull, hs.Mirror.Source.Root, hs.Mirror.PullLimit); err != nil {
+	var errs []error
+	for _, h := range hs.usedHosts() {
+		err := fmt.Errorf("bring files back from %s: no gateway is left on its host", h.mirror)
+		for _, gw := range gateways {
+			if err == nil || errors.Is(err, rsync.ErrFetchLimit) || !hs.leadsTo(gw, h) {
+				continue
+			}
+			if _, err = rsync.Fetch(ctx, gw, h.mirror, hs.Mirror.Pull, hs.Mirror.Source.Root, hs.Mirror.PullLimit); err == nil {
+				continue
+			}
 			if errors.Is(err, rsync.ErrFetchLimit) {
 				err = fmt.Errorf("%w; name fewer with --pull, or raise --pull-limit", err)
 			}
-			failed[report.Token] = fmt.Errorf("bring files back from the host of gateway %s: %w", gw.ID(), err)
-			continue
+			err = fmt.Errorf("bring files back from the host of gateway %s: %w", gw.ID(), err)
 		}
-		delete(failed, report.Token)
+		errs = append(errs, err)
 	}
-	return errors.Join(slices.Collect(maps.Values(failed))...)
+	return errors.Join(errs...)
 }
 
-// mirrors are the directories that tests ran in, by the tokens of their hosts.
-func (hs *Set) mirrors() map[string]string {
+// usedHosts are those that tests ran on, by the order of their mirrors' names.
+func (hs *Set) usedHosts() []*Host {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
-	all := make(map[string]string)
-	for token, h := range hs.byToken {
+	var used []*Host
+	for _, h := range hs.byToken {
 		if h.used {
-			all[token] = h.mirror
+			used = append(used, h)
 		}
 	}
-	return all
+	slices.SortFunc(used, func(a, b *Host) int {
+		return cmp.Or(strings.Compare(a.mirror, b.mirror), strings.Compare(a.Token, b.Token))
+	})
+	return used
+}
+
+// leadsTo reports whether a gateway is one of a host's.
+func (hs *Set) leadsTo(gw *gateway.Gateway, h *Host) bool {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	return slices.Contains(h.doors, gw)
 }
 
 // Place rewrites an order for the host: directories of the controller become those of the mirror,
-// and the binary is brought there. An order with the binary of another host, which has the same
-// mirror, gets that over the controller.
+// and the binary is brought there. An order with the binary of another host gets that over the
+// controller, and both must have the same place. A host with another place than the run's gets a
+// binary that is built for it.
 func (hs *Set) Place(ctx context.Context, gw *gateway.Gateway, h *Host, a wire.Assignment) (*wire.Order, error) {
 	m, o := hs.Mirror, *a.Run
 	hs.mu.Lock()
@@ -267,6 +326,9 @@ func (hs *Set) Place(ctx context.Context, gw *gateway.Gateway, h *Host, a wire.A
 		return &o, nil
 	}
 	if a.Host != "" {
+		if err := hs.checkBuilt(gw, h, a); err != nil {
+			return nil, err
+		}
 		if err := hs.fetchBuilt(ctx, a.Host, a.Digest, &o); err != nil {
 			return nil, err
 		}
@@ -280,6 +342,17 @@ func (hs *Set) Place(ctx context.Context, gw *gateway.Gateway, h *Host, a wire.A
 	for i, arg := range o.Args {
 		o.Args[i] = h.translateArg(m, gw.Info().GOOS, arg)
 	}
+	name, digest := a.Digest, a.Digest
+	if a.Heals > 0 {
+		name = fmt.Sprintf("%s mended %d", a.Digest, a.Heals)
+	}
+	if a.Host == "" && h.place != m.Place {
+		var err error
+		if o.Binary, err = hs.buildFor(ctx, h, a, name); err != nil {
+			return nil, fmt.Errorf("run %s on gateway %s: %w", o.Package, gw.ID(), err)
+		}
+		digest = filepath.Base(filepath.Dir(o.Binary)) // as in every store
+	}
 	if hs.Shared(h) {
 		return &o, nil
 	}
@@ -289,14 +362,34 @@ func (hs *Set) Place(ctx context.Context, gw *gateway.Gateway, h *Host, a wire.A
 	if o.CoverMeta, err = h.bringCoverMeta(ctx, gw, o.CoverMeta); err != nil {
 		return nil, err
 	}
-	name := a.Digest
-	if a.Heals > 0 {
-		name = fmt.Sprintf("%s mended %d", a.Digest, a.Heals)
-	}
 	o.Binary, err = h.bring(ctx, name, func() (string, error) {
-		return hs.put(ctx, gw, h, o.Binary, rsync.PutOptions{Digest: a.Digest, Check: a.Heals > 0})
+		return hs.put(ctx, gw, h, a.Digest, o.Binary, rsync.PutOptions{Digest: digest, Check: a.Heals > 0})
 	})
 	return &o, err
+}
+
+// checkBuilt refuses a binary of another host that has the mirror's path of its place compiled in,
+// when this one has it in another.
+func (hs *Set) checkBuilt(gw *gateway.Gateway, h *Host, a wire.Assignment) error {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if builder := hs.byToken[a.Host]; builder.place != h.place {
+		return fmt.Errorf("run %s on gateway %s: with build=remote it was built in %s, and has that path; the name is another user's on this host, which has %s", a.Run.Package, gw.ID(), builder.mirror, h.mirror)
+	}
+	return nil
+}
+
+// buildFor returns the path here of the binary of an order as it is for the place of h. It is built
+// once for all hosts with the place.
+func (hs *Set) buildFor(ctx context.Context, h *Host, a wire.Assignment, name string) (string, error) {
+	return hs.built.bring(ctx, h.place+" "+name, func() (string, error) {
+		digest, err := store.ParseDigest(a.Digest)
+		if err != nil {
+			return "", err
+		}
+		r, err := hs.Mirror.Build(ctx, a.Platform, h.place, gotest.Ready{Package: a.Run.Package, Binary: a.Run.Binary, Digest: digest})
+		return r.Binary, err
+	})
 }
 
 // Translate returns what a path of the controller is on the host; one outside of the tree stays.

@@ -4,8 +4,11 @@ package hosts
 
 import (
 	"errors"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -118,21 +121,115 @@ func TestLockOfAStranger(t *testing.T) {
 	}
 }
 
-// A mirror's directory that is another user's is known from other trouble: the controller goes to
-// another name.
-func TestMirrorOfAStranger(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("skipped: only root can give a directory to another user")
+// TestNamesOfStrangers has somebody else put things under each name that xdist gives to a directory
+// in one that is everybody's, and uses it as an agent does. Nothing is made, removed, followed or
+// waited for.
+func TestNamesOfStrangers(t *testing.T) {
+	const digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	uses := map[string]struct {
+		name string
+		use  func(t *testing.T, name string)
+	}{
+		"make a mirror": {"xdist-0123456789abcdef0123", func(t *testing.T, name string) {
+			if token, err := tokenIn(name); !errors.Is(err, errTaken) {
+				t.Errorf("token %q, %v, want %v", token, err, errTaken)
+			}
+		}},
+		"clean mirrors": {"xdist-0123456789abcdef0123", func(t *testing.T, name string) {
+			sweep(t, broom{place: filepath.Dir(name)})
+		}},
+		"clean a home": {"xdist-0", func(t *testing.T, name string) {
+			sweep(t, broom{place: filepath.Join(filepath.Dir(name), "none"), homes: []string{name}})
+		}},
+		"prune a home": {"xdist-0", func(t *testing.T, name string) {
+			pruneHost([]string{name}, "/none/xdist", 0, time.Now())
+		}},
+		"clean cover data": {"xdist-cover-1", func(t *testing.T, name string) {
+			old := time.Now().Add(-2 * coverAge)
+			os.Chtimes(name, old, old) // as far as there is something
+			sweep(t, broom{place: filepath.Join(filepath.Dir(name), "none")})
+		}},
+		"sweep work directories": {"xdist-go-build123456789012345678.lock", func(t *testing.T, name string) {
+			SweepWorkDirs(t.Context())
+		}},
 	}
-	dir := filepath.Join(t.TempDir(), "xdist-0123456789abcdef-0")
-	check(t, os.Mkdir(dir, 0o700))
-	check(t, os.Chown(dir, stranger, stranger))
-	link, fifo := dir+"1", dir+"2"
-	check(t, os.Symlink(t.TempDir(), link))
-	check(t, syscall.Mkfifo(fifo, 0o666))
-	for _, taken := range []string{dir, link, fifo} {
-		if _, err := tokenIn(taken); !errors.Is(err, errTaken) {
-			t.Errorf("%s: %v, want %v", taken, err, errTaken)
+	kinds := maps.Clone(planted)
+	delete(kinds, "nothing")
+	for what, use := range uses {
+		for kind, plant := range kinds {
+			t.Run(what+"/"+kind, func(t *testing.T) {
+				if (kind == "directory" || kind == "file") && os.Geteuid() != 0 {
+					t.Skip("skipped: only root can give something to another user")
+				}
+				everybodys, ours := t.TempDir(), t.TempDir()
+				t.Setenv("TMPDIR", everybodys)
+				t.Setenv("GOTMPDIR", "")
+				name := filepath.Join(everybodys, use.name)
+				plant(t, name)
+				if kind == "link" { // to what is worth something
+					check(t, errors.Join(os.Remove(name), os.Symlink(ours, name)))
+				}
+				if os.Geteuid() == 0 {
+					check(t, os.Lchown(name, stranger, stranger))
+				}
+				makeFiles(t, ours+"/blobs/"+digest+"/p.test", ours+"/agents/"+digest+"/xdist", ours+"/.m.xdist-sync/lock", ours+"/data")
+				check(t, os.MkdirAll(filepath.Join(ours, "ports"), 0o700))
+				before := listing(t, ours) + listing(t, everybodys)
+				donec := make(chan struct{})
+				go func() {
+					defer close(donec)
+					use.use(t, name)
+				}()
+				select {
+				case <-donec:
+				case <-time.After(time.Minute):
+					t.Fatal("it waits for what somebody has put there")
+				}
+				if after := listing(t, ours) + listing(t, everybodys); after != before {
+					t.Errorf("there is\n%swas\n%s", after, before)
+				}
+			})
 		}
 	}
+}
+
+// sweep has a broom clean all that it finds, in the face of locks.
+func sweep(t *testing.T, b broom) {
+	defer b.unlock()
+	found := b.survey(time.Now())
+	if busy := b.busy(); len(found)+len(busy)+len(b.held) > 0 {
+		t.Errorf("found %v, busy %q, and %d locks are held", found, busy, len(b.held))
+	}
+	b.tidy()
+}
+
+// listing is every name below a directory, with what it is. No link is followed.
+func listing(t *testing.T, dir string) string {
+	t.Helper()
+	var list strings.Builder
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		list.WriteString(d.Type().String() + " " + name + "\n")
+		return err
+	})
+	check(t, err)
+	return list.String()
+}
+
+// The lock of a work directory is in a directory that is everybody's, and who can open it can hold
+// it. Nobody else can.
+func TestLockOfAWorkDirIsPrivate(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	dir := tempDir(t)
+	w := new(WorkDir)
+	wantBinary(t, w, storeBinaries(t, t.TempDir(), "p.test")[0])
+	locks, err := filepath.Glob(filepath.Join(dir, "xdist-go-build*.lock"))
+	if err != nil || len(locks) != 1 {
+		t.Fatalf("locks %q, %v", locks, err)
+	}
+	for _, name := range []string{locks[0], w.root} {
+		if info, err := os.Lstat(name); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v, %v", name, info.Mode(), err)
+		}
+	}
+	check(t, w.Close())
 }

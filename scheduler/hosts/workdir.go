@@ -146,7 +146,7 @@ func (w *WorkDir) makeIn(parent string) error {
 	var err error
 	for range workTries {
 		root := filepath.Join(parent, fmt.Sprintf("go-build%0*d", workDigits, rand.Uint64N(1e18)))
-		lock := lockfile.New(workLockOf(root))
+		lock := lockfile.Private(workLockOf(root))
 		if err = lockfile.Try(lock); errors.Is(err, lockfile.ErrLocked) {
 			continue
 		} else if err != nil && !errors.Is(err, errors.ErrUnsupported) {
