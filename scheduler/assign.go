@@ -59,8 +59,10 @@ func (c *controller) assign(n *node, u policy.Unit, e errand) {
 	c.enterHost(n)
 	p.jobs = append(p.jobs, j)
 	p.units++
+	tries := 1
 	for _, i := range u.Items {
 		p.attempts[i]++
+		tries = max(tries, p.attempts[i])
 	}
 	c.startPackage(p)
 	if p.stage == stageProbing && p.units == 1 {
@@ -69,11 +71,12 @@ func (c *controller) assign(n *node, u policy.Unit, e errand) {
 	names, part := e.ask(j)
 	o := c.order(n, p, names, part)
 	o.Delay = c.rerunDelay(p, u)
+	o.Env = append(slices.Clip(o.Env), fmt.Sprintf("XDIST_ATTEMPT=%d", tries))
 	c.losePatience(j, o)
 	if p.counts != nil {
 		o.Limit = p.counts.limit
 	}
-	n.orders.put(wire.Assignment{Run: o, Digest: p.key, Host: p.ready.Host, Heals: p.heals})
+	n.orders.put(wire.Assignment{Run: o, Digest: p.key, Host: p.ready.Host, Heals: p.heals, Platform: p.pool.supply.platform})
 	if p.state == pkgClosed {
 		return // all has been said of it
 	}
@@ -157,7 +160,7 @@ func (c *controller) release(n *node, inBooks func()) {
 	if p.failed && c.cfg.Command.FailFast {
 		c.revoke("-failfast") // what runs goes on, as under go test
 	}
-	if c.stopped != "" || j.stopped {
+	if c.stopped != "" || j.stopped() {
 		p.pool.policy.Drop(p.num)
 		if len(p.jobs) == 0 {
 			c.settleRest(p, c.stopped)
@@ -167,6 +170,7 @@ func (c *controller) release(n *node, inBooks func()) {
 	if p.settled() && !c.owes(p) {
 		c.close(p)
 	}
+	j.dropProfile()
 	c.checkMaxFail()
 }
 

@@ -1,47 +1,37 @@
 package scheduler
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"time"
 
-	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/gotest/test2json"
-	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
 // What an agent can make the controller keep is counted in bytes of memory and has bounds. They are
-// far above what an honest suite needs. The standard library has 73,465 tests in all. The largest
-// profile seen, of a program with 3,000 packages under -coverpkg=./..., has 25 MB. An agent that
+// far above what an honest suite needs. The standard library has 73,465 tests in all. An agent that
 // goes beyond a bound is ended, and its unit ends as that of a lost agent.
 const (
 	// unitHeld is for the events of a unit that are held. Output that is shown as it comes does not
 	// count: it is not kept. Of what is held the middle of the output is left out first, so that it
 	// takes a test on trial with some 25,000 subtests to go beyond.
 	unitHeld = 16 << 20
-	// unitNames is for the names of tests of a unit that are known to have begun or ended: subtests
-	// of tests that are shown as they run, some 80,000 at once, and tests that its package has not.
+	// unitNames is for the names of subtests of a unit that are shown as they run, some 80,000 at
+	// once.
 	unitNames = 16 << 20
 	// unitLeftOut is for the output of a unit that was held and left out.
 	unitLeftOut = 1 << 30
-	// nodeAside is for what a node has said of tests that wait for their next attempt. Beyond it
-	// less output is kept of each test, and beyond twice as much the node is ended.
-	nodeAside = 64 << 20
-	// saidKept is how much of the output of one such test is kept at each end, and saidLeast that
-	// beyond nodeAside.
+	// saidKept is how much of the output of a test that waits for its next attempt is kept at each
+	// end, and saidLeast that when the account of all nodes is full.
 	saidKept  = 1 << 20
 	saidLeast = 32 << 10
-	// profileBytes is for the text of a cover profile, profileBlocks for its blocks.
-	profileBytes  = 64 << 20
-	profileBlocks = 1 << 20
 	// mostWarnings is how often a node may say something of its host.
 	mostWarnings = 100
 )
 
 const (
 	eventWeight    = 184 // bytes of a test2json.Event without its text
+	openWeight     = 100 // bytes of what is known of a subtest that runs, without its name
 	nameWeight     = 64  // bytes of what is known of a subtest, without its name
 	strangerWeight = 640 // the same of a test that its package does not have
 )
@@ -65,13 +55,7 @@ const leftOut = "xdist: output is left out here: there was more of it than the c
 // trim leaves out the output in the middle of events that are held, but for keep bytes at either
 // end. All else stays. The result has the memory of events.
 func trim(events []test2json.Event, keep int) []test2json.Event {
-	head, tail := 0, len(events)
-	for w := 0; head < len(events) && w < keep; head++ {
-		w += weigh(events[head])
-	}
-	for w := 0; tail > head && w < keep; tail-- {
-		w += weigh(events[tail-1])
-	}
+	head, tail := ends(events, keep)
 	if tail == head {
 		return events
 	}
@@ -91,31 +75,44 @@ func trim(events []test2json.Event, keep int) []test2json.Event {
 	return out
 }
 
-// trim is that of what is held of an item.
-func (t *transcript) trim(keep int) {
-	t.events = trim(t.events, keep)
-	t.weight = weighAll(t.events)
-	if t.dying > 0 {
-		t.dying = len(t.events)
-		for k, e := range t.events {
-			if dies(e) {
-				t.dying = k + 1
-				break
-			}
-		}
+// ends are where keep bytes of events at either end begin and stop.
+func ends(events []test2json.Event, keep int) (head, tail int) {
+	tail = len(events)
+	for w := 0; head < len(events) && w < keep; head++ {
+		w += weigh(events[head])
 	}
+	for w := 0; tail > head && w < keep; tail-- {
+		w += weigh(events[tail-1])
+	}
+	return head, tail
+}
+
+// fitted is events in memory of their own, where that is much less.
+func fitted(events []test2json.Event) []test2json.Event {
+	if len(events) < cap(events)/2 {
+		return slices.Clone(events)
+	}
+	return events
+}
+
+// cut shortens what is held of an item.
+func (t *transcript) cut(cut cutter, keep int) {
+	before := structure(t.events)
+	t.events = fitted(cut(t.events, keep))
+	t.weight = weighAll(t.events)
+	t.gone += before - structure(t.events)
 }
 
 // fit makes room when more of the job is held than unitHeld allows. The error says that there is
 // too much all the same.
 func (j *job) fit() error {
-	if before := j.held; before > unitHeld {
+	if before := j.held; before+j.gone > unitHeld {
 		for _, keep := range []int{unitHeld / 8, saidKept, saidLeast} {
-			if j.trim(keep); j.held <= unitHeld*3/4 {
+			if j.cut(trim, keep); j.held+j.gone <= unitHeld*3/4 {
 				break
 			}
 		}
-		if j.held > unitHeld*3/4 {
+		if j.held+j.gone > unitHeld*3/4 {
 			return fmt.Errorf("its tests are too many, or their names too long: more than %d MiB of them have to be held", unitHeld*3/4>>20)
 		}
 		j.lost += before - j.held
@@ -129,71 +126,33 @@ func (j *job) fit() error {
 	return nil
 }
 
-// trim leaves out what is in the middle of all that is held.
-func (j *job) trim(keep int) {
-	j.output = trim(j.output, keep)
+// cut leaves out what is in the middle of all that is held.
+func (j *job) cut(cut cutter, keep int) {
+	j.output = fitted(cut(j.output, keep))
 	j.held = weighAll(j.output)
-	for _, it := range j.items {
-		it.trim(keep)
-		j.held += it.weight
-	}
-	for _, it := range j.others {
-		it.trim(keep)
-		j.held += it.weight
+	j.transcripts(func(t *transcript) {
+		before := t.gone
+		t.cut(cut, keep)
+		j.held += t.weight
+		j.gone += t.gone - before
+	})
+}
+
+// hold keeps what an attempt at a test on trial has said, in place of what an earlier one has.
+func (t *trial) hold(s said) {
+	t.drop()
+	t.said = s
+	if s.node != nil {
+		s.node.account.aside += s.weight
 	}
 }
 
-// asideOf is how many bytes are kept of what n has said of tests on trial.
-func (c *controller) asideOf(n *node) int {
-	sum := 0
-	for _, p := range c.pkgs {
-		for _, t := range p.trials {
-			if t.said.gateway == n.id {
-				sum += t.said.weight
-			}
-		}
+// drop gives up the events of what was said: they have been shown, or nobody asks for them.
+func (t *trial) drop() {
+	if t.said.node != nil {
+		t.said.node.account.aside -= t.said.weight
 	}
-	return sum
-}
-
-// profileText is a cover profile, in so far as it has come.
-type profileText struct {
-	parts [][]byte
-	size  int
-}
-
-func (t *profileText) add(part []byte) error {
-	t.size += len(part)
-	switch {
-	case len(part) > wire.ProfilePart:
-		return fmt.Errorf("a part of a cover profile has %d bytes, and may have %d", len(part), wire.ProfilePart)
-	case t.size > profileBytes:
-		return fmt.Errorf("its cover profile has more than %d MiB", profileBytes>>20)
-	}
-	if len(part) > 0 {
-		t.parts = append(t.parts, part)
-	}
-	return nil
-}
-
-// parse returns the profile, nil when none has come, and gives the text up.
-func (t *profileText) parse(mode cover.Mode) (*cover.Profile, error) {
-	readers := make([]io.Reader, len(t.parts))
-	for i, part := range t.parts {
-		readers[i] = bytes.NewReader(part)
-	}
-	t.parts = nil
-	p, err := cover.Parse(io.MultiReader(readers...))
-	if errors.Is(err, cover.ErrEmpty) {
-		return nil, nil
-	}
-	if err == nil && len(p.Blocks) > profileBlocks {
-		return nil, fmt.Errorf("it has more than %d blocks", profileBlocks)
-	}
-	if err == nil && p.Mode != mode {
-		err = fmt.Errorf("its mode is %s, want %s", p.Mode, mode)
-	}
-	return p, err
+	t.said.events, t.said.weight = nil, 0
 }
 
 // Bounds of single numbers and texts. Package testing prints less than a line of 4 KiB of a name,

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/wire"
@@ -17,7 +16,7 @@ var floodEnds = map[string]string{
 	"subtests":          "its tests are too many, or their names too long",
 	"names":             "its tests are too many, or their names too long",
 	"output of no test": "MiB of output came that cannot be shown",
-	"profile":           "its cover profile has more than",
+	"profile":           "read cover profile: it has more than 64 MiB",
 }
 
 // floods are what a worker can say without end.
@@ -186,37 +185,12 @@ func TestTrimKeepsThePanic(t *testing.T) {
 		}
 		j.take(&it, test2json.Event{Action: "output", Test: "TestA", Output: text})
 	}
-	it.trim(10 * eventWeight)
-	if got := it.events[it.dying-1].Output; got != "panic: oh\n" {
-		t.Errorf("the panic is at %q", got)
-	}
+	it.cut(trim, 10*eventWeight)
 	if it.weight != weighAll(it.events) {
 		t.Errorf("%d bytes are counted, %d are held", it.weight, weighAll(it.events))
 	}
-}
-
-// A profile beyond the bounds, or that nobody can read, is refused, whatever its text is.
-func TestProfileText(t *testing.T) {
-	block := "a/b.go:1.1,2.2 1 1\n"
-	for _, tt := range []struct{ name, text, want string }{
-		{"nothing", "", ""},
-		{"one", "mode: set\n" + block, ""},
-		{"another mode", "mode: count\n" + block, "its mode is count"},
-		{"cut off", "mode: set\n" + block[:9], "cut off"},
-		{"too many blocks", "mode: set\n" + strings.Repeat(block, profileBlocks+1), "more than 1048576 blocks"},
-		{"huge numbers", "mode: set\na/b.go:4294967296.1,2.2 1 1\n", "is not a 32-bit number"},
-	} {
-		var text profileText
-		for rest := []byte(tt.text); len(rest) > 0; {
-			part := rest[:min(len(rest), wire.ProfilePart)]
-			rest = rest[len(part):]
-			if err := text.add(part); err != nil {
-				t.Fatal(err)
-			}
-		}
-		_, err := text.parse(cover.ModeSet)
-		if got := fmt.Sprint(err); err == nil && tt.want != "" || err != nil && (tt.want == "" || !strings.Contains(got, tt.want)) {
-			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
-		}
+	held := len(it.events)
+	if it.dropPanic("TestA", "panic: oh"); held-len(it.events) != 5 {
+		t.Errorf("%d of %d events are left", len(it.events), held)
 	}
 }

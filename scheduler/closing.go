@@ -55,7 +55,7 @@ func (c *controller) close(p *pkg) {
 	seconds := elapsed.Round(time.Millisecond).Seconds()
 	c.emit(c.packageEvent(p, test2json.Event{Time: time.Now(), Action: action, Package: p.shown, Elapsed: &seconds}))
 	c.tell(p)
-	p.forget()
+	p.forget(&c.account)
 }
 
 // closeStopped ends a package that the end of the run has cut short, which is no failure of its
@@ -66,15 +66,22 @@ func (c *controller) closeStopped(p *pkg) {
 		seconds := time.Since(p.start).Round(time.Millisecond).Seconds()
 		c.emit(c.packageEvent(p, test2json.Event{Time: time.Now(), Action: test2json.ActionSkip, Package: p.shown, Elapsed: &seconds}))
 	}
-	p.forget()
+	p.forget(&c.account)
 }
 
 // cutShort reports whether an item of the package has not run.
 func (p *pkg) cutShort() bool { return slices.Contains(p.verdicts, event.NotRun) }
 
 // forget gives up what a closed package has no use for.
-func (p *pkg) forget() {
-	p.results, p.seenOutput, p.trials, p.setbacks = nil, nil, nil, nil
+func (p *pkg) forget(a *account) {
+	p.dropResults()
+	for _, t := range p.trials {
+		t.drop()
+	}
+	for _, d := range p.divisions {
+		d.forget(a)
+	}
+	p.seenOutput, p.trials, p.setbacks, p.remnants = nil, nil, nil, nil
 	if p.counts == nil {
 		p.ready = nil
 	}

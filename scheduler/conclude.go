@@ -69,7 +69,7 @@ func (c *controller) conclude(n *node, end jobEnd, r *unit.Result) policy.Outcom
 		c.givePanic(n, r)
 	}
 	tainted := r != nil && c.taints(j, *r)
-	begun := len(j.items) > 0
+	begun := len(j.items)+len(j.others) > 0 // of the whole, tests of other units too
 	for _, i := range j.unit.Items {
 		c.concludeItem(n, i, end, tainted, begun, &out)
 	}
@@ -91,10 +91,13 @@ func (c *controller) concludeItem(n *node, i int, end jobEnd, tainted, begun boo
 	case it != nil && it.fate == fateAgain:
 		c.sendBack(p, out, i, it)
 		return
-	case j.stopped:
+	case j.stopped():
 		c.concludeStopped(n, i, it)
 	case p.trials[i] == nil && (end.kind == endUnsaid || how == attempt.CutOff):
-		p.keepRemnant(name, it)
+		if it != nil && end.kind != endUnsaid && (it.late(it.end()) || it.suspended && name == end.culprit) {
+			it.fate = fateAside // and no failure of its process
+		}
+		c.keepRemnant(p, name, it)
 		out.Requeue = append(out.Requeue, i)
 		return
 	case how != attempt.Lost && (!c.triable(j) || p.setbacks[i] != nil):
@@ -126,6 +129,9 @@ func (c *controller) howEnded(j *job, i int, it *itemRun, end jobEnd, tainted, b
 	case end.lost() && (j.pkg.names[i] == end.culprit || len(j.unit.Items) == 1 && !j.signalled && !(it != nil && it.ended())):
 		return attempt.Lost
 	case end.died() && j.pkg.names[i] == end.culprit:
+		if it != nil && it.late(attempt.Failed) {
+			return attempt.CutOff
+		}
 		if it != nil && it.raced || end.kind == endHung && j.limits == nil {
 			return attempt.Raced // it has had all of go test's time
 		}
@@ -133,10 +139,14 @@ func (c *controller) howEnded(j *job, i int, it *itemRun, end jobEnd, tainted, b
 	case j.pkg.names[i] == end.cutOff:
 		return attempt.Passed
 	case it != nil && it.rounds > 0 && !it.open() && (!died || it.failed() || it.fate == fateHeld && it.ended()):
-		if how := it.end(); how != attempt.Passed || !tainted {
-			return how
+		how := it.end()
+		if it.late(how) {
+			return attempt.CutOff
 		}
-		return attempt.Tainted
+		if tainted && (how == attempt.Passed || how == attempt.Lacking) {
+			return attempt.Tainted
+		}
+		return how
 	case died && (begun || end.lost()):
 		return attempt.CutOff
 	}
@@ -153,7 +163,7 @@ func (c *controller) concludeStopped(n *node, i int, it *itemRun) {
 		c.flush(n, it)
 	case p.trials[i] != nil && p.trials[i].said.verdict != "":
 		p.failed = p.failed || p.trials[i].said.verdict != event.Pass && p.trials[i].said.verdict != event.Skip
-		c.settleSaid(p, i, p.trials[i].said)
+		c.settleSaid(p, i, p.trials[i])
 	default:
 		c.cutShort(n, i, it, c.stopped)
 	}
@@ -185,7 +195,7 @@ func (c *controller) concludePlainly(n *node, i int, it *itemRun, end jobEnd, ho
 // splitting, and not a verdict.
 func (c *controller) collided(n *node, end jobEnd) bool {
 	j := n.job
-	return c.replay == nil && !j.stopped && len(j.items) == 0 && len(j.unit.Items) > 0 && j.met == attempt.Package && !j.first && end.culprit == ""
+	return c.replay == nil && !j.stopped() && len(j.items) == 0 && len(j.unit.Items) > 0 && j.met == attempt.Package && !j.first && end.culprit == ""
 }
 
 // taints reports whether a process of a part of its package failed, and none of its tests did.
@@ -219,7 +229,7 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 		return // its items are tried in the whole
 	}
 	r = j.forgive(r)
-	if j.stopped && r.Failed && !j.failedTests() {
+	if j.stopped() && r.Failed && !j.failedTests() {
 		return // the end of the run is no failure of its own
 	}
 	if whole && !r.Failed && j.failedTests() {
@@ -234,7 +244,7 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 			if p.unity == unityDoubted && !r.Failed {
 				p.unity = unityNeeded
 			}
-			p.results = nil
+			p.dropResults()
 		}
 	case whole:
 		j.dropClosing(r) // there is more to come
@@ -244,9 +254,9 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 	} else if p.ranWhole() {
 		return // that process has said it all
 	}
-	covered := j.covered
-	if aside && (!whole || withheld) {
-		covered = nil
+	var covered *profile
+	if !aside || whole && !withheld {
+		covered = j.takeCovered()
 	}
 	p.takeResult(r, covered, whole && !withheld && j.untouched) // asked for by their names, a process leaves the closing lines to others
 	if !r.Failed && !whole && j.failedTests() {
@@ -257,7 +267,7 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 // withheld reports whether an item of the job goes on.
 func (j *job) withheld() bool {
 	for _, it := range j.items {
-		if it.aside() && it.verdict != event.Skip { // skips change nothing that the process says of itself
+		if how := it.end(); it.aside() && how != attempt.Skipped && how != attempt.Lacking { // skips change nothing that the process says of itself
 			return true
 		}
 	}
@@ -332,9 +342,12 @@ func (c *controller) showOther(n *node, i int, events []test2json.Event) {
 
 // keepRemnant remembers what an attempt has shown that will be made again. After several rounds it
 // is shown from its beginning: there is no telling what of the next attempt is said again and what
-// is new. So is one that has shown more than is worth remembering.
-func (p *pkg) keepRemnant(name string, it *itemRun) {
-	if it == nil || len(it.shown) == 0 || len(it.shown) > mostRemnant || it.rounds > 1 || it.rounds == 1 && it.open() {
+// is new. So is one that has shown more than is worth remembering, or than there is room for.
+func (c *controller) keepRemnant(p *pkg, name string, it *itemRun) {
+	if it == nil || it.forgotten > 0 || len(it.shown) == 0 || it.rounds > 1 || it.rounds == 1 && it.open() {
+		return
+	}
+	if c.remembered()+weighShown(it.shown) > mostRemnants {
 		return
 	}
 	if p.remnants == nil {
@@ -345,8 +358,19 @@ func (p *pkg) keepRemnant(name string, it *itemRun) {
 	}
 }
 
-// mostRemnant is how many events are remembered, some 8 MB.
-const mostRemnant = 1 << 16
+// mostRemnants is how many bytes may be remembered of all items together, some 80,000 events.
+const mostRemnants = 8 << 20
+
+// remembered is how many there are.
+func (c *controller) remembered() int {
+	sum := 0
+	for _, p := range c.pkgs {
+		for _, r := range p.remnants {
+			sum += r.weight
+		}
+	}
+	return sum
+}
 
 // passCutOff settles an item in whose middle its process exited 0. `go test` calls it a pass, so it
 // is one, but not a silent one.

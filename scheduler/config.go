@@ -57,6 +57,7 @@ type Config struct {
 	Reruns           Reruns           // of failed tests
 	TestTimeout      time.Duration    // how long one top-level test may run; 0 is no limit. See unit.Unit
 	Slow             time.Duration    // a test that runs for longer is announced by an event, and again when it has run for twice as long, and so on; 0 is never
+	FailedFirst      bool             // give tests out first that failed when History saw them last, and packages that failed by themselves; not with DistWorkSteal
 	MaxFailWait      bool             // MaxFail lets units that run end, and does not end them at once
 	LongTest         time.Duration    // a test that is known to last longer is divided into its subtests; 0 is what the plan says, negative none
 	MinNodes         int              // gateways that must be there before the first test runs; 0 is any
@@ -65,6 +66,7 @@ type Config struct {
 	MaxWorkerRestart int              // how many gateways that died are replaced; 0 is eight per gateway, negative none
 	TerminateTimeout time.Duration    // for the gateways to end; 0 is 10 s
 	Reporter         event.Reporter
+	Requests         <-chan Request   // what somebody wants who watches the run; nil is nobody. The controller takes it until the run is over
 	CacheSize        int64            // bytes of binaries and agents that other hosts keep; 0 is as much as a store does, negative no bound
 	Warnings         []string         // for the reporter, from before the run
 	Started          event.RunStarted // what the first event says; Time and RunID are filled in

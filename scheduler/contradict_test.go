@@ -71,7 +71,7 @@ func TestContradictionInACrowd(t *testing.T) {
 					close(begun)
 				}
 			case event.UnitEnded:
-				if e.Package == "a" && w.starts("a::TestSqueezed_60") == 2 {
+				if e.Package == "a" && w.ended("a::TestSqueezed_60") >= 2 {
 					end()
 				}
 			}

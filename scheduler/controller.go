@@ -29,6 +29,7 @@ type controller struct {
 	stores stores                   // of the hosts that do not
 	sizeOf func(gotest.Ready) int64 // of a binary; nil is 0
 
+	account
 	fleet
 	arrivals
 	builds
@@ -81,6 +82,7 @@ func newController(cfg Config) *controller {
 	c := &controller{
 		cfg:     cfg.withDefaults(),
 		ledger:  newLedger(),
+		account: account{base: allHeld, mostProfiles: allProfiles},
 		proof:   proofTime,
 		fleet:   fleet{nodes: make(map[string]*node), busy: make(map[string]*crowd), warned: make(map[string]bool), backOff: backOff},
 		stores:  newStores(),
@@ -154,7 +156,7 @@ func (c *controller) loop(ctx context.Context) {
 		if c.interrupted {
 			s.done = nil
 		}
-		if c.ending && s.patience == nil {
+		if _, stood := m.(Suspend); c.ending && (s.patience == nil || stood) {
 			s.patience = time.After(c.cfg.TerminateTimeout)
 		}
 		c.await()
@@ -188,11 +190,15 @@ func (c *controller) next(s signals) any {
 		return impatience{}
 	case <-c.late:
 		return lateness{}
+	case r := <-c.cfg.Requests:
+		return r
 	default:
 	}
 	select {
 	case m := <-c.inbox:
 		return m
+	case r := <-c.cfg.Requests:
+		return r
 	case <-s.done:
 		return interruption{}
 	case <-s.patience:
@@ -225,6 +231,8 @@ func (c *controller) handle(m any) {
 		c.handleBuilderLost(m)
 	case hosts.BinaryFound:
 		c.handleFound(m)
+	case hosts.Elsewhere:
+		c.warnOfHost(m.Hostname, fmt.Sprintf("%s belongs to another user, or is no directory; the tree goes to %s, and test binaries are built for that apart", m.Taken, m.Dir))
 	case hosts.BinariesListed:
 		c.handleListed(m)
 	case proxyFailed:
@@ -243,6 +251,8 @@ func (c *controller) handle(m any) {
 		c.handleHealed(m)
 	case nodeDown:
 		c.handleDown(m.node, m.err)
+	case Request:
+		c.handleRequest(m)
 	case interruption:
 		c.interrupted = true
 		c.stop("interrupted")
@@ -313,6 +323,7 @@ func (c *controller) finish() (event.Summary, error) {
 		Interrupted: c.interrupted,
 		Stopped:     c.stopped,
 		Shards:      c.shards(),
+		LeftOut:     c.leftOut(),
 		Flags:       c.cfg.Command.RunFlags(),
 		Unbalanced:  c.ledger.check(c.pkgs),
 		NothingRan:  c.ledger.nothingRan(c.pkgs),

@@ -12,7 +12,6 @@ import (
 	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
-	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
@@ -26,38 +25,47 @@ import (
 // split package have counted a part each; their profiles are merged block by block. What a package
 // adds to -coverprofile is written here, or after its idle run.
 func (c *controller) coverage(p *pkg) string {
-	if !c.cfg.Command.Cover || len(p.results) == 0 {
+	switch {
+	case !c.cfg.Command.Cover || len(p.results) == 0:
+		return ""
+	case p.ranWhole() && c.profile == nil:
+		return p.results[0].Coverage
+	case p.uncovered:
+		c.reportFault(fmt.Errorf("the coverage of %s is not known: its profiles had no room in the %d MiB that the profiles of all packages may take", p.shown, c.mostProfiles>>20))
 		return ""
 	}
-	if p.ranWhole() {
-		c.reportFault(c.addProfile(p.results[0].covered))
-		return p.results[0].Coverage
-	}
 	counts, err := countsOf(c.cfg.Command, p)
-	var merged *cover.Profile
-	if err == nil && len(counts.profiles) > 0 {
-		merged, err = cover.Merge(counts.mode, counts.profiles...)
+	if err != nil {
+		c.reportFault(fmt.Errorf("merge the coverage of %s: %w", p.shown, err))
+		return ""
 	}
+	whole, idle := p.ranWhole(), c.wantsIdle(p, counts)
+	ran, total, err := c.addProfiles(counts, nil, !idle)
 	switch {
 	case err != nil:
 		c.reportFault(fmt.Errorf("merge the coverage of %s: %w", p.shown, err))
 		return ""
-	case merged == nil:
+	case whole:
+		return p.results[0].Coverage
+	case len(counts.profiles) == 0:
 		return ""
-	case c.wantsIdle(counts):
+	case idle:
 		p.counts = counts
+		for i := range p.results {
+			p.results[i].covered = nil // they are in counts now
+		}
 		p.pool.policy.Owe(p.num)
-	default:
-		c.reportFault(c.addProfile(merged))
+	case p.folded > 0 && c.profile != nil && counts.mode != cover.ModeSet:
+		c.tellRepeats(p, len(counts.profiles)+p.folded, errors.New("they were too large to be kept apart"))
 	}
-	return merged.Summary(c.cfg.Command.CoverPkg...)
+	return cover.Summary(ran, total, c.cfg.Command.CoverPkg...)
 }
 
 // counts are the profiles of the processes of a package that was split. They are also the errand of
 // its idle run.
 type counts struct {
 	mode     cover.Mode
-	profiles []*cover.Profile
+	profiles []*profile
 	limit    time.Duration // of the idle run
 }
 
@@ -88,8 +96,8 @@ func countsOf(cmd *gotest.Command, p *pkg) (*counts, error) {
 
 // wantsIdle reports whether a package with these counts needs an idle run. A replay chooses no
 // units of its own.
-func (c *controller) wantsIdle(counts *counts) bool {
-	return c.profile != nil && counts.mode != cover.ModeSet && len(counts.profiles) > 1 && c.stopped == "" && c.replay == nil
+func (c *controller) wantsIdle(p *pkg, counts *counts) bool {
+	return c.profile != nil && p.folded == 0 && counts.mode != cover.ModeSet && len(counts.profiles) > 1 && c.stopped == "" && c.replay == nil
 }
 
 func (*counts) ask(*job) (names []string, part *unit.Part) { return []string{}, nil }
@@ -99,7 +107,7 @@ func (*counts) event(*controller, *node, test2json.Event) {}
 func (counts *counts) end(c *controller, n *node, end jobEnd, r *unit.Result) policy.Outcome {
 	j, why := n.job, ""
 	switch {
-	case r != nil && r.Interrupted && !j.stopped:
+	case r != nil && r.Interrupted && !j.stopped():
 		why = fmt.Sprintf("it had not ended after %v", counts.limit)
 	case r == nil || end.failed:
 		why = end.how
@@ -112,24 +120,20 @@ func (counts *counts) end(c *controller, n *node, end jobEnd, r *unit.Result) po
 
 // endIdle writes the profile of a package whose idle run is over. why is why there is nothing of
 // it, or "".
-func (c *controller) endIdle(p *pkg, idle *cover.Profile, why string) {
+func (c *controller) endIdle(p *pkg, idle *profile, why string) {
 	counts := p.counts
 	p.counts, p.ready = nil, nil
-	var merged *cover.Profile
-	err := errors.New(why)
+	var none *cover.Counts
 	if why == "" {
-		merged, err = cover.MergeSplit(counts.mode, idle, counts.profiles...)
+		none = idle.Counts
+	} else if c.stopped == "" {
+		c.tellRepeats(p, len(counts.profiles), fmt.Errorf("a run without tests failed: %s", why))
 	}
-	if err != nil {
-		if c.stopped == "" {
-			c.emit(event.Warning{Text: fmt.Sprintf("%s: what it runs besides its tests is in -coverprofile once for each of %d processes: a run without tests failed: %v", p.shown, len(counts.profiles), err)})
-		}
-		merged, err = cover.Merge(counts.mode, counts.profiles...)
-	}
-	if err == nil {
-		err = c.addProfile(merged)
-	}
+	_, _, err := c.addProfiles(counts, none, true)
 	c.reportFault(err)
+	for _, covered := range counts.profiles {
+		covered.release()
+	}
 }
 
 // giveUpIdle ends the idle runs of a pool, or with nil of all, that nobody has been given.
@@ -142,16 +146,38 @@ func (c *controller) giveUpIdle(t *pool, why string) {
 	}
 }
 
-// addProfile adds the profile of a package, which may be nil, to -coverprofile.
-func (c *controller) addProfile(p *cover.Profile) error {
-	if c.profile == nil || p == nil {
+// addProfiles merges profiles, with one of an idle run or nil, and has how many statements they
+// have. What comes of it is added to -coverprofile where there is one, and that is wanted.
+func (c *controller) addProfiles(counts *counts, idle *cover.Counts, wanted bool) (ran, total uint64, err error) {
+	var profiles []*cover.Counts
+	for _, p := range counts.profiles {
+		profiles = append(profiles, p.Counts)
+	}
+	batch := &cover.Profile{Mode: counts.mode}
+	flush := func(least int) {
+		if c.profile == nil || !wanted || len(batch.Blocks) < least {
+			return
+		}
+		if err := c.profile.Add(batch); err != nil {
+			c.reportFault(fmt.Errorf("write -coverprofile: %w", err))
+		}
+		batch.Blocks = batch.Blocks[:0]
+	}
+	err = cover.MergeCounts(counts.mode, idle, profiles, func(p *cover.Profile) error {
+		r, t := p.Statements()
+		ran, total = ran+r, total+t
+		if c.profile != nil && wanted {
+			batch.Blocks = append(batch.Blocks, p.Blocks...)
+			flush(profileBatch)
+		}
 		return nil
-	}
-	if err := c.profile.Add(p); err != nil {
-		return fmt.Errorf("write -coverprofile: %w", err)
-	}
-	return nil
+	})
+	flush(1)
+	return ran, total, err
 }
+
+// profileBatch is how many blocks are written to -coverprofile at once, some 50 KB.
+const profileBatch = 1 << 10
 
 // addProfileText adds what go test itself has written to -coverprofile.
 func (c *controller) addProfileText(profile []byte) error {

@@ -78,7 +78,7 @@ func (c *controller) refuse(t *pool) {
 			}
 			if t := p.trials[i]; t != nil && t.said.verdict != "" {
 				p.failed = true
-				c.settleSaid(p, i, t.said)
+				c.settleSaid(p, i, t)
 				continue
 			}
 			p.failed = true

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -19,9 +20,10 @@ import (
 // A test that lasts long, and whose subtests an earlier run has seen, is divided: subtests that are
 // known run as units of their own, and one part runs all others of the test, known or not. For the
 // policy the parts are items behind the tests of their package. For the account, and in the events,
-// there is only the test. Its parts are shown, as one, when all of them have passed. When one has
-// not, nothing of them counts: the test runs whole, as if it had never been divided, and what it
-// says then is its verdict.
+// there is only the test. Its parts are shown, as one, when all of them have passed. One that fails
+// runs again when the others of its package have ended, as a test does that fails beside others.
+// When one has not passed then, nothing of them counts: the test runs whole, as if it had never
+// been divided, and what it says then is its verdict.
 
 // division is a test that is divided. The loop owns it.
 type division struct {
@@ -30,25 +32,51 @@ type division struct {
 	parts   []policy.Part
 	shares  []*share // of parts, in their order, once they have passed; parts that ran together have the same
 	left    int      // parts without a share
-	bytes   int      // of events in shares
+	bytes   int      // of what is held of its parts, packed
 	parents map[string]bool
 	known   map[string]bool   // its tests that earlier runs have seen, and whether they were skipped
 	odd     map[string]string // those of them that ended otherwise in parts, and how; "" is not at all
 	needs   bool              // one of odd ended otherwise again when the test ran whole
+	failed  map[int]bool      // parts that failed once, and run once more with nothing of their package beside them
+	again   *job              // whose parts have failed last
 	undone  string            // why the test runs whole after all, or ""
 	unlucky bool              // it does for its agent, which says nothing about the test
 	gateway string            // of the part that came last
 }
 
-// share is what parts of one unit have shown.
-type share struct {
-	events  []event.Test
-	action  string // the terminal one
-	elapsed time.Duration
+// partSaid is what a process has said of parts of a test.
+type partSaid struct {
+	packed
+	ends map[string]string // how tests ended that parts have in common, or that earlier runs have seen
 }
 
-// divisionBytes bounds the output that is held for a test in parts.
-const divisionBytes = 8 * heldBytes
+// share is what parts of one unit have shown.
+type share struct {
+	said    partSaid
+	idle    bool   // none of its subtests ran, of which its process has warned
+	action  string // the terminal one
+	elapsed time.Duration
+	gateway string
+	attempt int
+}
+
+// events are what is to be shown of the share.
+func (s *share) events() iter.Seq[test2json.Event] {
+	return func(yield func(test2json.Event) bool) {
+		for e := range s.said.all() {
+			if s.idle && e.Output == "testing: warning: no tests to run\n" {
+				continue
+			}
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// allApart bounds what is held, packed, of all tests that run in parts: some 200 MB of what tests
+// log. The one that goes beyond it runs whole.
+const allApart = 32 << 20
 
 // divisible reports whether tests of the run may be divided at all: their parts are told apart by
 // -test.run and -test.skip, which the user has not taken for subtests, and only the best mode takes
@@ -180,15 +208,21 @@ func (c *controller) handlePartEvent(n *node, e test2json.Event) {
 	if e.Action == test2json.ActionFail {
 		it.verdict = event.Fail
 	}
+	it.raced = it.raced || showsRace(e)
 	if d.undone != "" {
 		return
 	}
-	if d.bytes += len(e.Output) + len(e.Test) + len(e.Value); d.bytes > divisionBytes {
-		c.undo(p, d, "its output is too long to be put together")
-		it.events = nil
-		return
+	if _, known := d.known[e.Test]; e.Terminal() && (known || d.parents[e.Test]) {
+		if it.said.ends == nil {
+			it.said.ends = make(map[string]string)
+		}
+		it.said.ends[e.Test] = e.Action
 	}
-	it.events = append(it.events, e)
+	grown := it.said.add(e)
+	d.bytes += grown
+	if c.apart += grown; c.apart > allApart {
+		c.undo(p, d, "its output is too long to be put together")
+	}
 }
 
 // judgeParts takes the end of a process that ran parts of a test. A failure that is the test's own
@@ -198,35 +232,45 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 	p, d := j.pkg, j.division()
 	it := j.items[p.names[d.test]]
 	switch {
-	case j.stopped:
+	case j.stopped():
 	case it != nil && it.rounds == p.copies[d.test] && !it.open() && !it.failed() && (!r.Failed || r.Verdict != ""):
 		if d.undone == "" {
 			c.share(n, it, r.NoTests)
 		}
+	case c.mayFailAgain(j, it):
+		if d.failed == nil {
+			d.failed = make(map[int]bool)
+		}
+		for _, i := range j.unit.Items {
+			d.failed[i] = true
+		}
+		d.again = j
 	default:
 		c.undo(p, d, howItEnded(r))
 	}
 	explained := r.Verdict == "FAIL" && r.ExitCode == 1 && it != nil && it.failed() || r.Verdict == "" && it != nil && it.open()
-	if !j.stopped && r.Failed && explained && !slices.ContainsFunc(j.output, saysRace) {
+	if !j.stopped() && r.Failed && explained && !slices.ContainsFunc(j.output, saysRace) {
 		r.Failed, r.Verdict = false, "PASS"
 		j.output = slices.DeleteFunc(j.output, func(e test2json.Event) bool { return strings.HasPrefix(e.Output, "exit status ") })
 	}
 	return r
 }
 
+// mayFailAgain reports whether parts that have not passed run once more before the test runs whole.
+// A process with a data race has shown enough, and so has a failure that the user waits for.
+func (c *controller) mayFailAgain(j *job, it *itemRun) bool {
+	d := j.division()
+	return d.undone == "" && it != nil && it.failed() && !it.raced && !slices.ContainsFunc(j.output, saysRace) &&
+		c.cfg.MaxFail == 0 && !c.cfg.Command.FailFast && !slices.ContainsFunc(j.unit.Items, func(i int) bool { return d.failed[i] })
+}
+
 // share keeps what n's unit has shown of the test in its parts. With the last share the test has
-// its verdict. idle says that none of its subtests ran, of which its process has warned.
+// its verdict.
 func (c *controller) share(n *node, it *itemRun, idle bool) {
 	p, d := n.job.pkg, n.job.division()
-	s := &share{elapsed: it.elapsed, action: test2json.ActionPass}
+	s := &share{said: it.said, idle: idle, elapsed: it.elapsed, action: test2json.ActionPass, gateway: n.id, attempt: p.attempts[d.test]}
 	if it.verdict == event.Skip {
 		s.action = test2json.ActionSkip
-	}
-	for _, e := range it.events {
-		if idle && e.Output == "testing: warning: no tests to run\n" {
-			continue
-		}
-		s.events = append(s.events, c.eventFrom(n, e))
 	}
 	for _, i := range n.job.unit.Items {
 		d.shares[i-d.first] = s
@@ -252,14 +296,11 @@ func (c *controller) share(n *node, it *itemRun, idle bool) {
 func (d *division) agreed() bool {
 	actions := make(map[string]string)
 	for _, s := range d.distinct() {
-		for _, e := range s.events {
-			if !d.parents[e.Test] || !e.Terminal() {
-				continue
-			}
-			if had, ok := actions[e.Test]; ok && had != e.Action {
+		for test, action := range s.said.ends {
+			if had, ok := actions[test]; ok && had != action && d.parents[test] {
 				return false
 			}
-			actions[e.Test] = e.Action
+			actions[test] = action
 		}
 	}
 	return true
@@ -271,11 +312,7 @@ func (d *division) agreed() bool {
 func (d *division) surprises() map[string]string {
 	ended := make(map[string]string)
 	for _, s := range d.distinct() {
-		for _, e := range s.events {
-			if e.Terminal() {
-				ended[e.Test] = e.Action
-			}
-		}
+		maps.Copy(ended, s.said.ends)
 	}
 	odd := make(map[string]string)
 	for test, skipped := range d.known {
@@ -319,11 +356,21 @@ func (c *controller) settleDivision(p *pkg, d *division) {
 		verdict = event.Skip
 	}
 	c.ledger.settle(p, d.test, verdict, elapsed, d.gateway, "")
-	for _, e := range d.merged() {
-		e.Done, e.Total = c.ledger.done(), c.ledger.collected
-		c.emit(e)
+	if len(d.failed) > 0 {
+		c.emit(event.Warning{Text: fmt.Sprintf("%s: some of its subtests failed beside others of their package, and passed when they ran again without them", p.id(d.test))})
 	}
-	d.shares = nil
+	for s, e := range d.merged() {
+		t := c.packageEvent(p, e)
+		t.Gateway, t.Attempt, t.Done, t.Total = s.gateway, s.attempt, c.ledger.settled, c.ledger.collected
+		c.emit(t)
+	}
+	d.forget(&c.account)
+}
+
+// forget gives up what the parts have shown.
+func (d *division) forget(a *account) {
+	a.apart -= d.bytes
+	d.shares, d.bytes = nil, 0
 }
 
 // distinct are the shares, that of the test's own rest first.
@@ -342,56 +389,62 @@ func (d *division) distinct() []*share {
 	return out
 }
 
-// merged are the events of all shares as one run of the test would have made them: a test that
-// parts have in common begins with the first that shows it, and ends when all have been shown. Each
-// event keeps its time, so that those of one part may lie before those of the part before it.
-func (d *division) merged() []event.Test {
-	var events []event.Test
-	begun := make(map[string]bool)
-	ends := make(map[string]*ending)
-	for _, s := range d.distinct() {
-		here := make(map[string]bool)
-		for _, e := range s.events {
-			if !d.parents[e.Test] {
-				events = append(events, e)
-				continue
+// merged are the events of all shares as one run of the test would have made them, each with the
+// share that has it: a test that parts have in common begins with the first that shows it, and ends
+// when all have been shown. Each event keeps its time, so that those of one part may lie before
+// those of the part before it.
+func (d *division) merged() iter.Seq2[*share, test2json.Event] {
+	return func(yield func(*share, test2json.Event) bool) {
+		begun := make(map[string]bool)
+		ends := make(map[string]*ending)
+		for _, s := range d.distinct() {
+			here := make(map[string]bool)
+			for e := range s.events() {
+				show := true
+				if d.parents[e.Test] {
+					again := here[e.Test] && e.Action == test2json.ActionRun // of another test of that name
+					here[e.Test] = true
+					if ends[e.Test] == nil {
+						ends[e.Test] = &ending{depth: strings.Count(e.Test, "/"), share: s}
+					}
+					show = !ends[e.Test].take(s, e, begun[e.Test]) && !begun[e.Test] && !again
+				}
+				if show && !yield(s, e) {
+					return
+				}
 			}
-			again := here[e.Test] && e.Action == test2json.ActionRun // of another test of that name
-			here[e.Test] = true
-			if ends[e.Test] == nil {
-				ends[e.Test] = &ending{depth: strings.Count(e.Test, "/")}
-			}
-			if !ends[e.Test].take(e, begun[e.Test]) && !begun[e.Test] && !again {
-				events = append(events, e)
+			for test := range here {
+				begun[test] = true
 			}
 		}
-		for test := range here {
-			begun[test] = true
+		for _, end := range slices.SortedFunc(maps.Values(ends), func(a, b *ending) int {
+			return cmp.Or(b.depth-a.depth, strings.Compare(a.last.Test, b.last.Test))
+		}) {
+			for _, e := range end.events() {
+				if !yield(end.share, e) {
+					return
+				}
+			}
 		}
 	}
-	for _, end := range slices.SortedFunc(maps.Values(ends), func(a, b *ending) int {
-		return cmp.Or(b.depth-a.depth, strings.Compare(a.last.Test, b.last.Test))
-	}) {
-		events = append(events, end.events()...)
-	}
-	return events
 }
 
 // ending is how a test ends that several parts have in common.
 type ending struct {
 	depth   int
-	line    *event.Test // "--- PASS: TestX (0.10s)"
-	last    event.Test
+	share   *share           // that has shown it last
+	line    *test2json.Event // "--- PASS: TestX (0.10s)"
+	last    test2json.Event
 	elapsed float64
 }
 
 // take takes an event if it belongs to the end of its test. One that was begun by an earlier share
 // has its line.
-func (end *ending) take(e event.Test, begun bool) bool {
+func (end *ending) take(s *share, e test2json.Event, begun bool) bool {
 	text := strings.TrimLeft(e.Output, " ")
 	switch {
 	case e.Terminal():
-		end.last = e
+		end.share, end.last = s, e
 		if e.Elapsed != nil {
 			end.elapsed += *e.Elapsed
 		}
@@ -405,8 +458,8 @@ func (end *ending) take(e event.Test, begun bool) bool {
 	return false
 }
 
-func (end *ending) events() []event.Test {
-	var out []event.Test
+func (end *ending) events() []test2json.Event {
+	var out []test2json.Event
 	if end.line != nil {
 		line := *end.line
 		at := strings.LastIndex(line.Output, " (")
@@ -423,7 +476,13 @@ func (c *controller) undo(p *pkg, d *division, why string) {
 	if d.undone != "" {
 		return
 	}
-	d.undone, d.shares = why, nil
+	d.undone = why
+	d.forget(&c.account)
+	for _, j := range p.jobs {
+		if it := j.items[p.names[d.test]]; it != nil && j.division() == d {
+			it.said = partSaid{}
+		}
+	}
 	var items []int
 	for k := range d.parts {
 		items = append(items, d.first+k)
@@ -436,11 +495,22 @@ func (c *controller) undo(p *pkg, d *division, why string) {
 func (c *controller) concludeParts(n *node, end jobEnd) policy.Outcome {
 	j, d := n.job, n.job.division()
 	var out policy.Outcome
-	if d.undone == "" && !j.stopped && (end.kind == endUnsaid || end.lost() && j.pkg.lost <= 1) {
+	unsaid := d.undone == "" && !j.stopped() && (end.kind == endUnsaid || end.lost() && j.pkg.lost <= 1)
+	if unsaid || d.again == j { // what it has said does not count
+		if it := j.items[j.pkg.names[d.test]]; it != nil {
+			d.bytes -= it.said.size
+			c.apart -= it.said.size
+		}
+	}
+	switch {
+	case unsaid:
 		out.Requeue = j.unit.Items
 		return out
+	case d.again == j:
+		out.Park = j.unit.Items
+		return out
 	}
-	if end.lost() && !j.stopped {
+	if end.lost() && !j.stopped() {
 		d.unlucky = d.undone == ""
 		c.undo(j.pkg, d, end.how)
 	}

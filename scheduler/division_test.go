@@ -1,7 +1,9 @@
 package scheduler
 
 import (
+	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -38,8 +40,12 @@ const newSubtest = "s6"
 //	TestTreeLeaf_…  skips s3 when not all of its subtests ran in its process
 //	TestTreeMade_…  has s3 only when s2 ran in its process
 //	TestTreeLess_…  has no s3 any more
+//	TestTreeOdd_…   fails in s3 the first time that it gets there
+//	TestTreeRace_…  does that with a data race
+//	TestTreeLogs_…  logs more than is held of a divided test, in lines that are alike
+//	TestTreeMore_…  logs as much, in lines that are not
 func (l *fakeLink) tree(o *wire.Order, name, kind string, first bool) string {
-	ran := 0
+	ran, failed := 0, false
 	for _, sub := range append(slices.Clone(knownSubtests), newSubtest) {
 		if part := o.Part; part != nil && (part.Only != nil && !slices.Contains(part.Only, sub) || slices.Contains(part.Skip, sub)) {
 			continue
@@ -53,6 +59,9 @@ func (l *fakeLink) tree(o *wire.Order, name, kind string, first bool) string {
 		times := l.w.runs[o.Package+"::"+name+"/"+sub]
 		l.w.mu.Unlock()
 		l.post(wire.Report{Events: []test2json.Event{{Action: "run", Package: o.Package, Test: name + "/" + sub}}})
+		if kind == "TreeLogs" || kind == "TreeMore" && o.Part != nil {
+			l.log(o.Package, name+"/"+sub, kind == "TreeMore")
+		}
 		switch {
 		case sub != "s3":
 		case kind == "TreeExit":
@@ -61,16 +70,21 @@ func (l *fakeLink) tree(o *wire.Order, name, kind string, first bool) string {
 			return ""
 		}
 		elapsed, action := 0.01, "pass"
-		if kind == "TreeFail" && sub == "s3" {
+		once := (kind == "TreeOdd" || kind == "TreeRace") && sub == "s3" && times == 1
+		if kind == "TreeFail" && sub == "s3" || once {
 			action = "fail"
 		}
+		if once && kind == "TreeRace" {
+			l.post(wire.Report{Events: []test2json.Event{{Action: "output", Package: o.Package, Test: name + "/" + sub, Output: "    testing.go:1: race detected during execution of test\n"}}})
+		}
+		failed = failed || once
 		if kind == "TreeLeaf" && sub == "s3" && ran < 4 {
 			action = "skip"
 		}
 		l.post(wire.Report{Events: []test2json.Event{{Action: action, Package: o.Package, Test: name + "/" + sub, Elapsed: &elapsed}}})
 	}
 	switch {
-	case kind == "TreeFail" && (o.Part == nil || slices.Contains(o.Part.Only, "s3")), kind == "TreeNeed" && ran <= len(knownSubtests):
+	case failed, kind == "TreeFail" && (o.Part == nil || slices.Contains(o.Part.Only, "s3")), kind == "TreeNeed" && ran <= len(knownSubtests):
 		return "Fail"
 	case kind == "TreeSkip", kind == "TreeShy" && ran <= len(knownSubtests), kind == "TreeRest" && (o.Part == nil || o.Part.Only == nil):
 		return "Skip"
@@ -79,6 +93,21 @@ func (l *fakeLink) tree(o *wire.Order, name, kind string, first bool) string {
 		return ""
 	}
 	return "Pass"
+}
+
+// log prints for a subtest what seven of them are more of than a division may hold. Lines that are
+// not alike cannot be compressed.
+func (l *fakeLink) log(pkg, test string, random bool) {
+	line := strings.Repeat("a line of a log; ", 1<<9) + "\n"
+	noise := rand.NewChaCha8([32]byte{})
+	for range allApart / 6 / len(line) {
+		if random {
+			text := make([]byte, len(line)*3/4)
+			noise.Read(text) // never fails
+			line = base64.StdEncoding.EncodeToString(text)
+		}
+		l.post(wire.Report{Events: []test2json.Event{{Action: "output", Package: pkg, Test: test, Output: line}}})
+	}
 }
 
 // teach has the world's tests known from an earlier run.
@@ -131,6 +160,8 @@ func TestDivision(t *testing.T) {
 		{"TreeLeaf", event.Pass, 1, true},
 		{"TreeMade", event.Pass, 1, true},
 		{"TreeLess", event.Pass, 1, false},
+		{"TreeLogs", event.Pass, 0, false},
+		{"TreeMore", event.Pass, 1, true},
 	} {
 		t.Run(tt.kind, func(t *testing.T) {
 			w := newWorld(t, 4, map[string][]string{"a": names(tt.kind, "Pass", "Fail", "Pass")})
@@ -225,6 +256,40 @@ func TestDivisionThatFails(t *testing.T) {
 			if hasWarning(r, "will not be divided") {
 				t.Error("it is taken for one that must stay whole")
 			}
+		})
+	}
+}
+
+// A part that fails beside others runs once more without them, and the test not at all as a whole.
+// After a data race, and where the user waits for the first failure, it runs whole at once.
+func TestDivisionThatFailsOnce(t *testing.T) {
+	for _, tt := range []struct {
+		kind    string
+		maxFail int
+		whole   bool
+	}{{"TreeOdd", 0, false}, {"TreeOdd", 1, true}, {"TreeRace", 0, true}} {
+		t.Run(fmt.Sprint(tt.kind, tt.maxFail), func(t *testing.T) {
+			w := newWorld(t, 4, map[string][]string{"a": names(tt.kind, "Pass", "Pass")})
+			w.cfg.MaxFail = tt.maxFail
+			w.teach()
+			s, r, err := w.run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.check(s, r)
+			w.wantCounts(s, map[event.Verdict]int{event.Pass: 3})
+			id := "a::" + w.packages["a"][0]
+			again := 0
+			for _, n := range w.subtestRuns(id) {
+				again += n - 1
+			}
+			if !tt.whole && (again < 1 || again > 2) {
+				t.Errorf("subtests ran %v times; only those of one part should have run again", w.subtestRuns(id))
+			}
+			if hasWarning(r, "passed when they ran again without them") == tt.whole {
+				t.Error("the warning that a part has failed is there, or missing")
+			}
+			checkDivided(t, r, id)
 		})
 	}
 }

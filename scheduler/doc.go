@@ -25,7 +25,9 @@
 //	assign.go    a node gets a unit
 //	results.go   what comes of it while it runs
 //	testimony.go what a worker says is compared with what it was asked and has said
-//	budget.go    how much of it is kept
+//	budget.go    how much of it is kept of a unit
+//	account.go   how much is kept of all of them
+//	profiles.go  how much is kept of cover profiles
 //	conclude.go  the end of a process
 //	down.go      the end of an agent
 //	heal.go      a binary that is damaged
@@ -61,8 +63,9 @@
 // A test that is known to last longer than the plan has use for is divided (division.go): its long
 // subtests and the rest are items of the policy. The processes tell them apart by -test.run and
 // -test.skip, which are complements, so that a subtest that nobody knew runs exactly once. The
-// account has the test alone. The events of the parts are held, and are shown as one test when all
-// have passed. Otherwise none of them counts and the test runs whole. A test whose whole does
+// account has the test alone. The events of the parts are held, compressed, and are shown as one
+// test when all have passed. A part that fails runs once more when the others of its package have
+// ended. If it fails again, none of them counts and the test runs whole. A test whose whole does
 // otherwise than its parts is not divided again until its package changes.
 //
 // # Running again
@@ -118,6 +121,9 @@
 // end of a test that never began, another package, numbers out of range, a profile that nobody can
 // read. Each unit has a budget for what it can make the controller keep (budget.go). Of output that
 // is held the middle is left out first. What is shown as it comes is not kept and has no budget.
+// All units together have one account (account.go): when it is full the longest transcripts get
+// shorter, and who has them is not ended for that. The profiles of all packages have another
+// (profiles.go).
 // The loop never waits for a node: what it has for one lies in a place that cannot be full
 // (orders.go). An interrupt comes before reports.
 //
@@ -127,6 +133,14 @@
 // policy chooses (replay.go). policy.Take keeps the books as for Next, so that the account is that
 // of any run. An item that is in a later unit too goes back to pending, with the worst verdict so
 // far. A failure counts at once.
+//
+// # Somebody watches
+//
+// Config.Requests brings what keys and signals ask for (request.go). What runs is told by an event.
+// A run that is quit has its processes show their goroutines and die of that, so that their tests
+// fail, and ends. While it is suspended the loop waits, agents hold processes and leases, and
+// afterwards the clocks of the loop leave that time out. What ran then and fails runs again, also
+// where a failure counts at once: its own deadlines, and that of -timeout, went on.
 //
 // # Goroutines and cancellation
 //

@@ -97,6 +97,7 @@ func (c *controller) forget(n *node, err error) {
 	c.idle = slices.DeleteFunc(c.idle, func(other *node) bool { return other == n })
 	c.slots.release(n.id)
 	n.finish()
+	n.gw, n.builder = nil, nil // what it has said may be kept for long, and its connection need not
 	reason := ""
 	if err != nil {
 		reason = err.Error()

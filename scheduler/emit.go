@@ -14,6 +14,7 @@ type output struct {
 	reportErr   error         // the first one of the reporter, or of -coverprofile
 	profile     *cover.Writer // -coverprofile, or nil
 	profileFile *os.File
+	table       cover.Table // of the profiles of packages that are not closed
 }
 
 // emit hands an event to the reporter.
@@ -31,7 +32,7 @@ func (c *controller) reportFault(err error) {
 
 // event makes a reporter's event of one in the go test stream.
 func (c *controller) event(e test2json.Event) event.Test {
-	return event.Test{Event: e, Attempt: 1, Done: c.ledger.done(), Total: c.ledger.collected}
+	return event.Test{Event: e, Attempt: 1, Done: c.ledger.settled, Total: c.ledger.collected}
 }
 
 // packageEvent is event for one of a package.
@@ -58,9 +59,11 @@ func (c *controller) flush(n *node, it *itemRun) {
 	}
 	if it.streamed {
 		it.told = appendOutput(it.told, it.events)
+		it.recent = appendRecent(it.recent, it.events)
 	}
 	n.job.held -= it.weight
-	it.events, it.weight = nil, 0
+	n.job.gone -= it.gone
+	it.events, it.weight, it.gone = nil, 0, 0
 }
 
 // emitFrom hands an event that came from n to the reporters.

@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/history"
@@ -72,9 +71,17 @@ func (d parts) end(c *controller, n *node, end jobEnd, r *unit.Result) policy.Ou
 		c.serialize(p, end.how)
 		end.kind = endUnsaid
 	case r != nil:
+		if i := d.test; j.told == toldQuit && end.died() && p.verdicts[i] == "" {
+			c.crash(n, i, j.items[p.names[i]], end)
+		}
 		res := c.judgeParts(n, *r)
 		c.showOutput(n)
-		p.takeResult(res, j.covered, false)
+		covered := j.takeCovered()
+		if d.again == j {
+			covered.release()
+			covered = nil
+		}
+		p.takeResult(res, covered, false)
 	}
 	return c.concludeParts(n, end)
 }
@@ -99,15 +106,25 @@ func (u recorded) end(c *controller, n *node, end jobEnd, r *unit.Result) policy
 		p.takeResult(unit.Result{Failed: true, ExitCode: -1, Err: end.how}, nil, false)
 	} else {
 		c.showOutput(n)
-		p.takeResult(*r, j.covered, j.untouched && !p.partial)
+		p.takeResult(*r, j.takeCovered(), j.untouched && !p.partial)
 	}
 	return c.concludeReplayed(n, end)
 }
 
 // takeResult adds what the process of a unit came to, its cover profile or nil, and whether it was
 // all of the package.
-func (p *pkg) takeResult(r unit.Result, covered *cover.Profile, all bool) {
+func (p *pkg) takeResult(r unit.Result, covered *profile, all bool) {
 	p.vouch(r, all)
-	p.results = append(p.results, processEnd{r, covered, all})
 	p.failed = p.failed || r.Failed
+	kept := unit.Result{Failed: r.Failed, Verdict: r.Verdict, Wall: r.Wall}
+	if all {
+		kept.Coverage = r.Coverage
+	}
+	switch { // where two differ, the package has none
+	case len(p.results) == 0:
+		kept.Suffix = r.Suffix
+	case p.results[0].Suffix == r.Suffix:
+		kept.Suffix = p.results[0].Suffix
+	}
+	p.results = append(p.results, processEnd{kept, covered, all})
 }

@@ -56,11 +56,13 @@ func (c *controller) open(spec xspec.Spec, t *pool) *node {
 func (c *controller) begin(n *node) *node {
 	ctx, finish := context.WithCancel(c.ctx)
 	n.finish, n.orders, n.count = finish, newOrders(), c.count
+	n.account = &c.account
 	c.nodes[n.id] = n
 	if n.pool != nil {
 		n.placed = true
 		n.pool.nodes++
 	}
+	c.emit(event.GatewayOpening{Time: time.Now(), Gateway: n.id, Spec: n.spec.String()})
 	c.wait.Go(func() { c.serve(ctx, n) })
 	return n
 }

@@ -45,15 +45,19 @@ func (c *controller) handleSource(s *supply, e gotest.BuildEvent) {
 func (c *controller) apply(t *pool, e gotest.BuildEvent) {
 	switch e := e.(type) {
 	case gotest.Listed:
-		t.supply.shards = e.Shards
+		t.supply.shards, t.supply.leftOut = e.Shards, e.LeftOut
 		c.collect(t, e.Packages)
 	case gotest.Ready:
 		if c.replay.wants(e.Package) {
-			c.makeRunnable(c.known(t, e.Package), e)
+			p := c.known(t, e.Package)
+			c.emit(event.Built{Time: time.Now(), Platform: t.supply.name, Package: p.shown, Ready: true})
+			c.makeRunnable(p, e)
 		}
 	case gotest.Reported:
 		if c.replay.wants(e.Package) {
-			c.closeReported(c.known(t, e.Package), e)
+			p := c.known(t, e.Package)
+			c.emit(event.Built{Time: time.Now(), Platform: t.supply.name, Package: p.shown})
+			c.closeReported(p, e)
 		}
 	}
 }
@@ -66,13 +70,15 @@ func (c *controller) collect(t *pool, packages []gotest.Package) {
 			c.emit(event.Warning{Text: "not replayed, because they are not among the packages of this run: " + strings.Join(unlisted, ", ")})
 		}
 	}
+	dirs := make(map[string]string, len(packages))
 	for _, lp := range packages {
+		dirs[lp.ImportPath] = lp.Dir
 		p := c.addPackage(t, lp.ImportPath, lp.Items)
 		p.serial, p.undivided, p.partial = lp.Serial, lp.Undivided, lp.Partial
 		items += len(p.names)
 	}
 	c.expectAll(t)
-	c.emit(event.Collected{Platform: t.supply.name, Packages: len(packages), Items: items})
+	c.emit(event.Collected{Platform: t.supply.name, Packages: len(packages), Items: items, Dirs: dirs})
 }
 
 func (c *controller) addPackage(t *pool, path string, items []gotest.Item) *pkg {
@@ -151,22 +157,32 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 		c.overrule(p, r.Tests)
 	}
 	p.ready, p.key = &r, r.Digest.Hex()
-	if c.cfg.Command.FailFast {
-		c.releaseInOrder(p.pool)
+	if c.ordered() {
+		c.releaseBuilt(p.pool)
 		return
 	}
 	c.admitToPolicy(p)
 }
 
-// releaseInOrder gives packages to their policy as go test starts them, so that the first failure
-// of several is that of the first package.
-func (c *controller) releaseInOrder(t *pool) {
+// ordered reports whether packages that can run wait for others.
+func (c *controller) ordered() bool { return c.cfg.Command.FailFast || c.cfg.FailedFirst }
+
+// releaseBuilt gives packages to their policy. With -failfast it does so as go test starts them, so
+// that the first failure of several is that of the first package. With FailedFirst those that did
+// not fail last wait until it is known of all that did whether they can run.
+func (c *controller) releaseBuilt(t *pool) {
+	waits := false
+	for _, q := range c.pkgs {
+		waits = waits || q.pool == t && q.first && q.state == pkgExpected
+	}
 	for _, q := range c.pkgs {
 		switch {
 		case q.pool != t || q.state == pkgClosed:
 		case q.state == pkgExpected:
-			return
-		case q.state == pkgBuilt:
+			if c.cfg.Command.FailFast {
+				return
+			}
+		case q.state == pkgBuilt && (q.first || !waits):
 			c.admitToPolicy(q)
 		}
 	}
@@ -242,8 +258,8 @@ func (c *controller) closeReported(p *pkg, r gotest.Reported) {
 	}
 	c.settleRest(p, why)
 	p.leaveBuild(pkgClosed)
-	if c.cfg.Command.FailFast && c.stopped == "" {
-		c.releaseInOrder(p.pool)
+	if c.ordered() && c.stopped == "" {
+		c.releaseBuilt(p.pool)
 	}
 	c.checkMaxFail()
 }
@@ -263,6 +279,11 @@ func (c *controller) handleSourceDone(s *supply, err error) {
 
 // endSupply closes what the go command did not speak of: nothing it was asked for may vanish.
 func (c *controller) endSupply(s *supply, pools []*pool) {
+	for _, p := range c.pkgs { // what waited for packages that do not come
+		if p.state == pkgBuilt && c.stopped == "" && slices.Contains(pools, p.pool) {
+			c.admitToPolicy(p)
+		}
+	}
 	for _, t := range pools {
 		t.policy.NoMore()
 	}

@@ -30,6 +30,16 @@ const (
 	phaseParked               // in one, waiting for other parallel tests
 )
 
+// skips is what is known of subtests that were skipped, from least to most doubtful.
+type skips int
+
+const (
+	skipNone  skips = iota // none was
+	skipKnown              // earlier runs saw all of them skip
+	skipNew                // earlier runs know nothing of some
+	skipOdd                // an earlier run has seen one that did not
+)
+
 // signs are lines that an item has printed.
 type signs struct {
 	raced   bool // its process has a data race
@@ -45,22 +55,30 @@ type itemRun struct {
 	verdict event.Verdict // of these rounds
 	phase   phase
 	signs
+	skips   skips         // of its subtests
 	begun   []int         // when it failed: the items of its unit that had
 	process time.Duration // when it failed: for how long its process had run
 	elapsed time.Duration
 	watch   stopwatch
+
+	suspended bool // it was running while the run stood still: what it has waited for by its own clock may be late
 }
 
 // transcript is what an item has said.
 type transcript struct {
-	events   []test2json.Event // held until the item has ended, so that a run that dies with its process leaves no trace
-	bytes    int               // of all events, the text
-	weight   int               // of events
-	streamed bool              // events are not held: they were too many, or are wanted live
-	told     []byte            // the beginning of the output that was shown, of an item whose events are streamed
-	before   remnant           // what an earlier attempt has shown
-	shown    []showing         // by this one
-	dying    int               // 1 + the index in events of the line that may begin a panic; 0 is none
+	events    []test2json.Event // held until the item has ended, so that a run that dies with its process leaves no trace
+	said      partSaid          // held of a test in parts, in place of events
+	bytes     int               // of all events, the text
+	weight    int               // of events
+	gone      int               // of what else than output was left out of them
+	streamed  bool              // events are not held: they were too many, or are wanted live
+	told      []byte            // the beginning of the output that was shown, of an item whose events are streamed
+	recent    []byte            // the end of that
+	before    remnant           // what an earlier attempt has shown
+	shown     []showing         // by this one
+	named     int               // bytes of names of what was shown, forgotten or not
+	forgotten int               // entries of shown that were given up
+	dying     bool              // a line of it may begin a panic
 }
 
 func (it *itemRun) open() bool { return it.phase != phaseIdle }
@@ -115,6 +133,8 @@ func (it *itemRun) end() attempt.End {
 		return it.failing()
 	case it.verdict == event.Skip:
 		return attempt.Skipped
+	case it.skips > skipNone:
+		return attempt.Lacking
 	}
 	return attempt.Passed
 }
@@ -125,6 +145,11 @@ func (it *itemRun) failing() attempt.End {
 		return attempt.Raced
 	}
 	return attempt.Failed
+}
+
+// late reports whether an end of the item may be due to nothing but that the run stood still.
+func (it *itemRun) late(how attempt.End) bool {
+	return it.suspended && how == attempt.Failed && !it.raced
 }
 
 // lasted is for how long the item's process ran until it failed, or has run.
@@ -138,7 +163,7 @@ func (it *itemRun) lasted(j *job) time.Duration {
 // among are the items that had begun in its process when it failed, or have by now.
 func (it *itemRun) among(j *job) []int {
 	if it == nil || it.begun == nil {
-		return j.begun()
+		return j.begun
 	}
 	return it.begun
 }
@@ -169,14 +194,18 @@ func appendOutput(text []byte, events []test2json.Event) []byte {
 // zero value is nothing.
 type remnant struct {
 	begun, ended map[string]bool // by test
+	weight       int             // bytes
 }
+
+// shows reports whether anything was shown.
+func (r remnant) shows() bool { return len(r.begun)+len(r.ended) > 0 }
 
 func (r remnant) has(e test2json.Event) bool {
 	return r.ended[e.Test] || e.Action == test2json.ActionRun && r.begun[e.Test]
 }
 
 func remnantOf(before remnant, shown []showing) remnant {
-	r := remnant{begun: make(map[string]bool), ended: make(map[string]bool)}
+	r := remnant{begun: make(map[string]bool), ended: make(map[string]bool), weight: before.weight + weighShown(shown)}
 	maps.Copy(r.begun, before.begun)
 	maps.Copy(r.ended, before.ended)
 	for _, s := range shown {
@@ -217,15 +246,26 @@ func (s showing) terminal() bool { return test2json.Event{Action: s.action}.Term
 // show notes that an event was shown.
 func (j *job) show(it *itemRun, e test2json.Event) {
 	it.shown = append(it.shown, showing{e.Test, e.Action})
-	j.names += nameWeight + len(e.Test)
+	w := weighShown(it.shown[len(it.shown)-1:])
+	it.named += w
+	j.names += w
+	j.shown += w
+}
+
+// weighShown is how many bytes it takes to know what was shown.
+func weighShown(shown []showing) int {
+	sum := 0
+	for _, s := range shown {
+		sum += nameWeight + len(s.test)
+	}
+	return sum
 }
 
 // settle gives up what only an item without a verdict has a use for.
 func (j *job) settle(it *itemRun) {
-	for _, s := range it.shown {
-		j.names -= nameWeight + len(s.test)
-	}
-	it.shown = nil
+	j.names -= it.named
+	j.shown -= weighShown(it.shown)
+	it.shown, it.named = nil, 0
 }
 
 // take keeps an event of an item.
@@ -242,9 +282,7 @@ func (it *itemRun) take(e test2json.Event) {
 	if it.bytes += len(e.Output); e.Action != test2json.ActionOutput {
 		it.bytes += len(e.Test) + len(e.Key) + len(e.Value) + len(e.Path)
 	}
-	if it.dying == 0 && dies(e) {
-		it.dying = len(it.events)
-	}
+	it.dying = it.dying || dies(e)
 	it.raced = it.raced || showsRace(e)
 }
 

@@ -13,6 +13,7 @@ import (
 // loop owns it.
 type ledger struct {
 	collected int
+	settled   int // items that have a verdict
 	counts    map[event.Verdict]int
 	notRun    []event.NotRunItem
 	durations []event.ItemSeconds
@@ -20,15 +21,6 @@ type ledger struct {
 }
 
 func newLedger() *ledger { return &ledger{counts: make(map[event.Verdict]int)} }
-
-// done is the number of items that have a verdict.
-func (l *ledger) done() int {
-	n := 0
-	for _, c := range l.counts {
-		n += c
-	}
-	return n
-}
 
 // collect adds the items of a package to what has to be accounted for.
 func (l *ledger) collect(n int) { l.collected += n }
@@ -44,6 +36,10 @@ func (l *ledger) settle(p *pkg, i int, v event.Verdict, elapsed time.Duration, g
 	p.verdicts[i] = v
 	p.open--
 	p.noteCrash(v)
+	if t := p.trials[i]; t != nil {
+		t.drop()
+	}
+	l.settled++
 	l.counts[v]++
 	if v == event.NotRun {
 		l.notRun = append(l.notRun, event.NotRunItem{ID: id, Reason: reason})
@@ -98,7 +94,11 @@ func (l *ledger) check(pkgs []*pkg) string {
 			}
 		}
 	}
-	if sum := l.done(); sum+open != l.collected {
+	sum := 0
+	for _, n := range l.counts {
+		sum += n
+	}
+	if sum+open != l.collected || sum != l.settled {
 		l.faults = append(l.faults, fmt.Sprintf("%d items collected, %d verdicts", l.collected, sum))
 	}
 	if len(l.faults) == 0 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/hostbuild"
@@ -60,10 +61,11 @@ type setting struct {
 // heard is what has come of a job.
 type heard struct {
 	items   map[string]*itemRun // by top-level test, items that have begun
+	begun   []int               // items of the unit, as they began
 	others  map[int]*itemRun    // items of the package that are not the unit's, in a process of the whole
 	latest  string              // the item that began last and is not parked
 	output  []test2json.Event   // package-level output that is not shown
-	profile profileText         // in so far as it has come
+	profile *cover.Intake       // in so far as it has come; nil is nothing
 	doomed  bool                // an item has begun to print a panic, or what looks like one
 	excused bool                // a test failed that is none of the unit's, and ran for the others' sake
 }
@@ -72,9 +74,21 @@ type heard struct {
 type curbs struct {
 	limits    map[string]bool // tests that have one of losePatience
 	overdue   time.Duration   // the limit that its culprit had, or 0
-	stopped   bool            // it was told to end
+	told      telling         // to end, or nothing
+	stood     bool            // the run stood still while it ran
 	signalled bool            // its process has died of a signal, and its agent may follow
 }
+
+// telling is what a job was told while it ran, each more than the one before.
+type telling int
+
+const (
+	toldNothing telling = iota
+	toldQuit            // to show its goroutines, which ends it
+	toldStop            // to end
+)
+
+func (j *job) stopped() bool { return j.told == toldStop }
 
 // company is what ran beside a job.
 type company struct {
@@ -97,15 +111,4 @@ func (j *job) division() *division {
 		return d.division
 	}
 	return nil
-}
-
-// begun are the items of the unit that have begun.
-func (j *job) begun() []int {
-	var items []int
-	for _, i := range j.unit.Items {
-		if j.items[j.pkg.names[i]] != nil {
-			items = append(items, i)
-		}
-	}
-	return items
 }

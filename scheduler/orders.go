@@ -8,14 +8,14 @@ import (
 )
 
 // orders is what the loop has for a node's goroutine, which takes it in its own time. There is room
-// for all that the protocol knows: one order, a stop and the end. So the loop never waits, whatever
-// the node does. The mutex guards the fields after it.
+// for all that the protocol knows: one order, how its unit is to end, and the end. So the loop
+// never waits, whatever the node does. The mutex guards the fields after it.
 type orders struct {
 	wake chan struct{} // capacity 1, never closed: there is something new
 
 	mu    sync.Mutex
 	order *wire.Assignment // not taken yet, or nil
-	stop  bool             // not taken yet
+	ends  telling          // not taken yet
 	end   bool             // nothing follows what is there
 }
 
@@ -33,11 +33,11 @@ func (o *orders) put(a wire.Assignment) {
 	o.tell()
 }
 
-// putStop has the unit of the last order end.
-func (o *orders) putStop() {
+// putEnd has the unit of the last order end, in the way that is told.
+func (o *orders) putEnd(way telling) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.stop = true
+	o.ends = max(o.ends, way)
 	o.tell()
 }
 
@@ -64,7 +64,7 @@ func (o *orders) waiting() bool {
 	return o.order != nil
 }
 
-// next waits for what is to be sent, an order before its stop. ok is false after the last.
+// next waits for what is to be sent, an order before what ends it. ok is false after the last.
 func (o *orders) next(ctx context.Context) (a wire.Assignment, ok bool, err error) {
 	for {
 		if a, ok, ready := o.take(); ready {
@@ -86,9 +86,10 @@ func (o *orders) take() (a wire.Assignment, ok, ready bool) {
 	case o.order != nil:
 		a, o.order = *o.order, nil
 		return a, true, true
-	case o.stop:
-		o.stop = false
-		return wire.Assignment{Stop: true}, true, true
+	case o.ends != toldNothing:
+		way := o.ends
+		o.ends = toldNothing
+		return wire.Assignment{Quit: way == toldQuit, Stop: way == toldStop}, true, true
 	}
 	return wire.Assignment{}, false, o.end
 }

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -25,12 +26,12 @@ func (c *controller) givePanic(n *node, r *unit.Result) {
 	if r.Panic == "" || culprit == nil {
 		return
 	}
-	for _, it := range j.items {
-		if it != culprit && it.dying > 0 {
-			it.events = it.events[:it.dying-1]
+	first, _, _ := strings.Cut(r.Panic, "\n")
+	for name, it := range j.items {
+		if it != culprit {
+			it.dropPanic(name, first)
 		}
 	}
-	first, _, _ := strings.Cut(r.Panic, "\n")
 	if strings.Contains(culprit.text(), first) {
 		return
 	}
@@ -39,7 +40,7 @@ func (c *controller) givePanic(n *node, r *unit.Result) {
 		lines = append(lines, test2json.Event{Time: time.Now(), Action: test2json.ActionOutput, Package: j.pkg.shown, Test: r.Culprit, Output: line})
 	}
 	if i, ok := j.pkg.index[r.Culprit]; ok && j.pkg.verdicts[i] != "" { // it is shown
-		if culprit.dying == 0 {
+		if !culprit.dying {
 			for _, e := range lines {
 				c.emitFrom(n, e)
 			}
@@ -51,4 +52,18 @@ func (c *controller) givePanic(n *node, r *unit.Result) {
 		at--
 	}
 	culprit.events = append(culprit.events[:at:at], append(lines, culprit.events[at:]...)...)
+}
+
+// dropPanic takes the text of a panic from what item name has said last. Before the end of the
+// item the line is its own: it has shown what another panic said.
+func (it *itemRun) dropPanic(name, first string) {
+	for k, e := range slices.Backward(it.events) {
+		switch {
+		case e.Test == name && e.Terminal():
+			return
+		case e.Action == test2json.ActionOutput && strings.TrimSuffix(e.Output, "\n") == first:
+			it.events = it.events[:k]
+			return
+		}
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest"
-	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/attempt"
@@ -59,6 +58,7 @@ type standing struct {
 	ran      int             // items that have run
 	spent    time.Duration   // by the items that have run
 	vouched  bool            // a process of the whole has passed: what it left out was its TestMain's choice
+	first    bool            // it has a test that failed when it ran last, and is to run before those that have none
 }
 
 // splitting is how a package may be cut into processes.
@@ -105,6 +105,7 @@ const (
 
 // conclusion is what a package has come to.
 type conclusion struct {
+	covering
 	results    []processEnd // of its units, in the order in which they ended
 	failed     bool
 	counts     *counts                    // of its processes, when it is closed and its idle run is to come
@@ -115,8 +116,8 @@ type conclusion struct {
 // processEnd is how a process of a package ended.
 type processEnd struct {
 	unit.Result
-	covered *cover.Profile // nil is none
-	all     bool           // it was all of the package, and has printed its closing lines
+	covered *profile
+	all     bool // it was all of the package, and has printed its closing lines
 }
 
 type pkgState int

@@ -40,7 +40,15 @@ func (c *controller) setExpected(p *pkg) {
 		if known, ok := c.cfg.History.Test(p.pool.supply.name, p.path, name); ok {
 			p.expected[i] = max(known.Cost, 1) // 0 would be unknown
 		}
+		p.first = p.first || c.failedLast(p, name)
 	}
+}
+
+// failedLast reports whether a test is to be given out before others, as it failed when it ran
+// last. A package that failed by itself has failed with all of its tests.
+func (c *controller) failedLast(p *pkg, test string) bool {
+	h := c.cfg.History
+	return c.cfg.FailedFirst && (h.Package(p.pool.supply.name, p.path).Broken || h.LastFailed(p.pool.supply.name, p.path, test))
 }
 
 // plan is the package as the policy is to know it: its tests, and behind them the parts of those
@@ -67,10 +75,13 @@ func (c *controller) plan(p *pkg) policy.Package {
 	if c.sizeOf != nil {
 		out.Size = c.sizeOf(*p.ready)
 	}
-	for i := range out.Items {
-		if !cmd.FailFast { // without a cost packages run in the order of go test
+	if !cmd.FailFast { // without a cost packages run in the order of go test
+		for i := range out.Items {
 			out.Items[i].Cost = p.expected[i]
 		}
+	}
+	for i, name := range p.names {
+		out.Items[i].First = c.failedLast(p, name)
 	}
 	for _, d := range families {
 		p.pool.choosy = p.pool.choosy || len(d.Requires) > 0
@@ -96,7 +107,9 @@ func (c *controller) plan(p *pkg) policy.Package {
 			if part.Names != nil {
 				families[path] = family
 			}
-			out.Items = append(out.Items, policy.Item{Name: path + "/" + regexp.QuoteMeta(strings.Join(part.Names, "|")), Cost: max(part.Cost, 1), Family: family})
+			out.Items = append(out.Items, policy.Item{
+				Name: path + "/" + regexp.QuoteMeta(strings.Join(part.Names, "|")), Cost: max(part.Cost, 1), Family: family, First: out.Items[d.test].First,
+			})
 		}
 	}
 	return out

@@ -42,6 +42,7 @@ type supply struct {
 	events   []gotest.BuildEvent // about packages, for pools that come later
 	held     []gotest.BuildEvent // what has come before there was a pool
 	shards   string              // gotest.Listed.Shards
+	leftOut  int                 // gotest.Listed.LeftOut
 	offer
 	cancel  context.CancelCauseFunc
 	dropped bool // nobody needs it; for one who comes later there is another
@@ -65,6 +66,15 @@ func (c *controller) shards() string {
 	}
 	slices.Sort(all)
 	return strings.Join(all, " ")
+}
+
+// leftOut is how many tests of all platforms were asked to be left out.
+func (c *controller) leftOut() int {
+	n := 0
+	for _, s := range c.supplies {
+		n += s.leftOut
+	}
+	return n
 }
 
 // pool is a set of nodes that share one policy: all those of a platform, or one of them under

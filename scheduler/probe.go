@@ -80,7 +80,7 @@ func (c *controller) endProbing(p *pkg) {
 			continue
 		}
 		for name, it := range n.job.items {
-			if i, ok := p.index[name]; ok && it.fate == fateHeld && p.trials[i] == nil && it.open() && it.begun == nil && it.dying == 0 {
+			if i, ok := p.index[name]; ok && it.fate == fateHeld && p.trials[i] == nil && it.open() && it.begun == nil && !it.dying {
 				if it.fate = fateShown; it.streamed {
 					c.flush(n, it)
 				}
@@ -94,13 +94,13 @@ func (c *controller) split(p *pkg) {
 	p.stage = stageSplit
 	var items []int
 	for i, t := range p.trials {
-		if t.Tries() == 0 && t.said.verdict == event.Pass {
+		if t.Tries() == 0 && t.said.verdict == event.Pass && !t.said.lacks {
 			items = append(items, i)
 		}
 	}
 	for _, t := range p.trials {
 		switch said := t.said.verdict; {
-		case said == event.Skip:
+		case said == event.Skip, said == event.Pass && t.said.lacks:
 			t.next = attempt.Attempt{Around: attempt.Nothing, Before: attempt.Bare}
 			c.isolate(p)
 		case (said == event.Fail || said == event.Crash) && !p.spare():
@@ -110,7 +110,7 @@ func (c *controller) split(p *pkg) {
 	slices.Sort(items)
 	items = p.pool.policy.Withdraw(p.num, items)
 	for _, i := range items {
-		c.settleSaid(p, i, p.trials[i].said)
+		c.settleSaid(p, i, p.trials[i])
 		delete(p.trials, i)
 	}
 }

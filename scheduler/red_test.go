@@ -2,9 +2,11 @@ package scheduler
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/history"
@@ -41,6 +43,47 @@ func TestRedInTheWhole(t *testing.T) {
 		})
 		if mended != tt.mended {
 			t.Errorf("%s: remembered as mended: %t", tt.kind, mended)
+		}
+	}
+}
+
+// A test that is to count in the whole is not settled as not run when the whole dies of another
+// test before it: it was cut off. In a crowd that death does not count, and the run would have been
+// green without the test.
+func TestWholeThatDiesBeforeTheTest(t *testing.T) {
+	for _, tt := range []struct {
+		crowd bool
+		want  map[event.Verdict]int
+	}{
+		{false, map[event.Verdict]int{event.Pass: 42, event.Crash: 1}},
+		{true, map[event.Verdict]int{event.Pass: 43}},
+	} {
+		all := names(append([]string{"SecondExit"}, slices.Repeat([]string{"Pass"}, 41)...)...)
+		w := newWorld(t, 4, map[string][]string{"a": all, "b": names("Pass")})
+		if tt.crowd {
+			w.info = func(xspec.Spec) gateway.Info {
+				return gateway.Info{Hostname: "here", GOOS: "linux", GOARCH: "amd64", CPUs: 1}
+			}
+		}
+		w.cfg.History = new(history.Book)
+		w.cfg.History.Learn(history.Run{ID: "before", Time: time.Now(),
+			Tests:   []history.TestRun{{Platform: "linux/amd64", Package: "a", Test: all[41], Elapsed: time.Millisecond, Verdict: history.Fail}},
+			Lessons: []history.Lesson{{Platform: "linux/amd64", Package: "a", Test: all[41], Kind: history.Red}}})
+		died := make(chan struct{}) // the whole; b runs until then
+		w.holds["TestPass_0"] = died
+		end := sync.OnceFunc(func() { close(died) })
+		s, r, err := w.runWith(t.Context(), func(e event.Event) {
+			if e, ok := e.(event.UnitEnded); ok && e.Package == "a" && w.ended("a::TestSecondExit_0") >= 2 {
+				end()
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.check(s, r)
+		w.wantCounts(s, tt.want)
+		if failed := tt.want[event.Crash]; s.Failed != failed {
+			t.Errorf("%d packages failed, want %d", s.Failed, failed)
 		}
 	}
 }

@@ -275,7 +275,7 @@ func (c *controller) concludeReplayed(n *node, end jobEnd) policy.Outcome {
 	var out policy.Outcome
 	for _, i := range j.unit.Items {
 		it := j.items[p.names[i]]
-		again := c.replay.owes(p.id(i)) && !j.stopped
+		again := c.replay.owes(p.id(i)) && !j.stopped()
 		c.settleReplayed(n, i, it, end, again)
 		if again {
 			p.remember(i, it)
@@ -298,9 +298,9 @@ func (c *controller) settleReplayed(n *node, i int, it *itemRun, end jobEnd, aga
 	p, name := n.job.pkg, n.job.pkg.names[i]
 	had := p.verdicts[i]
 	switch {
-	case (end.died() || end.lost()) && name == end.culprit && !n.job.stopped && had == "":
+	case (end.died() || end.lost()) && name == end.culprit && !n.job.stopped() && had == "":
 		c.crash(n, i, it, end)
-	case (end.died() || end.lost()) && name == end.culprit && !n.job.stopped && had != event.Fail && had != event.Crash:
+	case (end.died() || end.lost()) && name == end.culprit && !n.job.stopped() && had != event.Fail && had != event.Crash:
 		c.worsenReplayed(n, i, it, event.Crash)
 	case had != "":
 	case name == end.cutOff:
@@ -309,7 +309,7 @@ func (c *controller) settleReplayed(n *node, i int, it *itemRun, end jobEnd, aga
 		c.book(n, i, it)
 		c.flush(n, it)
 	case again:
-	case n.job.stopped:
+	case n.job.stopped():
 		c.cutShort(n, i, it, c.stopped)
 	case end.failed:
 		c.cutShort(n, i, it, "the process ended before it: "+end.how)

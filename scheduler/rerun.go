@@ -59,7 +59,7 @@ func (c *controller) mayRerun(n *node, i int, it *itemRun) bool {
 		limit = d.Retries
 	}
 	switch {
-	case failures >= limit, c.replay != nil, n.job.stopped, c.stopped != "", c.cfg.Command.Grain() == gotest.Alone:
+	case failures >= limit, c.replay != nil, n.job.stopped(), c.stopped != "", c.cfg.Command.Grain() == gotest.Alone:
 		return false
 	case r.Tests != nil && !r.Tests.MatchString(gotest.ID(p.path, p.names[i])):
 		return false
@@ -148,7 +148,7 @@ func (j *job) asideOnly() bool {
 		if it := j.items[j.pkg.names[i]]; it == nil || !it.aside() {
 			return false
 		}
-		if t := j.pkg.trials[i]; t != nil && t.Tries() == 0 && t.said.verdict == event.Pass {
+		if t := j.pkg.trials[i]; t != nil && t.Tries() == 0 && t.said.verdict == event.Pass && !t.said.lacks {
 			return false
 		}
 	}

@@ -23,10 +23,12 @@ func (c *controller) handleReport(n *node, r wire.Report) {
 		c.disbelieve(n, err)
 		return
 	}
+	c.fitProfiles()
 	if r.Warning != "" {
 		n.warnings++
 		c.warnOfHost(n.info.Hostname, r.Warning)
 	}
+	before := n.job.held + n.job.shown
 	for _, e := range r.Events {
 		c.handleEvent(n, e)
 	}
@@ -34,6 +36,10 @@ func (c *controller) handleReport(n *node, r wire.Report) {
 		c.disbelieve(n, err)
 		return
 	}
+	if c.fitNodes(n) {
+		return
+	}
+	c.fit(max(0, n.job.held+n.job.shown-before))
 	if r.Result != nil {
 		c.result(n, *r.Result)
 	} else {
@@ -90,8 +96,10 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 	if it == nil {
 		it = c.newItemRun(j, name, i, known)
 		j.items[name] = it
-		if !known {
-			j.names += strangerWeight + len(name)
+		if known {
+			j.begun = append(j.begun, i)
+		} else {
+			j.strangers += strangerWeight + len(name)
 		}
 	}
 	j.take(it, e)
@@ -103,13 +111,19 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 			c.split(j.pkg) // too much to hold
 		}
 	}
-	if it.dying > 0 && known && it.fate == fateShown && c.triable(j) {
+	if it.dying && known && it.fate == fateShown && c.triable(j) {
 		it.fate = fateHeld
 	}
-	j.doomed = j.doomed || it.dying > 0
+	j.doomed = j.doomed || it.dying
 	if e.Action == test2json.ActionFail && known && it.fate == fateShown && !c.certain(n, i, it, it.failing()) {
 		it.fate = fateHeld
-		it.begun, it.process = j.begun(), time.Since(j.started)
+		it.begun, it.process = j.begun, time.Since(j.started)
+	}
+	if e.Action == test2json.ActionSkip && e.Test != name && known {
+		it.skips = max(it.skips, c.skipOf(j.pkg, e.Test))
+		if it.fate == fateShown && !c.certain(n, i, it, attempt.Lacking) {
+			it.fate = fateHeld
+		}
 	}
 	if e.Test == name {
 		it.follow(e)
@@ -251,7 +265,7 @@ func (c *controller) result(n *node, r unit.Result) {
 		}
 		r.Damaged = false
 	}
-	ours := n.job.stopped || r.TestTimeout > 0 || r.TimedOut || r.Interrupted
+	ours := n.job.told != toldNothing || r.TestTimeout > 0 || r.TimedOut || r.Interrupted
 	if ours || r.Signal != "killed" && r.Signal != "terminated" {
 		c.handleResult(n, r)
 		return
@@ -264,7 +278,10 @@ func (c *controller) result(n *node, r unit.Result) {
 // handleResult ends a unit: every item of it has a verdict now or goes back to pending.
 func (c *controller) handleResult(n *node, r unit.Result) {
 	j, p := n.job, n.job.pkg
-	impatient := r.TestTimeout > 0 && j.limits[r.Culprit] && !j.stopped
+	if j.told == toldQuit && r.Interrupted {
+		j.told = toldStop // it had not begun
+	}
+	impatient := r.TestTimeout > 0 && j.limits[r.Culprit] && !j.stopped()
 	if j.overdue = r.TestTimeout; impatient {
 		j.overdue = 0
 		r.Signal, r.TimedOut, r.Incomplete, r.Err = "", false, false, "" // our doing, and no news
@@ -274,6 +291,8 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 	case r.Damaged:
 		end.kind = endUnsaid
 	case !r.Failed || r.Verdict != "":
+	case r.TimedOut && j.stood && r.TestTimeout == 0:
+		end.kind = endUnsaid // the clock of the binary went on while the run stood still
 	case r.TimedOut:
 		end.kind = endHung
 	default:
@@ -286,9 +305,6 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 	}
 	outcome.Overhead = max(outcome.Overhead, 0)
 	c.release(n, func() { p.pool.policy.Finish(policy.NodeID(n.id), outcome) })
-	if aside := c.asideOf(n); aside > 2*nodeAside {
-		c.disbelieve(n, fmt.Errorf("what it has said of tests that run again is too much: %d MiB are kept, and %d may be", aside>>20, 2*nodeAside>>20))
-	}
 }
 
 // serialize makes p run one process at a time, because two of them get into each other's way.

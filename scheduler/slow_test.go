@@ -16,7 +16,7 @@ import (
 func TestSlowTests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2, map[string][]string{"a": {"TestPass_0", "TestPass_1"}})
-		w.cfg.Slow, w.cfg.Dist = time.Minute, DistLoadScope
+		w.cfg.Slow, w.cfg.Dist, w.limit = time.Minute, DistLoadScope, time.Hour
 		hold := make(chan struct{})
 		w.holds["TestPass_1"] = hold
 		timer := time.AfterFunc(5*time.Minute, func() { close(hold) })

@@ -29,8 +29,8 @@ func (c *controller) stop(reason string) {
 	c.ending = true
 	for _, n := range c.nodes {
 		if n.job != nil && n.ready {
-			n.job.stopped = true
-			n.orders.putStop()
+			n.job.told = toldStop
+			n.orders.putEnd(toldStop)
 		}
 	}
 }
@@ -70,7 +70,7 @@ func (c *controller) settleRest(p *pkg, reason string) {
 			continue
 		} else if t := p.trials[i]; t != nil && t.said.verdict != "" {
 			p.failed = p.failed || t.said.verdict != event.Pass && t.said.verdict != event.Skip
-			c.settleSaid(p, i, t.said)
+			c.settleSaid(p, i, t)
 		} else {
 			p.failed = p.failed || c.stopped == ""
 			c.ledger.settle(p, i, event.NotRun, 0, "", reason)

@@ -3,10 +3,11 @@ package scheduler
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"time"
+	"unicode/utf8"
 
-	"github.com/xdist-go/xdist/gotest/cover"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/scheduler/wire"
@@ -20,6 +21,8 @@ import (
 type conduct struct {
 	refusal  error // why its reports are not read any more, or nil: it is about to end
 	warnings int   // of its host
+	account  *account
+	profiled int // bytes that are kept of its cover profiles, as they were when they came
 }
 
 // testimony is what a worker has said of a unit, in so far as the rest must agree with it.
@@ -27,10 +30,15 @@ type testimony struct {
 	known map[string]bool // tests that have begun, without their subtests
 	ended bool            // its result has come
 	held  int             // bytes of events that are held
-	names int             // bytes of names of tests that are kept
+	names int             // bytes of names of subtests that were shown
+	shown int             // what is kept of them
 	lost  int             // bytes that were held and left out
+	gone  int             // what of them was no output
+	open  opened
+	// strangers is how many bytes are kept of tests that the package does not have.
+	strangers int
 
-	covered *cover.Profile // of the process, when its result has come; nil is none
+	covered *profile // of the process, when its result has come
 }
 
 // lied is the end of a node whose agent was not believed.
@@ -39,6 +47,9 @@ func lied(cause error) error { return fmt.Errorf("refuse what its agent reports:
 // disbelieve ends a node for what it has reported. Its unit ends with it, as that of a lost agent.
 func (c *controller) disbelieve(n *node, cause error) {
 	n.refusal = lied(cause)
+	if n.job != nil {
+		n.job.dropProfile()
+	}
 	c.idle = slices.DeleteFunc(c.idle, func(other *node) bool { return other == n })
 	n.finish()
 }
@@ -65,7 +76,7 @@ func (c *controller) examine(n *node, r *wire.Report) error {
 			return err
 		}
 	}
-	if err := j.profile.add(r.Profile); err != nil {
+	if err := c.hearProfile(n, r.Profile); err != nil {
 		return err
 	}
 	if r.Result == nil {
@@ -75,7 +86,7 @@ func (c *controller) examine(n *node, r *wire.Report) error {
 	if err := j.examineResult(r.Result); err != nil {
 		return err
 	}
-	return c.readProfile(j, r.Result)
+	return c.readProfile(n, r.Result)
 }
 
 // actions are those that the events of a process can have.
@@ -97,15 +108,21 @@ func (j *job) examineEvent(e *test2json.Event) error {
 		return fmt.Errorf("an event is a %.100q, which no process has", e.Action)
 	case max(len(e.Test), len(e.Key), len(e.Path), len(e.ImportPath), len(e.FailedBuild)) > maxName:
 		return fmt.Errorf("a name has %d bytes, and may have %d", max(len(e.Test), len(e.Key), len(e.Path), len(e.ImportPath), len(e.FailedBuild)), maxName)
+	case !isText(e):
+		return errors.New("a text of an event is not UTF-8")
+	case !hasZone(e.Time):
+		return errors.New("the clock of an event is a day or more off")
 	case e.Test != "" && name == "":
 		return fmt.Errorf("there is no test %.100q", e.Test)
 	case e.Test == "" && e.Terminal():
 		return errors.New("it ends its package by an event, which is not its to end")
 	case e.Elapsed != nil && !(*e.Elapsed >= 0 && *e.Elapsed <= maxElapsed.Seconds()):
 		return fmt.Errorf("%.100q took %v seconds", e.Test, *e.Elapsed)
-	case e.Test == name && e.Action == test2json.ActionRun:
+	case e.Test != name:
+		j.open.note(e)
+	case e.Action == test2json.ActionRun:
 		j.begins(name)
-	case e.Test == name && e.Terminal() && !j.known[name]:
+	case e.Terminal() && !j.known[name]:
 		if i, known := j.pkg.index[name]; known && j.has(i) {
 			return fmt.Errorf("%s ended, and never began", name)
 		}
@@ -113,13 +130,54 @@ func (j *job) examineEvent(e *test2json.Event) error {
 	return nil
 }
 
+// opened are the subtests that have begun and not ended: those that who shows them remembers.
+type opened struct {
+	tests map[uint64]bool // by a hash of their names
+	size  int             // bytes of them
+}
+
+var openSeed = maphash.MakeSeed()
+
+func (o *opened) note(e *test2json.Event) {
+	key := maphash.String(openSeed, e.Test)
+	switch {
+	case e.Action == test2json.ActionRun && !o.tests[key]:
+		if o.tests == nil {
+			o.tests = make(map[uint64]bool)
+		}
+		o.tests[key] = true
+		o.size += openWeight + len(e.Test)
+	case e.Terminal() && o.tests[key]:
+		delete(o.tests, key)
+		o.size -= openWeight + len(e.Test)
+	}
+}
+
+// isText reports whether the texts of an event are, as those of test2json.
+func isText(e *test2json.Event) bool {
+	for _, s := range []string{e.ImportPath, e.Test, e.Output, e.FailedBuild, e.Key, e.Value, e.Path} {
+		if !utf8.ValidString(s) {
+			return false
+		}
+	}
+	return true
+}
+
+// hasZone reports whether a time has a zone that it can be written with.
+func hasZone(t time.Time) bool {
+	_, offset := t.Zone()
+	return -dayOf < offset && offset < dayOf
+}
+
+const dayOf = 24 * 60 * 60 // seconds
+
 // begins notes that a test has begun.
 func (j *job) begins(name string) {
 	if j.known == nil {
 		j.known = make(map[string]bool)
 	}
 	if _, ours := j.pkg.index[name]; !ours && !j.known[name] {
-		j.names += nameWeight + len(name)
+		j.strangers += nameWeight + len(name)
 	}
 	j.known[name] = true
 }
@@ -153,25 +211,6 @@ func (j *job) examineResult(r *unit.Result) error {
 		return errors.New("its process ran tests and was never started")
 	case len(r.Profile) > 0:
 		return errors.New("its result has a cover profile, which comes before it")
-	}
-	return nil
-}
-
-// readProfile reads the cover profile of a process that has ended. One that died may have left a
-// part of it, which nobody can read.
-func (c *controller) readProfile(j *job, r *unit.Result) error {
-	if len(j.profile.parts) == 0 {
-		return nil
-	}
-	mode, err := cover.ParseMode(c.cfg.Command.CoverMode)
-	if err != nil {
-		return nil // it was reported when the run began
-	}
-	if j.covered, err = j.profile.parse(mode); err != nil && (!r.Failed || r.Verdict != "") {
-		return err
-	}
-	if err != nil {
-		j.covered = nil
 	}
 	return nil
 }

@@ -29,6 +29,9 @@ const (
 	spareTime  = 1500 * time.Millisecond
 	sparePart  = 0.15
 	spareWhole = 10 * time.Second
+	// skipTime is what a test may take that runs again for subtests which were skipped and which
+	// nobody knows.
+	skipTime = 2 * time.Second
 	// lostDelay is how long the processes of an agent that was lost may go on.
 	lostDelay = time.Second / 2
 	// mostWholes is how often a package runs whole for want of a verdict.
@@ -54,18 +57,20 @@ type trial struct {
 
 // said is what an attempt has said that is not shown.
 type said struct {
-	events  []event.Test
+	node    *node
+	attempt int // its number, from 1
+	events  []test2json.Event
 	verdict event.Verdict
-	gateway string
+	lacks   bool // it passed, and subtests of it were skipped
 	elapsed time.Duration
 	reason  string // of NotRun
-	weight  int    // of events
+	weight  int    // of events; it is part of the account
 }
 
 // triable reports whether what n's job says may be doubted at all.
 func (c *controller) triable(j *job) bool {
 	switch {
-	case c.replay != nil, j.stopped, j.division() != nil, c.cfg.Dist == DistEach, c.cfg.Dist == DistNo:
+	case c.replay != nil, j.told != toldNothing, j.division() != nil, c.cfg.Dist == DistEach, c.cfg.Dist == DistNo:
 		return false
 	}
 	return c.cfg.Command.Grain() == gotest.Split
@@ -79,14 +84,35 @@ func (c *controller) facts(j *job, i int, it *itemRun, how attempt.End) attempt.
 	f.Note(attempt.Quick, (p.stage == stageProbing || p.stage == stageProof) && p.mayRunWhole())
 	// What has taken no time so far will soon be by itself: an attempt beside it gains nothing.
 	f.Note(attempt.Hurry, c.cfg.MaxFail > 0 || p.disturbed || p.spent <= proofTime)
-	f.Note(attempt.Skips, known.Skipped)
 	f.Note(attempt.Red, known.Red)
 	f.Note(attempt.Proven, p.proven)
-	if how == attempt.Failed { // nobody else asks for what takes long to find out
+	switch how { // nobody else asks for what takes long to find out
+	case attempt.Failed:
 		f.Note(attempt.Spare, p.spare())
 		f.Note(attempt.Brief, it != nil && p.endsWithin(it.lasted(j), j))
+	case attempt.Skipped, attempt.Lacking:
+		f.Note(attempt.Skips, how == attempt.Skipped && known.Skipped || how == attempt.Lacking && p.believesSkips(i, it))
+		f.Note(attempt.Spare, p.mayRunWhole() && p.ran > 0 && p.estimate(0) <= spareWhole)
 	}
 	return f
+}
+
+// skipOf is what is known of a subtest that was skipped.
+func (c *controller) skipOf(p *pkg, test string) skips {
+	switch known, ok := c.cfg.History.Test(p.pool.supply.name, p.path, test); {
+	case !ok:
+		return skipNew
+	case known.Skipped:
+		return skipKnown
+	}
+	return skipOdd
+}
+
+// believesSkips reports whether the subtests of item i that were skipped need no other attempt:
+// earlier runs saw them skip, or know nothing of them and the test takes long.
+func (p *pkg) believesSkips(i int, it *itemRun) bool {
+	long := max(p.expected[i], it.elapsed, it.watch.spent, it.watch.soFar(time.Now())) > skipTime
+	return it.skips <= skipKnown || it.skips == skipNew && long
 }
 
 // delayContenders has tests run when the others of their package have ended that failed in the last
@@ -141,7 +167,7 @@ func (p *pkg) seen(j *job, i int, it *itemRun, end attempt.End, changed bool) at
 	if t := p.trials[i]; t != nil && t.number == p.attempts[i] {
 		s.Around = t.next.Around
 	}
-	if end == attempt.Failed && (changed || p.proven || p.expected[i] > 0) { // else nobody asks
+	if end == attempt.Failed {
 		text := it.text()
 		s.Said = attempt.Said{Print: attempt.Fingerprint(text), Contends: attempt.Contends(text), Changed: changed}
 	}
@@ -153,6 +179,8 @@ func (c *controller) certain(n *node, i int, it *itemRun, how attempt.End) bool 
 	j := n.job
 	p := j.pkg
 	switch {
+	case it != nil && it.late(how):
+		return false
 	case !c.triable(j) || p.setbacks[i] != nil:
 		return true
 	case p.trials[i] != nil || p.stage == stageProbing || j.confirms():
@@ -180,7 +208,7 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 		t.first, t.lasted, t.among = j, s.Lasted, it.among(j)
 	}
 	before := t.said
-	t.say(c, n, i, it, end, how)
+	t.say(n, i, it, end, how)
 	if it != nil && it.rounds > 0 {
 		p.note(i, it)
 	}
@@ -189,7 +217,7 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 		return false
 	}
 	if end.kind == endSilent && how == attempt.Lost || how == attempt.CutOff {
-		t.said = before // this one was nobody's fault
+		t.hold(before) // this one was nobody's fault
 	}
 	t.apart = t.apart || how == attempt.Absent || how == attempt.Failed && s.Met != attempt.Package && s.Before != attempt.Whole
 	if p.trials == nil {
@@ -202,10 +230,10 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 	t.next, t.spare, t.number = d.Next, d.Spare, p.attempts[i]+1
 	if it != nil {
 		it.fate = fateAside
-		p.keepRemnant(p.names[i], it)
+		c.keepRemnant(p, p.names[i], it)
 	}
 	if how == attempt.Failed {
-		c.emit(event.Suspected{Time: time.Now(), Gateway: n.id, Package: p.shown, Test: p.names[i], Why: d.Why})
+		c.emit(event.Suspected{Time: time.Now(), Gateway: n.id, Package: p.shown, Test: p.names[i], Why: d.Why, Said: t.said.events})
 	}
 	return true
 }
@@ -221,9 +249,11 @@ func (c *controller) settleTrial(n *node, i int, it *itemRun, end jobEnd, t *tri
 		delete(p.trials, i)
 		c.setBack(n, i, it, t.said.verdict)
 		for _, e := range t.said.events {
-			e.Again = e.Action == test2json.ActionFail
-			c.emit(e)
+			shown := c.saidEvent(p, t.said, e)
+			shown.Again = e.Action == test2json.ActionFail
+			c.emit(shown)
 		}
+		t.drop()
 		it.events = nil
 		return
 	} else if failed {
@@ -234,7 +264,7 @@ func (c *controller) settleTrial(n *node, i int, it *itemRun, end jobEnd, t *tri
 		p.unity = unityNeeded
 	}
 	p.failed = p.failed || end.lost() && d.Verdict == attempt.Fail // else the process says so
-	c.settleSaid(p, i, t.said)
+	c.settleSaid(p, i, t)
 	c.learnDivision(p, i, t.said.verdict)
 	if it != nil {
 		it.events = nil
@@ -242,23 +272,24 @@ func (c *controller) settleTrial(n *node, i int, it *itemRun, end jobEnd, t *tri
 }
 
 // said is what an attempt told, in case it comes to count.
-func (t *trial) say(c *controller, n *node, i int, it *itemRun, end jobEnd, how attempt.End) {
-	t.said = said{gateway: n.id, reason: end.notRun()}
+func (t *trial) say(n *node, i int, it *itemRun, end jobEnd, how attempt.End) {
+	s := said{node: n, attempt: n.job.pkg.attempts[i], reason: end.notRun()}
 	var events []test2json.Event
+	weight := 0
 	if it != nil {
-		events, t.said.elapsed = it.events, it.elapsed
+		events, weight, s.elapsed = it.events, it.weight, it.elapsed
 	}
 	switch {
 	case how == attempt.Absent:
-		t.said.verdict = event.NotRun
+		s.verdict = event.NotRun
 	case how == attempt.Skipped:
-		t.said.verdict = event.Skip
-	case how == attempt.Passed || how == attempt.Tainted:
-		t.said.verdict = event.Pass
+		s.verdict = event.Skip
+	case how == attempt.Passed || how == attempt.Lacking || how == attempt.Tainted:
+		s.verdict, s.lacks = event.Pass, how == attempt.Lacking
 	case it != nil && it.failed() && !it.open():
-		t.said.verdict = event.Fail
+		s.verdict = event.Fail
 	default:
-		t.said.verdict = event.Crash
+		s.verdict = event.Crash
 		if it == nil {
 			events = append(events, test2json.Event{Time: time.Now(), Action: test2json.ActionRun, Package: n.job.pkg.shown, Test: n.job.pkg.names[i]})
 		}
@@ -269,19 +300,24 @@ func (t *trial) say(c *controller, n *node, i int, it *itemRun, end jobEnd, how 
 		before = it.before
 	}
 	keep := saidKept
-	if c.asideOf(n) > nodeAside {
+	if n.account.aside > n.account.base/2 {
 		keep = saidLeast
 	}
-	if weighAll(events) > 2*keep {
+	if weight > 2*keep {
 		events = trim(slices.Clone(events), keep)
 	}
-	t.said.events = make([]event.Test, 0, len(events))
-	for _, e := range events {
-		if !before.has(e) {
-			t.said.weight += weigh(e)
-			t.said.events = append(t.said.events, c.eventFrom(n, e))
-		}
+	if before.shows() {
+		events = slices.DeleteFunc(slices.Clone(events), before.has)
 	}
+	s.events, s.weight = events, weighAll(events)
+	t.hold(s)
+}
+
+// saidEvent is a reporter's event of one that an attempt has said.
+func (c *controller) saidEvent(p *pkg, s said, e test2json.Event) event.Test {
+	t := c.packageEvent(p, e)
+	t.Gateway, t.Attempt = s.node.id, s.attempt
+	return t
 }
 
 // context is what the process of u is asked to run, nil for all, and which tests that are. A test
@@ -389,15 +425,16 @@ func (c *controller) sendBack(p *pkg, out *policy.Outcome, i int, it *itemRun) {
 	}
 }
 
-// settleSaid books what an attempt has said before, and shows it.
-func (c *controller) settleSaid(p *pkg, i int, s said) {
+// settleSaid books what the last attempt at item i has said, shows it and gives it up.
+func (c *controller) settleSaid(p *pkg, i int, t *trial) {
+	s := t.said
+	t.drop()
 	if p.setbacks[i] != nil && s.verdict == event.Pass {
 		s.verdict = event.Flaky
 	}
-	c.ledger.settle(p, i, s.verdict, s.elapsed, s.gateway, s.reason)
+	c.ledger.settle(p, i, s.verdict, s.elapsed, s.node.id, s.reason)
 	for _, e := range s.events {
-		e.Done, e.Total = c.ledger.done(), c.ledger.collected
-		c.emit(e)
+		c.emit(c.saidEvent(p, s, e))
 	}
 	if s.verdict == event.Fail || s.verdict == event.Crash {
 		c.fail()

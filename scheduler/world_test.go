@@ -32,8 +32,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestExit…                       ends its process with exit status 3
 //	TestSignal…                     ends its process with a signal
 //	TestKill…                       ends its agent
-//	TestHang…                       runs until it is stopped
-//	TestLate…                       runs until it is out of time
+//	TestHang…                       runs until it is stopped, or asked for its goroutines
+//	TestLate…                       runs until it is out of time; with world.quick it passes the second time
 //	TestNever…                      is not run by its TestMain
 //	TestLost…                       loses the connection to its agent the first time that it runs, and passes then
 //	TestLoser…                      loses it each time
@@ -79,9 +79,12 @@ type world struct {
 	timeouts map[string]time.Duration // that workers were told of, by test
 	running  map[string]int           // processes by package
 	runs     map[string]int           // starts by test id
+	ends     map[string]int           // processes that had begun a test and have ended, by test id
 	shared   int                      // processes that found another of their package
 	shied    int                      // tests that did
 	agents   int
+	nodes    []*node                  // that were connected
+	limit    time.Duration            // of a run; 0 is runLimit
 	greedy   map[string]bool          // run all of their tests whatever they are asked for
 	banner   map[string]bool          // print a line before their tests
 	holds    map[string]chan struct{} // a test of that name waits for it to be closed
@@ -95,6 +98,7 @@ type world struct {
 	idle    func(*fakeProcess) after      // plays a process that was asked for no test; nil is one that ends in order
 	unfit   func(*wire.Order) error       // why a host cannot be given what an order needs; nil is for all that can
 	stores  func(xspec.Spec) string       // of gateways; nil is for all that share the controller's files
+	quick   bool                          // a TestLate… passes the second time
 	size    int64                         // of binaries
 	damaged func(*wire.Order) bool        // the binary of an order is; nil is for none
 	adjust  func(*controller)             // before the run, or nil
@@ -103,7 +107,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T, gateways int, packages map[string][]string) *world {
-	w := &world{t: t, packages: packages, running: map[string]int{}, runs: map[string]int{}, holds: map[string]chan struct{}{}, pauses: map[string]time.Duration{}}
+	w := &world{t: t, packages: packages, running: map[string]int{}, runs: map[string]int{}, ends: map[string]int{}, holds: map[string]chan struct{}{}, pauses: map[string]time.Duration{}}
 	cmd, err := gotest.ParseCommand([]string{"./..."}, "")
 	if err != nil {
 		t.Fatal(err)
@@ -135,8 +139,12 @@ func (w *world) run(ctx context.Context) (event.Summary, *record, error) {
 // runWith is run with a look at each event, from the controller's loop.
 func (w *world) runWith(ctx context.Context, look func(event.Event)) (event.Summary, *record, error) {
 	r := new(record)
-	w.cfg.Reporter = watcher{r, look}
-	c := newController(w.cfg)
+	var c *controller
+	w.cfg.Reporter = watcher{r, func(e event.Event) {
+		w.checkAside(c, e)
+		look(e)
+	}}
+	c = newController(w.cfg)
 	c.connect = w.connect
 	c.sizeOf = func(gotest.Ready) int64 { return w.size }
 	c.backOff = time.Millisecond
@@ -146,8 +154,47 @@ func (w *world) runWith(ctx context.Context, look func(event.Event)) (event.Summ
 	if w.adjust != nil {
 		w.adjust(c)
 	}
+	// A run that waits for what never comes is to be a failure, and no end of the whole test.
+	limit := runLimit
+	if w.limit > 0 {
+		limit = w.limit
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errRunLimit)
+	defer cancel()
 	s, err := c.run(ctx)
+	if context.Cause(ctx) == errRunLimit {
+		w.t.Fatalf("the run has not ended within %v", runLimit)
+	}
+	if c.aside != 0 || c.apart != 0 || c.table.Size() != 0 {
+		w.t.Errorf("%d bytes of tests on trial, %d of tests in parts and %d of profiles are kept to the end", c.aside, c.apart, c.table.Size())
+	}
+	for _, n := range w.nodes {
+		if n.profiled != 0 {
+			w.t.Errorf("%d bytes of %s's profiles are in its account to the end", n.profiled, n.id)
+		}
+	}
 	return s, r, err
+}
+
+// runLimit is for a run with play workers, most of which take milliseconds.
+const runLimit = 2 * time.Minute
+
+var errRunLimit = errors.New("the limit of a test's run")
+
+// checkAside sees, at the end of a package, that nothing is kept of what attempts at its tests have
+// said: it has been shown, or does not count.
+func (w *world) checkAside(c *controller, e event.Event) {
+	end, ok := e.(event.Test)
+	if !ok || end.Test != "" || end.Action != test2json.ActionPass && end.Action != test2json.ActionFail {
+		return
+	}
+	for _, p := range c.pkgs {
+		for i, t := range p.trials {
+			if p.shown == end.Package && t.said.weight > 0 {
+				w.t.Errorf("%s::%s: %d bytes are kept of what an attempt has said", p.shown, p.names[i], t.said.weight)
+			}
+		}
+	}
 }
 
 type watcher struct {
@@ -211,6 +258,7 @@ type fakeLink struct {
 func (w *world) connect(ctx context.Context, n *node) (link, gateway.Info, error) {
 	w.mu.Lock()
 	w.agents++
+	w.nodes = append(w.nodes, n)
 	w.mu.Unlock()
 	l := &fakeLink{w: w, orders: make(chan wire.Assignment, 2), reports: make(chan wire.Report), ended: make(chan struct{}), quit: make(chan struct{})}
 	info := gateway.Info{Hostname: "here", GOOS: "linux", GOARCH: "amd64"}
@@ -357,6 +405,14 @@ func (w *world) starts(id string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.runs[id]
+}
+
+// ended is how many processes that had begun a test have ended so far. An event of the end of a
+// unit may be another unit's, so that a test which waits for the end of an attempt asks this.
+func (w *world) ended(id string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ends[id]
 }
 
 func (w *world) wantCounts(s event.Summary, want map[event.Verdict]int) {

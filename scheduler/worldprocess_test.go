@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ type fakeProcess struct {
 	l      *fakeLink
 	o      *wire.Order
 	names  []string // of the tests that it runs
+	begun  []string // ids of those that it has begun
 	alone  bool     // no other of its package ran when it started
 	result unit.Result
 }
@@ -57,6 +59,9 @@ func (l *fakeLink) process(o *wire.Order) bool {
 		}
 		switch p.test(name) {
 		case agentEnds:
+			w.mu.Lock()
+			p.count()
+			w.mu.Unlock()
 			return false
 		case processEnds:
 			p.finish()
@@ -101,6 +106,7 @@ func (p *fakeProcess) finish() {
 	w := p.l.w
 	w.mu.Lock()
 	w.running[p.o.Package]--
+	p.count()
 	w.mu.Unlock()
 	if p.o.Names == nil && p.result.Verdict != "" {
 		p.print(p.result.Verdict + "\n")
@@ -109,6 +115,13 @@ func (p *fakeProcess) finish() {
 		p.l.post(wire.Report{Profile: []byte(text)})
 	}
 	p.l.post(wire.Report{Result: &p.result})
+}
+
+// count counts the tests that the process had begun as ended, with the world's lock held.
+func (p *fakeProcess) count() {
+	for _, id := range p.begun {
+		p.l.w.ends[id]++
+	}
 }
 
 // print says something that belongs to no test.
@@ -169,6 +182,7 @@ func (p *fakeProcess) start(name string) (kind string, first bool) {
 	w, id := p.l.w, p.o.Package+"::"+name
 	w.mu.Lock()
 	w.runs[id]++
+	p.begun = append(p.begun, id)
 	w.pauses[name] = max(w.pauses[name], p.o.Delay)
 	first = w.runs[id] == 1
 	second := w.runs[id] == 2
@@ -177,7 +191,10 @@ func (p *fakeProcess) start(name string) (kind string, first bool) {
 	w.mu.Unlock()
 	p.l.post(wire.Report{Events: []test2json.Event{{Action: "run", Package: p.o.Package, Test: name}}})
 	if hold != nil {
-		<-hold
+		select {
+		case <-hold:
+		case <-p.l.quit: // the run has ended without it
+		}
 	}
 	kind, _, _ = strings.Cut(strings.TrimPrefix(name, "Test"), "_")
 	if quiet, ok := strings.CutPrefix(kind, "Loud"); ok {
@@ -234,10 +251,19 @@ func (p *fakeProcess) misbehave(name, kind string, first bool) after {
 	case "Signal":
 		p.die(name, -1, "segmentation fault")
 	case "Late":
+		if p.l.w.quick && !first {
+			return goesOn
+		}
 		p.die(name, 2, "")
 		p.result.TimedOut, p.result.TestTimeout = true, p.o.TestTimeout
 	case "Hang":
 		for a := range p.l.orders {
+			if a.Quit {
+				p.say(name, "SIGQUIT: quit\ngoroutine 1 [select]:\n")
+				p.die(name, 2, "")
+				p.result.Quit = true
+				return processEnds
+			}
 			if a.Stop {
 				break
 			}
@@ -282,13 +308,16 @@ func (p *fakeProcess) verdict(name, kind string) string {
 		if p.l.goarch == "s390x" {
 			kind = "Fail"
 		}
-	case "Stuck", "Lost", "Once", "Wreck":
+	case "Stuck", "Lost", "Once", "Wreck", "Late":
 		kind = "Pass"
 	case "Torrent":
 		for range 100 {
 			p.say(name, strings.Repeat("x", 1<<20))
 		}
 		kind = "Fail"
+	case "Chat", "ChatFail":
+		p.chat(name)
+		kind = cmp.Or(strings.TrimPrefix(kind, "Chat"), "Pass")
 	case "Racy":
 		p.say(name, "    testing.go:1712: race detected during execution of test\n")
 		kind = "Fail"
@@ -297,6 +326,27 @@ func (p *fakeProcess) verdict(name, kind string) string {
 		p.fail(1)
 	}
 	return kind
+}
+
+// chatReports is how many reports a chat has, and chatWeight what each takes, at most.
+const (
+	chatReports = 20
+	chatWeight  = 60 * (eventWeight + 60)
+)
+
+// chat says something in 400 subtests.
+func (p *fakeProcess) chat(test string) {
+	for i := range chatReports {
+		var events []test2json.Event
+		for k := range 20 {
+			e := test2json.Event{Action: "run", Package: p.o.Package, Test: fmt.Sprintf("%s/%d-%d", test, i, k)}
+			output, end := e, e
+			output.Action, output.Output = "output", strings.Repeat("x", 30)+"\n"
+			end.Action = "pass"
+			events = append(events, e, output, end)
+		}
+		p.l.post(wire.Report{Events: events})
+	}
 }
 
 // meeting is what the first process of a package waits for, so that there are two at once however

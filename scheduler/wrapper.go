@@ -22,7 +22,7 @@ func (n *node) insideWindows() bool {
 // its directory when it is sent.
 func (n *node) localize(o *wire.Order, mirrored bool) {
 	if !n.insideWindows() {
-		o.Exec = append(strings.Fields(n.spec.Exec), o.Exec...)
+		o.Exec = append(n.spec.ExecWords(), o.Exec...)
 		return
 	}
 	o.Binary, o.CoverMeta = driveZ(o.Binary), driveZ(o.CoverMeta)
