@@ -2,14 +2,15 @@ package reporters
 
 import (
 	"fmt"
-	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/internal/atomicfile"
+	"github.com/xdist-go/xdist/reporters/failure"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
@@ -34,6 +35,31 @@ type JUnitConfig struct {
 	// OutputLimit is how many bytes of one test's output are kept; the middle of a longer one is
 	// left out. 0: 4 MiB, negative: none are kept.
 	OutputLimit int
+	// Schema says what is written beside what all readers take.
+	Schema JUnitSchema
+}
+
+// JUnitSchema is a dialect of JUnit XML.
+type JUnitSchema string
+
+// The dialects.
+const (
+	// JUnitExtended has file, line and timestamp of a testcase, and its properties, as GitLab,
+	// GitHub Actions and pytest's xunit1 have them.
+	JUnitExtended JUnitSchema = "extended"
+	// JUnitJenkins has nothing that the schema of Jenkins' xUnit plugin does not have.
+	JUnitJenkins JUnitSchema = "jenkins"
+)
+
+// ParseJUnitSchema returns the dialect of a name, "" for JUnitExtended.
+func ParseJUnitSchema(name string) (JUnitSchema, error) {
+	switch s := JUnitSchema(name); s {
+	case "":
+		return JUnitExtended, nil
+	case JUnitExtended, JUnitJenkins:
+		return s, nil
+	}
+	return "", fmt.Errorf("JUnit schema %q: want %s or %s", name, JUnitExtended, JUnitJenkins)
 }
 
 // JUnit writes a run as JUnit XML in the form that the parsers of Jenkins and GitLab take: a
@@ -44,18 +70,24 @@ type JUnitConfig struct {
 // ones with the reason. A shard that came to its end has its Trailer as properties of the whole
 // report.
 type JUnit struct {
-	cfg  JUnitConfig
-	file *atomicfile.File
+	cfg     JUnitConfig
+	file    *atomicfile.File
+	sources failure.Sources
 
 	started  time.Time
 	elapsed  time.Duration
-	hostname string            // the controller's
-	hosts    map[string]string // by gateway
-	builds   map[string]*clip  // the compiler's text by ImportPath; kept, as many packages can fail of one build
-	suites   map[string]*suite // by package
+	hostname string                   // the controller's
+	hosts    map[string]string        // by gateway
+	builds   map[string]*failure.Clip // the compiler's text by ImportPath; kept, as many packages can fail of one build
+	suites   map[string]*suite        // by package
 	summary  event.Summary
 	shard    string // "" when the run is none
 	ended    bool   // it came to its end
+
+	stamped struct { // the last time that was made a text
+		at   time.Time
+		text string
+	}
 }
 
 // NewJUnit returns a JUnit for cfg. It makes sure that cfg.File can be written, so that a wrong
@@ -72,12 +104,13 @@ func NewJUnit(cfg JUnitConfig) (*JUnit, error) {
 		cfg.OutputLimit = 0
 	}
 	return &JUnit{
-		cfg: cfg, file: t, hosts: map[string]string{}, builds: map[string]*clip{}, suites: map[string]*suite{},
+		cfg: cfg, file: t, hosts: map[string]string{}, builds: map[string]*failure.Clip{}, suites: map[string]*suite{},
 	}, nil
 }
 
 // Handle keeps what the report needs of e. It returns no error.
 func (j *JUnit) Handle(e event.Event) error {
+	j.sources.Learn(e)
 	switch e := e.(type) {
 	case event.RunStarted:
 		j.started, j.hostname, j.shard = e.Time, e.Hostname, e.Shard
@@ -94,8 +127,7 @@ func (j *JUnit) Handle(e event.Event) error {
 
 // Close writes the report.
 func (j *JUnit) Close() error {
-	doc := j.document()
-	if err := j.file.Replace(func(w io.Writer) error { return doc.write(w) }); err != nil {
+	if err := j.file.Replace(j.write); err != nil {
 		return fmt.Errorf("write JUnit report %q: %w", j.cfg.File, err)
 	}
 	return nil
@@ -110,7 +142,7 @@ type suite struct {
 	elapsed     float64 // seconds
 	result      string  // the action that ended it, "" while it runs
 	failedBuild string
-	out         *clip                // what belongs to no test
+	out         *failure.Clip        // what belongs to no test
 	open        map[string]*testcase // begun and not ended, by test
 	cases       []*testcase          // ended, in that order
 	made        *testcase            // the one of them that stands for the package, or nil
@@ -120,18 +152,37 @@ type suite struct {
 type testcase struct {
 	name     string
 	gateway  string
-	attempt  int
+	started  int64   // nanoseconds of Unix; 0 is not known
 	elapsed  float64 // seconds
-	attrs    []xmlProperty
-	out      *clip // nil when it is not wanted any more
+	attempt  int32
 	outcome  outcome
-	message  string      // "": found in out
-	hasFails bool        // its output has a result line that says FAIL
-	again    bool        // another attempt follows
-	earlier  []*testcase // attempts that failed before this one
+	hasFails bool          // its output has a result line that says FAIL
+	again    bool          // another attempt follows
+	out      *failure.Clip // nil when it is not wanted any more
+	*remarks
 }
 
-type outcome int
+// remarks are what there is to say of few testcases. A report has very many that passed.
+type remarks struct {
+	file    string // where it failed, from the working directory; "" is not known
+	line    int
+	message string // "": found in out
+	attrs   []xmlProperty
+	earlier []*testcase // attempts that failed before this one
+}
+
+// noRemarks are those of a testcase of which there is nothing to say. They are never changed.
+var noRemarks remarks
+
+// remark returns remarks of the testcase that can be changed.
+func (c *testcase) remark() *remarks {
+	if c.remarks == &noRemarks {
+		c.remarks = &remarks{}
+	}
+	return c.remarks
+}
+
+type outcome uint8
 
 const (
 	passed outcome = iota
@@ -144,9 +195,9 @@ func (j *JUnit) test(t event.Test) {
 	if t.Package == "" {
 		if t.Action == test2json.ActionBuildOutput {
 			if j.builds[t.ImportPath] == nil {
-				j.builds[t.ImportPath] = newClip(j.cfg.OutputLimit)
+				j.builds[t.ImportPath] = failure.NewClip(j.cfg.OutputLimit)
 			}
-			j.builds[t.ImportPath].add(t.Output)
+			j.builds[t.ImportPath].Add(t.Output)
 		}
 		return
 	}
@@ -165,7 +216,7 @@ func (j *JUnit) test(t event.Test) {
 		s.output(t)
 	case t.Action == test2json.ActionAttr && s.open[t.Test] != nil:
 		c := s.open[t.Test]
-		c.attrs = append(c.attrs, xmlProperty{Name: t.Key, Value: t.Value})
+		c.remark().attrs = append(c.attrs, xmlProperty{Name: t.Key, Value: t.Value})
 	case t.Terminal() && t.Test != "":
 		j.endTest(s, t)
 	case t.Terminal():
@@ -176,23 +227,27 @@ func (j *JUnit) test(t event.Test) {
 func (j *JUnit) suite(name string) *suite {
 	s := j.suites[name]
 	if s == nil {
-		s = &suite{name: name, out: newClip(j.cfg.OutputLimit), open: map[string]*testcase{}, gateways: map[string]bool{}}
+		s = &suite{name: name, out: failure.NewClip(j.cfg.OutputLimit), open: map[string]*testcase{}, gateways: map[string]bool{}}
 		j.suites[name] = s
 	}
 	return s
 }
 
 func (j *JUnit) newCase(t event.Test) *testcase {
-	return &testcase{name: t.Test, gateway: t.Gateway, attempt: t.Attempt, out: newClip(j.cfg.OutputLimit)}
+	c := &testcase{name: t.Test, gateway: t.Gateway, attempt: int32(t.Attempt), out: failure.NewClip(j.cfg.OutputLimit), remarks: &noRemarks}
+	if !t.Time.IsZero() {
+		c.started = t.Time.UnixNano()
+	}
+	return c
 }
 
 func (s *suite) output(t event.Test) {
 	if c := s.open[t.Test]; c != nil {
 		c.hasFails = c.hasFails || strings.HasPrefix(strings.TrimLeft(t.Output, " "), "--- FAIL: ")
-		c.out.add(t.Output)
+		c.out.Add(t.Output)
 		return
 	}
-	s.out.add(t.Output)
+	s.out.Add(t.Output)
 }
 
 func (j *JUnit) endTest(s *suite, t event.Test) {
@@ -210,11 +265,38 @@ func (j *JUnit) endTest(s *suite, t event.Test) {
 	j.end(s, c)
 }
 
+// locate finds where a testcase failed, and why when nothing else says so.
+func (j *JUnit) locate(s *suite, c *testcase) {
+	p := failure.Find(c.out.String(), j.sources.Lines(s.name))
+	if c.name == "[build failed]" || c.name == "[setup failed]" {
+		p = failure.Compiled(c.out.String())
+	}
+	base := p.Line > 0 && !strings.ContainsAny(p.File, `/\`)
+	switch {
+	case c.message != "" || p.Message == "":
+	case base:
+		c.remark().message = fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Message)
+	default:
+		c.remark().message = p.Message
+	}
+	if p.Line == 0 {
+		return
+	}
+	at := c.remark()
+	at.file, at.line = p.File, p.Line
+	if path := j.sources.Find(s.name, p.File); path != "" {
+		at.file = filepath.ToSlash(j.sources.Shown(path))
+	}
+}
+
 // end moves c to the cases that have ended. The output of one that passed goes now, or a run would
 // end with all the output of all tests in memory.
 func (j *JUnit) end(s *suite, c *testcase) {
 	delete(s.open, c.name)
 	s.cases = append(s.cases, c)
+	if c.bad() {
+		j.locate(s, c)
+	}
 	if c.outcome == passed && j.cfg.SystemOut != EveryTest {
 		c.out = nil
 	}
@@ -229,28 +311,39 @@ func (j *JUnit) endPackage(s *suite, t event.Test) {
 		case benchmark:
 			c.outcome = failed
 		default:
-			c.outcome, c.message = errored, "no verdict: the package ended before the test did"
+			c.outcome = errored
+			c.remark().message = packageEnded
 		}
 		j.end(s, c)
 	}
-	if t.Action == test2json.ActionFail && !slices.ContainsFunc(s.cases, s.counts) {
-		s.made = j.packageFailure(s)
-		s.cases = append(s.cases, s.made)
-	}
+	j.standIn(s)
 	if t.Action != test2json.ActionFail && j.cfg.SystemOut != EveryTest {
-		s.out = newClip(j.cfg.OutputLimit)
+		s.out = failure.NewClip(j.cfg.OutputLimit)
+	}
+}
+
+// packageEnded is the message of a test that had begun and not ended when its package did.
+const packageEnded = "no verdict: the package ended before the test did"
+
+// standIn adds a testcase for a package that failed though none of its tests did.
+func (j *JUnit) standIn(s *suite) {
+	if s.result == test2json.ActionFail && !slices.ContainsFunc(s.cases, s.counts) {
+		s.made = j.packageFailure(s)
+		j.locate(s, s.made)
+		s.cases = append(s.cases, s.made)
 	}
 }
 
 // packageFailure makes the testcase of a package that failed though none of its tests did.
 func (j *JUnit) packageFailure(s *suite) *testcase {
-	c := &testcase{name: "TestMain", outcome: failed, elapsed: s.elapsed, out: s.out}
+	c := &testcase{name: "TestMain", outcome: failed, elapsed: s.elapsed, out: s.out, remarks: &remarks{}}
 	if s.failedBuild == "" {
 		return c
 	}
-	c.outcome, c.message = errored, "build failed"
+	c.outcome = errored
+	c.remark().message = "build failed"
 	if strings.Contains(s.out.String(), "[setup failed]") {
-		c.message = "setup failed"
+		c.remark().message = "setup failed"
 	}
 	c.name, c.elapsed = "["+c.message+"]", 0
 	if text := j.builds[s.failedBuild]; text != nil {

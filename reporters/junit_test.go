@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -16,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/joshdk/go-junit"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
@@ -73,13 +75,13 @@ type rule struct {
 }
 
 var junitRules = map[string]rule{
-	"testsuites": {required: "tests failures errors time", optional: "name", children: map[string]string{"testsuite": "*"}},
+	"testsuites": {required: "tests failures errors time", optional: "name", children: map[string]string{"properties": "?", "testsuite": "*"}},
 	"testsuite": {
 		required: "name tests failures errors skipped time", optional: "timestamp hostname",
-		children: map[string]string{"testcase": "*", "system-out": "?"},
+		children: map[string]string{"properties": "?", "testcase": "*", "system-out": "?"},
 	},
 	"testcase": {
-		required: "classname name time",
+		required: "classname name time", optional: "timestamp file line",
 		children: map[string]string{"properties": "?", "skipped": "?", "failure": "?", "error": "?", "system-out": "?", "flakyFailure": "*", "rerunFailure": "*"},
 	},
 	"flakyFailure": {required: "message type", children: map[string]string{"stackTrace": "?"}},
@@ -97,6 +99,7 @@ var attributeForms = map[string]*regexp.Regexp{
 	"tests": regexp.MustCompile(`^\d+$`), "failures": regexp.MustCompile(`^\d+$`),
 	"errors": regexp.MustCompile(`^\d+$`), "skipped": regexp.MustCompile(`^\d+$`),
 	"time":      regexp.MustCompile(`^\d+\.\d{3}$`),
+	"line":      regexp.MustCompile(`^\d+$`),
 	"timestamp": regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`),
 }
 
@@ -262,13 +265,17 @@ func TestJUnitAccount(t *testing.T) {
 		{"one that was cut short is not run", []event.Event{testEvent("run", "TestBegun", ""), testEvent("skip", "TestBegun", "")},
 			event.Summary{NotRun: []event.NotRunItem{{ID: "example.com/p::TestBegun", Reason: "interrupted"}}},
 			[]string{"TestBegun: skipped not run: interrupted"}},
+		{"nor is one that had begun when its package ended, which has failed",
+			[]event.Event{testEvent("run", "TestBegun", ""), testEvent("run", "TestBegun/sub", ""), testEvent("output", "", "signal: killed\n"), testEvent("fail", "", "")},
+			event.Summary{NotRun: []event.NotRunItem{{ID: "example.com/p::TestBegun", Reason: "the process ended before it: signal: killed"}}},
+			[]string{"TestBegun: skipped not run: the process ended before it: signal: killed", "TestMain: failure signal: killed"}},
 		{"a test without an end is never a pass", []event.Event{testEvent("run", "TestX", "")}, event.Summary{},
 			[]string{"TestX: error no verdict: the run ended before the test did"}},
 		{"nor in a package that has one", []event.Event{testEvent("run", "TestX", ""), testEvent("pass", "", "")}, event.Summary{},
 			[]string{"TestX: error no verdict: the package ended before the test did"}},
 		{"a package that fails after its tests passed", []event.Event{testEvent("run", "TestX", ""), testEvent("pass", "TestX", ""),
 			testEvent("output", "", "PASS\n"), testEvent("output", "", "WARNING: DATA RACE\n"), testEvent("fail", "", "")}, event.Summary{},
-			[]string{"TestX: pass", "TestMain: failure WARNING: DATA RACE"}},
+			[]string{"TestX: pass", "TestMain: failure race detected during execution of test"}},
 		{"a benchmark that failed", []event.Event{testEvent("run", "BenchmarkX", ""), testEvent("output", "BenchmarkX", "--- FAIL: BenchmarkX\n"),
 			testEvent("fail", "", "")}, event.Summary{}, []string{"BenchmarkX: failure Failed"}},
 	} {
@@ -464,5 +471,79 @@ func TestJUnitSharedFailedBuild(t *testing.T) {
 	text := junitText(t, JUnitConfig{}, append(run, event.RunEnded{}))
 	if strings.Count(text, "dep.go:1:1: oops") != 2 || strings.Count(text, "[build failed]") != 2 {
 		t.Errorf("got:\n%s", text)
+	}
+}
+
+// The dialect of Jenkins is what its schema allows, whatever the run was like. xmllint says so
+// where it is there.
+func TestJUnitJenkins(t *testing.T) {
+	run := recordedAsRun(t, recordedRun)
+	end := run[len(run)-1].(event.RunEnded)
+	for name, run := range map[string][]event.Event{"recorded": run, "shard": asShard(run, end), "nothing": nil} {
+		for _, out := range []SystemOut{FailuresOnly, EveryTest} {
+			text := junitText(t, JUnitConfig{Schema: JUnitJenkins, SystemOut: out}, run)
+			var doc element
+			if err := xml.Unmarshal([]byte(text), &doc); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range doc.Children {
+				for _, c := range s.Children {
+					for _, a := range []string{"file", "line", "timestamp"} {
+						if _, ok := c.attr(a); ok && c.XMLName.Local == "testcase" {
+							t.Errorf("%s: a testcase has the attribute %s", name, a)
+						}
+					}
+					if c.count("properties") > 0 {
+						t.Errorf("%s: a testcase has properties", name)
+					}
+				}
+			}
+			lint(t, name, text)
+		}
+	}
+	if _, err := ParseJUnitSchema("junit5"); err == nil {
+		t.Error("junit5 is a schema")
+	}
+}
+
+// lint validates a report by the schema in testdata.
+func lint(t *testing.T, name, text string) {
+	t.Helper()
+	xmllint, err := exec.LookPath("xmllint")
+	if err != nil {
+		t.Log("not validated by the schema: there is no xmllint (Debian's libxml2-utils)")
+		return
+	}
+	cmd := exec.Command(xmllint, "--noout", "--schema", filepath.Join("testdata", "jenkins.xsd"), "-")
+	cmd.Stdin = strings.NewReader(text)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", name, err, out)
+	}
+}
+
+// The parser that Go programs use reads what was written, in both dialects.
+func TestJUnitIsReadByOthers(t *testing.T) {
+	run := recordedAsRun(t, recordedRun)
+	for _, schema := range []JUnitSchema{JUnitExtended, JUnitJenkins} {
+		text := junitText(t, JUnitConfig{Schema: schema}, run)
+		suites, err := junit.Ingest([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var doc element
+		if err := xml.Unmarshal([]byte(text), &doc); err != nil {
+			t.Fatal(err)
+		}
+		var totals junit.Totals
+		for _, s := range suites {
+			s.Aggregate()
+			totals.Tests += s.Totals.Tests
+			totals.Failed += s.Totals.Failed
+			totals.Error += s.Totals.Error
+			totals.Skipped += s.Totals.Skipped
+		}
+		if got, want := fmt.Sprint(totals.Tests, totals.Failed, totals.Error, totals.Skipped), fmt.Sprint(doc.count("testcase"), doc.count("failure"), doc.count("error"), doc.count("skipped")); got != want || totals.Tests == 0 {
+			t.Errorf("%s: tests, failures, errors, skipped are %s, want %s", schema, got, want)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package reporters
 import (
 	"slices"
 
+	"github.com/xdist-go/xdist/reporters/failure"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
@@ -18,7 +19,7 @@ type xmlAttempt struct {
 // keeps the failures of the others. last is the number of the last attempt by top-level test. The
 // failure of a test that has failed by the account stays what it is, whatever its last attempt
 // says.
-func (s *suite) joinAttempts(last map[string]int, verdicts map[string]event.Verdict) {
+func (s *suite) joinAttempts(last map[string]int32, verdicts map[string]event.Verdict) {
 	final := map[string]*testcase{}
 	for _, c := range slices.Backward(s.cases) {
 		if c.attempt == last[c.root()] {
@@ -35,7 +36,7 @@ func (s *suite) joinAttempts(last map[string]int, verdicts map[string]event.Verd
 			return false
 		}
 		if c.bad() {
-			f.earlier = append(f.earlier, c)
+			f.remark().earlier = append(f.earlier, c)
 		}
 		return true
 	})
@@ -63,15 +64,15 @@ func (x *xmlCase) attempts(c *testcase) {
 	case failed:
 		again := append(c.earlier[1:len(c.earlier):len(c.earlier)], c)
 		x.Failure = c.earlier[0].failure()
-		x.RerunFailures = failures(again)
+		x.RerunFailures = xmlAttempts(again)
 	case errored:
-		x.RerunFailures = failures(c.earlier)
+		x.RerunFailures = xmlAttempts(c.earlier)
 	default:
-		x.FlakyFailures = failures(c.earlier)
+		x.FlakyFailures = xmlAttempts(c.earlier)
 	}
 }
 
-func failures(cases []*testcase) []xmlAttempt {
+func xmlAttempts(cases []*testcase) []xmlAttempt {
 	var all []xmlAttempt
 	for _, c := range cases {
 		f := c.failure()
@@ -82,7 +83,7 @@ func failures(cases []*testcase) []xmlAttempt {
 
 // failure is what c printed as the text of a failure.
 func (c *testcase) failure() *xmlMessage {
-	text := xmlLegal(withoutFraming(c.out.String()))
+	text := xmlLegal(failure.WithoutFraming(c.out.String()))
 	message := xmlLegal(c.message)
 	if message == "" {
 		message = firstLine(text, "Failed")

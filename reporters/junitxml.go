@@ -1,15 +1,15 @@
 package reporters
 
 import (
-	"bufio"
 	"encoding/xml"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/xdist-go/xdist/reporters/failure"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
@@ -46,6 +46,9 @@ type xmlCase struct {
 	Classname  string         `xml:"classname,attr"`
 	Name       string         `xml:"name,attr"`
 	Time       string         `xml:"time,attr"`
+	Timestamp  string         `xml:"timestamp,attr,omitempty"`
+	File       string         `xml:"file,attr,omitempty"`
+	Line       int            `xml:"line,attr,omitempty"`
 	Properties *xmlProperties `xml:"properties"`
 	Failure    *xmlMessage    `xml:"failure"`
 
@@ -76,33 +79,51 @@ type xmlText struct {
 	Text string `xml:",cdata"`
 }
 
+// write writes a whole report.
 func (d xmlSuites) write(w io.Writer) error {
-	buf := bufio.NewWriter(w)
-	buf.WriteString(xml.Header)
-	enc := xml.NewEncoder(buf)
-	enc.Indent("", "\t")
-	if err := enc.Encode(d); err != nil {
-		return err
+	out := newXMLWriter(w)
+	out.begin(d)
+	for i := range d.Suites {
+		out.suite(&d.Suites[i])
 	}
-	buf.WriteByte('\n')
-	return buf.Flush()
+	return out.finish()
 }
 
-// document makes the report of all that was handled. Suites come in the order of their names.
-func (j *JUnit) document() xmlSuites {
+// write writes the report of all that was handled, suite by suite, in the order of their names.
+func (j *JUnit) write(w io.Writer) error {
 	j.settle()
 	doc := xmlSuites{Name: xmlLegal(j.cfg.Name), Time: xmlSeconds(j.elapsed.Seconds())}
-	if j.shard != "" && j.ended {
+	if j.shard != "" && j.ended && j.cfg.Schema != JUnitJenkins {
 		doc.Properties = Trailer{Shard: j.shard, Items: j.summary.Collected, Plan: j.summary.Shards, Flags: j.summary.Flags}.properties()
 	}
+	for _, s := range j.suites {
+		failures, errors, _ := s.count()
+		doc.Tests += len(s.cases)
+		doc.Failures += failures
+		doc.Errors += errors
+	}
+	out := newXMLWriter(w)
+	out.begin(doc)
 	for _, name := range slices.Sorted(maps.Keys(j.suites)) {
 		x := j.xmlSuite(j.suites[name])
-		doc.Suites = append(doc.Suites, x)
-		doc.Tests += x.Tests
-		doc.Failures += x.Failures
-		doc.Errors += x.Errors
+		out.suite(&x)
 	}
-	return doc
+	return out.finish()
+}
+
+// count is how many testcases of the suite are what.
+func (s *suite) count() (failures, errors, skips int) {
+	for _, c := range s.cases {
+		switch c.outcome {
+		case failed:
+			failures++
+		case errored:
+			errors++
+		case skipped:
+			skips++
+		}
+	}
+	return failures, errors, skips
 }
 
 func (j *JUnit) xmlSuite(s *suite) xmlSuite {
@@ -117,15 +138,9 @@ func (j *JUnit) xmlSuite(s *suite) xmlSuite {
 	if !start.IsZero() {
 		x.Timestamp = start.UTC().Format(time.RFC3339)
 	}
+	x.Failures, x.Errors, x.Skipped = s.count()
+	x.Cases = make([]xmlCase, 0, len(s.cases))
 	for _, c := range s.cases {
-		switch c.outcome {
-		case failed:
-			x.Failures++
-		case errored:
-			x.Errors++
-		case skipped:
-			x.Skipped++
-		}
 		x.Cases = append(x.Cases, j.xmlCase(s, c))
 	}
 	if j.cfg.SystemOut == EveryTest {
@@ -152,9 +167,16 @@ func (j *JUnit) hostOf(s *suite) string {
 }
 
 func (j *JUnit) xmlCase(s *suite, c *testcase) xmlCase {
-	text := xmlLegal(withoutFraming(c.out.String()))
+	text := xmlLegal(failure.WithoutFraming(c.out.String()))
 	x := xmlCase{
-		Classname: xmlLegal(s.name), Name: xmlLegal(c.name), Time: xmlSeconds(c.elapsed), Properties: j.properties(c),
+		Classname: xmlLegal(s.name), Name: xmlLegal(c.name), Time: xmlSeconds(c.elapsed),
+	}
+	if j.cfg.Schema != JUnitJenkins {
+		x.Properties = j.properties(c)
+		x.File, x.Line = xmlLegal(c.file), c.line
+		if c.started != 0 {
+			x.Timestamp = j.stamp(c.started)
+		}
 	}
 	message := &xmlMessage{Message: xmlLegal(c.message), Text: text}
 	switch c.outcome {
@@ -182,7 +204,7 @@ func (j *JUnit) xmlCase(s *suite, c *testcase) xmlCase {
 
 // properties of c: where and how often it ran, then what it said of itself with T.Attr.
 func (j *JUnit) properties(c *testcase) *xmlProperties {
-	var list []xmlProperty
+	list := make([]xmlProperty, 0, 3+len(c.attrs))
 	if c.gateway != "" {
 		list = append(list, xmlProperty{Name: "gateway", Value: xmlLegal(c.gateway)})
 	}
@@ -190,7 +212,7 @@ func (j *JUnit) properties(c *testcase) *xmlProperties {
 		list = append(list, xmlProperty{Name: "hostname", Value: xmlLegal(host)})
 	}
 	if c.attempt > 0 {
-		list = append(list, xmlProperty{Name: "attempt", Value: fmt.Sprint(c.attempt)})
+		list = append(list, xmlProperty{Name: "attempt", Value: strconv.Itoa(int(c.attempt))})
 	}
 	for _, a := range c.attrs {
 		list = append(list, xmlProperty{Name: xmlLegal(a.Name), Value: xmlLegal(a.Value)})
@@ -201,6 +223,15 @@ func (j *JUnit) properties(c *testcase) *xmlProperties {
 	return &xmlProperties{List: list}
 }
 
+// stamp is a time as JUnit has it, in seconds. Testcases that began in one second share it.
+func (j *JUnit) stamp(nanoseconds int64) string {
+	at := time.Unix(0, nanoseconds).UTC().Truncate(time.Second)
+	if !at.Equal(j.stamped.at) || j.stamped.text == "" {
+		j.stamped.at, j.stamped.text = at, at.Format(time.RFC3339)
+	}
+	return j.stamped.text
+}
+
 func systemOut(text string) *xmlText {
 	if text = xmlLegal(text); text == "" {
 		return nil
@@ -209,18 +240,7 @@ func systemOut(text string) *xmlText {
 }
 
 // xmlSeconds has three decimals, which is all that Jenkins' schema allows.
-func xmlSeconds(s float64) string { return fmt.Sprintf("%.3f", s) }
-
-// withoutFraming leaves out the lines that `go test -v` writes between a test's own.
-func withoutFraming(output string) string {
-	var b strings.Builder
-	for line := range strings.Lines(output) {
-		if leading(line, "=== RUN  ", "=== PAUSE ", "=== CONT ", "=== NAME ", "=== ATTR ") == "" {
-			b.WriteString(line)
-		}
-	}
-	return b.String()
-}
+func xmlSeconds(s float64) string { return strconv.FormatFloat(s, 'f', 3, 64) }
 
 // firstLine returns the first line of text that tells something, or none.
 func firstLine(text, none string) string {
@@ -240,6 +260,9 @@ func firstLine(text, none string) string {
 // xmlLegal makes text fit for XML 1.0: colours are left out, and each character that XML has no
 // place for is U+FFFD.
 func xmlLegal(text string) string {
+	if plainASCII(text) {
+		return text
+	}
 	text = withoutColours(text)
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -248,6 +271,16 @@ func xmlLegal(text string) string {
 		}
 		return '\ufffd'
 	}, text)
+}
+
+// plainASCII reports whether a text has nothing but printable ASCII, as most names have.
+func plainASCII(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // withoutColours leaves out what sets a terminal's colours: ESC [ parameters m.
