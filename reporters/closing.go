@@ -19,22 +19,32 @@ func closing(s event.Summary) string {
 	var b strings.Builder
 	closeCrashes(&b, s.Durations)
 	closeFlaky(&b, s.Durations)
-	closePlatforms(&b, s.Durations)
-	closeNotRun(&b, s.NotRun)
-	if s.Interrupted {
-		fmt.Fprintf(&b, "%s the run was interrupted\n", color.YellowString("INTERRUPTED"))
-	}
-	if s.Stopped != "" {
-		fmt.Fprintf(&b, "%s %s\n", color.YellowString("STOPPED"), s.Stopped)
-	}
+	closePlatforms(&b, &s)
+	closeNotRun(&b, &s)
+	closeEnded(&b, s.Interrupted, s.Stopped)
 	if s.Coverage != "" {
 		fmt.Fprintln(&b, strings.TrimRight(s.Coverage, "\n"))
 	}
 	closeAccount(&b, s)
-	if s.Unbalanced != "" {
-		fmt.Fprintf(&b, "%s the account of the run does not add up: %s\n", color.RedString("ERROR"), s.Unbalanced)
-	}
+	closeUnbalanced(&b, &s)
 	return b.String()
+}
+
+// closeEnded says what ended the run before its time, closeUnbalanced that an account of it cannot
+// be believed.
+func closeEnded(b *strings.Builder, interrupted bool, stopped string) {
+	if interrupted {
+		fmt.Fprintf(b, "%s the run was interrupted\n", color.YellowString("INTERRUPTED"))
+	}
+	if stopped != "" && stopped != "interrupted" {
+		fmt.Fprintf(b, "%s %s\n", color.YellowString("STOPPED"), stopped)
+	}
+}
+
+func closeUnbalanced(b *strings.Builder, s *event.Summary) {
+	if s.Unbalanced != "" {
+		fmt.Fprintf(b, "%s the account of the run does not add up: %s\n", color.RedString("ERROR"), s.Unbalanced)
+	}
 }
 
 func closeCrashes(b *strings.Builder, items []event.ItemSeconds) {
@@ -53,26 +63,17 @@ func closeCrashes(b *strings.Builder, items []event.ItemSeconds) {
 	}
 }
 
-func closeNotRun(b *strings.Builder, items []event.NotRunItem) {
-	if len(items) == 0 {
+func closeNotRun(b *strings.Builder, s *event.Summary) {
+	if len(s.NotRun) == 0 {
 		return
 	}
-	var reasons []string
-	ids := map[string][]string{}
-	for _, it := range items {
-		if ids[it.Reason] == nil {
-			reasons = append(reasons, it.Reason)
-		}
-		ids[it.Reason] = append(ids[it.Reason], it.ID)
-	}
 	fmt.Fprintf(b, "\n=== %s\n", color.YellowString("Not run"))
-	for _, reason := range reasons {
-		of := ids[reason]
-		fmt.Fprintf(b, "%d: %s\n", len(of), reason)
-		for _, id := range of[:min(len(of), notRunListed)] {
+	for _, r := range s.Reasons() {
+		fmt.Fprintf(b, "%d: %s\n", len(r.IDs), r.Text)
+		for _, id := range r.IDs[:min(len(r.IDs), notRunListed)] {
 			fmt.Fprintf(b, "    %s\n", id)
 		}
-		if more := len(of) - notRunListed; more > 0 {
+		if more := len(r.IDs) - notRunListed; more > 0 {
 			fmt.Fprintf(b, "    … and %d more\n", more)
 		}
 	}
@@ -97,6 +98,9 @@ func closeAccount(b *strings.Builder, s event.Summary) {
 	}
 	if s.BuildFailed > 0 {
 		fmt.Fprintf(b, "; %s did not build", count(s.BuildFailed, "package"))
+	}
+	if s.LeftOut > 0 {
+		fmt.Fprintf(b, "; %d left out", s.LeftOut)
 	}
 	b.WriteByte('\n')
 }

@@ -1,7 +1,6 @@
 package reporters
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -10,8 +9,8 @@ import (
 	"time"
 
 	"github.com/fatih/color"
-	"gotest.tools/gotestsum/testjson"
 
+	"github.com/xdist-go/xdist/reporters/failure"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
@@ -24,9 +23,10 @@ const (
 	// standard output is no terminal.
 	ColorAuto Color = iota
 	ColorNever
+	ColorAlways
 )
 
-// Clock is where Console gets the time for its status line from. The zero value is the system's
+// Clock is where Console gets the time for its status from. The zero value is the system's
 // clock.
 type Clock struct {
 	Now func() time.Time
@@ -34,66 +34,82 @@ type Clock struct {
 	Tick func(d time.Duration) (tickc <-chan time.Time, stop func())
 }
 
-// ConsoleConfig says what Console writes and where. The zero value writes gotestsum's pkgname
-// format to standard output, without a status line.
+// ConsoleConfig says what Console writes and where. The zero value writes xdist's own format to
+// standard output, without a status.
 type ConsoleConfig struct {
 	Out           io.Writer // the report; nil: os.Stdout
 	Err           io.Writer // warnings and the go command's own messages; nil: os.Stderr
-	Format        Format    // "": FormatPkgname
+	Format        Format    // "": FormatXdist
 	Icons         string    // gotestsum's --format-icons; "": its default
 	EmptyPackages EmptyPackages
 	Color         Color
-	Width         func() int // columns of Out's terminal, asked at each drawing; nil: it is none. See TerminalWidth
+	Width         func() int // columns of Out's terminal, asked at each drawing; nil: it is none. See Terminal
+	Height        func() int // its rows; nil: they are not known, and the status has one line
+	Apart         bool       // Width and Height are those of Err's terminal, where the status is; Out is a file or a pipe
 	Clock         Clock
+	// Again is the command that repeats the tests which failed, and Reports are the files that
+	// other reporters write: FormatXdist names them at the end.
+	Again   string
+	Reports []string
+	// Fold puts the text of a failure below its title in FormatXdist, as the log of a CI service
+	// folds it; nil: as it is.
+	Fold func(title, text string) string
+	// Failures is what other reporters of the run ask too, and is handed each event before them;
+	// nil: nobody does.
+	Failures *failure.Watch
 }
 
-// Console writes a run for people, in one of gotestsum's formats, with gotestsum's summary at the
-// end.
+// Console writes a run for people, in xdist's own format or in one of gotestsum's.
 //
-// It owns the scan and, on a terminal, the goroutine that redraws the status line. Both end, and
-// are waited for, in Handle of RunEnded or else in Close.
+// It owns the goroutine of gotestsum's formats and, on a terminal, the one that redraws the status
+// line. Both end, and are waited for, in Handle of RunEnded or else in Close.
 type Console struct {
-	cfg     ConsoleConfig
-	format  Format
-	adapter adapter
-	built   compilerText
-	scan    *scan
-	broken  error // what ended the scan before its time; nothing is put into it any more
+	cfg    ConsoleConfig
+	format Format
+	style  style
+	ended  bool
 
-	stopc chan struct{} // closed by end; nil without a status line
+	sources failure.Sources // Learn with mu held, as draw asks for names
+
+	stopc chan struct{} // closed by end; nil without a status
 	tickc chan struct{} // closed by the redrawing goroutine as its last act
-
-	scanned scanned
 
 	mu       sync.Mutex // guards what follows
 	progress progress
 	screen   screen
+	away     bool // the run is suspended: the terminal is somebody else's
 }
 
-// scanned is what the scanning goroutine uses while put waits for it, and put sets before.
-type scanned struct {
-	cur       event.Test // what the scan is about to see
-	formatter testjson.EventFormatter
-	text      bytes.Buffer // what formatter writes
-	prefixer  prefixer
+// style is how a Console writes what becomes of tests. Its methods are called one at a time.
+type style interface {
+	// handle writes what an event has to say, if it has.
+	handle(event.Event)
+	// end ends what runs for the style and returns the text that closes the report: "" for a run
+	// that did not come to its end, of which there is no event.
+	end(*event.RunEnded) string
+	// err is what keeps the style from being written.
+	err() error
 }
 
 // NewConsole returns a Console for cfg and starts its goroutines; Close ends them. The writers stay
-// the caller's. ColorNever holds for the whole process.
+// the caller's. Color holds for the whole process.
 func NewConsole(cfg ConsoleConfig) (*Console, error) {
-	format, err := cfg.Format.resolve(cfg.Width != nil)
+	format, err := cfg.Format.resolve(cfg.Width != nil && !cfg.Apart)
 	if err != nil {
 		return nil, err
 	}
 	cfg.setDefaults()
-	if cfg.Color == ColorNever {
-		color.NoColor = true
+	if cfg.Color != ColorAuto {
+		color.NoColor = cfg.Color == ColorNever
 	}
 	c := &Console{cfg: cfg, format: format}
-	c.screen = screen{out: cfg.Out, err: cfg.Err, width: cfg.Width}
-	c.scanned.prefixer.format = format
-	c.scanned.formatter = testjson.NewEventFormatter(&c.scanned.text, string(format), cfg.formatOptions())
-	c.scan = startScan(scanHandler{c})
+	c.progress.name = c.sources.Name
+	c.screen = screen{out: cfg.Out, err: cfg.Err, width: cfg.Width, apart: cfg.Apart}
+	if format == FormatXdist {
+		c.style = newDigest(c)
+	} else {
+		c.style = newGotestsum(c)
+	}
 	if cfg.Width != nil {
 		c.stopc, c.tickc = make(chan struct{}), make(chan struct{})
 		go c.redraw()
@@ -107,6 +123,9 @@ func (c *ConsoleConfig) setDefaults() {
 	}
 	if c.Err == nil {
 		c.Err = os.Stderr
+	}
+	if c.Fold == nil {
+		c.Fold = func(title, text string) string { return title + "\n" + text }
 	}
 	if c.Clock.Now == nil {
 		c.Clock.Now = time.Now
@@ -122,10 +141,19 @@ func (c *ConsoleConfig) setDefaults() {
 // Handle writes what e has to say before it returns. After a failed write it goes on as well as it
 // can and returns the first error each time.
 func (c *Console) Handle(e event.Event) error {
-	c.locked(func() { c.progress.update(e) })
+	c.locked(func() {
+		c.sources.Learn(e)
+		c.progress.update(e)
+	})
 	switch e := e.(type) {
+	case event.RunStarted:
+		if c.cfg.Width != nil {
+			c.locked(c.draw) // at once: who has started a run wants to see that it began
+		}
 	case event.Test:
-		c.test(e)
+		if c.ended {
+			panic("BUG: a Test event after RunEnded")
+		}
 	case event.Stderr:
 		c.complain(e.Text)
 	case event.Warning:
@@ -134,17 +162,31 @@ func (c *Console) Handle(e event.Event) error {
 		c.complain(listening(e) + "\n")
 	case event.SlowTest:
 		c.complain(slow(e, color.YellowString("SLOW")))
+	case event.Running:
+		var head string
+		c.locked(func() { head = c.progress.head(e.Time) })
+		tell := c.complain
+		if c.cfg.Width != nil && !c.cfg.Apart {
+			tell = c.write // where the user looks
+		}
+		tell(running(e, head, &c.sources))
+	case event.Suspended:
+		c.locked(func() { c.away = true; c.screen.hide() })
+	case event.Resumed:
+		c.locked(func() { c.away = false })
 	case event.Suspected:
 		if c.format.suspects(c.cfg.Width != nil) {
-			c.complain(suspected(e, color.YellowString("suspected failure:")))
+			c.complain(suspected(e, color.YellowString("suspected failure:"), &c.sources))
 		}
 	case event.GatewayDown:
 		if e.Reason != "" {
 			c.complain(fmt.Sprintf("%s gateway %s is down: %s\n", color.YellowString("warning:"), e.Gateway, e.Reason))
 		}
 	case event.RunEnded:
-		c.end(&e.Summary)
+		c.end(&e)
+		return c.err()
 	}
+	c.style.handle(e)
 	return c.err()
 }
 
@@ -161,7 +203,7 @@ func (c *Console) err() error {
 	if c.screen.failed != nil {
 		return c.screen.failed
 	}
-	return c.broken
+	return c.style.err()
 }
 
 func (c *Console) locked(f func()) {
@@ -178,64 +220,21 @@ func (c *Console) complain(text string) {
 	c.locked(func() { c.screen.complain(text, c.cfg.Clock.Now()) })
 }
 
-// test brings one event to the formatter.
-func (c *Console) test(t event.Test) {
-	if c.scan == nil {
-		panic("BUG: a Test event after RunEnded")
-	}
-	if lines := c.built.add(t.Event); lines != "" && c.broken == nil {
-		c.broken = c.scan.putErr([]byte(lines))
-	}
-	f := c.adapter.add(t.Event)
-	for _, e := range f.events {
-		if c.broken != nil {
-			return
-		}
-		c.scanned.cur = t
-		line, err := scanText(e)
-		if err == nil {
-			err = c.scan.put(line)
-		}
-		c.broken = err
-	}
-	if f.excess != "" && c.format.streams(t.Test) {
-		excess := testjson.TestEvent{Action: testjson.ActionOutput, Package: t.Package, Test: t.Test, Output: f.excess}
-		c.write(c.scanned.prefixer.apply(f.excess, excess, t))
-	}
-}
-
-// end writes the summary, unless there is none, and joins the goroutines. Only its first call does
-// anything.
-func (c *Console) end(summary *event.Summary) {
-	if c.scan == nil {
+// end closes the report and joins the goroutines. Only its first call does anything.
+func (c *Console) end(e *event.RunEnded) {
+	if c.ended {
 		return
 	}
+	c.ended = true
 	if c.stopc != nil {
 		close(c.stopc)
 		<-c.tickc
 	}
 	c.locked(c.screen.hide)
-	c.scanned.cur = event.Test{}
-	exec, err := c.scan.finish()
-	c.scan = nil
-	if c.broken == nil && err != nil {
-		c.broken = err
-	}
-	if c.broken != nil {
-		c.broken = fmt.Errorf("format console report: %w", c.broken)
-	}
-	if summary == nil {
-		return
-	}
-	var text strings.Builder
-	attempts := takeFlaky(exec, summary.Durations)
-	text.WriteString(attempts)
-	testjson.PrintSummary(&text, exec, testjson.SummarizeAll)
-	text.WriteString(closing(*summary))
-	c.write(text.String())
+	c.write(c.style.end(e))
 }
 
-// redraw keeps the status line up to date until stopc is closed.
+// redraw keeps the status up to date until stopc is closed.
 func (c *Console) redraw() {
 	defer close(c.tickc)
 	tickc, stop := c.cfg.Clock.Tick(redrawTick)
@@ -252,27 +251,15 @@ func (c *Console) redraw() {
 
 // draw must be called with mu held.
 func (c *Console) draw() {
-	now := c.cfg.Clock.Now()
-	c.screen.show(c.progress.line(now, c.cfg.Width()-1), now)
-}
-
-// scanHandler gets what the scan has understood, in the scan's goroutine.
-type scanHandler struct{ c *Console }
-
-func (h scanHandler) Event(e testjson.TestEvent, exec *testjson.Execution) error {
-	s := &h.c.scanned
-	s.text.Reset()
-	if err := s.formatter.Format(e, exec); err != nil {
-		return err
+	if c.away {
+		return
 	}
-	h.c.write(s.prefixer.apply(s.text.String(), e, s.cur))
-	return nil
-}
-
-// Err gets the compiler's lines.
-func (h scanHandler) Err(line string) error {
-	h.c.complain(line + "\n")
-	return nil
+	now := c.cfg.Clock.Now()
+	height := 0
+	if c.cfg.Height != nil {
+		height = c.cfg.Height()
+	}
+	c.screen.show(strings.Join(c.progress.lines(now, c.cfg.Width()-1, height), "\n"), now)
 }
 
 var _ event.Reporter = (*Console)(nil)

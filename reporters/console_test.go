@@ -38,6 +38,12 @@ func TestConsoleFormats(t *testing.T) {
 		t.Run(string(format), func(t *testing.T) {
 			stdout, stderr := consoleText(t, ConsoleConfig{Format: format}, run)
 			golden(t, "console-"+string(format)+".txt", stdout)
+			if format == FormatXdist { // the compiler's text is in the block of the package
+				if stderr != "" {
+					t.Errorf("standard error is %q", stderr)
+				}
+				return
+			}
 			golden(t, "console.stderr.txt", stderr) // the same for all
 		})
 	}
@@ -45,16 +51,16 @@ func TestConsoleFormats(t *testing.T) {
 
 func TestConsoleOptions(t *testing.T) {
 	run := recordedAsRun(t, recordedRun)
-	stdout, _ := consoleText(t, ConsoleConfig{EmptyPackages: HideEmpty, Icons: "text"}, run)
+	stdout, _ := consoleText(t, ConsoleConfig{Format: FormatPkgname, EmptyPackages: HideEmpty, Icons: "text"}, run)
 	golden(t, "console-hide-empty-icons.txt", stdout)
 }
 
-func TestConsoleDefaultFormatIsPkgname(t *testing.T) {
+func TestConsoleDefaultFormatIsXdist(t *testing.T) {
 	run := recordedAsRun(t, recordedRun)
 	unset, _ := consoleText(t, ConsoleConfig{}, run)
-	pkgname, _ := consoleText(t, ConsoleConfig{Format: FormatPkgname}, run)
-	if unset != pkgname {
-		t.Error(cmp.Diff(pkgname, unset))
+	own, _ := consoleText(t, ConsoleConfig{Format: FormatXdist}, run)
+	if unset != own {
+		t.Error(cmp.Diff(own, unset))
 	}
 }
 
@@ -70,7 +76,7 @@ func TestConsoleTestnameInWorkflowIsGitHubActions(t *testing.T) {
 
 func TestConsoleUnknownFormat(t *testing.T) {
 	_, err := NewConsole(ConsoleConfig{Format: "dotz"})
-	if err == nil || !strings.HasPrefix(err.Error(), `choose console format "dotz": not one of pkgname, `) {
+	if err == nil || !strings.HasPrefix(err.Error(), `choose console format "dotz": not one of xdist, pkgname, `) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -178,6 +184,9 @@ func TestConsoleHugeLine(t *testing.T) {
 		t.Run(string(format), func(t *testing.T) {
 			stdout, _ := consoleText(t, ConsoleConfig{Format: format}, oneFailure(long))
 			_, failures, _ := strings.Cut(stdout, "=== Failed")
+			if format == FormatXdist {
+				failures, _, _ = strings.Cut(stdout, "\n\n") // as they happen, and only named at the end
+			}
 			if !strings.Contains(failures, long) {
 				t.Error("the summary does not have the whole line")
 			}
@@ -231,7 +240,7 @@ func TestConsoleLongNames(t *testing.T) {
 			testEvent("attr", sub, ""), testEvent("pass", sub, ""))
 	}
 	run = append(run, testEvent("pass", "TestX", ""), testEvent("pass", "", ""), event.RunEnded{})
-	stdout, _ := consoleText(t, ConsoleConfig{}, run)
+	stdout, _ := consoleText(t, ConsoleConfig{Format: FormatPkgname}, run)
 	if !strings.Contains(stdout, "DONE 3 tests in ") {
 		t.Errorf("got:\n%s", stdout)
 	}
@@ -246,7 +255,7 @@ func TestConsoleCompilerTextInParts(t *testing.T) {
 		build("build-output", "p_test.go:1:"), build("build-output", "2: undefined: x\np_test.go:3:4: "),
 		build("build-output", long), build("build-fail", ""), event.RunEnded{},
 	}
-	_, stderr := consoleText(t, ConsoleConfig{}, run)
+	_, stderr := consoleText(t, ConsoleConfig{Format: FormatPkgname}, run)
 	if got := strings.ReplaceAll(stderr, "\n", ""); got != "p_test.go:1:2: undefined: xp_test.go:3:4: "+long {
 		t.Errorf("got %.200q", stderr)
 	}

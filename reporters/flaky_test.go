@@ -51,7 +51,7 @@ func TestJUnitFlaky(t *testing.T) {
 	golden(t, "junit-flaky.xml", junitText(t, JUnitConfig{}, flakyRun()))
 }
 
-// The status line counts the failures that count.
+// The status counts the failures that count.
 func TestBoardFlaky(t *testing.T) {
 	var p progress
 	for _, e := range flakyRun() {

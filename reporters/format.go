@@ -8,12 +8,13 @@ import (
 	"gotest.tools/gotestsum/testjson"
 )
 
-// Format is one of gotestsum's ways to write a run.
+// Format is a way to write a run: xdist's own, or one of gotestsum's.
 type Format string
 
 // The formats. The names that gotestsum keeps for older ones are accepted too.
 const (
-	FormatPkgname         Format = "pkgname"                // a line per package; the default
+	FormatXdist           Format = "xdist"                  // a line per package, failures as they happen, one account at the end; the default
+	FormatPkgname         Format = "pkgname"                // a line per package
 	FormatPkgnameFails    Format = "pkgname-and-test-fails" // that, and the output of failed tests as they fail
 	FormatTestname        Format = "testname"               // a line per test
 	FormatTestdox         Format = "testdox"                // a sentence per test, by package
@@ -30,7 +31,7 @@ const (
 // Formats returns the names to offer to a user.
 func Formats() []Format {
 	return []Format{
-		FormatPkgname, FormatPkgnameFails, FormatTestname, FormatTestdox, FormatDots, FormatDotsV2,
+		FormatXdist, FormatPkgname, FormatPkgnameFails, FormatTestname, FormatTestdox, FormatDots, FormatDotsV2,
 		FormatGitHubActions, FormatStandardQuiet, FormatStandardVerbose, FormatStandardJSON, FormatNone,
 	}
 }
@@ -39,7 +40,9 @@ func Formats() []Format {
 // in gotestsum, testname is github-actions in a GitHub workflow.
 func (f Format) resolve(terminal bool) (Format, error) {
 	switch f {
-	case "", "short":
+	case "":
+		f = FormatXdist
+	case "short":
 		f = FormatPkgname
 	case "short-with-failures":
 		f = FormatPkgnameFails
@@ -61,7 +64,7 @@ func (f Format) resolve(terminal bool) (Format, error) {
 		if !terminal {
 			f = FormatDots // dots-v2 rewrites its lines
 		}
-	case FormatPkgname, FormatPkgnameFails, FormatTestdox, FormatDots, FormatGitHubActions, FormatStandardQuiet,
+	case FormatXdist, FormatPkgname, FormatPkgnameFails, FormatTestdox, FormatDots, FormatGitHubActions, FormatStandardQuiet,
 		FormatStandardVerbose, FormatStandardJSON, FormatDebug, FormatNone:
 	default:
 		var names []string
@@ -79,11 +82,11 @@ func (f Format) streams(test string) bool {
 	return f == FormatStandardVerbose || f == FormatStandardQuiet && test == ""
 }
 
-// suspects reports whether the format has a line for a failure that is to be confirmed: where each
-// test is named, and where somebody looks on. live says that there is a status line.
+// suspects reports whether the format has a line for a failure that is to be confirmed: in format
+// xdist, where each test is named, and where somebody looks on. live says that there is a status.
 func (f Format) suspects(live bool) bool {
 	switch f {
-	case FormatTestname, FormatTestdox, FormatGitHubActions, FormatStandardVerbose, FormatDebug:
+	case FormatXdist, FormatTestname, FormatTestdox, FormatGitHubActions, FormatStandardVerbose, FormatDebug:
 		return true
 	case FormatPkgname, FormatPkgnameFails:
 		return live

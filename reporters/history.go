@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
@@ -17,10 +18,14 @@ import (
 // not remembered.
 const maxRemembered = 200_000
 
+// maxRememberedNames bounds the ids of these tests, in bytes.
+const maxRememberedNames = 16 << 20
+
 // HistoryConfig says what History does. Book must be set.
 type HistoryConfig struct {
 	Book    *history.Book // gets the run
 	Partial bool          // only some subtests were asked for
+	Narrow  bool          // only some tests of a package were asked for
 	Warn    func(error)   // is told what keeps the run from being recorded; nil: nobody is
 	// TimingsFile gets the export of Book, this run included; "": there is none. It is replaced in
 	// one step by Close; its directory is made.
@@ -35,14 +40,17 @@ type History struct {
 	run  history.Run
 
 	clock    history.Clock
-	tests    map[string]*history.TestRun // by id, with the package's name as it is shown
-	order    []*history.TestRun          // in the order in which they ended first
-	rounds   map[*history.TestRun]int    // that ended, where there are more than one
+	tests    map[string]map[string]int // places in run.Tests by package, as it is shown, and test
+	rounds   []int                     // of each of run.Tests, that ended
+	names    int                       // bytes of their ids
 	packages map[string]*history.PackageRun
 	known    []*history.PackageRun
 	hosts    map[string]int       // index in run.Hosts
 	units    map[string]*openUnit // by gateway
 	shown    []string             // the packages of run.Units
+	bad      map[string]bool      // packages of which an item has failed, by the name that is shown
+	broken   map[packagePlace]bool
+	ends     map[packagePlace][]event.Test // of packages
 }
 
 // openUnit is what a gateway runs.
@@ -55,8 +63,9 @@ type openUnit struct {
 // NewHistory returns a History for cfg. It makes sure that cfg.TimingsFile can be written.
 func NewHistory(cfg HistoryConfig) (*History, error) {
 	h := &History{
-		cfg: cfg, tests: make(map[string]*history.TestRun), rounds: make(map[*history.TestRun]int), packages: make(map[string]*history.PackageRun),
-		hosts: make(map[string]int), units: make(map[string]*openUnit),
+		cfg: cfg, tests: make(map[string]map[string]int), packages: make(map[string]*history.PackageRun),
+		hosts: make(map[string]int), units: make(map[string]*openUnit), bad: make(map[string]bool),
+		broken: make(map[packagePlace]bool), ends: make(map[packagePlace][]event.Test),
 	}
 	if cfg.TimingsFile != "" {
 		var err error
@@ -92,11 +101,10 @@ func (h *History) Handle(e event.Event) error {
 
 // Close records the run and writes the timings. Its error is about these.
 func (h *History) Close() error {
-	for _, t := range h.order {
-		if n := h.rounds[t]; n > 1 {
-			t.Elapsed /= time.Duration(n)
+	for i, n := range h.rounds {
+		if n > 1 {
+			h.run.Tests[i].Elapsed /= time.Duration(n)
 		}
-		h.run.Tests = append(h.run.Tests, *t)
 	}
 	for _, p := range h.known {
 		h.run.Packages = append(h.run.Packages, *p)
@@ -176,33 +184,75 @@ func (h *History) test(e event.Test) {
 		p.Platform = e.Platform
 	}
 	if e.Test == "" {
+		h.packageEnded(e)
 		return
 	}
+	h.bad[e.Package] = h.bad[e.Package] || e.Action == test2json.ActionFail && !strings.Contains(e.Test, "/") && !e.Again
 	took, ended := h.clock.Event(e.Package, e.Test, e.Action, e.Time, e.Elapsed)
 	if !ended {
 		return
 	}
-	id := e.Package + "::" + e.Test
-	t := h.tests[id]
-	if t == nil {
-		if len(h.order) >= maxRemembered {
-			return
-		}
-		name, _, _ := history.SplitShown(e.Package)
-		t = &history.TestRun{Platform: e.Platform, Package: name, Test: e.Test}
-		h.tests[id] = t
-		h.order = append(h.order, t)
+	if i, ok := h.place(e); ok {
+		h.count(i, e, took)
 	}
-	h.count(t, e, took)
 }
 
+// place is where in run.Tests a test is, which is the order in which they end first.
+func (h *History) place(e event.Test) (i int, ok bool) {
+	of := h.tests[e.Package]
+	if i, ok = of[e.Test]; ok {
+		return i, true
+	}
+	if h.names += len(e.Package) + len(e.Test); len(h.run.Tests) >= maxRemembered || h.names > maxRememberedNames {
+		return 0, false
+	}
+	if of == nil {
+		of = make(map[string]int)
+		h.tests[e.Package] = of
+	}
+	i = len(h.run.Tests)
+	of[e.Test] = i
+	name, _, _ := history.SplitShown(e.Package)
+	h.run.Tests = append(h.run.Tests, history.TestRun{Platform: e.Platform, Package: name, Test: e.Test})
+	h.rounds = append(h.rounds, 0)
+	return i, true
+}
+
+// packageEnded keeps whether the package failed by itself, on whatever gateway.
+func (h *History) packageEnded(e event.Test) {
+	if !e.Terminal() {
+		return
+	}
+	name, _, platform := history.SplitShown(e.Package)
+	at := packagePlace{name, cmp.Or(e.Platform, platform)}
+	h.broken[at] = h.broken[at] || e.Action == test2json.ActionFail && !h.bad[e.Package]
+	h.ends[at] = append(h.ends[at], e)
+}
+
+// learnBroken has a lesson for each package that failed by itself, and for each that does not any
+// more: all of it has run, everywhere, and passed.
+func (h *History) learnBroken(incomplete map[string]bool) {
+	for at, ends := range h.ends {
+		whole := !h.cfg.Narrow && !slices.ContainsFunc(ends, func(e event.Test) bool {
+			return e.Action != test2json.ActionPass || incomplete[e.Package]
+		})
+		broken := h.broken[at]
+		if broken || whole && h.cfg.Book.Package(at.platform, at.pkg).Broken {
+			h.run.Lessons = append(h.run.Lessons, history.Lesson{Platform: at.platform, Package: at.pkg, Kind: history.Broken, Undone: !broken})
+		}
+	}
+}
+
+type packagePlace struct{ pkg, platform string }
+
 // count adds a round of a test, or begins anew with what another attempt says.
-func (h *History) count(t *history.TestRun, e event.Test, took time.Duration) {
+func (h *History) count(i int, e event.Test, took time.Duration) {
+	t := &h.run.Tests[i]
 	if e.Attempt != t.Attempts || e.Gateway != t.Gateway {
 		t.Attempts, t.Gateway, t.Elapsed, t.Verdict = e.Attempt, e.Gateway, 0, ""
-		delete(h.rounds, t)
+		h.rounds[i] = 0
 	}
-	h.rounds[t]++
+	h.rounds[i]++
 	t.Elapsed += took
 	switch {
 	case e.Action == test2json.ActionFail:
@@ -215,12 +265,15 @@ func (h *History) count(t *history.TestRun, e event.Test, took time.Duration) {
 
 // ended takes the account of the run, which is right about verdicts.
 func (h *History) ended(e event.RunEnded) {
+	h.learnBroken(e.Summary.Incomplete())
 	h.run.Elapsed, h.run.Stopped, h.run.Partial = e.Elapsed, e.Summary.Stopped, h.cfg.Partial
 	for _, d := range e.Summary.Durations {
-		t := h.tests[d.ID]
-		if t == nil {
+		pkg, test, _ := strings.Cut(d.ID, "::")
+		i, ok := h.tests[pkg][test]
+		if !ok {
 			continue
 		}
+		t := &h.run.Tests[i]
 		t.Verdict, t.Gateway, t.Platform = history.Verdict(d.Verdict), cmp.Or(d.Gateway, t.Gateway), cmp.Or(d.Platform, t.Platform)
 		if t.Expected = d.Expected; t.Expected == 0 {
 			known, _ := h.cfg.Book.Test(t.Platform, t.Package, t.Test)

@@ -24,14 +24,14 @@ type JSONConfig struct {
 // reads `go test -json` reads this. Gateways are not in it. A shard that came to its end has a
 // Trailer behind them; there is nothing else.
 //
-// There is no buffer: each event is one write, as in `go test -json`, so that a reader at the other
-// end of a pipe, or of `tail -f`, has seen all that happened when a test hangs.
+// Each event is one write, as in `go test -json`, so that a reader at the other end of a pipe has
+// seen all that happened when a test hangs. A regular file has it a moment later.
 type JSON struct {
 	out  io.Writer
-	file *os.File // nil when the writer is the caller's
-	name string   // for errors
-	line []byte   // for the next line
-	err  error    // the first failure; nothing is written after it, as half a line may be out
+	file io.Closer // nil when the writer is the caller's
+	name string    // for errors
+	line []byte    // for the next line
+	err  error     // the first failure; nothing is written after it, as half a line may be out
 
 	trailing trailing
 }
@@ -50,6 +50,9 @@ func NewJSON(cfg JSONConfig) (*JSON, error) {
 			return nil, fmt.Errorf("create JSON report %q: %w", cfg.File, atomicfile.Cause(err))
 		}
 		j.out, j.file, j.name = f, f, fmt.Sprintf("report %q", cfg.File)
+		if late := writeLate(f); late != nil {
+			j.out, j.file = late, late
+		}
 	case cfg.Out == nil:
 		j.out = os.Stdout
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"gotest.tools/gotestsum/testjson"
@@ -67,20 +69,72 @@ func TestJSONRoundTrip(t *testing.T) {
 	}
 }
 
+// Who reads from a pipe has each event when Handle returns, in one piece.
 func TestJSONWritesEachEventAtOnce(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "run.json")
-	j, err := NewJSON(JSONConfig{File: file})
+	var writes []string
+	j, err := NewJSON(JSONConfig{Out: writerFunc(func(p []byte) { writes = append(writes, string(p)) })})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer j.Close()
-	if err := j.Handle(testEvent("output", "TestX", "hanging from here\n")); err != nil {
-		t.Fatal(err)
+	for n := range 3 {
+		if err := j.Handle(testEvent("output", "TestX", "hanging from here\n")); err != nil {
+			t.Fatal(err)
+		}
+		if len(writes) != n+1 || !strings.HasSuffix(writes[n], "hanging from here\\n\"}\n") {
+			t.Errorf("after event %d there are the writes %q", n, writes)
+		}
 	}
-	got, err := os.ReadFile(file)
-	if err != nil || !bytes.HasSuffix(got, []byte("hanging from here\\n\"}\n")) {
-		t.Errorf("the file has %q, %v", got, err)
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
+
+// A file has what was written a moment later, or when there is much of it, and all when it is
+// closed.
+func TestFilesAreWrittenLate(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "run.json")
+	size := func() int64 {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
 	}
+	synctest.Test(t, func(t *testing.T) {
+		j, err := NewJSON(JSONConfig{File: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write := func(text string) {
+			if err := j.Handle(testEvent("output", "TestX", text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write("first")
+		if n := size(); n != 0 {
+			t.Errorf("%d bytes are there at once", n)
+		}
+		time.Sleep(lateBy)
+		synctest.Wait()
+		first := size()
+		if first == 0 {
+			t.Error("nothing is there later")
+		}
+		write(strings.Repeat("x", lateBytes))
+		much := size()
+		if much < lateBytes {
+			t.Errorf("%d bytes are there after much was written", much)
+		}
+		write("last")
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := size(); n <= much {
+			t.Errorf("%d bytes are there after the end, and %d before", n, much)
+		}
+	})
 }
 
 func TestJSONWriterFails(t *testing.T) {

@@ -18,7 +18,9 @@ func Multi(reporters ...event.Reporter) event.Reporter {
 func (m multi) Handle(e event.Event) error {
 	var errs []error
 	for _, r := range m {
-		errs = append(errs, r.Handle(e))
+		if err := r.Handle(e); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

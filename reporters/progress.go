@@ -7,36 +7,52 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"gotest.tools/gotestsum/testjson"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/reporters/failure"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
 const (
-	// rowsShown is how many gateways the status line names; of more, those that run one test for
-	// longest are named.
+	// rowsShown is how many gateways a status of one line names; of more, those that run one test
+	// for longest are named.
 	rowsShown = 6
+	// screenPart is the part of the screen that the status may have.
+	screenPart = 3
 	// estimateAfter is how long tests must have run before the rest is estimated: the first ones
 	// say little.
 	estimateAfter = 2 * time.Second
 )
 
-// progress is what the status line tells: how far the run is and what each gateway does. The zero
-// value is a run that has not begun.
+// progress is what the status tells: how far the run is and what each gateway does. The zero value
+// is a run that has not begun.
 type progress struct {
-	begun  time.Time // when the first test began
-	total  int
-	done   int
-	failed int // items, and builds
-	rows   map[string]*row
+	name     func(pkg string) string // what a package is called; nil: as events have it
+	started  time.Time               // of the run
+	begun    time.Time               // when the first test began
+	packages int
+	built    int // packages of which it is known whether they can run
+	total    int
+	done     int
+	failed   int       // items, and builds
+	end      time.Time // when the run will have ended, as far as could be told when of items had; zero is not known
+	of       int
+	rows     map[string]*row
+	hosts    map[string]string // by gateway
+	opening  []opening         // gateways that have not answered, in the order in which that began
 
 	suspects map[suspect]bool // items that have failed and run again, to be confirmed
 }
 
 type suspect struct{ pkg, name string }
+
+// opening is a gateway that is being connected to.
+type opening struct {
+	gateway, spec string
+	since         time.Time
+}
 
 // row is what one gateway does.
 type row struct {
@@ -54,11 +70,24 @@ type runningTest struct {
 
 func (p *progress) update(e event.Event) {
 	switch e := e.(type) {
+	case event.RunStarted:
+		p.started = e.Time
 	case event.Collected:
 		p.total += e.Items
+		p.packages += e.Packages
+	case event.Built:
+		p.built++
+	case event.GatewayOpening:
+		p.opening = append(p.opening, opening{e.Gateway, e.Spec, e.Time})
 	case event.GatewayUp:
+		p.opened(e.Gateway)
 		p.row(e.Gateway)
+		if p.hosts == nil {
+			p.hosts = map[string]string{}
+		}
+		p.hosts[e.Gateway] = e.Hostname
 	case event.GatewayDown:
+		p.opened(e.Gateway)
 		delete(p.rows, e.Gateway)
 	case event.UnitStarted:
 		r := p.row(e.Gateway)
@@ -71,6 +100,8 @@ func (p *progress) update(e event.Event) {
 			p.begun = e.Time
 		}
 		p.row(e.Gateway).update(e)
+	case event.Resumed:
+		p.shift(e.Stood)
 	case event.Suspected:
 		if p.suspects == nil {
 			p.suspects = map[suspect]bool{}
@@ -81,9 +112,31 @@ func (p *progress) update(e event.Event) {
 	}
 }
 
+// shift leaves out a time in which the run stood still.
+func (p *progress) shift(d time.Duration) {
+	for _, at := range []*time.Time{&p.started, &p.begun, &p.end} {
+		if !at.IsZero() {
+			*at = at.Add(d)
+		}
+	}
+	for i := range p.opening {
+		p.opening[i].since = p.opening[i].since.Add(d)
+	}
+	for _, r := range p.rows {
+		r.since = r.since.Add(d)
+		for i := range r.tests {
+			r.tests[i].since = r.tests[i].since.Add(d)
+		}
+	}
+}
+
+func (p *progress) opened(gateway string) {
+	p.opening = slices.DeleteFunc(p.opening, func(o opening) bool { return o.gateway == gateway })
+}
+
 func (p *progress) updateTest(t event.Test) {
-	p.done = max(p.done, t.Done)
 	p.total = max(p.total, t.Total)
+	p.done = max(p.done, t.Done)
 	if t.Action == test2json.ActionBuildFail ||
 		t.Action == test2json.ActionFail && !t.Again && t.Test != "" && !strings.Contains(t.Test, "/") {
 		p.failed++
@@ -126,18 +179,36 @@ func (r *row) update(e event.Progress) {
 
 // current returns what the gateway has been at for longest: the first of its running tests, or its
 // unit between tests.
-func (r *row) current() (name string, since time.Time) {
+func (r *row) current() (pkg, test string, since time.Time) {
 	for _, t := range r.tests {
 		if !t.parked {
-			return t.pkg + "." + t.name, t.since
+			return t.pkg, t.name, t.since
 		}
 	}
-	return r.pkg, r.since
+	return r.pkg, "", r.since
 }
 
-// line returns the status line, at most width cells wide, without colours or a newline. A width
-// below 1 gives "".
-func (p *progress) line(now time.Time, width int) string {
+// lines returns the status, each line at most width cells wide, without colours or newlines: how
+// far the run is, and below that a line for each gateway that runs something, or for each host
+// where these are too many for a part of a screen of that height. A height of 0 is not known, and
+// all is in one line. A width below 1 gives nothing.
+func (p *progress) lines(now time.Time, width, height int) []string {
+	head := p.head(now)
+	if height == 0 {
+		return []string{cut(head+p.rowsText(now, width-cells(head)), width)}
+	}
+	lines := []string{head}
+	if room := height/screenPart - 1; room > 0 {
+		lines = append(lines, p.table(now, room)...)
+	}
+	for i := range lines {
+		lines[i] = cut(lines[i], width)
+	}
+	return lines
+}
+
+// head is how far the run is, in a line.
+func (p *progress) head(now time.Time) string {
 	parts := []string{p.count()}
 	if p.failed > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", p.failed))
@@ -145,11 +216,24 @@ func (p *progress) line(now time.Time, width int) string {
 	if n := len(p.suspects); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d suspected", n))
 	}
+	if p.built < p.packages {
+		parts = append(parts, fmt.Sprintf("building %d/%d packages", p.built, p.packages))
+	}
+	if n := len(p.opening); n > 0 {
+		o := p.opening[0]
+		text := fmt.Sprintf("connecting %s %s %s", o.gateway, printable(strings.TrimSuffix(o.spec, "//id="+o.gateway)), now.Sub(o.since).Truncate(time.Second))
+		if n > 1 {
+			text += fmt.Sprintf(" +%d more", n-1)
+		}
+		parts = append(parts, text)
+	}
+	if d := now.Sub(p.started).Truncate(time.Second); !p.started.IsZero() && d > 0 {
+		parts = append(parts, d.String())
+	}
 	if left, ok := p.left(now); ok {
 		parts = append(parts, "about "+left.String()+" left")
 	}
-	text := strings.Join(parts, " · ")
-	return cut(text+p.rowsText(now, width-cells(text)), width)
+	return strings.Join(parts, " · ")
 }
 
 func (p *progress) count() string {
@@ -159,26 +243,79 @@ func (p *progress) count() string {
 	return fmt.Sprintf("%d/%d %d%%", p.done, p.total, min(p.done, p.total)*100/p.total)
 }
 
-// left estimates the time to the end from the time that the items took so far.
+// left estimates the time to the end from the time that the items took so far. It is done anew when
+// more of them have ended, so that it does not grow while nothing changes.
 func (p *progress) left(now time.Time) (time.Duration, bool) {
 	spent := now.Sub(p.begun)
 	if p.begun.IsZero() || spent < estimateAfter || p.done == 0 || p.done >= p.total {
 		return 0, false
 	}
-	left := time.Duration(float64(spent) / float64(p.done) * float64(p.total-p.done))
-	return max(time.Second, left.Round(time.Second)), true
+	if p.of != p.done {
+		p.of, p.end = p.done, now.Add(time.Duration(float64(spent)/float64(p.done)*float64(p.total-p.done)))
+	}
+	return max(time.Second, p.end.Sub(now).Round(time.Second)), true
 }
 
-// rowsText names as many busy gateways as fit in width, and says how many more there are.
+// table has a line for each busy gateway, or for each host of any where there are more than room,
+// those first that have been at one thing for longest.
+func (p *progress) table(now time.Time, room int) []string {
+	busy := p.busy()
+	var lines []string
+	if len(busy) <= room {
+		slices.SortFunc(busy, byID)
+		width := 0
+		for _, r := range busy {
+			width = max(width, cells(r.gateway))
+		}
+		for _, r := range busy {
+			lines = append(lines, "  "+padded(r.gateway, width)+"  "+p.doing(r, now))
+		}
+		return lines
+	}
+	gateways := map[string]int{}
+	var hosts []*row // the first of each host
+	for _, r := range busy {
+		host := p.hosts[r.gateway]
+		if gateways[host]++; gateways[host] == 1 {
+			hosts = append(hosts, r)
+		}
+	}
+	for i, r := range hosts {
+		if i == room-1 && len(hosts) > room {
+			return append(lines, fmt.Sprintf("  +%d more hosts", len(hosts)-i))
+		}
+		host := p.hosts[r.gateway]
+		lines = append(lines, fmt.Sprintf("  %s  %s busy, longest %s", printable(host), count(gateways[host], "gateway"), p.doing(r, now)))
+	}
+	return lines
+}
+
+// doing is what the gateway has been at for longest, and since when.
+func (p *progress) doing(r *row, now time.Time) string {
+	pkg, test, since := r.current()
+	if p.name != nil {
+		pkg = p.name(pkg)
+	}
+	text := printable(pkg)
+	if test != "" {
+		text += "." + printable(test)
+	}
+	if d := now.Sub(since).Truncate(time.Second); d > 0 {
+		text += " " + d.String()
+	}
+	return text
+}
+
+// rowsText names as many busy gateways as fit in width, and says how many more there are: a few by
+// their ids, many as busy has them.
 func (p *progress) rowsText(now time.Time, width int) string {
 	busy := p.busy()
+	if len(busy) <= rowsShown {
+		slices.SortFunc(busy, byID)
+	}
 	var text strings.Builder
 	for i, r := range busy {
-		name, since := r.current()
-		part := " · " + r.gateway + " " + printable(name)
-		if d := now.Sub(since).Truncate(time.Second); d > 0 {
-			part += " " + d.String()
-		}
+		part := " · " + r.gateway + " " + p.doing(r, now)
 		more := fmt.Sprintf(" · +%d more", len(busy)-i)
 		room := width - cells(text.String()) - cells(part)
 		if i < len(busy)-1 {
@@ -192,8 +329,8 @@ func (p *progress) rowsText(now time.Time, width int) string {
 	return text.String()
 }
 
-// busy returns the gateways that run something in the order of their ids, or when there are many
-// with the one first that has been at one thing for longest.
+// busy returns the gateways that run something, the one first that has been at one thing for
+// longest.
 func (p *progress) busy() []*row {
 	var busy []*row
 	for _, r := range p.rows {
@@ -201,29 +338,21 @@ func (p *progress) busy() []*row {
 			busy = append(busy, r)
 		}
 	}
-	byID := func(x, y *row) int {
-		return cmp.Or(cmp.Compare(len(x.gateway), len(y.gateway)), cmp.Compare(x.gateway, y.gateway))
-	}
 	slices.SortFunc(busy, func(x, y *row) int {
-		if len(busy) <= rowsShown {
-			return byID(x, y)
-		}
-		_, sx := x.current()
-		_, sy := y.current()
+		_, _, sx := x.current()
+		_, _, sy := y.current()
 		return cmp.Or(sx.Compare(sy), byID(x, y))
 	})
 	return busy
 }
 
-// printable takes out of a name what would move the cursor.
-func printable(name string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '\ufffd'
-	}, testjson.RelativePackagePath(name))
+// byID puts gw2 before gw10.
+func byID(x, y *row) int {
+	return cmp.Or(cmp.Compare(len(x.gateway), len(y.gateway)), cmp.Compare(x.gateway, y.gateway))
 }
+
+// printable is a name as it is shown on a terminal.
+func printable(name string) string { return failure.Printable(testjson.RelativePackagePath(name)) }
 
 // cells is the most columns that text can take.
 func cells(text string) int {

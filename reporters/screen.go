@@ -11,49 +11,51 @@ import (
 )
 
 const (
-	// redrawGap is the shortest time between two drawings of the status line: what changes faster
+	// redrawGap is the shortest time between two drawings of the status: what changes faster
 	// is not read.
 	redrawGap = 100 * time.Millisecond
-	// redrawTick is how often the status line is looked at: a little more than redrawGap, as a tick
+	// redrawTick is how often the status is looked at: a little more than redrawGap, as a tick
 	// that comes a moment too early would wait for the next one.
 	redrawTick = 110 * time.Millisecond
 )
 
-// screen writes the report, and on a terminal one status line below it. It is not safe for
-// concurrent use.
+// screen writes the report, and on a terminal a status of one or more lines below it. It is not
+// safe for concurrent use.
 //
-// The status line is drawn with the cursor going back to where the output goes on, so that taking
-// it away is one "erase to the end of the screen", also after the terminal became narrower and
-// broke it into several rows.
+// The status is drawn with the cursor going back to where the output goes on, so that taking it
+// away is one "erase to the end of the screen", also after the terminal became narrower and broke
+// its lines into more rows.
 type screen struct {
 	out   io.Writer
 	err   io.Writer
-	width func() int // nil: no terminal, no status line
+	width func() int // nil: no terminal, no status
+	apart bool       // it is err's terminal
 
-	status string    // what is to be shown, "" for nothing
+	status string    // what is to be shown, lines without a newline at the end; "" for nothing
 	shown  bool      // status is on the screen
 	drawn  time.Time // when that was last done
 	cursor cursor
 	failed error // the first failed write
 }
 
-// TerminalWidth returns a function for ConsoleConfig.Width that asks f's terminal for its width at
-// each call, or nil where f is no terminal or TERM says that it cannot move its cursor.
-func TerminalWidth(f *os.File) func() int {
+// Terminal returns functions for ConsoleConfig.Width and Height that ask f's terminal for its size
+// at each call, or nil where f is no terminal or TERM says that it cannot move its cursor.
+func Terminal(f *os.File) (width, height func() int) {
 	fd := int(f.Fd())
 	if !term.IsTerminal(fd) || os.Getenv("TERM") == "dumb" {
-		return nil
+		return nil, nil
 	}
-	return func() int {
-		width, _, err := term.GetSize(fd)
+	size := func() (int, int) {
+		width, height, err := term.GetSize(fd)
 		if err != nil {
-			return 0
+			return 0, 0
 		}
-		return width
+		return width, height
 	}
+	return func() int { width, _ := size(); return width }, func() int { _, height := size(); return height }
 }
 
-// write puts text after what has been written so far. The status line comes back with it if its
+// write puts text after what has been written so far. The status comes back with it if its
 // time has come.
 func (s *screen) write(text string, now time.Time) {
 	if text == "" {
@@ -61,6 +63,14 @@ func (s *screen) write(text string, now time.Time) {
 	}
 	restore := ""
 	erase := s.erase()
+	if s.apart {
+		// Where it is a pipe the text may come to the terminal, and the status back behind it.
+		s.put(s.err, erase)
+		s.put(s.out, text)
+		s.cursor.advance(text)
+		s.drawn = now
+		return
+	}
 	if s.width != nil {
 		s.cursor.advance(text)
 		restore = s.drawing(now)
@@ -68,24 +78,32 @@ func (s *screen) write(text string, now time.Time) {
 	s.put(s.out, erase+text+restore)
 }
 
+// live is where the status is.
+func (s *screen) live() io.Writer {
+	if s.apart {
+		return s.err
+	}
+	return s.out
+}
+
 // complain writes text to the error stream, which may be the same terminal.
 func (s *screen) complain(text string, now time.Time) {
 	if text == "" {
 		return
 	}
-	s.put(s.out, s.erase())
+	s.put(s.live(), s.erase())
 	if s.width != nil && s.cursor.midLine() {
-		s.put(s.out, "\n")
+		s.put(s.live(), "\n")
 		s.cursor = cursor{}
 	}
 	s.put(s.err, text)
 	if s.width != nil {
 		s.cursor.advance(text)
-		s.put(s.out, s.drawing(now))
+		s.put(s.live(), s.drawing(now))
 	}
 }
 
-// show makes status the status line, on the screen at once or with a later call when the last
+// show makes status the status, on the screen at once or with a later call when the last
 // drawing was just now.
 func (s *screen) show(status string, now time.Time) {
 	if s.shown && (status == s.status || now.Sub(s.drawn) < redrawGap) {
@@ -93,12 +111,12 @@ func (s *screen) show(status string, now time.Time) {
 	}
 	erase := s.erase()
 	s.status = status
-	s.put(s.out, erase+s.drawing(now))
+	s.put(s.live(), erase+s.drawing(now))
 }
 
-// hide takes the status line away for good, or until the next show.
+// hide takes the status away for good, or until the next show.
 func (s *screen) hide() {
-	s.put(s.out, s.erase())
+	s.put(s.live(), s.erase())
 	s.status = ""
 }
 
@@ -110,22 +128,37 @@ func (s *screen) erase() string {
 	return "\x1b[J"
 }
 
-// drawing returns what draws the status line, or "" when it is not to be drawn now.
+// drawing returns what draws the status, or "" when it is not to be drawn now.
 func (s *screen) drawing(now time.Time) string {
 	if s.status == "" || now.Sub(s.drawn) < redrawGap {
 		return ""
 	}
 	width := s.width()
 	column, known := s.cursor.column(width)
-	status := cut(s.status, width-1) // it may have been made for another width
-	if !known || status == "" {
+	lines := strings.Split(s.status, "\n")
+	for i := range lines {
+		lines[i] = cut(lines[i], width-1) // it may have been made for another width
+	}
+	if !known || lines[0] == "" {
 		return ""
 	}
 	s.shown, s.drawn = true, now
+	status, up := strings.Join(lines, "\n")+"\r", len(lines)-1
 	if column == 0 {
-		return status + "\r"
+		return status + cursorUp(up)
 	}
-	return fmt.Sprintf("\n%s\r\x1b[A\x1b[%dG", status, column+1)
+	return fmt.Sprintf("\n%s%s\x1b[%dG", status, cursorUp(up+1), column+1)
+}
+
+// cursorUp moves the cursor so many rows up.
+func cursorUp(rows int) string {
+	switch rows {
+	case 0:
+		return ""
+	case 1:
+		return "\x1b[A"
+	}
+	return fmt.Sprintf("\x1b[%dA", rows)
 }
 
 func (s *screen) put(w io.Writer, text string) {

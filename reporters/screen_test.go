@@ -24,7 +24,7 @@ type terminal struct {
 	rows  [][]rune
 	row   int
 	col   int // == width after the last column: the next character wraps
-	draws int // status lines drawn
+	draws int // times a status was drawn
 }
 
 func newTerminal(t *testing.T, width int) *terminal {
@@ -211,7 +211,7 @@ func TestStatusLineStory(t *testing.T) {
 	l.clock.advance(time.Second)
 	l.shows("0/10 0% · gw0 m/p.TestA 1s · gw1 m/q 1s")
 
-	// A test fails; the package's line scrolls above, and the status line comes back with it.
+	// A test fails; the package's line scrolls above, and the status comes back with it.
 	l.handle(on(testEvent("fail", "TestA", ""), "gw0", "m/p", 2, 1, 10))
 	l.clock.advance(2 * time.Second)
 	l.shows("1/10 10% · 1 failed · about 27s left · gw0 m/p 3s · gw1 m/q 3s")
@@ -219,13 +219,13 @@ func TestStatusLineStory(t *testing.T) {
 	l.handle(on(testEvent("fail", "", ""), "gw0", "m/p", 4, 1, 10), event.UnitEnded{Gateway: "gw0", Package: "m/p"})
 	l.shows("✖  m/p")
 	l.clock.advance(time.Second)
-	l.shows("✖  m/p", "1/10 10% · 1 failed · about 36s left · gw1 m/q 4s")
+	l.shows("✖  m/p", "1/10 10% · 1 failed · about 26s left · gw1 m/q 4s")
 
 	// What goes to the error stream comes above it as well.
 	l.clock.advance(time.Second)
 	l.handle(event.Warning{Text: "gw1 is slow"})
 	l.clock.advance(time.Second)
-	l.shows("✖  m/p", "warning: gw1 is slow", "1/10 10% · 1 failed · about 54s left · gw1 m/q 6s")
+	l.shows("✖  m/p", "warning: gw1 is slow", "1/10 10% · 1 failed · about 24s left · gw1 m/q 6s")
 
 	l.handle(event.GatewayDown{Gateway: "gw1"}, event.RunEnded{})
 	if got := l.term.String(); strings.Contains(got, "left") || !strings.Contains(got, "\nDONE 1 tests") {
@@ -250,9 +250,9 @@ func TestStatusLineBelowDots(t *testing.T) {
 	l.shows("[m/p]···············")
 	dot(1, "TestNext")
 	l.clock.advance(200 * time.Millisecond)
-	l.shows("[m/p]···············", "·", "1/50 2% · about 2m…")
+	l.shows("[m/p]···············", "·", "1/50 2% · about 1m…")
 	l.handle(event.Stderr{Text: "go: note\n"})
-	l.shows("[m/p]···············", "·", "go: note", "1/50 2% · about 2m…")
+	l.shows("[m/p]···············", "·", "go: note", "1/50 2% · about 1m…")
 }
 
 func TestStatusLineIsCutToTheWidthOfNow(t *testing.T) {
@@ -268,7 +268,7 @@ func TestStatusLineIsCutToTheWidthOfNow(t *testing.T) {
 	l.shows("x", "0/9 0% · gw0 examp…")
 }
 
-// However many events come, the status line is drawn about ten times a second.
+// However many events come, the status is drawn about ten times a second.
 func TestStatusLineRate(t *testing.T) {
 	l := newLiveConsole(t, FormatStandardVerbose, 80)
 	l.handle(on(testEvent("run", "TestX", ""), "gw0", "m/p", 0, 0, 1))
@@ -344,7 +344,7 @@ func TestBoardManyGateways(t *testing.T) {
 		0:  "",
 		-5: "",
 	} {
-		if diff := cmp.Diff(want, p.line(now, width)); diff != "" {
+		if diff := cmp.Diff(want, strings.Join(p.lines(now, width, 0), "")); diff != "" {
 			t.Errorf("width %d: %s", width, diff)
 		}
 	}
@@ -355,12 +355,12 @@ func TestBoardParkedTests(t *testing.T) {
 	p.follow(on(testEvent("run", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
 	p.follow(on(testEvent("pause", "TestParked", ""), "gw0", "m/p", 0, 0, 2))
 	p.follow(on(testEvent("run", "TestOther", ""), "gw0", "m/p", 1, 0, 2))
-	if got, want := p.line(startOfClock.Add(4*time.Second), 80), "0/2 0% · gw0 m/p.TestOther 3s"; got != want {
+	if got, want := strings.Join(p.lines(startOfClock.Add(4*time.Second), 80, 0), ""), "0/2 0% · gw0 m/p.TestOther 3s"; got != want {
 		t.Errorf("parked: %q, want %q", got, want)
 	}
 	p.follow(on(testEvent("pass", "TestOther", ""), "gw0", "m/p", 4, 1, 2))
 	p.follow(on(testEvent("cont", "TestParked", ""), "gw0", "m/p", 4, 1, 2))
-	if got, want := p.line(startOfClock.Add(5*time.Second), 80), "1/2 50% · about 5s left · gw0 m/p.TestParked 1s"; got != want {
+	if got, want := strings.Join(p.lines(startOfClock.Add(5*time.Second), 80, 0), ""), "1/2 50% · about 5s left · gw0 m/p.TestParked 1s"; got != want {
 		t.Errorf("continued: %q, want %q", got, want)
 	}
 }
@@ -368,7 +368,7 @@ func TestBoardParkedTests(t *testing.T) {
 func TestBoardControlCharactersInNames(t *testing.T) {
 	var p progress
 	p.follow(on(testEvent("run", "TestX/\x1b[2J\n", ""), "gw0", "m/p", 0, 0, 2))
-	if got, want := p.line(startOfClock, 80), "0/2 0% · gw0 m/p.TestX/\ufffd[2J\ufffd"; got != want {
+	if got, want := strings.Join(p.lines(startOfClock, 80, 0), ""), "0/2 0% · gw0 m/p.TestX/\ufffd[2J\ufffd"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -402,5 +402,112 @@ func TestCursor(t *testing.T) {
 		if got != want {
 			t.Errorf("after %q: %+v, want %+v", text, got, want)
 		}
+	}
+}
+
+// Before the first test the status tells what is waited for: packages to be built, gateways to
+// answer.
+func TestStatusOfTheStart(t *testing.T) {
+	at := func(s int) time.Time { return startOfClock.Add(time.Duration(s) * time.Second) }
+	var p progress
+	for _, e := range []event.Event{
+		event.RunStarted{Time: at(0)},
+		event.GatewayOpening{Time: at(0), Gateway: "gw0", Spec: "popen"},
+		event.GatewayOpening{Time: at(1), Gateway: "gw1", Spec: "ssh=far"},
+		event.GatewayUp{Gateway: "gw0", Hostname: "here"},
+		event.Collected{Items: 40, Packages: 4},
+		event.Built{Package: "m/p", Ready: true},
+	} {
+		p.update(e)
+	}
+	if got, want := p.lines(at(12), 100, 0)[0], "0/40 0% · building 1/4 packages · connecting gw1 ssh=far 11s · 12s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for range 3 {
+		p.update(event.Built{})
+	}
+	p.update(event.GatewayDown{Gateway: "gw1"})
+	if got, want := p.lines(at(13), 100, 0)[0], "0/40 0% · 13s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// On a screen whose height is known each gateway has a line; where they are more than a third of
+// the screen has room for, each host has one.
+func TestStatusTable(t *testing.T) {
+	var p progress
+	for i := range 12 {
+		id := fmt.Sprintf("gw%d", i)
+		p.update(event.GatewayUp{Gateway: id, Hostname: fmt.Sprintf("host%d", i/3)})
+		p.update(event.UnitStarted{Gateway: id, Package: "m/p", Time: startOfClock.Add(time.Duration(i) * time.Second)})
+	}
+	now := startOfClock.Add(20 * time.Second)
+	for _, tt := range []struct {
+		height, lines int
+		second, last  string
+	}{
+		{60, 13, "  gw0   m/p 20s", "  gw11  m/p 9s"},
+		{15, 5, "  host0  3 gateways busy, longest m/p 20s", "  host3  3 gateways busy, longest m/p 11s"},
+		{12, 4, "  host0  3 gateways busy, longest m/p 20s", "  +2 more hosts"},
+		{5, 1, "", "0%"},
+	} {
+		got := p.lines(now, 80, tt.height)
+		if len(got) != tt.lines || tt.lines > 1 && got[1] != tt.second || !strings.HasSuffix(got[len(got)-1], tt.last) && tt.lines > 1 {
+			t.Errorf("height %d:\n%s", tt.height, strings.Join(got, "\n"))
+		}
+	}
+}
+
+// On a low screen a host is shown by what it has been at for longest, however few gateways it has.
+func TestStatusTableOfFew(t *testing.T) {
+	var p progress
+	for i := range 4 {
+		p.update(event.GatewayUp{Gateway: fmt.Sprintf("gw%d", i), Hostname: "host"})
+		p.update(event.UnitStarted{Gateway: fmt.Sprintf("gw%d", i), Package: "m/p", Time: startOfClock.Add(time.Duration(9-i) * time.Second)})
+	}
+	got := p.lines(startOfClock.Add(20*time.Second), 80, 9)
+	if want := "  host  4 gateways busy, longest m/p 14s"; len(got) != 2 || got[1] != want {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), want)
+	}
+}
+
+// A status of several lines is drawn below the output and taken away whole, in the middle of a line
+// too.
+func TestStatusOfSeveralLines(t *testing.T) {
+	term := newTerminal(t, 40)
+	s := screen{out: term, err: term, width: term.columns}
+	now := startOfClock
+	show := func(status, want string) {
+		t.Helper()
+		now = now.Add(time.Second)
+		s.show(status, now)
+		if got := term.String(); got != want {
+			t.Errorf("got:\n%s\nwant:\n%s", got, want)
+		}
+	}
+	s.write("first\n", now)
+	show("1/2\n  gw0  a\n  gw1  b", "first\n1/2\n  gw0  a\n  gw1  b")
+	show("2/2\n  gw1  b", "first\n2/2\n  gw1  b")
+	s.write("half", now)
+	show("2/2\n  gw1  c\n  gw2  d", "first\nhalf\n2/2\n  gw1  c\n  gw2  d")
+	now = now.Add(time.Second)
+	s.write(" a line\nlast\n", now)
+	show("2/2", "first\nhalf a line\nlast\n2/2")
+	s.hide()
+	if got := term.String(); got != "first\nhalf a line\nlast" {
+		t.Errorf("at the end:\n%s", got)
+	}
+}
+
+// A run shows that it has begun when it begins, and not only when its first tick comes.
+func TestStatusIsThereAtOnce(t *testing.T) {
+	v := newTerminal(t, 80)
+	c := newConsole(t, ConsoleConfig{Out: v, Err: v, Width: func() int { return 80 }, Clock: Clock{Now: func() time.Time { return startOfClock }, Tick: func(time.Duration) (<-chan time.Time, func()) { return nil, func() {} }}})
+	defer c.Close()
+	if err := c.Handle(event.RunStarted{Time: startOfClock}); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.TrimSpace(string(v.rows[0])); got != "collecting" {
+		t.Errorf("the screen has %q", got)
 	}
 }

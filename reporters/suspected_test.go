@@ -6,17 +6,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-const suspectedLine = "suspected failure: m/p::TestA on gw1, confirming: any other failure is tried alone"
+const suspectedLine = "suspected failure: m/p::TestA on gw1, confirming: any other failure is tried alone\n    a_test.go:7: got 1, want 2"
 
 // suspectedRun has a test that fails, is tried again and passes.
 func suspectedRun() []event.Event {
 	return []event.Event{
 		event.Collected{Items: 2},
 		on(testEvent("start", "", ""), "gw0", "m/p", 0, 0, 2),
-		event.Suspected{Gateway: "gw1", Package: "m/p", Test: "TestA", Why: "any other failure is tried alone"},
+		event.Suspected{Gateway: "gw1", Package: "m/p", Test: "TestA", Why: "any other failure is tried alone", Said: []test2json.Event{
+			{Action: "run", Package: "m/p", Test: "TestA"},
+			{Action: "output", Package: "m/p", Test: "TestA", Output: "=== RUN   TestA\n"},
+			{Action: "output", Package: "m/p", Test: "TestA", Output: "    a_test.go:7: got 1, want 2\n"},
+			{Action: "output", Package: "m/p", Test: "TestA", Output: "--- FAIL: TestA (0.00s)\n"},
+		}},
 		on(testEvent("run", "TestA", ""), "gw0", "m/p", 1, 0, 2),
 		on(testEvent("pass", "TestA", ""), "gw0", "m/p", 1, 1, 2),
 		on(testEvent("pass", "", ""), "gw0", "m/p", 2, 2, 2),
@@ -37,7 +43,7 @@ func TestSuspectedLine(t *testing.T) {
 			stdout, stderr := consoleText(t, ConsoleConfig{Format: format, Width: width}, run)
 			want := ""
 			switch format {
-			case FormatTestname, FormatTestdox, FormatGitHubActions, FormatStandardVerbose, FormatDebug:
+			case FormatXdist, FormatTestname, FormatTestdox, FormatGitHubActions, FormatStandardVerbose, FormatDebug:
 				want = suspectedLine + "\n"
 			case FormatPkgname, FormatPkgnameFails:
 				if live {

@@ -80,7 +80,7 @@ func newConsole(c *cli.Context, command *gotest.Command) (event.Reporter, error)
 		cfg.Format = reporters.FormatStandardVerbose
 	}
 	if out, ok := c.App.Writer.(*os.File); ok {
-		cfg.Width = reporters.TerminalWidth(out)
+		cfg.Width, _ = reporters.Terminal(out)
 	}
 	if c.Bool("no-color") {
 		cfg.Color = reporters.ColorNever
