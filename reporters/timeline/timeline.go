@@ -1,0 +1,166 @@
+// Package timeline keeps what ran where and when: a bar for each process that a gateway ran, and
+// for each top-level test in it, failed attempts included. Pages and traces are drawn from it.
+//
+// # Goroutines, limits
+//
+// None. Bars beyond the limit of a Timeline are counted and left out. A bar takes 56 bytes.
+package timeline
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
+)
+
+// Outcome is how a bar ended.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Process Outcome = iota // it is no test
+	Passed
+	Failed
+	Skipped
+	Ended // not by itself: its process was ended
+)
+
+var outcomes = [...]string{"", test2json.ActionPass, test2json.ActionFail, test2json.ActionSkip, "ended"}
+
+// String is the action that ended a test, "ended" for Ended and "" for Process.
+func (o Outcome) String() string { return outcomes[o] }
+
+// Bar is a test, or a process, as one gateway ran it.
+type Bar struct {
+	Package  string        // as events have it
+	Test     string        // "" is the process
+	From, To time.Duration // since the run began; clocks of hosts may be off, but nothing is before the run
+	Gateway  int32         // index into Timeline.Gateways
+	Outcome  Outcome
+}
+
+// ID is the test id of a bar, or the package of a process.
+func (b Bar) ID() string {
+	if b.Test == "" {
+		return b.Package
+	}
+	return gotest.ID(b.Package, b.Test)
+}
+
+// Gateway is what ran bars.
+type Gateway struct{ ID, Host string }
+
+// Timeline collects the bars of a run. Its methods are called from one goroutine.
+type Timeline struct {
+	Limit int // bars that are kept
+
+	Bars     []Bar // in the order in which they ended
+	Lost     int   // bars that are left out
+	Gateways []Gateway
+
+	began time.Time
+	lanes map[string]*lane // by id of the gateway
+}
+
+// lane is what a gateway runs.
+type lane struct {
+	gateway int32
+	running bool
+	unit    Bar // when it is running
+	tests   map[test]Bar
+}
+
+type test struct{ pkg, name string }
+
+// Add takes the next event of the run.
+func (t *Timeline) Add(e event.Event) {
+	switch e := e.(type) {
+	case event.RunStarted:
+		t.began = e.Time
+	case event.GatewayUp:
+		t.up(e)
+	case event.UnitStarted:
+		if l := t.lanes[e.Gateway]; l != nil {
+			l.running, l.unit = true, Bar{Gateway: l.gateway, Package: e.Package, From: t.since(e.Time)}
+		}
+	case event.Progress:
+		t.progress(e)
+	case event.UnitEnded:
+		t.unitEnded(e)
+	}
+}
+
+func (t *Timeline) since(at time.Time) time.Duration { return max(0, at.Sub(t.began)) }
+
+// up takes a gateway, which may be one that was there before, on another host.
+func (t *Timeline) up(e event.GatewayUp) {
+	if t.lanes == nil {
+		t.lanes = map[string]*lane{}
+	}
+	l := t.lanes[e.Gateway]
+	if l == nil {
+		l = &lane{gateway: int32(len(t.Gateways)), tests: map[test]Bar{}}
+		t.lanes[e.Gateway] = l
+		t.Gateways = append(t.Gateways, Gateway{ID: e.Gateway})
+	}
+	t.Gateways[l.gateway].Host = e.Hostname
+}
+
+func (t *Timeline) progress(e event.Progress) {
+	l := t.lanes[e.Gateway]
+	if l == nil || strings.Contains(e.Test, "/") {
+		return
+	}
+	k := test{e.Package, e.Test}
+	outcome := Passed
+	switch e.Action {
+	case test2json.ActionRun:
+		l.tests[k] = Bar{Gateway: l.gateway, Package: e.Package, Test: e.Test, From: t.since(e.Time)}
+		return
+	case test2json.ActionPass:
+	case test2json.ActionFail:
+		outcome = Failed
+	case test2json.ActionSkip:
+		outcome = Skipped
+	default:
+		return
+	}
+	if b, ok := l.tests[k]; ok {
+		t.end(b, e.Time, outcome)
+		delete(l.tests, k)
+	}
+}
+
+// unitEnded ends a process, and what it left open.
+func (t *Timeline) unitEnded(e event.UnitEnded) {
+	l := t.lanes[e.Gateway]
+	if l == nil {
+		return
+	}
+	open := slices.SortedFunc(maps.Values(l.tests), func(a, b Bar) int {
+		return cmp.Or(cmp.Compare(a.From, b.From), strings.Compare(a.Test, b.Test))
+	})
+	for _, b := range open {
+		t.end(b, e.Time, Ended)
+	}
+	clear(l.tests)
+	if l.running {
+		t.end(l.unit, e.Time, Process)
+	}
+	l.running = false
+}
+
+// end keeps a bar that has ended.
+func (t *Timeline) end(b Bar, at time.Time, outcome Outcome) {
+	if len(t.Bars) == t.Limit {
+		t.Lost++
+		return
+	}
+	b.To, b.Outcome = t.since(at), outcome
+	t.Bars = append(t.Bars, b)
+}
