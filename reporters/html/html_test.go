@@ -1,0 +1,257 @@
+package html
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"html"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
+)
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// evil is what a test may print or be called to break a page.
+const evil = `</script><script>alert(1)</script>&<b>"'\u2028`
+
+// aRun has n tests on gateways of two hosts, 20 ms each; every tenth is skipped, one fails, one of
+// another platform too, and one did not run.
+func aRun(t testing.TB, n int) []event.Event {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "p_test.go"), []byte("package p\n\n\tbefore()\n\tt.Error(\"bad <i>\")\n\tafter()\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := []event.Event{
+		event.RunStarted{Time: start, RunID: "run1", Workdir: dir, Hostname: "here", Command: []string{"./..."}, Specs: []string{"popen", "ssh=far"}},
+		event.Collected{Dirs: map[string]string{"m/p": dir}},
+	}
+	for _, g := range []string{"gw10", "gw2", "gw1"} {
+		run = append(run, event.GatewayUp{Gateway: g, Hostname: map[string]string{"gw10": "far", "gw2": "near", "gw1": "near"}[g]})
+	}
+	s := event.Summary{Collected: n, Counts: map[event.Verdict]int{}, Failed: 1}
+	for i := range n {
+		name, gateway, action, v := fmt.Sprintf("TestNumber%d", i), []string{"gw1", "gw2", "gw10"}[i%3], "pass", event.Pass
+		switch {
+		case i == 1:
+			name, action, v = "TestBad"+strings.ReplaceAll(evil, "/", "|"), "fail", event.Fail
+		case i%10 == 9:
+			action, v = "skip", event.Skip
+		}
+		at := start.Add(time.Duration(i/3) * 20 * time.Millisecond)
+		tell := func(action, output string) {
+			run = append(run, event.Test{Event: test2json.Event{Time: at, Action: action, Package: "m/p", Test: name, Output: output}, Gateway: gateway, Attempt: 1, Platform: "linux/amd64"})
+		}
+		run = append(run, event.Progress{Time: at, Gateway: gateway, Action: "run", Package: "m/p", Test: name},
+			event.Progress{Time: at.Add(20 * time.Millisecond), Gateway: gateway, Action: action, Package: "m/p", Test: name})
+		tell("run", "")
+		if action == "fail" {
+			tell("output", "    p_test.go:4: "+evil+"\n")
+		}
+		tell(action, "")
+		s.Counts[v]++
+		s.Durations = append(s.Durations, event.ItemSeconds{ID: "m/p::" + name, Test: "m/p::" + name, Platform: "linux/amd64", Gateway: gateway, Elapsed: 20 * time.Millisecond, Verdict: v})
+	}
+	s.Durations = append(s.Durations, event.ItemSeconds{ID: "m/p [linux/arm64]::TestNumber0", Test: "m/p::TestNumber0", Platform: "linux/arm64", Verdict: event.Fail})
+	s.NotRun = []event.NotRunItem{{ID: "m/q::TestQ", Reason: "its package did not build"}}
+	s.Counts[event.NotRun]++
+	return append(run, event.RunEnded{Time: start.Add(time.Minute), Elapsed: time.Duration(n/3+1) * 20 * time.Millisecond, Summary: s})
+}
+
+// written is the report of a run.
+func written(t *testing.T, run []event.Event) (file, text string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "out", "report.html")
+	r, err := New(file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range run {
+		if err := r.Handle(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	read, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(file)); err != nil || len(entries) != 1 {
+		t.Errorf("there is more than the report: %v, %v", entries, err)
+	}
+	return file, string(read)
+}
+
+// What failed can be read without JavaScript, nothing of a test is taken for a part of the page,
+// and nothing is asked of the network.
+func TestPage(t *testing.T) {
+	_, text := written(t, aRun(t, 30))
+	page, script, _ := strings.Cut(text, "<script>")
+	for _, want := range []string{"failed: 1 of 30 tests", "p_test.go:4", "bad &lt;i&gt;", "its package did not build", "m/q::TestQ", `<td class="fail">fail</td>`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not have %q", want)
+		}
+	}
+	if n := strings.Count(text, "<script>"); n != 1 {
+		t.Errorf("there are %d scripts", n)
+	}
+	if links := regexp.MustCompile(`(?:src|href|url)\s*[=(]`).FindAllString(page, -1); links != nil {
+		t.Errorf("the page asks for %q", links)
+	}
+	if urls := regexp.MustCompile(`https?://[^"']*`).FindAllString(script, -1); len(urls) != 1 || urls[0] != "http://www.w3.org/2000/svg" {
+		t.Errorf("addresses in the script: %q", urls)
+	}
+	var d struct{ Bars, Tests, Gateways []any }
+	line, _, _ := strings.Cut(strings.TrimPrefix(script, "const report = "), ";\n")
+	if err := json.Unmarshal([]byte(line), &d); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Bars) != 30 || len(d.Tests) != 32 || fmt.Sprint(d.Gateways) != "[[gw10 far] [gw1 near] [gw2 near]]" {
+		t.Errorf("%d bars, %d tests, gateways %v", len(d.Bars), len(d.Tests), d.Gateways)
+	}
+}
+
+// A report is small.
+func TestSize(t *testing.T) {
+	for n, most := range map[int]int{1000: 500 << 10, 100_000: 15 << 20} {
+		if _, text := written(t, aRun(t, n)); len(text) > most {
+			t.Errorf("%d tests take %d bytes, and may take %d", n, len(text), most)
+		}
+	}
+}
+
+// BenchmarkReport is the cost of a test: keeping it, and its part of the page.
+func BenchmarkReport(b *testing.B) {
+	run := aRun(b, 100_000)
+	for b.Loop() {
+		r, err := New(filepath.Join(b.TempDir(), "report.html"), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, e := range run {
+			if err := r.Handle(e); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := r.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/100_000, "µs/test")
+}
+
+// A place where nothing can be written is an error before the run.
+func TestNowhere(t *testing.T) {
+	if _, err := New(filepath.Join("html.go", "report.html"), nil); err == nil || !strings.Contains(err.Error(), "prepare HTML report") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// A run that was stopped, or ran nothing, is not green, and names a failure so that no element of
+// the page is meant.
+func TestClass(t *testing.T) {
+	for want, s := range map[string]event.Summary{
+		"good": {Collected: 1}, "bad": {Collected: 1, Failed: 1, Interrupted: true}, "open": {Collected: 1, Interrupted: true},
+	} {
+		if got := classes[event.RunEnded{Summary: s}.Outcome()]; got != want {
+			t.Errorf("%+v is %s, want %s", s, got, want)
+		}
+	}
+	if got := classes[event.RunEnded{}.Outcome()]; got != "open" {
+		t.Errorf("a run of nothing is %s", got)
+	}
+	_, text := written(t, aRun(t, 3))
+	if !strings.Contains(text, `<details class="failure" id="t:m/p::TestBad`) {
+		t.Error("the id of a failure may be one of the page's own")
+	}
+}
+
+// A browser draws a bar for each test, lists what was searched for, and has nothing to complain of.
+func TestInChromium(t *testing.T) {
+	file, _ := written(t, aRun(t, 60))
+	all := inChromium(t, file)
+	if bars, listed := strings.Count(all, "data-bar="), strings.Count(all, "data-test="); bars != 60 || listed != 62 {
+		t.Errorf("%d bars and %d tests in the list, want 60 and 62", bars, listed)
+	}
+	if strings.Contains(all, `id="timeline-section" hidden`) || !strings.Contains(all, `<details class="failure"`) {
+		t.Error("the timeline is hidden, or no failure is there")
+	}
+	searched := inChromium(t, file+"#search=number17")
+	if listed := strings.Count(searched, "data-test="); listed != 1 || !strings.Contains(searched, "<td>m/p::TestNumber17</td>") {
+		t.Errorf("a search for one test lists %d", listed)
+	}
+}
+
+// axe is where .ci/test.sh has npm install axe-core, at the version of the lock file beside it.
+var axe = filepath.Join("testdata", "axe", "node_modules", "axe-core", "axe.min.js")
+
+// People who do not see the page well, or have no mouse, can read it: axe-core finds no serious
+// fault, in light, in dark and on a narrow screen, all failures unfolded.
+func TestAccessible(t *testing.T) {
+	script, err := os.ReadFile(axe)
+	if err != nil {
+		t.Skip("there is no axe-core: npm ci --prefix reporters/html/testdata/axe installs it")
+	}
+	_, text := written(t, aRun(t, 60))
+	check := `for (const d of document.querySelectorAll("details")) d.open = true;
+axe.run(document, { resultTypes: ["violations"] }).then(
+	r => r.violations.filter(v => v.impact === "serious" || v.impact === "critical").flatMap(v => v.nodes.map(n => v.id + ": " + v.help + ": " + n.html.slice(0, 200))).concat("checked " + r.testEngine.name),
+	e => ["axe-core failed: " + e]).then(found => document.documentElement.setAttribute("data-found", JSON.stringify(found)));`
+	file := filepath.Join(t.TempDir(), "page.html")
+	page := strings.Replace(text, "</body>", "<script>"+string(script)+"</script><script>"+check+"</script></body>", 1)
+	if err := os.WriteFile(file, []byte(page), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, flags := range map[string][]string{"light": nil, "dark": {"--blink-settings=preferredColorScheme=0"}, "narrow": {"--window-size=420,900"}} {
+		dom := inChromium(t, file, append(flags, "--virtual-time-budget=60000")...)
+		m := regexp.MustCompile(`<html[^>]* data-found="([^"]*)"`).FindStringSubmatch(dom)
+		if m == nil {
+			t.Fatalf("%s: axe-core has not come to its end", name)
+		}
+		var found []string
+		if err := json.Unmarshal([]byte(html.UnescapeString(m[1])), &found); err != nil {
+			t.Fatalf("%s: %q: %v", name, m[1], err)
+		}
+		if last := found[len(found)-1]; last != "checked axe-core" {
+			t.Errorf("%s: it ended with %q", name, last)
+		}
+		for _, fault := range found[:len(found)-1] {
+			t.Errorf("%s: %s", name, fault)
+		}
+	}
+}
+
+// inChromium is what becomes of a page there. What the browser complains of fails the test.
+func inChromium(t *testing.T, page string, flags ...string) (dom string) {
+	t.Helper()
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("there is no chromium (Debian's chromium)")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	flags = append([]string{
+		"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr", "--user-data-dir=" + t.TempDir(), "--window-size=1400,900", "--dump-dom",
+	}, flags...)
+	cmd := exec.CommandContext(ctx, chromium, append(flags, "file://"+page)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, errs.String())
+	}
+	if complaint := regexp.MustCompile(`.*CONSOLE.*`).FindString(errs.String()); complaint != "" {
+		t.Errorf("the browser says: %s", complaint)
+	}
+	return out.String()
+}

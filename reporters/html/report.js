@@ -1,0 +1,141 @@
+(() => {
+	"use strict";
+	const { packages, tests, gateways, platforms, bars, length } = report;
+	const verdicts = ["pass", "fail", "flaky", "skip", "crash", "not-run"];
+	const rows = 500; // of the list at a time: more are slow, and searched for
+	const $ = id => document.getElementById(id);
+	const id = t => packages[t[0]] + "::" + t[1];
+	const took = ms => (ms / 1000).toFixed(2) + " s";
+	const element = (name, attributes, text) => {
+		const e = document.createElement(name);
+		for (const k in attributes) e.setAttribute(k, attributes[k]);
+		if (text !== undefined) e.textContent = text;
+		return e;
+	};
+
+	// The list of tests: searched by words that must all be in the id, filtered by verdict, sorted.
+	let order = "took", down = true;
+	const list = () => {
+		const words = $("search").value.toLowerCase().split(/\s+/).filter(w => w);
+		const wanted = $("filter").value;
+		const found = [];
+		tests.forEach((t, i) => {
+			if (wanted !== "" && t[2] !== +wanted) return;
+			const name = id(t).toLowerCase();
+			if (words.every(w => name.includes(w))) found.push(i);
+		});
+		const sign = down ? -1 : 1;
+		found.sort((a, b) => sign * (order === "took" ? tests[a][4] - tests[b][4] : id(tests[a]) < id(tests[b]) ? -1 : 1));
+		const body = document.createDocumentFragment();
+		for (const i of found.slice(0, rows)) {
+			const t = tests[i], row = element("tr", { "data-test": i });
+			row.append(element("td", {}, id(t)), element("td", { class: verdicts[t[2]] }, verdicts[t[2]]), element("td", { class: "number" }, took(t[4])),
+				element("td", {}, t[3] < 0 ? "" : gateways[t[3]][0]), element("td", {}, platforms[t[6]] || ""));
+			body.append(row);
+		}
+		$("list").tBodies[0].replaceChildren(body);
+		$("count").textContent = found.length > rows ? `${rows} of ${found.length} shown` : `${found.length} of ${tests.length}`;
+		const failures = document.querySelectorAll(".failure");
+		for (const f of failures) f.hidden = !words.every(w => (f.id + f.querySelector("summary").textContent).toLowerCase().includes(w));
+	};
+
+	// The timeline: a lane for each gateway, a bar for each test. Bars that are too short to be seen
+	// are joined, so that the number of elements is bounded by the width.
+	const lane = 20, left = 90, top = 22;
+	let from = 0, span = Math.max(length, 1);
+	const critical = (() => { // what ended last, and on its gateway all before it without a gap
+		const path = new Set();
+		let last = -1;
+		bars.forEach((b, i) => { if (last < 0 || b[2] + b[3] > bars[last][2] + bars[last][3]) last = i; });
+		if (last < 0) return path;
+		const lane = bars.map((b, i) => i).filter(i => bars[i][0] === bars[last][0]).sort((a, b) => bars[b][2] - bars[a][2]);
+		let start = Infinity;
+		for (const i of lane) {
+			if (bars[i][2] + bars[i][3] < start - 100 && start !== Infinity) break;
+			start = bars[i][2];
+			path.add(i);
+		}
+		return path;
+	})();
+	const byLane = gateways.map(() => []);
+	bars.forEach((b, i) => { if (b[0] >= 0) byLane[b[0]].push(i); });
+	byLane.forEach(l => l.sort((a, b) => bars[a][2] - bars[b][2]));
+	const svg = (name, attributes, text) => {
+		const e = document.createElementNS("http://www.w3.org/2000/svg", name);
+		for (const k in attributes) e.setAttribute(k, attributes[k]);
+		if (text !== undefined) e.textContent = text;
+		return e;
+	};
+	const draw = () => {
+		const width = Math.max($("lanes").clientWidth, 300), scale = (width - left) / span;
+		const all = svg("svg", { height: top + lane * gateways.length + 4, viewBox: `0 0 ${width} ${top + lane * gateways.length + 4}` });
+		const step = 10 ** Math.floor(Math.log10(span / 4)) * (span / 10 ** Math.floor(Math.log10(span / 4)) > 20 ? 5 : 2);
+		for (let t = Math.ceil(from / step) * step; t <= from + span; t += step) {
+			const x = left + (t - from) * scale;
+			all.append(svg("line", { x1: x, x2: x, y1: top - 4, y2: top + lane * gateways.length, stroke: "currentColor", "stroke-opacity": .15 }), svg("text", { x: x + 2, y: 12, class: "axis" }, took(t)));
+		}
+		gateways.forEach((g, n) => {
+			const y = top + n * lane;
+			let end = -1;
+			for (const i of byLane[n]) {
+				const [, t, start, ms, outcome] = bars[i];
+				if (start + ms < from || start > from + span) continue;
+				const x = Math.max(left, left + (start - from) * scale), right = Math.min(width, left + (start + ms - from) * scale);
+				if (right - x < .7 && x < end + .7 && outcome !== 1) continue;
+				end = Math.max(right, x + .7);
+				all.append(svg("rect", { x, y: y + 2, width: Math.max(.7, right - x), height: lane - 5, class: `b${outcome}` + (critical.has(i) ? " critical" : ""), "data-bar": i }));
+				if (right - x > 60) {
+					const name = tests[t][1], fits = Math.floor((right - x) / 6.5);
+					all.append(svg("text", { x: x + 3, y: y + 13, "pointer-events": "none" }, name.length > fits ? name.slice(0, fits - 1) + "…" : name));
+				}
+			}
+			all.append(svg("rect", { x: 0, y, width: left - 2, height: lane, style: "fill: var(--paper); stroke: none" }), svg("text", { x: 2, y: y + 13 }, `${g[0]} ${g[1]}`.slice(0, 15)));
+		});
+		$("lanes").replaceChildren(all);
+	};
+	const zoom = (factor, at) => {
+		const next = Math.min(length, Math.max(10, span * factor));
+		from = Math.max(0, Math.min(length - next, from + (span - next) * at));
+		span = next;
+		draw();
+	};
+	const pan = by => { from = Math.max(0, Math.min(length - span, from + by)); draw(); };
+	const tell = i => {
+		const [g, t, start, ms, outcome] = bars[i];
+		$("tip").textContent = `${id(tests[t])}: ${["passed", "failed", "skipped", "ended"][outcome]} after ${took(ms)} on ${gateways[g][0]}, from ${took(start)}`;
+	};
+	const lanes = $("lanes");
+	lanes.addEventListener("wheel", e => { e.preventDefault(); zoom(e.deltaY > 0 ? 1.25 : .8, Math.max(0, (e.offsetX - left) / (lanes.clientWidth - left))); }, { passive: false });
+	lanes.addEventListener("pointermove", e => {
+		if (e.buttons === 1) pan(-e.movementX * span / (lanes.clientWidth - left));
+		else if (e.target.dataset && e.target.dataset.bar) tell(+e.target.dataset.bar);
+	});
+	lanes.addEventListener("click", e => {
+		if (!e.target.dataset.bar) return;
+		$("search").value = id(tests[bars[+e.target.dataset.bar][1]]);
+		list();
+	});
+	lanes.addEventListener("keydown", e => {
+		const keys = { "+": () => zoom(.5, .5), "=": () => zoom(.5, .5), "-": () => zoom(2, .5), "0": () => { from = 0; span = length; draw(); }, ArrowLeft: () => pan(-span / 5), ArrowRight: () => pan(span / 5) };
+		if (keys[e.key]) { e.preventDefault(); keys[e.key](); }
+	});
+	addEventListener("resize", draw);
+
+	// #search=… in the address is a search: it can be linked to.
+	const remember = () => { history.replaceState(null, "", $("search").value ? "#search=" + encodeURIComponent($("search").value) : "#"); };
+	$("search").addEventListener("input", () => { list(); try { remember(); } catch { } });
+	$("filter").addEventListener("change", list);
+	for (const b of document.querySelectorAll("[data-sort]")) {
+		b.addEventListener("click", () => { down = order === b.dataset.sort ? !down : b.dataset.sort === "took"; order = b.dataset.sort; list(); });
+	}
+	const asked = /^#search=(.*)$/.exec(location.hash);
+	if (asked) $("search").value = decodeURIComponent(asked[1]);
+	const first = document.querySelector(".failure");
+	if (first) first.open = true;
+	$("tests-section").hidden = false;
+	list();
+	if (bars.length) {
+		$("timeline-section").hidden = false;
+		draw();
+	}
+})();

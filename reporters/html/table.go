@@ -1,0 +1,183 @@
+package html
+
+import (
+	"bufio"
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/reporters/timeline"
+	"github.com/xdist-go/xdist/scheduler/event"
+)
+
+// table writes what the script draws, as JSON: texts once, and rows of numbers that refer to them.
+//
+//	tests      package, name, verdict, gateway, milliseconds, expected milliseconds, platform
+//	bars       gateway, test, start, length (milliseconds), outcome
+//	gateways   name, host
+//	packages, platforms: texts
+//	length     of the run, in milliseconds
+//
+// It is written row by row: there may be 100,000 tests.
+type table struct {
+	report *Report
+	out    *bufio.Writer // keeps the first error
+	row    []byte
+
+	tests     map[testKey]int // their rows
+	rows      int
+	packages  texts
+	platforms texts
+	gateways  []int // places in the list that is written, by place in the timeline
+	ids       map[string]int
+}
+
+type testKey struct{ pkg, name string }
+
+// texts numbers texts in the order in which they are first asked for.
+type texts struct {
+	list  []string
+	index map[string]int
+}
+
+func (t *texts) number(text string) int {
+	i, ok := t.index[text]
+	if !ok {
+		if t.index == nil {
+			t.index = map[string]int{}
+		}
+		i = len(t.list)
+		t.index[text] = i
+		t.list = append(t.list, text)
+	}
+	return i
+}
+
+func newTable(r *Report, out *bufio.Writer) *table {
+	return &table{report: r, out: out, tests: map[testKey]int{}, gateways: make([]int, len(r.timeline.Gateways)), ids: map[string]int{}}
+}
+
+var verdictCodes = []event.Verdict{event.Pass, event.Fail, event.Flaky, event.Skip, event.Crash, event.NotRun}
+
+func (t *table) write() {
+	lanes := t.lanes()
+	s := &t.report.ended.Summary
+	t.out.WriteString(`{"tests":[`)
+	for _, it := range s.Durations {
+		t.test(it.ID, it.Verdict, it.Gateway, it.Platform, it.Elapsed, it.Expected)
+	}
+	for _, it := range s.NotRun {
+		if _, ok := t.tests[keyOf(it.ID)]; !ok {
+			t.test(it.ID, event.NotRun, "", "", 0, 0)
+		}
+	}
+	bars := t.report.timeline.Bars
+	for _, b := range bars {
+		if _, ok := t.tests[testKey{b.Package, b.Test}]; !ok && b.Outcome != timeline.Process {
+			t.test(b.ID(), event.NotRun, t.report.timeline.Gateways[b.Gateway].ID, "", 0, 0)
+		}
+	}
+	t.out.WriteString(`],"bars":[`)
+	first := true
+	for _, b := range bars {
+		if b.Outcome == timeline.Process {
+			continue
+		}
+		t.begin(first)
+		first = false
+		t.numbers(t.gateways[b.Gateway], t.tests[testKey{b.Package, b.Test}], int(b.From.Milliseconds()), int((b.To - b.From).Milliseconds()), int(b.Outcome-timeline.Passed))
+		t.end()
+	}
+	t.out.WriteString(`],"gateways":[`)
+	for i, g := range lanes {
+		t.begin(i == 0)
+		t.texts(t.report.timeline.Gateways[g].ID, t.report.timeline.Gateways[g].Host)
+		t.end()
+	}
+	t.out.WriteString(`],"packages":`)
+	t.list(t.packages.list)
+	t.out.WriteString(`,"platforms":`)
+	t.list(t.platforms.list)
+	t.out.WriteString(`,"length":` + strconv.FormatInt(t.report.ended.Elapsed.Milliseconds(), 10) + "}")
+}
+
+// lanes are the gateways of the timeline in the order in which they are shown: those of a host
+// together, and gw2 before gw10.
+func (t *table) lanes() []int {
+	all := t.report.timeline.Gateways
+	lanes := make([]int, len(all))
+	for i := range all {
+		lanes[i] = i
+	}
+	slices.SortFunc(lanes, func(i, j int) int {
+		a, b := all[i], all[j]
+		return cmp.Or(strings.Compare(a.Host, b.Host), cmp.Compare(len(a.ID), len(b.ID)), strings.Compare(a.ID, b.ID))
+	})
+	for place, i := range lanes {
+		t.gateways[i], t.ids[all[i].ID] = place, place
+	}
+	return lanes
+}
+
+func keyOf(id string) testKey {
+	pkg, name, _ := strings.Cut(id, "::")
+	return testKey{pkg, name}
+}
+
+func (t *table) test(id string, v event.Verdict, gateway, platform string, took, expected time.Duration) {
+	k := keyOf(id)
+	t.begin(t.rows == 0)
+	t.tests[k] = t.rows
+	t.rows++
+	t.numbers(t.packages.number(k.pkg))
+	t.texts(k.name)
+	at, ok := t.ids[gateway]
+	if !ok {
+		at = -1
+	}
+	t.numbers(slices.Index(verdictCodes, v), at, int(took.Milliseconds()), int(expected.Milliseconds()), t.platforms.number(platform))
+	t.end()
+}
+
+func (t *table) list(texts []string) {
+	t.begin(true)
+	t.texts(texts...)
+	t.end()
+}
+
+// begin begins a row. The first one has no comma before it.
+func (t *table) begin(first bool) {
+	t.row = t.row[:0]
+	if !first {
+		t.row = append(t.row, ',')
+	}
+	t.row = append(t.row, '[')
+}
+
+func (t *table) numbers(values ...int) {
+	for _, v := range values {
+		t.comma()
+		t.row = strconv.AppendInt(t.row, int64(v), 10)
+	}
+}
+
+func (t *table) texts(values ...string) {
+	for _, v := range values {
+		t.comma()
+		t.row = test2json.AppendString(t.row, v)
+	}
+}
+
+func (t *table) comma() {
+	if t.row[len(t.row)-1] != '[' {
+		t.row = append(t.row, ',')
+	}
+}
+
+func (t *table) end() {
+	t.row = append(t.row, ']')
+	t.out.Write(t.row)
+}
