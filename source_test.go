@@ -20,7 +20,7 @@ var platforms = []string{"linux", "windows", "darwin", "freebsd", "netbsd", "ope
 
 // maxSources is what the sources may add to the executable in bytes. More is a sign of test data
 // among them.
-const maxSources = 3 << 20
+const maxSources = 4 << 20
 
 // TestSourcesAreTheCheckout holds what is embedded against the files, and against what the go
 // command says that xdist is made of.
@@ -94,6 +94,21 @@ func commandFiles(t *testing.T, goos string) []string {
 			for _, name := range list {
 				files = append(files, filepath.ToSlash(filepath.Join(rel, name)))
 			}
+		}
+	}
+}
+
+// TestAgentIsLean keeps out of agents what only a controller can need.
+func TestAgentIsLean(t *testing.T) {
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		cmd := exec.Command("go", "list", "-deps", "-tags=xdist_agent", "./cmd/xdist")
+		cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH=amd64", "CGO_ENABLED=0", "GOWORK=off")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(out, []byte("/xdist/rsync\n")) || bytes.Contains(out, []byte("fsnotify")) {
+			t.Errorf("an agent for %s is made of\n%s", goos, out)
 		}
 	}
 }
