@@ -1,0 +1,7 @@
+package also
+
+import "testing"
+
+func TestAlso(t *testing.T) {}
+
+func TestToo(t *testing.T) {}
