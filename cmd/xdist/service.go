@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"runtime"
-	"strconv"
 
 	"github.com/kardianos/service"
 
@@ -16,26 +14,16 @@ import (
 // serviceName is what the service manager knows the server as.
 const serviceName = "xdist"
 
-// serviceConfig describes the server to the service manager. Its files are named absolutely: a
-// service starts elsewhere.
+// serviceConfig describes the server to the service manager.
 func serviceConfig(o serveOptions, user string) (*service.Config, error) {
-	arguments := []string{"serve", "--listen", o.listen, "--max-agents", strconv.Itoa(o.agents)}
-	if o.keyName == "" {
-		arguments = append(arguments, "--insecure")
-	} else {
-		name, err := filepath.Abs(o.keyName)
-		if err != nil {
-			return nil, err
-		}
-		arguments = append(arguments, "--key", name)
+	arguments, err := o.arguments()
+	if err != nil {
+		return nil, err
 	}
-	if o.debug {
-		arguments = append(arguments, "--debug")
-	}
-	return &service.Config{
+	return withUnit(&service.Config{
 		Name: serviceName, DisplayName: "xdist serve",
 		Description: "Runs agents of xdist for clients that have its key", Arguments: arguments, UserName: user,
-	}, nil
+	})
 }
 
 func installService(out io.Writer, o serveOptions, user string) error {

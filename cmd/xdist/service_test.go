@@ -18,8 +18,8 @@ func TestServiceArguments(t *testing.T) {
 		options serveOptions
 		want    []string
 	}{
-		{serveOptions{listen: ":8888", keyName: "team.key", agents: 7}, []string{"serve", "--listen", ":8888", "--max-agents", "7", "--key", key}},
-		{serveOptions{listen: "127.0.0.1:1", agents: 256, debug: true}, []string{"serve", "--listen", "127.0.0.1:1", "--max-agents", "256", "--insecure", "--debug"}},
+		{serveOptions{listen: ":8888", keyName: "team.key", agents: 7, size: "2G", own: true, quiet: true}, []string{"serve", "--listen", ":8888", "--max-agents", "7", "--cache-size", "2G", "--key", key, "--own-program", "--quiet"}},
+		{serveOptions{listen: "127.0.0.1:1", agents: 256, size: "1G", debug: true}, []string{"serve", "--listen", "127.0.0.1:1", "--max-agents", "256", "--cache-size", "1G", "--insecure", "--debug"}},
 	} {
 		config, err := serviceConfig(tc.options, "builder")
 		if err != nil {
