@@ -22,6 +22,9 @@ func TestSplitArgs(t *testing.T) {
 		{"list has go test's flags", "list ./... -tags x", "list -- ./... -tags x"},
 		{"other subcommands are left alone", "cache show --cache-dir d", "cache show --cache-dir d"},
 		{"join takes its flags behind the address too", "join h:1 --key k -n 2 --insecure", "join --key k -n 2 --insecure h:1"},
+		{"what follows -- is go test's, as gotestsum has it", "-n 2 -- -race -n ./x/...", "-n 2 -- -race -n ./x/..."},
+		{"-- behind packages is go test's own", "./x -- -y", "-- ./x -- -y"},
+		{"the version, as a flag", "--version", "version"},
 		{"a package called like a subcommand needs ./", "./list", "-- ./list"},
 	} {
 		got := splitArgs(append([]string{"xdist"}, strings.Fields(tt.in)...))

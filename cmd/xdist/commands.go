@@ -30,6 +30,10 @@ func listCommand() *cli.Command {
 			if err := checkUnknown(args); err != nil {
 				return err
 			}
+			args, ids, err := takeIDs(args)
+			if err != nil {
+				return usageError(err)
+			}
 			toolchain, command, err := parseCommand(c.Context, args)
 			if err != nil {
 				return classify(err)
@@ -37,6 +41,11 @@ func listCommand() *cli.Command {
 			listing, err := gotest.List(c.Context, gotest.ListConfig{Command: command, GOROOT: toolchain.GOROOT})
 			if err != nil {
 				return classify(err)
+			}
+			if len(ids) > 0 {
+				if listing.Packages, err = chosenIDs(ids, command.Dir, listing.Packages); err != nil {
+					return err
+				}
 			}
 			return printListing(c, listing)
 		},

@@ -47,7 +47,7 @@ func doctor(c *cli.Context) error {
 		return usageError(err)
 	}
 	var times phaseTimes
-	open := newOpener(c, times.note)
+	open := newOpener(c, func(cfg *gateway.Config) { cfg.Trace = times.note })
 	all, err := hosts.Examine(c.Context, open.group, specs, func(goos string) string { return mirrorBase(c, goos) })
 	if all == nil {
 		return classify(err)

@@ -23,15 +23,20 @@ type opener struct {
 	config gateway.Config
 	group  *gateway.Group // remembers what the user was asked for
 	agents *lateAgents
+	keys   *keyboard // of the user's terminal, which questions are asked on too
 }
 
-func newOpener(c *cli.Context, trace func(gateway string, p gateway.Phase, took time.Duration)) *opener {
+// newOpener returns one for a command. adjust may change the configuration of its gateways.
+func newOpener(c *cli.Context, adjust func(*gateway.Config)) *opener {
 	logger := slog.New(newWarner(c.App.ErrWriter))
 	if c.Bool("debug") {
 		logger = slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	o := &opener{cli: c, agents: &lateAgents{cli: c}}
-	o.config = gateway.Config{Agent: o.agents.Agent, Prompt: newPrompt(c.Context), Trace: trace, Logger: logger, Stderr: agentStderr(c)}
+	o := &opener{cli: c, agents: &lateAgents{cli: c}, keys: newKeyboard()}
+	o.config = gateway.Config{Agent: o.agents.Agent, Prompt: newPrompt(c.Context, o.keys), Logger: logger, Stderr: agentStderr(c)}
+	if adjust != nil {
+		adjust(&o.config)
+	}
 	o.group = gateway.NewGroup(o.config)
 	return o
 }
@@ -39,8 +44,9 @@ func newOpener(c *cli.Context, trace func(gateway string, p gateway.Phase, took 
 // lateAgents makes agents in dir, or in the cache when nobody has set that before the first one is
 // asked for.
 type lateAgents struct {
-	cli *cli.Context
-	dir string
+	cli     *cli.Context
+	dir     string
+	program string // this one; "" is the file that it was started from
 
 	once  sync.Once // sets the fields below
 	maker *agents.Maker
@@ -53,7 +59,7 @@ func (l *lateAgents) Agent(ctx context.Context, goos, goarch string) (gateway.Ag
 		if l.dir == "" {
 			l.dir, _, l.err = cachePlace(l.cli)
 		}
-		l.maker = newAgents(l.dir)
+		l.maker = newAgents(l.dir, l.program)
 	})
 	if l.err != nil {
 		return gateway.Agent{}, l.err
@@ -67,7 +73,7 @@ func agentStderr(c *cli.Context) io.Writer {
 	if c.Bool("debug") {
 		return c.App.ErrWriter
 	}
-	return nil
+	return io.Discard
 }
 
 // cores is what auto* stands for. Another host is asked; where gateways of --px lead to it they are
@@ -79,6 +85,9 @@ func (o *opener) cores(spec xspec.Spec) (n int, err error) {
 	}
 	if err := supported(spec); err != nil {
 		return 0, err
+	}
+	if spec.Net != "" && spec.Via == "" && spec.Host == "" {
+		return networkCores(ctx, spec)
 	}
 	if spec.Via != "" || spec.InstallVia != "" {
 		group = gateway.NewGroup(o.config)
@@ -93,6 +102,25 @@ func (o *opener) cores(spec xspec.Spec) (n int, err error) {
 		return 0, &unreachedError{err}
 	}
 	return n, nil
+}
+
+// networkCores are those of all hosts of a network that will do and are up.
+func networkCores(ctx context.Context, spec xspec.Spec) (int, error) {
+	n, err := gateway.Connect(ctx, spec.Net)
+	var st gateway.NetworkStatus
+	if err == nil {
+		st, err = n.Status(ctx)
+	}
+	if err != nil {
+		return 0, &unreachedError{err}
+	}
+	total := 0
+	for _, h := range st.Hosts {
+		if h.Up && gateway.ChoiceOf(spec).Fits(h) {
+			total += max(1, h.Info.CPUs)
+		}
+	}
+	return max(1, total), nil // none is told by who chooses among them
 }
 
 // sharesCores reports whether a gateway runs on this machine.

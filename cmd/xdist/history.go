@@ -62,6 +62,7 @@ func newHistoryReporter(c *cli.Context, command *gotest.Command, book *history.B
 	return reporters.NewHistory(reporters.HistoryConfig{
 		Book:        book,
 		Partial:     strings.Contains(command.Run+command.Skip, "/"),
+		Narrow:      command.Run+command.Skip+c.String("shard") != "",
 		Warn:        func(err error) { fmt.Fprintf(c.App.ErrWriter, "xdist: warning: %v\n", err) },
 		TimingsFile: c.String("timings-out"),
 	})

@@ -22,8 +22,8 @@ func joinCommand() *cli.Command {
 		Usage:     "run tests here for a controller that was started with --tx listen=ADDRESS//key=FILE",
 		UsageText: "xdist join HOST:PORT --key FILE [-n N]",
 		Description: "Connects to the controller, waits until it is there, and ends with status 0 when its run is over. This side and the controller prove to\n" +
-			"each other that they have the same key (see xdist keygen); both must be the same version of xdist. An interrupt leaves the run, whose\n" +
-			"tests are run elsewhere then.",
+			"each other that they have the same key (see xdist keygen). The agents are the controller's program, which it sends once. An interrupt\n" +
+			"leaves the run, whose tests are run elsewhere then.",
 		HideHelpCommand: true,
 		Flags:           joinFlags(),
 		Action:          join,
@@ -33,6 +33,7 @@ func joinCommand() *cli.Command {
 func joinFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "key", Usage: "join a controller that has the key in `FILE`"},
+		&cli.BoolFlag{Name: "own-program", Usage: "have agents be this xdist, which must be of the controller's version, and take no program"},
 		&cli.BoolFlag{Name: "insecure", Usage: "join without a key a controller on this host, of --tx listen=ADDRESS//insecure"},
 		&cli.StringFlag{Name: "numprocesses", Aliases: []string{"n"}, Usage: "join with `N` agents; auto: one per usable core", Value: "auto"},
 		&cli.DurationFlag{Name: "wait", Usage: "look for a controller that is not there for so long", Value: 5 * time.Minute},
@@ -40,10 +41,10 @@ func joinFlags() []cli.Flag {
 	}
 }
 
-// joinArgs puts the flags of a command line of join before the address, where they are known.
-func joinArgs(args []string) []string {
+// flagsFirst puts the flags of a command line before its arguments, where they are known.
+func flagsFirst(known []cli.Flag, args []string) []string {
 	takesValue := make(map[string]bool)
-	for _, f := range joinFlags() {
+	for _, f := range known {
 		_, isBool := f.(*cli.BoolFlag)
 		for _, name := range f.Names() {
 			takesValue[name] = !isBool
@@ -109,6 +110,11 @@ func join(c *cli.Context) error {
 	level := slog.LevelInfo
 	if c.Bool("debug") {
 		level = slog.LevelDebug
+	}
+	if c.Bool("own-program") {
+		if j.Command, err = ownCommand(); err != nil {
+			return classify(err)
+		}
 	}
 	j.Logger = slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level}))
 	if _, err := fmt.Fprintf(c.App.Writer, "xdist: joining %s with %d agents\n", addr, j.Agents); err != nil {

@@ -22,6 +22,8 @@ func run(args []string) status {
 	switch {
 	case err == nil:
 		return statusPassed
+	case ctx.Err() != nil && (!errors.As(err, &ended) || ended.status == statusInternal):
+		return statusInterrupted // what failed was in the middle of something, and ended for that
 	case errors.As(err, &ended):
 		if ended.err != nil {
 			fmt.Fprintln(os.Stderr, "xdist:", ended.err)

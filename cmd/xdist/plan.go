@@ -26,6 +26,9 @@ type plan struct {
 	cost    shard.Cost // nil when nothing is known
 	whole   bool       // a package cannot be split
 	shuffle *uint64    // nil is the order of the binaries
+	repeat  repetition
+	ids     []testID // that were asked for; none is all
+	dir     string   // that they are relative to
 
 	leftOut atomic.Bool // another part has tests
 }
@@ -77,8 +80,9 @@ func shardCost(c *cli.Context, toolchain gotest.Toolchain) (shard.Cost, error) {
 	}, nil
 }
 
-// choose is a gotest.LoadConfig.Select. It may be called for several platforms at once.
-func (p *plan) choose(packages []gotest.Package) (chosen []gotest.Package, how division, err error) {
+// choose is a gotest.LoadConfig.Select for a platform, "linux/amd64". It may be called for several
+// platforms at once.
+func (p *plan) choose(platform string, packages []gotest.Package) (chosen []gotest.Package, how division, err error) {
 	if err := p.file.Resolve(packages); err != nil {
 		return nil, how, err
 	}
@@ -95,17 +99,26 @@ func (p *plan) choose(packages []gotest.Package) (chosen []gotest.Package, how d
 			}
 		}
 	}
+	if len(p.ids) > 0 {
+		if packages, err = chosenIDs(p.ids, p.dir, packages); err != nil {
+			return nil, how, err
+		}
+	}
+	if p.repeat.flag != "" {
+		packages, how.leftOut, how.text = p.repeat.choose(platform, packages)
+	}
 	if p.shuffle != nil {
 		shuffle(packages, *p.shuffle)
 	}
 	return packages, how, nil
 }
 
-// division is what there is to say of how a suite was divided; the zero value is of one that was
-// not.
+// division is what there is to say of how a suite was divided, or what was chosen of it; the zero
+// value is of one that is whole.
 type division struct {
-	text   string // for people
-	digest string
+	text    string // for people
+	digest  string
+	leftOut int // tests
 }
 
 // planText is what a job says of the parts, its own marked.

@@ -39,7 +39,7 @@ func TestShuffle(t *testing.T) {
 	seed, other := uint64(7), uint64(8)
 	shuffled := func(seed *uint64, packages []gotest.Package) []string {
 		p := &plan{file: &config.File{}, shuffle: seed}
-		out, _, err := p.choose(packages)
+		out, _, err := p.choose("linux/amd64", packages)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestLoadFile(t *testing.T) {
 	seen, digests := make(map[string]int), make(map[string]bool)
 	for k := 1; k <= 3; k++ {
 		p := &plan{file: &config.File{}, dist: scheduler.DistLoadFile, part: shard.Part{K: k, N: 3}}
-		packages, how, err := p.choose(collection())
+		packages, how, err := p.choose("linux/amd64", collection())
 		if err != nil || how.text == "" {
 			t.Fatal(how, err)
 		}

@@ -16,8 +16,9 @@ type sources struct {
 	mirror    *hosts.Mirror // nil when the binaries run on this machine's files
 }
 
-// config is what gotest needs to know of a platform.
-func (s sources) config(ctx context.Context, platform gotest.Platform) (gotest.LoadConfig, error) {
+// config is what gotest needs to know of a platform. place is that of the mirrors, if there are
+// any.
+func (s sources) config(ctx context.Context, platform gotest.Platform, place string) (gotest.LoadConfig, error) {
 	toolchain := s.toolchain
 	if platform != (gotest.Platform{}) {
 		var err error
@@ -26,17 +27,34 @@ func (s sources) config(ctx context.Context, platform gotest.Platform) (gotest.L
 		}
 	}
 	if s.mirror != nil {
-		platform.Trim = gotest.Trim{Root: s.mirror.Source.Root, Mirror: s.mirror.Dir(toolchain.GOOS, s.mirror.Place)}
+		platform.Trim = gotest.Trim{Root: s.mirror.Source.Root, Mirror: s.mirror.Dir(toolchain.GOOS, place)}
 	}
 	return gotest.LoadConfig{
 		Command: s.command, Platform: platform, Toolchain: toolchain, Store: s.run.store, Claim: s.run.claim, RunID: s.run.id, RunDir: s.run.dir,
-		Narrow: s.plan.part.N > 0, Handoff: []string{s.run.executable, "handoff"},
+		Narrow: s.plan.part.N > 0 || s.plan.repeat.narrow(), Handoff: []string{s.run.executable, "handoff"},
 	}, nil
+}
+
+// place is that of the mirrors that all is built for at first.
+func (s sources) place() string {
+	if s.mirror == nil {
+		return ""
+	}
+	return s.mirror.Place
+}
+
+// buildFor is a hosts.Mirror.Build.
+func (s sources) buildFor(ctx context.Context, platform gotest.Platform, place string, r gotest.Ready) (gotest.Ready, error) {
+	cfg, err := s.config(ctx, platform, place)
+	if err != nil {
+		return r, err
+	}
+	return gotest.BuildFor(ctx, cfg, r)
 }
 
 // mend is a scheduler.Mender.
 func (s sources) mend(ctx context.Context, platform gotest.Platform, r gotest.Ready) (gotest.Ready, bool, error) {
-	cfg, err := s.config(ctx, platform)
+	cfg, err := s.config(ctx, platform, s.place())
 	if err != nil {
 		return r, false, err
 	}
@@ -45,13 +63,13 @@ func (s sources) mend(ctx context.Context, platform gotest.Platform, r gotest.Re
 
 // load is a scheduler.Source.
 func (s sources) load(ctx context.Context, platform gotest.Platform, emit func(gotest.BuildEvent)) error {
-	cfg, err := s.config(ctx, platform)
+	cfg, err := s.config(ctx, platform, s.place())
 	if err != nil {
 		return err
 	}
 	var divided division
 	cfg.Select = func(packages []gotest.Package) (chosen []gotest.Package, err error) {
-		chosen, divided, err = s.plan.choose(packages)
+		chosen, divided, err = s.plan.choose(cfg.Toolchain.GOOS+"/"+cfg.Toolchain.GOARCH, packages)
 		return chosen, err
 	}
 	return gotest.Load(ctx, cfg, func(e gotest.BuildEvent) {
@@ -60,7 +78,7 @@ func (s sources) load(ctx context.Context, platform gotest.Platform, emit func(g
 			emit(e)
 			return
 		}
-		listed.Shards = divided.digest
+		listed.Shards, listed.LeftOut = divided.digest, divided.leftOut
 		emit(listed)
 		emit(gotest.Stderr{Text: divided.text})
 	})

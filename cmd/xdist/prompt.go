@@ -15,12 +15,14 @@ import (
 
 // newPrompt returns how to ask the user for a secret on the terminal, or nil where nobody would
 // answer: in CI, or where standard input or standard error is no terminal. Cancelling ctx ends a
-// question, with the terminal as it was before.
-func newPrompt(ctx context.Context) func(question string, echo bool) (string, error) {
+// question, with the terminal as it was before. Meanwhile keys are not read by anybody else.
+func newPrompt(ctx context.Context, keys *keyboard) func(question string, echo bool) (string, error) {
 	if os.Getenv("CI") != "" || !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stderr.Fd())) {
 		return nil
 	}
 	return func(question string, echo bool) (string, error) {
+		keys.lend()
+		defer keys.takeBack()
 		answer, err := askTerminal(ctx, question, echo)
 		if err != nil {
 			return "", fmt.Errorf("ask on the terminal: %w", err)

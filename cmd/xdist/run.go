@@ -38,6 +38,7 @@ type request struct {
 
 // runTests is xdist without a subcommand.
 func runTests(c *cli.Context) error {
+	boundGarbage()
 	r, err := newRequest(c)
 	if err != nil {
 		return err
@@ -54,11 +55,19 @@ func newRequest(c *cli.Context) (*request, error) {
 	if err := checkUnknown(given); err != nil {
 		return nil, err
 	}
+	given, err := fromGotestsum(c, given)
+	if err != nil {
+		return nil, usageError(err)
+	}
+	given, ids, err := takeIDs(given)
+	if err != nil {
+		return nil, usageError(err)
+	}
 	file, err := configure(c, given)
 	if err != nil {
 		return nil, usageError(err)
 	}
-	r := &request{open: newOpener(c, nil)}
+	r := &request{open: newOpener(c, func(cfg *gateway.Config) { cfg.OwnWindow = reportWindow })}
 	if err := r.readFlags(c); err != nil {
 		return nil, refused(c.Context, err)
 	}
@@ -73,8 +82,11 @@ func newRequest(c *cli.Context) (*request, error) {
 	if r.correct, err = parseCorrect(c, r.command); err != nil {
 		return nil, usageError(err)
 	}
-	r.tests, err = newPlan(c, file, r.dist, r.toolchain, r.command)
-	return r, err
+	if r.tests, err = newPlan(c, file, r.dist, r.toolchain, r.command); err != nil {
+		return nil, err
+	}
+	r.tests.ids, r.tests.dir = ids, r.command.Dir
+	return r, nil
 }
 
 // readFlags reads what does not depend on go test's part of the command line.
@@ -107,6 +119,12 @@ func (r *request) run(c *cli.Context) error {
 	if err != nil {
 		return classify(err)
 	}
+	if r.tests.repeat, err = newRepetition(c, book, moduleOf(r.command.Dir)+" "+r.command.Conditions()); err != nil {
+		return err
+	}
+	if r.tests.repeat.step != nil && r.correct.maxFail == 0 {
+		r.correct.maxFail = 1
+	}
 	reporter, err := newReporter(c, r.command, book)
 	if err != nil {
 		return classify(err)
@@ -128,6 +146,11 @@ func (r *request) run(c *cli.Context) error {
 	defer release()
 	hostname, _ := os.Hostname() // only shown
 	made := sources{r.command, r.toolchain, run, r.tests, mirror}
+	if mirror != nil {
+		mirror.Build = made.buildFor
+	}
+	watch := startWatch(c, r.open.keys)
+	defer watch.end()
 	summary, err := scheduler.Run(c.Context, scheduler.Config{
 		Group:            r.open.group,
 		Specs:            r.specs,
@@ -145,6 +168,7 @@ func (r *request) run(c *cli.Context) error {
 		Platform:         gotest.Platform{GOOS: r.toolchain.GOOS, GOARCH: r.toolchain.GOARCH},
 		Toolchain:        r.toolchain,
 		LongTest:         r.long,
+		FailedFirst:      r.tests.repeat.first(),
 		MaxFail:          r.correct.maxFail,
 		MaxFailWait:      r.correct.maxFailWait,
 		MaxWorkerRestart: maxWorkerRestart(c),
@@ -153,12 +177,16 @@ func (r *request) run(c *cli.Context) error {
 		Slow:             r.correct.slow,
 		CacheSize:        r.cacheSize,
 		Reporter:         reporter,
+		Requests:         watch.requests,
 		History:          book,
 		Warnings:         append(run.warnings, doubts...),
 		Started:          event.RunStarted{Command: r.args, Workdir: r.command.Dir, Hostname: hostname, Shard: r.tests.shard()},
 		Source:           made.load,
 		Mend:             made.mend,
 	})
+	if stepErr := r.tests.repeat.step.record(summary, finished(summary, err)); err == nil {
+		err = stepErr
+	}
 	empty := r.command.Bench != "" || r.command.Fuzz != "" || r.tests.leftOut.Load() // may be, and is no mistake
 	return strict(c, summary, conclude(summary, err, empty))
 }
@@ -327,7 +355,7 @@ func supported(s xspec.Spec) error {
 	if s.HasTransport() {
 		return nil
 	}
-	return &xspec.Error{Spec: s.String(), Field: "type", Reason: "no gateway type found; want popen, ssh, socket, cmd or listen"}
+	return &xspec.Error{Spec: s.String(), Field: "type", Reason: "no gateway type found; want popen, ssh, socket, cmd, net or listen"}
 }
 
 // longTest is --split-subtests as scheduler.Config has it: zero is auto there, and negative off.
@@ -347,6 +375,10 @@ func longTest(text string) (time.Duration, error) {
 	}
 	return long, nil
 }
+
+// reportWindow is how much each agent of a run may send ahead, in bytes: hundreds of reports, and
+// little beside what is kept of them when a hundred agents do so.
+const reportWindow = 512 << 10
 
 // maxWorkerRestart is the flag as scheduler.Config has it: zero is the default there, and negative
 // none.

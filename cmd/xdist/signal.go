@@ -5,7 +5,17 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+
+	"golang.org/x/term"
 )
+
+// clearStatus is what takes a status away that may stand below the cursor of a terminal.
+func clearStatus(f *os.File) string {
+	if !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
+		return ""
+	}
+	return "\x1b[J"
+}
 
 // signalContext is cancelled by the first signal that asks xdist to end. The second one ends the
 // process at once: agents and their tests die with their controller.
@@ -24,8 +34,9 @@ func signalContext(parent context.Context) (context.Context, func()) {
 		case <-done:
 			return
 		}
-		fmt.Fprintln(os.Stderr, "xdist: interrupted, ending the tests; once more to kill them")
 		cancel()
+		// Whoever reads the terminal may have stopped to: that is no reason to wait.
+		go fmt.Fprintln(os.Stderr, clearStatus(os.Stderr)+"xdist: interrupted, ending the tests; once more to kill them")
 		select {
 		case <-signals:
 			os.Exit(int(statusInterrupted))

@@ -1,0 +1,6 @@
+package main
+
+import "os"
+
+// infoSignals is empty: there is no SIGINFO.
+var infoSignals []os.Signal
