@@ -53,7 +53,7 @@ const keysText = `While tests run:
 // Run.
 func newApp(out, errOut io.Writer) *cli.App {
 	wrong := func(_ *cli.Context, err error, _ bool) error { return usageError(err) }
-	commands := []*cli.Command{listCommand(), historyCommand(), showCommand(), cacheCommand(), doctorCommand(), cleanCommand(), mergeCommand(), serveCommand(), joinCommand(), keygenCommand(), versionCommand(), completionCommand(), manCommand(), agentCommand(), handoffCommand()}
+	commands := []*cli.Command{listCommand(), historyCommand(), showCommand(), cacheCommand(), doctorCommand(), cleanCommand(), execCommand(), mergeCommand(), serveCommand(), joinCommand(), keygenCommand(), versionCommand(), completionCommand(), manCommand(), agentCommand(), handoffCommand()}
 	for _, c := range commands {
 		c.OnUsageError = wrong
 		for _, sub := range c.Subcommands {
