@@ -25,6 +25,7 @@ type File struct {
 	Run       []Setting
 	Resources map[string]int // how much there is of what tests share; 1 of what is not here
 	Tests     []Rule
+	Networks  map[string][]string // by name: the specs of their hosts
 }
 
 // Setting is the default of a flag.
@@ -76,6 +77,9 @@ func Load(name string, flags []string) (*File, error) {
 type document struct {
 	Resources map[string]int `toml:"resources"`
 	Tests     []testTable    `toml:"tests"`
+	Networks  map[string]struct {
+		TX any `toml:"tx"`
+	} `toml:"networks"`
 }
 
 type testTable struct {
@@ -124,6 +128,18 @@ func parse(name string, text []byte, flags []string) (*File, error) {
 		if doc.Resources[resource] < 1 {
 			fail(lines.key("resources", 0, resource), fmt.Errorf("resource %s: want a number from 1", resource))
 		}
+	}
+	for _, network := range slices.Sorted(maps.Keys(doc.Networks)) {
+		table := "networks." + network
+		specs, err := texts(doc.Networks[network].TX)
+		if doc.Networks[network].TX == nil {
+			err = errors.New("a network has tx, a list of the specs of its hosts")
+		}
+		fail(lines.key(table, 0, "tx"), prefixed(table, err))
+		if f.Networks == nil {
+			f.Networks = make(map[string][]string)
+		}
+		f.Networks[network] = specs
 	}
 	for i, t := range doc.Tests {
 		rule, key, err := t.rule()

@@ -17,6 +17,9 @@
 //	resource = "db"
 //	timeout = "2m"
 //
+//	[networks.mynet]
+//	tx = ["ssh=b1//id=b1", "ssh=b2//label:big"]
+//
 // Every key that means nothing is an error with its line: a setting that did nothing would be
 // noticed by a flaky test at best. That is why the parser is pelletier/go-toml, which gives the
 // positions of unknown keys. What tests ask for is put into the collection

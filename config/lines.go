@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -49,7 +50,7 @@ func linesOf(text []byte) lines {
 		}
 		switch e.Kind {
 		case unstable.Table:
-			at = place{names[0], 0, ""}
+			at = place{strings.Join(names, "."), 0, ""}
 			l[at] = line
 		case unstable.ArrayTable:
 			at = place{names[0], count[names[0]], ""}

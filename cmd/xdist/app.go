@@ -25,6 +25,7 @@ const usageText = `xdist [xdist flags] [packages] [go test flags]
    xdist merge FILE...
    xdist serve --listen ADDRESS --key FILE
    xdist join HOST:PORT --key FILE
+   xdist net start NAME [--tx SPEC...]
    xdist keygen FILE
    xdist version
    xdist completion bash|zsh|fish
@@ -53,7 +54,7 @@ const keysText = `While tests run:
 // Run.
 func newApp(out, errOut io.Writer) *cli.App {
 	wrong := func(_ *cli.Context, err error, _ bool) error { return usageError(err) }
-	commands := []*cli.Command{listCommand(), historyCommand(), showCommand(), cacheCommand(), doctorCommand(), cleanCommand(), execCommand(), mergeCommand(), serveCommand(), joinCommand(), keygenCommand(), versionCommand(), completionCommand(), manCommand(), agentCommand(), handoffCommand()}
+	commands := []*cli.Command{listCommand(), historyCommand(), showCommand(), cacheCommand(), doctorCommand(), cleanCommand(), execCommand(), mergeCommand(), serveCommand(), joinCommand(), netCommand(), keygenCommand(), versionCommand(), completionCommand(), manCommand(), agentCommand(), handoffCommand()}
 	for _, c := range commands {
 		c.OnUsageError = wrong
 		for _, sub := range c.Subcommands {

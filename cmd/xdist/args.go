@@ -35,6 +35,9 @@ func splitArgs(args []string) []string {
 		if rest[0] == "join" {
 			return append(out, flagsFirst(joinFlags(), rest[1:])...)
 		}
+		if rest[0] == "net" && len(rest) > 1 {
+			return append(append(out, rest[1]), flagsFirst(netFlags(), rest[2:])...)
+		}
 		if rest[0] != "list" {
 			return append(out, rest[1:]...)
 		}

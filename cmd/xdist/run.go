@@ -254,6 +254,13 @@ func gateways(c *cli.Context, open *opener) ([]xspec.Spec, scheduler.Dist, error
 	if specs, err = atMost(c, specs); err != nil {
 		return nil, "", err
 	}
+	all, err := onHosts(c.Context, specs)
+	if err != nil && !c.Bool("allow-missing") { // else each that cannot be opened is warned of
+		return nil, "", err
+	}
+	if err == nil {
+		specs = all
+	}
 	return specs, dist, checkJoining(c, specs, dist)
 }
 
