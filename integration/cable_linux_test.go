@@ -167,8 +167,9 @@ func TestServerKilled(t *testing.T) {
 	m, status := r.wait(t)
 	checkAllPass(t, r, m, status)
 	f.checkClean(t)
-	// The run may be over before the host is given up, which takes a second try.
-	if !strings.Contains(r.said(), "connection refused") {
+	// The run may be over before the host is given up, which takes a second try. A connection that
+	// the server took just before its end is reset, and others are refused.
+	if said := r.said(); !strings.Contains(said, "connection refused") && !strings.Contains(said, "connection reset") {
 		t.Errorf("that the host is gone is not told: %s", r.said())
 	}
 }

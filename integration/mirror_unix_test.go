@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,5 +80,59 @@ func TestPull(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// TestMirrorsTaken has another user put something under the name of a mirror. The same run goes on
+// under the next name, says so, and leaves alone what is there. The next run begins with that name.
+func TestMirrorsTaken(t *testing.T) {
+	const stranger = 12345
+	dir, host, elsewhere := writeModule(t), sshd.Start(t, sshd.Options{}), t.TempDir()
+	for what, plant := range map[string]func(name string) error{
+		"directory": func(name string) error { return os.Mkdir(name, 0o777) },
+		"link":      func(name string) error { return os.Symlink(elsewhere, name) },
+		"broken":    func(name string) error { return os.Symlink(filepath.Join(elsewhere, "made"), name) },
+		"fifo":      func(name string) error { return syscall.Mkfifo(name, 0o666) },
+		"file":      func(name string) error { return os.WriteFile(name, nil, 0o666) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			if what == "directory" && os.Getuid() != 0 {
+				t.Skip("skipped: only root can give a directory to another user")
+			}
+			mirrors := t.TempDir()
+			run := func(warned bool) {
+				t.Helper()
+				_, e := runXdist(t, dir, nil, "--tx", "2*"+host.Spec(), "--mirror-dir", mirrors, "-count=1", "./...")
+				if e.status != 0 {
+					t.Fatalf("status %d\n%s%s", e.status, e.stdout, e.stderr)
+				}
+				if got := strings.Contains(e.stderr, "belongs to another user"); got != warned {
+					t.Errorf("warned: %v, want %v\n%s", got, warned, e.stderr)
+				}
+			}
+			run(false)
+			names, err := filepath.Glob(filepath.Join(mirrors, "xdist-*"))
+			if err != nil || len(names) != 1 {
+				t.Fatalf("mirrors %q, %v", names, err)
+			}
+			if err := errors.Join(os.RemoveAll(names[0]), plant(names[0])); err != nil {
+				t.Fatal(err)
+			}
+			if os.Getuid() == 0 {
+				if err := os.Lchown(names[0], stranger, stranger); err != nil {
+					t.Fatal(err)
+				}
+			}
+			run(true)
+			run(false)
+			if all, err := os.ReadDir(mirrors); err != nil || len(all) != 2 {
+				t.Errorf("mirrors %v, %v, want the taken name and the next one", all, err)
+			}
+			for _, place := range []string{names[0], elsewhere} {
+				if left, err := os.ReadDir(place); err == nil && len(left) > 0 {
+					t.Errorf("made in %s: %v", place, left)
+				}
+			}
+		})
 	}
 }

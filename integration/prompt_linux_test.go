@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,15 +80,21 @@ const screenWait = time.Minute
 // await reads until the screen has a text.
 func (term *terminal) await(text string) {
 	term.t.Helper()
+	term.awaitMatch(regexp.MustCompile(regexp.QuoteMeta(text)))
+}
+
+// awaitMatch reads until the screen has what the pattern matches.
+func (term *terminal) awaitMatch(pattern *regexp.Regexp) {
+	term.t.Helper()
 	if err := term.ours.SetReadDeadline(time.Now().Add(screenWait)); err != nil {
 		term.t.Fatal(err)
 	}
 	buf := make([]byte, 4096)
-	for !strings.Contains(term.screen, text) {
+	for !pattern.MatchString(term.screen) {
 		n, err := term.ours.Read(buf)
 		term.screen += string(buf[:n])
 		if err != nil {
-			term.t.Fatalf("%q never came, but %q: %v", text, term.screen, err)
+			term.t.Fatalf("%q never came, but %q: %v", pattern, term.screen, err)
 		}
 	}
 }

@@ -28,7 +28,13 @@ type server struct {
 // serve starts xdist serve and waits until it serves. It is killed at the end of the test.
 func serve(t *testing.T, args ...string) *server {
 	t.Helper()
-	s := &server{cmd: exec.Command(xdist(t), append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)}
+	return serveAt(t, "127.0.0.1:0", args...)
+}
+
+// serveAt is serve at an address.
+func serveAt(t *testing.T, addr string, args ...string) *server {
+	t.Helper()
+	s := &server{cmd: exec.Command(xdist(t), append([]string{"serve", "--listen", addr}, args...)...)}
 	s.cmd.Dir, s.cmd.Stderr, s.cmd.WaitDelay = t.TempDir(), &s.stderr, 10*time.Second
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -86,7 +92,7 @@ func TestServe(t *testing.T) {
 		{"insecure", []string{"--insecure"}, "", syscall.SIGTERM},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := serve(t, tc.args...)
+			s := serve(t, append(tc.args, "--own-program")...)
 			gw := openGateway(t, "socket="+s.addr+tc.fields+"//chdir=below")
 			real, err := filepath.EvalSymlinks(s.cmd.Dir)
 			if err != nil {

@@ -27,8 +27,10 @@ const (
 
 // wine is a Windows of the test's own.
 type wine struct {
-	tx      string // spec of its gateway
-	overlay string // for -overlay
+	loader  string   // runs a Windows program
+	env     []string // that the loader wants
+	tx      string   // spec of its gateway
+	overlay string   // for -overlay
 }
 
 // needWine skips the test where there is no wine, and makes a prefix with what Go programs need
@@ -80,7 +82,7 @@ func needWine(t *testing.T) wine {
 	for _, v := range env {
 		fields = append(fields, "env:"+v)
 	}
-	return wine{strings.Join(fields, "//"), overlayForWine(t, dir)}
+	return wine{loader, env, strings.Join(fields, "//"), overlayForWine(t, dir)}
 }
 
 func overlayForWine(t *testing.T, dir string) string {
@@ -131,5 +133,22 @@ func TestWindowsUnderWine(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(e.stdout, tail(e.stderr))
+	}
+}
+
+// TestPipesUnderWine runs the tests of the named pipes of networks as Windows programs. Gateways
+// through them are not shown: they begin with PowerShell, which wine does not have.
+func TestPipesUnderWine(t *testing.T) {
+	w := needWine(t)
+	dir := t.TempDir()
+	tests := filepath.Join(dir, "netsock.exe")
+	build := []string{"test", "-c", "-overlay=" + w.overlay, "-o", tests, "./internal/netsock"}
+	if e := command(t, "..", []string{"GOOS=windows", "CGO_ENABLED=0"}, "go", build...); e.status != 0 {
+		t.Fatal(e.stderr)
+	}
+	if e := command(t, dir, w.env, w.loader, tests, "-test.v", "-test.timeout=1m"); e.status != 0 || !strings.Contains(e.stdout, "--- PASS: TestStrangersOfAPipe") {
+		t.Errorf("exit status %d\n%s%s", e.status, e.stdout, tail(e.stderr))
+	} else {
+		t.Log(e.stdout)
 	}
 }

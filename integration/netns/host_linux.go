@@ -70,6 +70,7 @@ type answer struct {
 const (
 	answerPrefix = "netns-host: "
 	orderKill    = "kill" // sshd and all of its sessions
+	orderHalt    = "halt" // all processes but the first
 	orderStart   = "start"
 )
 
@@ -239,6 +240,9 @@ func (h *Host) Log() string {
 // KillServer kills sshd and those of its children that hold connections. Programs that were started
 // from there go on.
 func (h *Host) KillServer(ctx context.Context) error { return h.order(ctx, orderKill) }
+
+// Halt kills all that runs on the host at once, sshd too, as a reboot does: StartServer ends it.
+func (h *Host) Halt(ctx context.Context) error { return h.order(ctx, orderHalt) }
 
 // StartServer starts sshd again.
 func (h *Host) StartServer(ctx context.Context) error { return h.order(ctx, orderStart) }

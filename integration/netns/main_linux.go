@@ -79,7 +79,9 @@ func inhabit(in *bufio.Reader) error {
 		}
 		switch strings.Trim(line, "\"\n") {
 		case orderKill:
-			reply(killServer())
+			reply(killAll("sshd"))
+		case orderHalt:
+			reply(killAll(""))
 		case orderStart:
 			reply(startServer(t))
 		default:
@@ -167,8 +169,9 @@ func copyLog(out *os.File, listening chan<- bool) {
 	}
 }
 
-// killServer kills every sshd, and returns when there is none.
-func killServer() error {
+// killAll kills every process whose name begins so, but this one, and returns when there is none
+// that lives.
+func killAll(prefix string) error {
 	for {
 		left := 0
 		names, err := filepath.Glob("/proc/[0-9]*/comm")
@@ -177,14 +180,14 @@ func killServer() error {
 		}
 		for _, name := range names {
 			comm, err := os.ReadFile(name)
-			if err != nil || !strings.HasPrefix(string(comm), "sshd") {
+			if err != nil || !strings.HasPrefix(string(comm), prefix) {
 				continue
 			}
 			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
 			if err != nil {
 				return err
 			}
-			if unix.Kill(pid, unix.SIGKILL) == nil {
+			if pid != os.Getpid() && unix.Kill(pid, unix.SIGKILL) == nil {
 				left++
 			}
 		}
