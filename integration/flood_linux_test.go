@@ -2,10 +2,12 @@ package integration
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,40 +18,66 @@ import (
 // floodLimit is what the memory of a controller stays below, whatever its agents say.
 const floodLimit = 300 << 20
 
+// floodRuns are the agents of a run, all of which lie, and how many of them are replaced.
+var floodRuns = []struct {
+	name     string
+	agents   int
+	restarts string // --max-worker-restart; "" is the default
+}{
+	{"two", 2, "0"},
+	{"replaced", 2, ""},
+	{"eight", 8, "8"},
+}
+
+var floodsFull = flag.Bool("floods.full", false, "TestFloods has each flood from few agents and from many, and not only from one number of them")
+
 // TestFloods has agents report without end to a real controller. Its memory stays in bounds. What
-// is kept has a budget, which ends the agents; output that is shown as it comes has none, as under
-// go test, and the first interrupt ends it.
+// is kept has a budget, for each unit and for all, which ends the agents; output that is shown as
+// it comes has none, as under go test, and the first interrupt ends it.
 func TestFloods(t *testing.T) {
 	dir := floodModule(t)
-	for _, tt := range []struct {
+	for i, tt := range []struct {
 		flood   string
 		endless bool // may be shown as it comes
 		reason  string
 	}{
 		{"profile", false, "cover profile"},
+		{"profiles", false, ""},
+		{"files", false, ""},
+		{"counts", false, ""},
 		{"subtests", false, "its tests are too many"},
 		{"names", false, "its tests are too many"},
 		{"strangers", false, "its tests are too many"},
 		{"untested", true, "output came that cannot be shown"},
 		{"line", true, ""},
+		{"chatter", true, ""},
 	} {
-		t.Run(tt.flood, func(t *testing.T) {
-			started := time.Now()
-			e, peak := runFlood(t, dir, tt.flood, tt.endless)
-			t.Logf("peak of %d MiB in %v, status %d", peak>>20, time.Since(started).Round(100*time.Millisecond), e.status)
-			if peak >= floodLimit {
-				t.Errorf("the controller took %d MiB", peak>>20)
-			}
-			if e.status == 0 {
-				t.Errorf("status %d", e.status)
-			}
-			if !tt.endless && !strings.Contains(e.stderr+e.stdout, tt.reason) {
-				t.Errorf("it is not said that %q:\n%s%s", tt.reason, e.stderr, e.stdout[:min(len(e.stdout), 4000)])
-			}
-			if tt.endless && !strings.Contains(e.stderr, "xdist: interrupted") && !strings.Contains(e.stderr+e.stdout, tt.reason) {
-				t.Errorf("neither interrupted nor ended:\n%s", e.stderr)
-			}
-		})
+		runs := floodRuns
+		if tt.endless { // nobody is ended, and so replaced
+			runs = slices.Delete(slices.Clone(runs), 1, 2)
+		}
+		if !*floodsFull {
+			runs = runs[i%len(runs):][:1]
+		}
+		for _, run := range runs {
+			t.Run(tt.flood+"/"+run.name, func(t *testing.T) {
+				started := time.Now()
+				e, peak := runFlood(t, dir, tt.flood, run.agents, run.restarts, tt.endless)
+				t.Logf("peak of %d MiB in %v, status %d", peak>>20, time.Since(started).Round(100*time.Millisecond), e.status)
+				if peak >= floodLimit {
+					t.Errorf("the controller took %d MiB", peak>>20)
+				}
+				if _, passes := floodProfiles[tt.flood]; e.status == 0 && !passes {
+					t.Errorf("status %d", e.status)
+				}
+				if !tt.endless && !strings.Contains(e.stderr+e.stdout, tt.reason) {
+					t.Errorf("it is not said that %q:\n%s%s", tt.reason, e.stderr, e.stdout[:min(len(e.stdout), 4000)])
+				}
+				if tt.endless && !strings.Contains(e.stderr, "xdist: interrupted") && !strings.Contains(e.stderr+e.stdout, tt.reason) {
+					t.Errorf("neither interrupted nor ended:\n%s", e.stderr)
+				}
+			})
+		}
 	}
 }
 
@@ -59,8 +87,8 @@ func floodModule(t *testing.T) string {
 	dir := t.TempDir()
 	var text strings.Builder
 	text.WriteString("package flood\n\nimport \"testing\"\n\n")
-	for i := range 26 {
-		fmt.Fprintf(&text, "func Test%c(t *testing.T) {}\n", 'A'+i)
+	for i := range floodTests {
+		fmt.Fprintf(&text, "func %s(t *testing.T) {}\n", floodTest(i))
 	}
 	for name, content := range map[string]string{"go.mod": "module example.com/flood\n\ngo 1.24\n", "flood_test.go": text.String(), "flood.go": "package flood\n\nfunc F() int { return 1 }\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
@@ -70,15 +98,20 @@ func floodModule(t *testing.T) string {
 	return dir
 }
 
-// runFlood runs xdist with two hostile agents and returns the most memory that it had. An endless
-// flood is interrupted when it has lasted for a while.
-func runFlood(t *testing.T, dir, flood string, endless bool) (e ended, peak int) {
+// runFlood runs xdist with hostile agents and returns the most memory that it had. An endless flood
+// is interrupted when it has lasted for a while.
+func runFlood(t *testing.T, dir, flood string, agents int, restarts string, endless bool) (e ended, peak int) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), xdist(t), "--tx", "2*cmd="+self+" hostile-agent", "--max-worker-restart", "0", "-cover", "./...")
+	args := []string{"--tx", fmt.Sprintf("%d*cmd=%s hostile-agent", agents, self)}
+	if restarts != "" {
+		args = append(args, "--max-worker-restart", restarts)
+	}
+	args = append(args, "-covermode=count", "-coverprofile="+filepath.Join(t.TempDir(), "cover.out"), "./...")
+	cmd := exec.CommandContext(t.Context(), xdist(t), args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), hostileEnv+"="+flood, "XDIST_CACHE="+storeDir(t), "XDIST_NO_HISTORY=1")
 	var stderr bytes.Buffer

@@ -3,11 +3,15 @@ package integration
 import (
 	"context"
 	"fmt"
+	"iter"
+	"math/rand/v2"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/gotest/unit"
 	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/scheduler/wire"
@@ -42,6 +46,18 @@ func inundate(ctx context.Context, ch *gateway.Channel, flood string) error {
 	if err := ch.Receive(ctx, &a); err != nil || a.Run == nil {
 		return err
 	}
+	if profile, ok := floodProfiles[flood]; ok {
+		for a.Run != nil {
+			if err := profileUnit(ctx, ch, a.Run, profile); err != nil {
+				return err
+			}
+			a = wire.Assignment{}
+			if err := ch.Receive(ctx, &a); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	name := "TestA"
 	if len(a.Run.Names) > 0 {
 		name = a.Run.Names[0]
@@ -55,6 +71,77 @@ func inundate(ctx context.Context, ch *gateway.Channel, flood string) error {
 			return err
 		}
 	}
+}
+
+// floodTests is how many tests the module of TestFloods has.
+const floodTests = 26
+
+func floodTest(i int) string { return "Test" + string(rune('A'+i)) }
+
+// floodProfiles are cover profiles that are within the bounds of one, by flood.
+var floodProfiles = map[string]func(unit int) iter.Seq[string]{
+	// The blocks of a large program, other ones each time.
+	"profiles": func(unit int) iter.Seq[string] {
+		return func(yield func(string) bool) {
+			for i := range 1_000_000 {
+				if !yield(fmt.Sprintf("flood/%d/%d.go:%d.%d,%d.5 3 1\n", unit, i/100, i%100*7, i%80, i%100*7+4)) {
+					return
+				}
+			}
+		}
+	},
+	// Nothing but names of files.
+	"files": func(unit int) iter.Seq[string] {
+		return func(yield func(string) bool) {
+			for i := range 60_000 {
+				if !yield(fmt.Sprintf("flood/%d/%0150d.go:1.1,2.2 1 1\n", unit, i)) {
+					return
+				}
+			}
+		}
+	},
+	// The same blocks each time, and large counts.
+	"counts": func(unit int) iter.Seq[string] {
+		return func(yield func(string) bool) {
+			for i := range 1_000_000 {
+				if !yield(fmt.Sprintf("flood/%d.go:%d.1,%d.2 1 %d\n", i/10000, i%10000, i%10000, 4_000_000_000+unit)) {
+					return
+				}
+			}
+		}
+	},
+}
+
+// profileUnit passes all tests of a unit, with a profile.
+func profileUnit(ctx context.Context, ch *gateway.Channel, o *wire.Order, profile func(int) iter.Seq[string]) error {
+	names := o.Names
+	if names == nil {
+		for i := range floodTests {
+			names = append(names, floodTest(i))
+		}
+	}
+	for _, name := range names {
+		e := test2json.Event{Action: test2json.ActionRun, Package: o.Package, Test: name}
+		end, long := e, 10.0 // so that the package is split
+		end.Action, end.Elapsed = test2json.ActionPass, &long
+		if err := ch.Send(ctx, wire.Report{Events: []test2json.Event{e, end}}); err != nil {
+			return err
+		}
+	}
+	part := []byte("mode: count\n")
+	for line := range profile(rand.IntN(1 << 20)) {
+		if part = append(part, line...); len(part) < wire.ProfilePart-1000 {
+			continue
+		}
+		if err := ch.Send(ctx, wire.Report{Profile: part}); err != nil {
+			return err
+		}
+		part = part[:0]
+	}
+	if err := ch.Send(ctx, wire.Report{Profile: part}); err != nil {
+		return err
+	}
+	return ch.Send(ctx, wire.Report{Result: &unit.Result{Started: true, Verdict: "PASS", Wall: time.Second}})
 }
 
 var (
@@ -71,19 +158,28 @@ func floodReport(flood, pkg, test string, i int) wire.Report {
 	switch flood {
 	case "profile":
 		if i == 0 {
-			return wire.Report{Profile: []byte("mode: set\n")}
+			return wire.Report{Profile: []byte("mode: count\n")}
 		}
 		return wire.Report{Profile: floodProfile}
 	case "untested":
 		for range 1000 {
 			events = append(events, event("output", "", "a line that belongs to no test, as any other of its kind\n"))
 		}
+	case "chatter":
+		for k := range 16 {
+			if k == 0 {
+				events = append(events, event("run", fmt.Sprintf("%s/%d", test, i), ""))
+			}
+			events = append(events, event("output", fmt.Sprintf("%s/%d", test, i), floodText))
+		}
 	case "line":
 		events = append(events, event("output", test, floodText))
 	case "subtests":
+		short := 0.0
 		for k := range 300 {
 			name := fmt.Sprintf("%s/%d", test, 300*i+k)
 			events = append(events, event("run", name, ""), event("output", name, "=== RUN   "+name+"\n"), event("output", name, "    --- PASS: "+name+" (0.00s)\n"), event("pass", name, ""))
+			events[len(events)-1].Elapsed = &short
 		}
 	case "names":
 		for k := range 100 {

@@ -2,12 +2,20 @@
 package p4
 
 import (
+	"os"
+	"strconv"
 	"testing"
 	"time"
 )
 
+// slow is how many times longer the tests take, so that their package is split.
+var slow = os.Getenv("FAULTS_SLOW")
+
 func work(t *testing.T, d time.Duration) {
 	t.Log(d)
+	if n, err := strconv.Atoi(slow); err == nil {
+		d *= time.Duration(n)
+	}
 	time.Sleep(d)
 }
 
