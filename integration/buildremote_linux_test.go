@@ -15,7 +15,7 @@ func TestBuildRemoteWithoutGo(t *testing.T) {
 	spec := f.hosts[0].Spec() + "//build=remote"
 	r := f.startSpecs(t, fixture(t, "fixture"), storeDir(t), []string{"2*" + spec}, "./names", "./cgo")
 	_, status := r.wait(t)
-	for _, want := range []string{"build on the host of gateway gw", "there is no go command", "install Go there", "11 items: 11 not-run", "example.com/fixture/names::TestOdd\n"} {
+	for _, want := range []string{"build on the host of gateway gw", "there is no go command", "install Go there", "11 tests, 11 not run", "example.com/fixture/names::TestOdd\n"} {
 		if !strings.Contains(r.said(), want) {
 			t.Errorf("it does not say %q", want)
 		}

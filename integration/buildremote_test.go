@@ -163,11 +163,11 @@ func TestBuildRemoteCannot(t *testing.T) {
 		want                []string
 	}{
 		{"no compiler", "PATH=" + onlyGo, cgoOnly, "./...", 5,
-			[]string{"build on the host of gateway gw0 (", "build example.com/c/c: needs cgo, and there is no C compiler", "install one there", "2 items: 2 not-run"}},
+			[]string{"build on the host of gateway gw0 (", "build example.com/c/c: needs cgo, and there is no C compiler", "install one there", "2 tests, 2 not run"}},
 		{"no compiler for a part", "PATH=" + onlyGo, fixture(t, "fixture"), "./cgo", 3,
-			[]string{"the host of gateway gw0 (", "has no C compiler, and leaves out what needs cgo of example.com/fixture/cgo: install one there", "1 item: 1 not-run"}},
+			[]string{"the host of gateway gw0 (", "has no C compiler, and leaves out what needs cgo of example.com/fixture/cgo: install one there", "1 test, 1 not run"}},
 		{"go too old", "GOTOOLCHAIN=go1.24.99", fixture(t, "fixture"), "./names", 5,
-			[]string{"build on the host of gateway gw0 (", "go1.24.99", "install another Go there", "10 items: 10 not-run"}},
+			[]string{"build on the host of gateway gw0 (", "go1.24.99", "install another Go there", "10 tests, 10 not run"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			spec := goHost(t, "box") + "//env:" + tt.env

@@ -9,6 +9,9 @@
 // The default is a small part of the matrix of faults, gateways and modes; `make splitting` runs
 // all of it.
 //
+// A chaos round is a run of testdata/faults while somebody gets signals or a connection freezes, by
+// the seed: agents, test processes, the build, the controller, sshd. `make chaos` has many.
+//
 // internal/compare says in what two runs differ, and fidelity (a program, `make fidelity`) asks the
 // same of real modules.
 //

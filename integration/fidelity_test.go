@@ -32,6 +32,7 @@ var scenarios = []scenario{
 	{name: "workspace", module: "workspace", args: []string{"./alpha/...", "./beta/..."}},
 	{name: "vendored", module: "vendored", args: []string{"./..."}},
 	{name: "order", module: "order", args: []string{"./..."}, dists: []string{"loadscope", "no"}},
+	{name: "panics", module: "panics", dists: []string{"load", "loadscope", "worksteal", "no"}},
 	{name: "package of the directory", sub: "filter"},
 	{name: "files", args: []string{"./filter/filter_test.go"}},
 	{name: "broken only", args: []string{"./broken/...", "./both"}},

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/integration/internal/compare"
 	"github.com/xdist-go/xdist/integration/netns"
 )
@@ -47,6 +48,7 @@ func exeSuffix() string {
 func TestMain(m *testing.M) {
 	netns.Main()
 	hostileMain()
+	gateway.Main(nil)
 	code := m.Run()
 	if dir, err := xdistDir(); err == nil {
 		if err := os.RemoveAll(dir); err != nil {

@@ -200,7 +200,7 @@ func (k *kitchen) cook(t *testing.T, r recipe) {
 	if e.status != 0 {
 		t.Errorf("exit status %d", e.status)
 	}
-	if strings.Contains(commands, "./...") && !regexp.MustCompile(`\d+ items: \d+ pass\n`).MatchString(e.stdout) {
+	if strings.Contains(commands, "./...") && !regexp.MustCompile(`PASS  \d+ tests? `).MatchString(e.stdout) {
 		t.Error("not everything has passed")
 	}
 }

@@ -44,7 +44,7 @@ func scriptParams(t *testing.T, dir string) testscript.Params {
 			for key, value := range env {
 				e.Setenv(key, value)
 			}
-			return nil
+			return networksFor(t, e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": cmdStatus, "interrupt": cmdInterrupt, "count": cmdCount, "none": cmdNone, "same": cmdSame},
 		Condition: func(cond string) (bool, error) {
@@ -57,6 +57,28 @@ func scriptParams(t *testing.T, dir string) testscript.Params {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 	}
+}
+
+// networksFor gives a script a directory for the sockets of networks, whose paths are short, and
+// ends what it leaves there.
+func networksFor(t *testing.T, e *testscript.Env) error {
+	dir, err := os.MkdirTemp("", "net")
+	if err != nil {
+		return err
+	}
+	e.Setenv("XDG_RUNTIME_DIR", dir)
+	e.Defer(func() {
+		left, _ := filepath.Glob(filepath.Join(dir, "xdist", "*.sock")) // the pattern is right
+		for _, name := range left {
+			cmd := exec.Command(xdist(t), "net", "stop", strings.TrimSuffix(filepath.Base(name), ".sock"))
+			cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		}
+		os.RemoveAll(dir) // a rest does no harm
+	})
+	return nil
 }
 
 // goEnvironment is what the go command needs in a script, whose home is no directory.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/xdist-go/xdist/integration/internal/compare"
@@ -38,10 +39,10 @@ func TestSplittingOnTerminal(t *testing.T) {
 func (w *splitWork) onTerminal(t *testing.T, model *compare.Model, goEnded ended, p place) {
 	term := openTerminal(t)
 	cmd := term.startIn(w.fresh(t), append(w.env(t), "CI="), xdist(t), append(p.flags(), w.fault.args...)...)
-	term.await(" items: ")
+	term.awaitMatch(closing)
 	err := cmd.Wait()
 	if !w.fault.uncounted {
-		counts := model.Counts()
+		counts := itemCounts(model)
 		want := counted{counts["pass"] + counts["skip"] + counts["fail"], counts["skip"], counts["fail"]}
 		if got := countedOn(t, term.screen); got != want {
 			t.Errorf("got %+v, want %+v; screen:\n%s", got, want, term.screen)
@@ -52,19 +53,36 @@ func (w *splitWork) onTerminal(t *testing.T, model *compare.Model, goEnded ended
 	}
 }
 
+// itemCounts are those of the top-level tests of a run of go test.
+func itemCounts(m *compare.Model) map[string]int {
+	counts := map[string]int{}
+	for _, p := range m.Packages {
+		for name, t := range p.Tests {
+			if n := len(t.Outcomes); n > 0 && !strings.Contains(name, "/") {
+				counts[t.Outcomes[n-1]]++
+			}
+		}
+	}
+	return counts
+}
+
 // counted is the line with the sums at the end of a run.
 type counted struct{ tests, skipped, failures int }
 
-var doneLine = regexp.MustCompile(`DONE (\d+) tests?(?:, (\d+) skipped)?(?:, (\d+) failures?)?`)
+// closing is the end of the closing line: "PASS  3 tests   1s (first test after 90ms, 910ms on 2
+// gateways)". Warnings speak of gateways too.
+var closing = regexp.MustCompile(` on \d+ gateways?\)`)
+
+var doneLine = regexp.MustCompile(`(?:PASS|FAIL|NOT DONE)\S*  (?:(\d+) of )?(\d+) tests?(?:, \d+ of them crashed)?(?:, (\d+) skipped)?`)
 
 func countedOn(t *testing.T, screen string) counted {
 	t.Helper()
 	m := doneLine.FindStringSubmatch(screen)
 	if m == nil {
-		t.Fatalf("no line says DONE; screen:\n%s", screen)
+		t.Fatalf("no line has the sums; screen:\n%s", screen)
 	}
 	var c counted
-	for i, n := range []*int{&c.tests, &c.skipped, &c.failures} {
+	for i, n := range []*int{&c.failures, &c.tests, &c.skipped} {
 		if m[i+1] != "" {
 			fmt.Sscan(m[i+1], n)
 		}

@@ -1,0 +1,7 @@
+package quick
+
+import "testing"
+
+func TestPass(t *testing.T) {}
+
+func TestToo(t *testing.T) {}
