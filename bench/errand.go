@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
@@ -26,6 +27,7 @@ type errand struct {
 
 // ran is what came of an errand. Times are in seconds.
 type ran struct {
+	Up        float64 // until the last gateway was open
 	Open      float64 // until the last agent has answered a question
 	Send      float64
 	End       float64 // until all that was started has ended
@@ -66,7 +68,7 @@ func (e errand) run(ctx context.Context) (r ran, err error) {
 		g.Terminate(context.WithoutCancel(ctx), terminateTime) // what it could not end is killed
 		lap(&r.End)
 	}()
-	gateways, err := e.open(ctx, g)
+	gateways, err := e.open(ctx, g, func() { r.Up = time.Since(start).Seconds() })
 	if err != nil {
 		return r, err
 	}
@@ -88,8 +90,11 @@ func (e errand) run(ctx context.Context) (r ran, err error) {
 // terminateTime is how long agents get to end.
 const terminateTime = 10 * time.Second
 
-// open opens all gateways at the same time, and asks each agent something.
-func (e errand) open(ctx context.Context, g *gateway.Group) ([]*gateway.Gateway, error) {
+// open opens all gateways at the same time, and asks each agent something. It says when the last
+// one was open.
+func (e errand) open(ctx context.Context, g *gateway.Group, up func()) ([]*gateway.Gateway, error) {
+	var left atomic.Int64
+	left.Store(int64(len(e.Specs)))
 	gateways := make([]*gateway.Gateway, len(e.Specs))
 	errs := make([]error, len(e.Specs))
 	var wait sync.WaitGroup
@@ -98,6 +103,9 @@ func (e errand) open(ctx context.Context, g *gateway.Group) ([]*gateway.Gateway,
 			spec, err := xspec.Parse(text)
 			if err == nil {
 				gateways[i], err = g.OpenSpec(ctx, spec)
+			}
+			if left.Add(-1) == 0 {
+				up()
 			}
 			if err == nil {
 				_, err = gateways[i].Status(ctx)

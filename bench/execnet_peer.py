@@ -75,6 +75,15 @@ def measure_trip(gateway, trips):
     return taken
 
 
+def measure_script(gateway, times):
+    def scripts(times):
+        for _ in range(times):
+            gateway.remote_exec("channel.send(1)").receive()
+
+    scripts(max(1, times // 10))
+    return seconds(lambda: scripts(times)) / times
+
+
 def measure_out(gateway, items):
     channel = gateway.remote_exec(sink, count=len(items))
     channel.receive()
@@ -107,6 +116,7 @@ def main():
     size, count = w["blockSize"], w["blocks"]
     result["bytesOut"] = size * measure_out(gateway, [b"x" * size] * count)
     result["bytesIn"] = size * measure_in(gateway.remote_exec(blocks, count=count, size=size), count)
+    result["script"] = measure_script(gateway, w["scripts"])
     group.terminate(timeout=5)
     print(json.dumps(result))
 

@@ -40,7 +40,7 @@ func (b *bench) gateways(ctx context.Context) (*table, error) {
 		if err != nil {
 			return nil, err
 		}
-		o, err := b.side(ctx, []string{b.xdist}, self, "measure")
+		o, err := b.side(ctx, []string{b.xdist, b.python}, self, "measure")
 		if err != nil {
 			return nil, err
 		}
@@ -92,6 +92,10 @@ func fillGateways(t *table, peer, ours []measured) {
 	t.compare("start to first answer", inMilliseconds, pick(peer, start), pick(ours, start), third)
 	t.compare("same, xdist agent", inMilliseconds, pick(peer, start), pick(ours, toolStart), third)
 	t.compare("round trip", inMicroseconds, pick(peer, trip), pick(ours, trip), atMost(1))
+	t.compare("call of a function, beside remote_exec", inMicroseconds, pick(peer, script), pick(ours, call), atMost(0.7))
+	t.compare("same, beside our round trip", inMicroseconds, pick(ours, trip), pick(ours, call), atMost(1.5))
+	t.compare("Python source to first item", inMicroseconds, pick(peer, script), pick(ours, script), atMost(1))
+	t.compare("Go source to first item, beside our start", inMilliseconds, pick(ours, start), pick(ours, source), atMost(3))
 	t.compare("small items to agent", inThousands, pick(peer, itemsOut), pick(ours, itemsOut), tenfold)
 	t.compare("small items from agent", inThousands, pick(peer, itemsIn), pick(ours, itemsIn), tenfold)
 	t.compare("bulk to agent", inMegabytes, pick(peer, bytesOut), pick(ours, bytesOut), bulk)
@@ -102,6 +106,9 @@ func fillGateways(t *table, peer, ours []measured) {
 func start(m measured) float64     { return m.Start }
 func toolStart(m measured) float64 { return m.Tool }
 func trip(m measured) float64      { return m.Trip }
+func script(m measured) float64    { return m.Script }
+func call(m measured) float64      { return m.Call }
+func source(m measured) float64    { return m.Source }
 func itemsOut(m measured) float64  { return m.ItemsOut }
 func itemsIn(m measured) float64   { return m.ItemsIn }
 func bytesOut(m measured) float64  { return m.BytesOut }
@@ -120,13 +127,13 @@ func pick(runs []measured, figure func(measured) float64) sample {
 // measureMain is the process of our side: it does the workload and prints what it measured.
 func measureMain(ctx context.Context, args []string) error {
 	var w workload
-	if len(args) != 2 {
-		return fmt.Errorf("measure: want a workload and the xdist executable")
+	if len(args) != 3 {
+		return fmt.Errorf("measure: want a workload, the xdist executable and a Python")
 	}
 	if err := json.Unmarshal([]byte(args[0]), &w); err != nil {
 		return fmt.Errorf("measure: decode the workload: %w", err)
 	}
-	m, err := measure(ctx, w, gateway.Config{}, gateway.Config{Command: []string{args[1], "agent"}})
+	m, err := measure(ctx, w, gateway.Config{}, gateway.Config{Command: []string{args[1], "agent"}}, args[2])
 	if err != nil {
 		return fmt.Errorf("measure: %w", err)
 	}

@@ -13,9 +13,11 @@ import (
 	"syscall"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/integration/netns"
 )
 
 func main() {
+	netns.Main() // when this process was started to be a host
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	missed, err := dispatch(ctx, os.Args[1:])
@@ -75,10 +77,12 @@ func parts() []comparison {
 		{"red", (*bench).red},
 		{"plan", (*bench).plan},
 		{"scale", (*bench).scale},
+		{"reporters", (*bench).reporters},
 		{"gateway", (*bench).gateways},
 		{"memory", (*bench).memory},
 		{"sync", (*bench).syncs},
 		{"ssh", (*bench).sshStart},
+		{"network", (*bench).networks},
 	}
 }
 

@@ -43,6 +43,7 @@ var (
 	cobra = module{name: "cobra", version: "github.com/spf13/cobra@v1.10.2", unfit: forRoot(`^TestFailGenFishCompletionFile$`)}
 	gin   = module{name: "gin", version: "github.com/gin-gonic/gin@v1.12.0"}
 	toml  = module{name: "toml", version: "github.com/BurntSushi/toml@v1.6.0"}
+	chi   = module{name: "chi", version: "github.com/go-chi/chi/v5@v5.2.3"}
 	text  = module{name: "x/text", version: "golang.org/x/text@v0.43.0"}
 	raft  = module{name: "raft", version: "github.com/hashicorp/raft@v1.8.0", unfit: forRoot(`^TestFileSS_BadPerm$`)}
 	grpc  = module{name: "grpc", version: "google.golang.org/grpc@v1.85.0"}

@@ -18,13 +18,14 @@ type workload struct {
 	Items     int `json:"items"`     // small ones in a stream
 	Blocks    int `json:"blocks"`    // large ones in a stream
 	BlockSize int `json:"blockSize"` // bytes
+	Scripts   int `json:"scripts"`   // sources that are run
 }
 
 // fullWorkload takes about a second on each side.
-var fullWorkload = workload{Starts: 10, Trips: 10_000, Items: 100_000, Blocks: 300, BlockSize: 1_000_000}
+var fullWorkload = workload{Starts: 10, Trips: 10_000, Items: 100_000, Blocks: 300, BlockSize: 1_000_000, Scripts: 2_000}
 
 // bulkWorkload moves blocks and next to nothing else, so that processor time is theirs.
-var bulkWorkload = workload{Starts: 1, Trips: 1, Items: 1, Blocks: 400, BlockSize: 1_000_000}
+var bulkWorkload = workload{Starts: 1, Trips: 1, Items: 1, Blocks: 400, BlockSize: 1_000_000, Scripts: 1}
 
 // measured is what a side found out. Out is from the controller to the agent, in the other way
 // round; each stream ends when its last item was received and, on the way out, that was
@@ -36,6 +37,12 @@ type measured struct {
 	ItemsIn  float64 `json:"itemsIn"`
 	BytesOut float64 `json:"bytesOut"` // per second
 	BytesIn  float64 `json:"bytesIn"`
+	// Script is the mean time from a source text to the first item that it sends, in seconds.
+	Script float64 `json:"script"`
+	// Call is the mean time of a call, and Source the median from a Go source that was compiled
+	// before to the first item that it sends, in seconds. Only our side has them.
+	Call   float64 `json:"call"`
+	Source float64 `json:"source"`
 	// Tool is Start with the xdist executable as the agent, up to its first status. Only our side
 	// has it.
 	Tool float64 `json:"tool"`
@@ -47,6 +54,9 @@ type measured struct {
 func handlers() gateway.Handlers {
 	return gateway.Handlers{"answer": answer, "echo": echo, "sink": sink, "numbers": numbers, "blocks": blocks, rsync.Handler: rsync.Receive}
 }
+
+// oneMore is the function of calls, as echo is that of a channel.
+var oneMore = gateway.Func("one more", func(_ context.Context, n int) (int, error) { return n + 1, nil })
 
 func answer(ctx context.Context, ch *gateway.Channel, _ gateway.Item) error { return ch.Send(ctx, 1) }
 
@@ -128,8 +138,8 @@ func blocks(ctx context.Context, ch *gateway.Channel, args gateway.Item) error {
 }
 
 // measure is our side. Config.Command of own starts agents with handlers, that of tool the agent of
-// xdist.
-func measure(ctx context.Context, w workload, own, tool gateway.Config) (m measured, err error) {
+// xdist. Without a python there are no scripts.
+func measure(ctx context.Context, w workload, own, tool gateway.Config, python string) (m measured, err error) {
 	if m.Start, err = measureStart(ctx, own, w.Starts, firstAnswer); err != nil {
 		return m, err
 	}
@@ -149,7 +159,95 @@ func measure(ctx context.Context, w workload, own, tool gateway.Config) (m measu
 	if m.Trip, err = measureTrip(ctx, gw, w.Trips); err != nil {
 		return m, err
 	}
-	return m, measureStreams(ctx, gw, w, &m)
+	if m.Call, err = measureCall(ctx, gw, w.Trips); err != nil { // next to what it is compared with
+		return m, err
+	}
+	if err := measureStreams(ctx, gw, w, &m); err != nil {
+		return m, err
+	}
+	return m, measureCode(ctx, gw, w, python, &m)
+}
+
+// measureCall returns the mean time of a call, in seconds.
+func measureCall(ctx context.Context, gw *gateway.Gateway, calls int) (float64, error) {
+	return mean(calls, func(i int) error {
+		n, err := oneMore.Call(ctx, gw, i)
+		if err == nil && n != i+1 {
+			err = fmt.Errorf("one more than %d is %d", i, n)
+		}
+		return err
+	})
+}
+
+// measureCode measures sources.
+func measureCode(ctx context.Context, gw *gateway.Gateway, w workload, python string, m *measured) (err error) {
+	if m.Script, err = measureScript(ctx, gw, w, python); err != nil {
+		return err
+	}
+	if w.Starts < 2 {
+		return nil // and nothing was compiled before
+	}
+	var taken sample
+	for i := range w.Starts {
+		start := time.Now()
+		if err := firstItem(gw.RunSource(ctx, answeringSource, nil))(ctx); err != nil {
+			return err
+		}
+		if i > 0 {
+			taken = append(taken, time.Since(start).Seconds())
+		}
+	}
+	m.Source = taken.median()
+	return nil
+}
+
+// measureScript is what execnet does with the same source.
+func measureScript(ctx context.Context, gw *gateway.Gateway, w workload, python string) (float64, error) {
+	if python == "" {
+		return 0, nil
+	}
+	return mean(w.Scripts, func(int) error {
+		return firstItem(gw.RunScript(ctx, python, "channel.send(1)", nil))(ctx)
+	})
+}
+
+// answeringSource is answer as a source.
+const answeringSource = `package answer
+
+import (
+	"context"
+
+	"github.com/xdist-go/xdist/gateway"
+)
+
+func Remote(ctx context.Context, ch *gateway.Channel) error { return ch.Send(ctx, 1) }
+`
+
+// firstItem receives what a source sends first.
+func firstItem(ch *gateway.Channel, err error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err != nil {
+			return err
+		}
+		var n int
+		return ch.Receive(ctx, &n)
+	}
+}
+
+// mean returns the mean time of an action, in seconds, after some that are not counted.
+func mean(times int, action func(i int) error) (float64, error) {
+	for i := range max(1, times/10) {
+		if err := action(i); err != nil {
+			return 0, err
+		}
+	}
+	start := time.Now()
+	for i := range times {
+		if err := action(i); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(start).Seconds() / float64(times), nil
 }
 
 // firstAnswer is the end of a start: the result of a function that ran in the agent.
