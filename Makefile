@@ -5,7 +5,7 @@
 GO ?= go
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: check test self fidelity splitting chaos bench fuzz clean
+.PHONY: check test self fidelity splitting floods chaos bench fuzz release release-check clean
 
 check:
 	@unformatted=$$(git ls-files '*.go' | grep -v /testdata/ | xargs gofmt -l); \
@@ -35,10 +35,15 @@ fidelity:
 splitting:
 	$(GO) test ./integration -run '^TestSplitting(OnTerminal)?$$' -count=1 -v -timeout=6h -splitting.full $(SPLITTING)
 
-# chaos sends signals to the agents, tests and controllers of runs with popen, by seed.
-CHAOS ?= -chaos.rounds=100
+# floods has hostile agents, two and eight of them, report without end to a real controller. It takes ten minutes on two cores.
+floods:
+	$(GO) test ./integration -run '^TestFloods$$' -count=1 -v -timeout=2h -floods.full
+
+# chaos strikes runs by popen, ssh and listen, by seed: KILL, STOP, TERM and INT for agents, tests, the build, the controller and sshd's sessions,
+# and in every fifth round a connection that freezes. It takes twenty minutes on two cores. CHAOS='-chaos.seed=41 -chaos.rounds=1' repeats a round.
+CHAOS ?= -chaos.rounds=500 -chaos.seed=1
 chaos:
-	$(GO) test ./integration -run '^TestChaos$$' -count=1 -v -timeout=6h $(CHAOS)
+	$(GO) test ./integration -run '^TestChaos$$' -count=1 -v -timeout=6h -parallel=6 $(CHAOS)
 
 bench:
 	sh bench/run.sh
@@ -50,6 +55,19 @@ fuzz:
 			$(GO) test ./$$p -run '^$$' -fuzz "^$$f$$" -fuzztime 20s; \
 		done; \
 	done
+
+# The tools of a release, each at a version that was tried.
+GORELEASER = $(GO) run github.com/goreleaser/goreleaser/v2@v2.18.2
+ACTIONLINT = $(GO) run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
+
+release:
+	$(GORELEASER) release --clean
+
+# release-check makes all that a release has, but publishes nothing: archives, checksums, SBOMs, packages, the cask. Images want docker.
+release-check:
+	$(ACTIONLINT)
+	$(GORELEASER) check
+	HOMEBREW_TAP_TOKEN=none $(GORELEASER) release --snapshot --clean --skip=publish$$(command -v docker >/dev/null 2>&1 || { echo "skipped: the image, because there is no docker" >&2; echo ,docker; })
 
 clean:
 	$(GO) clean -testcache

@@ -17,7 +17,10 @@ wanted() {
 		tcsh tcsh its shell on the far side of ssh
 		fish fish its shell on the far side of ssh
 		zsh zsh its shell on the far side of ssh
+		python3 python3-minimal scripts in Python
 		qemu-aarch64-static qemu-user-static platforms under qemu
+		chromium chromium the HTML report in a browser
+		xmllint libxml2-utils the schema of JUnit reports
 		wine64 wine64 windows under wine
 		x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64 windows under wine
 	END
@@ -33,6 +36,10 @@ fi
 wanted | while read -r command package what; do
 	command -v "$command" >/dev/null 2>&1 || echo "skipped: $what, because there is no $command (Debian's $package) and it could not be installed"
 done
+# What looks whether everybody can read the HTML report is a package of npm, at the version that the lock file has.
+axe=reporters/html/testdata/axe
+[ -e $axe/node_modules ] || npm ci --silent --ignore-scripts --prefix $axe >/dev/null 2>&1 ||
+	echo "skipped: whether everybody can read the HTML report, because npm is missing (Debian's npm) or cannot install axe-core"
 command -v "$($GO env CC)" >/dev/null 2>&1 || race=
 
 # Tests of integration and the test of source.go compile agents for other platforms, in the two processes below. With an empty build cache that is most
