@@ -1,0 +1,9 @@
+//go:build unix
+
+package integration
+
+import "syscall"
+
+// Tests of other users make programs and directories that these users are to reach, whatever
+// umask the tests were started with.
+func init() { syscall.Umask(0o022) }
