@@ -16,8 +16,20 @@ func TestAccountOfAllNodes(t *testing.T) {
 	const most = 5 * chatWeight
 	var c *controller
 	w.adjust = func(made *controller) { c, made.base = made, most-4*nodeHeld }
-	peak := 0
-	s, r, err := w.runWith(t.Context(), func(event.Event) { peak = max(peak, c.held()) })
+	peak, lost := 0, 0
+	s, r, err := w.runWith(t.Context(), func(event.Event) {
+		peak = max(peak, c.held())
+		for _, n := range c.nodes {
+			if n.job == nil {
+				continue
+			}
+			gone := 0
+			n.job.transcripts(func(t *transcript) { gone += t.gone })
+			if lost = max(lost, gone); gone != n.job.gone {
+				t.Errorf("%d bytes are left out, and %d are counted", gone, n.job.gone)
+			}
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,6 +39,9 @@ func TestAccountOfAllNodes(t *testing.T) {
 		if down, ok := e.(event.GatewayDown); ok && strings.Contains(down.Reason, "refuse") {
 			t.Errorf("%s ended: %s", down.Gateway, down.Reason)
 		}
+	}
+	if lost == 0 {
+		t.Error("no subtest was left out")
 	}
 	if peak > 2*most {
 		t.Errorf("%d bytes were held, and %d may be", peak, most)

@@ -91,7 +91,7 @@ func (c *controller) concludeItem(n *node, i int, end jobEnd, tainted, begun boo
 	case it != nil && it.fate == fateAgain:
 		c.sendBack(p, out, i, it)
 		return
-	case j.stopped():
+	case j.stopped(), j.told == toldQuit && how == attempt.CutOff:
 		c.concludeStopped(n, i, it)
 	case p.trials[i] == nil && (end.kind == endUnsaid || how == attempt.CutOff):
 		if it != nil && end.kind != endUnsaid && (it.late(it.end()) || it.suspended && name == end.culprit) {
@@ -195,7 +195,7 @@ func (c *controller) concludePlainly(n *node, i int, it *itemRun, end jobEnd, ho
 // splitting, and not a verdict.
 func (c *controller) collided(n *node, end jobEnd) bool {
 	j := n.job
-	return c.replay == nil && !j.stopped() && len(j.items) == 0 && len(j.unit.Items) > 0 && j.met == attempt.Package && !j.first && end.culprit == ""
+	return c.replay == nil && j.told == toldNothing && len(j.items) == 0 && len(j.unit.Items) > 0 && j.met == attempt.Package && !j.first && end.culprit == ""
 }
 
 // taints reports whether a process of a part of its package failed, and none of its tests did.

@@ -256,6 +256,27 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 	return r
 }
 
+// quitParts settles the test whose parts n ran when the run was quit, and shows what they have said:
+// their goroutines are what the user asked for.
+func (c *controller) quitParts(n *node, end jobEnd) {
+	p, d := n.job.pkg, n.job.division()
+	it := n.job.items[p.names[d.test]]
+	switch {
+	case p.verdicts[d.test] == "":
+		if it != nil {
+			it.events = slices.Collect(it.said.all())
+		}
+		c.crash(n, d.test, it, end)
+	case it != nil: // another process of it has ended the test
+		for e := range it.said.all() {
+			if e.Action == test2json.ActionOutput {
+				e.Test = ""
+				c.emitFrom(n, e)
+			}
+		}
+	}
+}
+
 // mayFailAgain reports whether parts that have not passed run once more before the test runs whole.
 // A process with a data race has shown enough, and so has a failure that the user waits for.
 func (c *controller) mayFailAgain(j *job, it *itemRun) bool {

@@ -31,6 +31,7 @@ const newSubtest = "s6"
 //	TestTreeSkip_…  skips itself after its subtests
 //	TestTreeFail_…  fails in s3
 //	TestTreeExit_…  exits in s3
+//	TestTreeHang_…  hangs after its subtests
 //	TestTreeKill_…  ends its agent in s3
 //	TestTreeOnce_…  ends its agent in s3 the first time that it gets there
 //	TestTreeLost_…  loses the connection to its agent the first time that it runs
@@ -84,6 +85,8 @@ func (l *fakeLink) tree(o *wire.Order, name, kind string, first bool) string {
 		l.post(wire.Report{Events: []test2json.Event{{Action: action, Package: o.Package, Test: name + "/" + sub, Elapsed: &elapsed}}})
 	}
 	switch {
+	case kind == "TreeHang":
+		return "Hang"
 	case failed, kind == "TreeFail" && (o.Part == nil || slices.Contains(o.Part.Only, "s3")), kind == "TreeNeed" && ran <= len(knownSubtests):
 		return "Fail"
 	case kind == "TreeSkip", kind == "TreeShy" && ran <= len(knownSubtests), kind == "TreeRest" && (o.Part == nil || o.Part.Only == nil):
@@ -166,7 +169,18 @@ func TestDivision(t *testing.T) {
 		t.Run(tt.kind, func(t *testing.T) {
 			w := newWorld(t, 4, map[string][]string{"a": names(tt.kind, "Pass", "Fail", "Pass")})
 			w.teach()
-			s, r, err := w.run(t.Context())
+			var c *controller
+			w.adjust = func(made *controller) { c = made }
+			s, r, err := w.runWith(t.Context(), func(event.Event) {
+				for _, n := range c.nodes {
+					if n.job == nil || n.job.division() == nil || n.job.division().undone == "" {
+						continue
+					}
+					if it := n.job.items[w.packages["a"][0]]; it != nil && it.said.size > 0 {
+						t.Fatalf("%d bytes are held of a part that counts for nothing", it.said.size)
+					}
+				}
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

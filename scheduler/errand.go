@@ -71,10 +71,12 @@ func (d parts) end(c *controller, n *node, end jobEnd, r *unit.Result) policy.Ou
 		c.serialize(p, end.how)
 		end.kind = endUnsaid
 	case r != nil:
-		if i := d.test; j.told == toldQuit && end.died() && p.verdicts[i] == "" {
-			c.crash(n, i, j.items[p.names[i]], end)
+		res := *r
+		if j.told == toldQuit && end.died() {
+			c.quitParts(n, end)
+		} else {
+			res = c.judgeParts(n, *r)
 		}
-		res := c.judgeParts(n, *r)
 		c.showOutput(n)
 		covered := j.takeCovered()
 		if d.again == j {

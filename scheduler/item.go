@@ -81,6 +81,14 @@ type transcript struct {
 	dying     bool              // a line of it may begin a panic
 }
 
+// latest are the events that are held, or of a test in parts those that came last.
+func (t *transcript) latest() []test2json.Event {
+	if t.said.size > 0 {
+		return t.said.open
+	}
+	return t.events
+}
+
 func (it *itemRun) open() bool { return it.phase != phaseIdle }
 
 func (it *itemRun) failed() bool { return it.verdict == event.Fail }

@@ -143,6 +143,8 @@ func TestLies(t *testing.T) {
 		{"an action that nothing has", saying(func(e *test2json.Event) { e.Action = "start" }), `"start"`},
 		{"a test without a name", saying(func(e *test2json.Event) { e.Test = "/sub" }), `no test "/sub"`},
 		{"a huge name", saying(func(e *test2json.Event) { e.Test += "/" + strings.Repeat("x", maxName) }), "a name has"},
+		{"text that is not UTF-8", saying(func(e *test2json.Event) { e.Output = "\xff" }), "not UTF-8"},
+		{"a clock a day off", saying(func(e *test2json.Event) { e.Time = e.Time.In(time.FixedZone("", dayOf)) }), "a day or more off"},
 		{"the end of a package", saying(func(e *test2json.Event) { e.Test, e.Action = "", "pass" }), "ends its package"},
 		{"an end without a beginning", saying(func(e *test2json.Event) { e.Action = "pass" }), "never began"},
 		{"a negative time", saying(func(e *test2json.Event) { e.Elapsed = elapsed(-1) }), "-1 seconds"},

@@ -45,16 +45,7 @@ func (c *controller) handleRequest(r Request) {
 func (c *controller) quit() {
 	c.interrupted = true
 	c.revoke("quit by a signal")
-	if c.ending {
-		return
-	}
-	c.ending = true
-	for _, n := range c.nodes {
-		if n.job != nil && n.ready {
-			n.job.told = toldQuit
-			n.orders.putEnd(toldQuit)
-		}
-	}
+	c.endJobs(toldQuit)
 }
 
 // suspendWait is how long agents may take to answer that they know.

@@ -82,7 +82,8 @@ func TestLastLines(t *testing.T) {
 	for range 100 {
 		recent = appendRecent(recent, []test2json.Event{out(strings.Repeat("x", runningBytes/3) + "\n"), out("=== NAME  TestX\n"), out("end\n")})
 	}
-	if got := lastLines(string(recent), nil); len(recent) > 3*runningBytes || !strings.HasSuffix(got, "x\nend\n") || strings.Contains(got, "===") {
+	recent = appendRecent(recent, []test2json.Event{out(strings.Repeat("y", 1<<20) + "x\nend\n")})
+	if got := lastLines(string(recent), nil); cap(recent) > 8*runningBytes || len(recent) > 3*runningBytes || !strings.HasSuffix(got, "x\nend\n") || strings.Contains(got, "===") {
 		t.Errorf("%d bytes are kept: %q", len(recent), got)
 	}
 }
@@ -114,6 +115,45 @@ func TestQuit(t *testing.T) {
 		if text := r.output(test); !strings.Contains(text, "goroutine 1 [select]") || !strings.Contains(text, "exit status 2") {
 			t.Errorf("%s says %q", test, text)
 		}
+	}
+}
+
+// The parts of a test are shown as they run, and show their goroutines when the run is quit.
+func TestQuitInParts(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": {"TestTreeHang_0", "TestPass_0"}})
+	w.teach()
+	requests := make(chan Request, 2)
+	w.cfg.Requests = requests
+	begun, shown := map[string]bool{}, 0 // by gateway
+	s, r, err := w.runWith(t.Context(), func(e event.Event) {
+		if e, ok := e.(event.Progress); ok && strings.HasPrefix(e.Test, "TestTreeHang_0/") && !begun[e.Gateway] {
+			if begun[e.Gateway] = true; len(begun) == 2 {
+				requests <- ShowRunning{}
+				requests <- Quit{}
+			}
+		}
+		if e, ok := e.(event.Running); ok {
+			for _, g := range e.Gateways {
+				for _, test := range g.Tests {
+					if strings.HasPrefix(test.Test, "TestTreeHang_0/") {
+						shown++
+					}
+				}
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown == 0 {
+		t.Error("no subtest that runs was shown")
+	}
+	w.check(s, r)
+	if s.Counts[event.Crash] != 1 || !s.Interrupted {
+		t.Errorf("interrupted %t, verdicts %v", s.Interrupted, s.Counts)
+	}
+	if text := r.output("TestTreeHang_0") + r.output(""); strings.Count(text, "goroutine 1 [select]") != 2 {
+		t.Errorf("two processes of it say %q", text)
 	}
 }
 

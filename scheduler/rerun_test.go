@@ -10,6 +10,7 @@ import (
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/policy"
 )
 
 // attempts are the terminal events of a test, with the number of the attempt and whether it counts.
@@ -222,6 +223,22 @@ func TestAsideOnly(t *testing.T) {
 		}
 		if got := j.asideOnly(); got != tt.want {
 			t.Errorf("%d: %v, want %v", i, got, tt.want)
+		}
+	}
+}
+
+// A process whose test passed on trial counts for the coverage, but where the pass needs another
+// attempt because subtests were skipped.
+func TestLackingPassIsAside(t *testing.T) {
+	for _, lacks := range []bool{false, true} {
+		tried := &trial{said: said{verdict: event.Pass, lacks: lacks}}
+		p := new(pkg)
+		p.names = []string{"TestA"}
+		p.trials = map[int]*trial{0: tried}
+		j := &job{pkg: p, unit: policy.Unit{Items: []int{0}}}
+		j.items = map[string]*itemRun{"TestA": {fate: fateAside}}
+		if got := j.asideOnly(); got != lacks {
+			t.Errorf("lacks %t: aside %t", lacks, got)
 		}
 	}
 }

@@ -291,7 +291,7 @@ func (c *controller) handleResult(n *node, r unit.Result) {
 	case r.Damaged:
 		end.kind = endUnsaid
 	case !r.Failed || r.Verdict != "":
-	case r.TimedOut && j.stood && r.TestTimeout == 0:
+	case r.TimedOut && j.stood && r.TestTimeout == 0 && c.replay == nil && len(j.unit.Items) > 0:
 		end.kind = endUnsaid // the clock of the binary went on while the run stood still
 	case r.TimedOut:
 		end.kind = endHung

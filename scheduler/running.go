@@ -47,7 +47,7 @@ func (n *node) runs(now time.Time) event.GatewayRuns {
 		if !it.watch.began.IsZero() {
 			t.For = it.watch.soFar(now)
 		}
-		if open := it.openTests(); len(open) > 1 {
+		if open := it.openTests(); len(open) > 0 {
 			t.Test = open[len(open)-1]
 		}
 		if i, ok := j.pkg.index[name]; ok && j.division() == nil {
@@ -74,13 +74,13 @@ func (n *node) runs(now time.Time) event.GatewayRuns {
 }
 
 // lastLines are the last lines that the item has printed.
-func (it *itemRun) lastLines() string { return lastLines(string(it.recent), it.events) }
+func (it *itemRun) lastLines() string { return lastLines(string(it.recent), it.latest()) }
 
 // appendRecent adds what events print to a text of which the end is wanted.
 func appendRecent(text []byte, events []test2json.Event) []byte {
 	for _, e := range events {
 		if prints(e) {
-			text = append(text, e.Output...)
+			text = append(text, e.Output[max(0, len(e.Output)-runningBytes):]...)
 		}
 	}
 	if over := len(text) - runningBytes; over > runningBytes {

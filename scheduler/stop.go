@@ -23,14 +23,24 @@ type closure struct {
 // stop ends the run early: nothing more is given out, what runs is ended, what is left is not run.
 func (c *controller) stop(reason string) {
 	c.revoke(reason)
+	c.endJobs(toldStop)
+}
+
+// endJobs has all that runs end. Whoever has been told so may have stood still before: that is no
+// excuse any more.
+func (c *controller) endJobs(way telling) {
 	if c.ending {
 		return
 	}
 	c.ending = true
 	for _, n := range c.nodes {
-		if n.job != nil && n.ready {
-			n.job.told = toldStop
-			n.orders.putEnd(toldStop)
+		if n.job == nil || !n.ready {
+			continue
+		}
+		n.job.told = way
+		n.orders.putEnd(way)
+		for _, it := range n.job.items {
+			it.suspended = false
 		}
 	}
 }
@@ -123,7 +133,8 @@ func (c *controller) cutShort(n *node, i int, it *itemRun, reason string) {
 func (it *itemRun) openTests() []string {
 	var open []string
 	ended := make(map[string]bool)
-	for _, e := range it.events {
+	held := it.latest()
+	for _, e := range held {
 		ended[e.Test] = ended[e.Test] || e.Terminal()
 	}
 	for _, s := range it.shown {
@@ -140,7 +151,7 @@ func (it *itemRun) openTests() []string {
 			add(s.test)
 		}
 	}
-	for _, e := range it.events {
+	for _, e := range held {
 		if e.Action == test2json.ActionRun {
 			add(e.Test)
 		}

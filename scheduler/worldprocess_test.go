@@ -261,7 +261,6 @@ func (p *fakeProcess) misbehave(name, kind string, first bool) after {
 			if a.Quit {
 				p.say(name, "SIGQUIT: quit\ngoroutine 1 [select]:\n")
 				p.die(name, 2, "")
-				p.result.Quit = true
 				return processEnds
 			}
 			if a.Stop {

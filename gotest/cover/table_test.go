@@ -220,6 +220,23 @@ func TestTableIsSmall(t *testing.T) {
 	runtime.KeepAlive(kept)
 }
 
+// A profile that is given up takes nothing of the table, nor does one that has ended in its middle.
+func TestDropTakesNothing(t *testing.T) {
+	var table Table
+	in := table.Intake(ModeSet)
+	var text strings.Builder
+	text.WriteString("mode: set\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&text, "a.go:%d.1,%d.2 1 1\n", i, i)
+	}
+	if err := in.Add([]byte(text.String())); err != nil || in.Added() == 0 || table.Size() == 0 {
+		t.Fatalf("%v: %d bytes were added to %d", err, in.Added(), table.Size())
+	}
+	if in.Drop(); in.Added() != 0 || table.Size() != 0 {
+		t.Errorf("%d of %d bytes are left", in.Added(), table.Size())
+	}
+}
+
 // FuzzIntake: never panics; takes what Parse takes, however it comes, and has the same blocks; is
 // empty when all is released.
 func FuzzIntake(f *testing.F) {

@@ -1,6 +1,7 @@
 package unit
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -170,6 +171,28 @@ func (c *Control) fires(t *timer) bool {
 	}
 	delete(c.timers, t)
 	return true
+}
+
+// Pause waits for d by the clock, until ctx ends, or until no process is to start any more.
+func (c *Control) Pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	firedc, stop := c.after(d)
+	defer stop()
+	for {
+		_, quit, changedc := c.state()
+		if quit {
+			return
+		}
+		select {
+		case <-firedc:
+			return
+		case <-ctx.Done():
+			return
+		case <-changedc:
+		}
+	}
 }
 
 // after returns a Go channel that gets a value when d has passed by the clock.

@@ -73,3 +73,31 @@ func TestTimeIsWithoutHold(t *testing.T) {
 		}
 	})
 }
+
+// Who waits for the time of a later attempt stops waiting when there will be none, and waits by the
+// clock.
+func TestPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var c Control
+		go func() { // ends with the pause
+			time.Sleep(time.Second)
+			c.Hold()
+			time.Sleep(time.Minute)
+			c.GoOn()
+		}()
+		want := 2 * time.Second
+		if canHold {
+			want += time.Minute
+		}
+		if c.Pause(t.Context(), 2*time.Second); time.Since(start) != want {
+			t.Errorf("it took %v, want %v", time.Since(start), want)
+		}
+		synctest.Wait()
+		start = time.Now()
+		go func() { time.Sleep(time.Second); c.Quit() }()
+		if c.Pause(t.Context(), time.Hour); time.Since(start) != time.Second {
+			t.Errorf("it took %v after Quit", time.Since(start))
+		}
+	})
+}

@@ -358,7 +358,6 @@ func (r *run) result(state *os.ProcessState, err error) Result {
 		Failed:      err != nil || r.interrupted && out.sift.verdict == "",
 		Incomplete:  r.incomplete,
 		Damaged:     r.damaged,
-		Quit:        r.quit,
 		Interrupted: r.interrupted && (err != nil || out.sift.verdict == ""),
 		Verdict:     out.sift.verdict,
 		Shuffle:     out.sift.shuffle,

@@ -109,7 +109,6 @@ type Result struct {
 	// TimedOut is set too.
 	TestTimeout time.Duration
 	Incomplete  bool // a child kept the output open after the process had exited ("Test I/O incomplete")
-	Quit        bool // Control.Quit ended it
 	Interrupted bool // ctx ended it: items without an Action are nobody's fault
 	// Damaged is what Unit.Damaged has said of a process that failed before its first test. The
 	// lines about its end are not in the stream.

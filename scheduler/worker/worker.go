@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest/test2json"
@@ -151,7 +150,7 @@ func (w *worker) unit(workCtx context.Context, o *wire.Order) (unit.Result, erro
 	if err != nil {
 		sendErr = w.ch.Send(workCtx, wire.Report{Warning: err.Error()})
 	}
-	pause(ctx, o.Delay)
+	w.control.Pause(ctx, o.Delay)
 	if o.Limit > 0 {
 		defer w.control.AfterFunc(o.Limit, cancel)()
 	}
@@ -172,17 +171,4 @@ func (w *worker) unit(workCtx context.Context, o *wire.Order) (unit.Result, erro
 		}
 	})
 	return result, sendErr
-}
-
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
