@@ -25,7 +25,6 @@ import (
 
 	"github.com/xdist-go/xdist/internal/atomicfile"
 	"github.com/xdist-go/xdist/reporters/failure"
-	"github.com/xdist-go/xdist/reporters/timeline"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
@@ -51,30 +50,14 @@ var style string
 //go:embed report.js
 var script string
 
+// parts are the page, and what it is made of.
+var parts = template.Must(template.New("report").Funcs(template.FuncMap{"seconds": seconds, "named": named}).Parse(page))
+
 // Report collects a run and writes it at the end. Its methods are called from one goroutine.
 type Report struct {
-	name     string
-	file     *atomicfile.File
-	failures failure.Shared
-
-	run      event.RunStarted
-	timeline timeline.Timeline
-	findings []finding
-	outputs  int // bytes
-	alone    int // packages that failed though none of their tests did
-	ended    *event.RunEnded
-}
-
-// finding is what failed, for the page.
-type finding struct {
-	ID, Name, Place, Message, Gateway, Platform, Output string
-	Source                                              []sourceLine
-}
-
-type sourceLine struct {
-	Number int
-	Text   string
-	Hit    bool
+	*run
+	name string
+	file *atomicfile.File
 }
 
 // New makes sure that the file can be written, and returns a Report, whose Close writes it. watch
@@ -85,69 +68,13 @@ func New(file string, watch *failure.Watch) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare HTML report %q: %w", file, err)
 	}
-	return &Report{name: file, file: f, failures: failure.Share(watch), timeline: timeline.Timeline{Limit: barsKept}}, nil
+	return &Report{newRun(watch), file, f}, nil
 }
 
 // Handle keeps what the page needs. It returns no error.
 func (r *Report) Handle(e event.Event) error {
-	ended := r.failures.See(e)
-	r.timeline.Add(e)
-	switch e := e.(type) {
-	case event.RunStarted:
-		r.run = e
-	case event.Test:
-		if ended != nil && !ended.Again {
-			r.failed(ended)
-		}
-	case event.RunEnded:
-		r.ended = &e
-	}
+	r.see(e)
 	return nil
-}
-
-// failed keeps what did not pass, with its output while there is room.
-func (r *Report) failed(e *failure.Ended) {
-	clip := failure.NewClip(outputKept)
-	clip.Add(failure.Plain(e.Compiler + e.Text()))
-	text := strings.ToValidUTF8(clip.String(), "")
-	if r.outputs += len(text); r.outputs > outputsKept {
-		text = "[left out: there is too much output in this run]\n"
-	}
-	r.alone += failure.Alone(e.Findings)
-	sources := r.failures.Sources()
-	for _, f := range e.Findings {
-		made := finding{
-			ID: e.ID(), Name: sources.Name(f.Package), Place: sources.Place(f.Package, f.Place), Message: f.Place.Message,
-			Gateway: f.Gateway, Platform: f.Platform, Output: text, Source: r.around(f),
-		}
-		if f.Test != "" {
-			made.Name += "." + f.Test
-		}
-		if f.Unbuilt != "" {
-			made.Name += " [" + f.Unbuilt + "]"
-		}
-		r.findings = append(r.findings, made)
-	}
-}
-
-// around is the source around the line that failed.
-func (r *Report) around(f failure.Finding) []sourceLine {
-	if f.Path == "" || f.Place.Line == 0 {
-		return nil
-	}
-	lines := r.failures.Sources().Lines(f.Package)
-	var found []sourceLine
-	for n := f.Place.Line - sourceLines; n <= f.Place.Line+sourceLines; n++ {
-		text, ok := lines(f.Place.File, n)
-		if r.outputs += min(len(text), lineShown); !ok || r.outputs > outputsKept {
-			continue
-		}
-		if len(text) > lineShown {
-			text = strings.ToValidUTF8(text[:lineShown], "") + "…"
-		}
-		found = append(found, sourceLine{n, strings.ReplaceAll(text, "\t", "    "), n == f.Place.Line})
-	}
-	return found
 }
 
 // Close writes the page, in one step.
@@ -155,7 +82,7 @@ func (r *Report) Close() error {
 	if r.ended == nil {
 		return nil
 	}
-	if err := r.file.Replace(r.write); err != nil {
+	if err := r.file.Replace(r.run.write); err != nil {
 		return fmt.Errorf("write HTML report %q: %w", r.name, err)
 	}
 	return nil
@@ -173,25 +100,20 @@ type view struct {
 	Differences     []event.Difference
 	NotRun          []event.Reason
 	Lost            int
+	Live            bool // the run goes on, and the script asks for more
 }
 
 type fact struct{ Name, Value string }
 
-func (r *Report) write(w io.Writer) error {
-	t, err := template.New("report").Funcs(template.FuncMap{"seconds": seconds, "named": named}).Parse(page)
-	if err != nil {
-		return err
-	}
+// write writes the page of a run that has ended.
+func (r *run) write(w io.Writer) error {
 	s := &r.ended.Summary
 	v := view{
 		Style: template.CSS(style), // ours
-		Title: filepath.Base(r.run.Workdir), Headline: headline(r.ended, r.alone), Class: classes[r.ended.Outcome()],
+		Title: filepath.Base(r.started.Workdir), Headline: headline(r.ended, r.alone), Class: classes[r.ended.Outcome()],
 		Findings: r.findings, Lost: r.timeline.Lost,
 	}
-	v.Facts = []fact{
-		{"command", "xdist " + strings.Join(r.run.Command, " ")}, {"gateways", strings.Join(r.run.Specs, " ")},
-		{"begun", r.run.Time.Format(time.RFC1123)}, {"on", r.run.Hostname}, {"run", r.run.RunID},
-	}
+	v.Facts = r.facts()
 	for _, it := range s.Durations {
 		if it.Verdict == event.Flaky {
 			v.Flaky = append(v.Flaky, it)
@@ -201,14 +123,27 @@ func (r *Report) write(w io.Writer) error {
 	v.Platforms, v.Differences = s.Platforms(), s.Differences()
 	v.Differences = v.Differences[:min(len(v.Differences), differencesShown)]
 	v.NotRun = s.Reasons()
+	return writePage(w, v, func(out *bufio.Writer) { newTable(r, out).write() })
+}
+
+// facts are what is known of the run from its beginning.
+func (r *run) facts() []fact {
+	return []fact{
+		{"command", "xdist " + strings.Join(r.started.Command, " ")}, {"gateways", strings.Join(r.started.Specs, " ")},
+		{"begun", r.started.Time.Format(time.RFC1123)}, {"on", r.started.Hostname}, {"run", r.started.RunID},
+	}
+}
+
+// writePage writes a page and the data that its script draws.
+func writePage(w io.Writer, v view, data func(*bufio.Writer)) error {
 	out := bufio.NewWriterSize(w, 64<<10)
-	if err := t.Execute(out, v); err != nil {
+	if err := parts.Execute(out, v); err != nil {
 		return err
 	}
 	// The script is ours, and the data escape what would end it. Through the template they would be
 	// in memory several times.
 	out.WriteString("<script>const report = ")
-	newTable(r, out).write()
+	data(out)
 	out.WriteString(";\n" + script + "</script>\n</body>\n</html>\n")
 	return out.Flush() // has the first error
 }

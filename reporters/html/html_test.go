@@ -180,14 +180,14 @@ func TestClass(t *testing.T) {
 // A browser draws a bar for each test, lists what was searched for, and has nothing to complain of.
 func TestInChromium(t *testing.T) {
 	file, _ := written(t, aRun(t, 60))
-	all := inChromium(t, file)
+	all := inChromium(t, "file://"+file)
 	if bars, listed := strings.Count(all, "data-bar="), strings.Count(all, "data-test="); bars != 60 || listed != 62 {
 		t.Errorf("%d bars and %d tests in the list, want 60 and 62", bars, listed)
 	}
 	if strings.Contains(all, `id="timeline-section" hidden`) || !strings.Contains(all, `<details class="failure"`) {
 		t.Error("the timeline is hidden, or no failure is there")
 	}
-	searched := inChromium(t, file+"#search=number17")
+	searched := inChromium(t, "file://"+file+"#search=number17")
 	if listed := strings.Count(searched, "data-test="); listed != 1 || !strings.Contains(searched, "<td>m/p::TestNumber17</td>") {
 		t.Errorf("a search for one test lists %d", listed)
 	}
@@ -214,7 +214,7 @@ axe.run(document, { resultTypes: ["violations"] }).then(
 		t.Fatal(err)
 	}
 	for name, flags := range map[string][]string{"light": nil, "dark": {"--blink-settings=preferredColorScheme=0"}, "narrow": {"--window-size=420,900"}} {
-		dom := inChromium(t, file, append(flags, "--virtual-time-budget=60000")...)
+		dom := inChromium(t, "file://"+file, append(flags, "--virtual-time-budget=60000")...)
 		m := regexp.MustCompile(`<html[^>]* data-found="([^"]*)"`).FindStringSubmatch(dom)
 		if m == nil {
 			t.Fatalf("%s: axe-core has not come to its end", name)
@@ -232,7 +232,7 @@ axe.run(document, { resultTypes: ["violations"] }).then(
 	}
 }
 
-// inChromium is what becomes of a page there. What the browser complains of fails the test.
+// inChromium is what becomes of the page at an address there. What the browser complains of fails the test.
 func inChromium(t *testing.T, page string, flags ...string) (dom string) {
 	t.Helper()
 	chromium, err := exec.LookPath("chromium")
@@ -244,9 +244,9 @@ func inChromium(t *testing.T, page string, flags ...string) (dom string) {
 	flags = append([]string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr", "--user-data-dir=" + t.TempDir(), "--window-size=1400,900", "--dump-dom",
 	}, flags...)
-	cmd := exec.CommandContext(ctx, chromium, append(flags, "file://"+page)...)
+	cmd := exec.CommandContext(ctx, chromium, append(flags, page)...)
 	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &errs, time.Second
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v: %s", err, errs.String())
 	}

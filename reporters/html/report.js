@@ -1,6 +1,7 @@
 (() => {
 	"use strict";
-	const { packages, tests, gateways, platforms, bars, length } = report;
+	const { packages, tests, gateways, platforms, bars } = report;
+	let length = report.length;
 	const verdicts = ["pass", "fail", "flaky", "skip", "crash", "not-run"];
 	const rows = 500; // of the list at a time: more are slow, and searched for
 	const $ = id => document.getElementById(id);
@@ -43,7 +44,8 @@
 	// are joined, so that the number of elements is bounded by the width.
 	const lane = 20, left = 90, top = 22;
 	let from = 0, span = Math.max(length, 1);
-	const critical = (() => { // what ended last, and on its gateway all before it without a gap
+	let critical = new Set();
+	const findCritical = () => { // what ended last, and on its gateway all before it without a gap
 		const path = new Set();
 		let last = -1;
 		bars.forEach((b, i) => { if (last < 0 || b[2] + b[3] > bars[last][2] + bars[last][3]) last = i; });
@@ -56,10 +58,14 @@
 			path.add(i);
 		}
 		return path;
-	})();
-	const byLane = gateways.map(() => []);
-	bars.forEach((b, i) => { if (b[0] >= 0) byLane[b[0]].push(i); });
-	byLane.forEach(l => l.sort((a, b) => bars[a][2] - bars[b][2]));
+	};
+	let byLane = [];
+	const arrange = () => {
+		critical = report.live ? new Set() : findCritical();
+		byLane = gateways.map(() => []);
+		bars.forEach((b, i) => { if (b[0] >= 0) byLane[b[0]].push(i); });
+		byLane.forEach(l => l.sort((a, b) => bars[a][2] - bars[b][2]));
+	};
 	const svg = (name, attributes, text) => {
 		const e = document.createElementNS("http://www.w3.org/2000/svg", name);
 		for (const k in attributes) e.setAttribute(k, attributes[k]);
@@ -102,7 +108,7 @@
 	const pan = by => { from = Math.max(0, Math.min(length - span, from + by)); draw(); };
 	const tell = i => {
 		const [g, t, start, ms, outcome] = bars[i];
-		$("tip").textContent = `${id(tests[t])}: ${["passed", "failed", "skipped", "ended"][outcome]} after ${took(ms)} on ${gateways[g][0]}, from ${took(start)}`;
+		$("tip").textContent = `${id(tests[t])}: ${["passed", "failed", "skipped", "ended", "runs"][outcome]} after ${took(ms)} on ${gateways[g][0]}, from ${took(start)}`;
 	};
 	const lanes = $("lanes");
 	lanes.addEventListener("wheel", e => { e.preventDefault(); zoom(e.deltaY > 0 ? 1.25 : .8, Math.max(0, (e.offsetX - left) / (lanes.clientWidth - left))); }, { passive: false });
@@ -134,8 +140,58 @@
 	if (first) first.open = true;
 	$("tests-section").hidden = false;
 	list();
-	if (bars.length) {
-		$("timeline-section").hidden = false;
-		draw();
-	}
+	const show = () => {
+		arrange();
+		if (bars.length) {
+			$("timeline-section").hidden = false;
+			draw();
+		}
+	};
+	show();
+
+	// While the run goes on the page is told what is new, and asks for the report at the end.
+	if (!report.live) return;
+	const numberIn = (list, index, key, made) => {
+		if (!index.has(key)) {
+			index.set(key, list.length);
+			list.push(made);
+		}
+		return index.get(key);
+	};
+	const byPackage = new Map(), byPlatform = new Map(), byGateway = new Map(), byId = new Map();
+	const testAt = (pkg, name) => numberIn(tests, byId, pkg + "::" + name, [numberIn(packages, byPackage, pkg, pkg), name, 5, -1, 0, 0, numberIn(platforms, byPlatform, "", "")]);
+	let ended = 0; // bars of tests that have ended
+	const take = news => {
+		const all = from + span >= length;
+		length = Math.max(news.length, 1);
+		if (all) span = length - from;
+		for (const [name, host] of news.gateways || []) gateways[numberIn(gateways, byGateway, name, [name, host])] = [name, host];
+		for (const [pkg, name, verdict, gateway, ms, platform] of news.tests || []) {
+			const g = byGateway.has(gateway) ? byGateway.get(gateway) : -1;
+			tests[testAt(pkg, name)] = [byPackage.get(pkg), name, verdict, g, ms, 0, numberIn(platforms, byPlatform, platform, platform)];
+		}
+		bars.length = ended;
+		for (const [gateway, pkg, name, start, ms, outcome] of news.bars || []) bars.push([byGateway.get(gateway), testAt(pkg, name), start, ms, outcome]);
+		ended = bars.length;
+		for (const [gateway, test, start] of news.running || []) {
+			const [pkg, name] = test.split("::");
+			bars.push([byGateway.get(gateway), testAt(pkg, name), start, Math.max(0, length - start), 4]);
+		}
+		if (news.failures) {
+			$("failed-section").insertAdjacentHTML("beforeend", news.failures);
+			$("failed-section").hidden = false;
+		}
+		document.querySelector(".headline").textContent = news.headline;
+		document.title = document.querySelector("h1").textContent + ": " + news.headline;
+		if ((news.tests || []).length) list();
+		show();
+	};
+	const stream = new EventSource("news" + location.search);
+	stream.onmessage = e => {
+		const news = JSON.parse(e.data);
+		take(news);
+		if (!news.ended) return;
+		stream.close();
+		location.reload();
+	};
 })();

@@ -23,7 +23,7 @@ import (
 //
 // It is written row by row: there may be 100,000 tests.
 type table struct {
-	report *Report
+	report *run
 	out    *bufio.Writer // keeps the first error
 	row    []byte
 
@@ -56,7 +56,7 @@ func (t *texts) number(text string) int {
 	return i
 }
 
-func newTable(r *Report, out *bufio.Writer) *table {
+func newTable(r *run, out *bufio.Writer) *table {
 	return &table{report: r, out: out, tests: map[testKey]int{}, gateways: make([]int, len(r.timeline.Gateways)), ids: map[string]int{}}
 }
 

@@ -1,0 +1,198 @@
+package html
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/scheduler/event"
+)
+
+// live shows a run, which is left where the test goes on.
+func live(t *testing.T) *Live {
+	t.Helper()
+	l, err := NewLive(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.now = func() time.Time { return start.Add(5 * time.Second) }
+	t.Cleanup(func() {
+		if err := l.End(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func (l *Live) handleAll(t *testing.T, run []event.Event) {
+	t.Helper()
+	for _, e := range run {
+		if err := l.Handle(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func ask(t *testing.T, address string) (*http.Response, func() string) {
+	t.Helper()
+	resp, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	return resp, func() string {
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+}
+
+// Who does not know the secret gets nothing, and the page is on the loopback alone.
+func TestLiveSecret(t *testing.T) {
+	l := live(t)
+	l.handleAll(t, aRun(t, 3))
+	if !strings.HasPrefix(l.Address(), "http://127.0.0.1:") {
+		t.Errorf("the page is at %s", l.Address())
+	}
+	for _, way := range []string{"/", "/?token=", "/?token=x", "/news", "/news?token=" + l.secret[1:], "/other?token="} {
+		resp, text := ask(t, "http://"+l.server.Addr+way)
+		if resp.StatusCode != http.StatusForbidden || strings.Contains(text(), "TestNumber") {
+			t.Errorf("%s: %s", way, resp.Status)
+		}
+	}
+	if resp, _ := ask(t, l.Address()); resp.StatusCode != http.StatusOK {
+		t.Errorf("who knows it: %s", resp.Status)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A page is told what has come of the run so far, then what is new, and at the end to ask for the
+// report. The run waits until it has that.
+func TestLiveNews(t *testing.T) {
+	l := live(t)
+	run := aRun(t, 60)
+	half := len(run) / 2
+	l.handleAll(t, run[:half])
+	l.handleAll(t, []event.Event{
+		event.Progress{Time: start.Add(time.Second), Gateway: "gw2", Action: test2json.ActionRun, Package: "m/p", Test: "TestStays"},
+		event.Progress{Time: start.Add(time.Second), Gateway: "gw2", Action: test2json.ActionRun, Package: "m/p", Test: "TestStays/sub"},
+	})
+	_, page := ask(t, l.Address())
+	if text := page(); !strings.Contains(text, "running: ") || strings.Contains(text, "TestNumber0") || !strings.Contains(text, "connect-src 'self'") {
+		t.Error("the page is not one of a run that goes on")
+	}
+	resp, _ := ask(t, "http://"+l.server.Addr+"/news?token="+l.secret)
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	var tests, bars, failures int
+	next := func() (n news) {
+		for lines.Scan() {
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				if err := json.Unmarshal([]byte(data), &n); err != nil {
+					t.Fatal(err)
+				}
+				tests, bars, failures = tests+len(n.Tests), bars+len(n.Bars), failures+strings.Count(n.Failures, `class="failure"`)
+				return n
+			}
+		}
+		t.Fatalf("the stream has ended: %v", lines.Err())
+		return n
+	}
+	first := next()
+	if tests == 0 || tests == 60 || len(first.Gateways) != 3 || !slices.ContainsFunc(first.Running, func(r []any) bool { return r[0] == "gw2" && r[1] == "m/p::TestStays" }) || strings.Contains(first.Failures, "<script>") {
+		t.Errorf("%d tests, and %+v", tests, first)
+	}
+	l.handleAll(t, run[half:])
+	closed := make(chan error, 1)
+	go func() { closed <- l.Close() }()
+	for n := next(); !n.Ended; n = next() {
+	}
+	if tests != 60 || bars != 60 || failures != 1 {
+		t.Errorf("%d tests, %d bars and %d failures, want 60, 60 and 1", tests, bars, failures)
+	}
+	select {
+	case err := <-closed:
+		t.Errorf("the run did not wait for the page: %v", err)
+	default:
+	}
+	_, report := ask(t, l.Address())
+	if text := report(); !strings.Contains(text, "failed: 1 of 60 tests") || !strings.Contains(text, "TestNumber59") || strings.Contains(text, "connect-src") {
+		t.Error("what is there at the end is not the report")
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if resp, _ := ask(t, "http://"+l.server.Addr+"/news?token="+l.secret); resp.StatusCode != http.StatusGone {
+		t.Errorf("news of a run that is over: %s", resp.Status)
+	}
+}
+
+// A page that was cut off goes on where it was, and one that asks for nonsense begins anew.
+func TestLiveResumes(t *testing.T) {
+	l := live(t)
+	run := aRun(t, 60)
+	l.handleAll(t, run[:len(run)-1])
+	for id, want := range map[string]int{"": 60, "40-0-0": 20, "60-60-1": 0, "999-1-1": 0, "-5-0-0": 60, "x": 60} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.server.Addr+"/news?token="+l.secret, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Last-Event-ID", id)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewReader(resp.Body)
+		var n news
+		for n.Headline == "" {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if data, ok := strings.CutPrefix(line, "data: "); ok {
+				if err := json.Unmarshal([]byte(data), &n); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		resp.Body.Close()
+		if len(n.Tests) != want {
+			t.Errorf("after %q: %d tests, want %d", id, len(n.Tests), want)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A browser shows a run that goes on, with what it runs, and then its report.
+func TestLiveInChromium(t *testing.T) {
+	l := live(t)
+	run := aRun(t, 60)
+	l.handleAll(t, run[:len(run)-1])
+	l.handleAll(t, []event.Event{event.Progress{Time: start.Add(time.Second), Gateway: "gw2", Action: test2json.ActionRun, Package: "m/p", Test: "TestStays"}})
+	all := inChromium(t, l.Address(), "--timeout=3000")
+	if bars, listed := strings.Count(all, "data-bar="), strings.Count(all, "data-test="); bars != 61 || listed != 61 {
+		t.Errorf("%d bars and %d tests in the list, want 61 of both", bars, listed)
+	}
+	if !strings.Contains(all, `<details class="failure"`) || !strings.Contains(all, `class="b4"`) {
+		t.Error("the failure, or what runs, is not there")
+	}
+	l.handleAll(t, run[len(run)-1:])
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if all := inChromium(t, l.Address(), "--timeout=3000"); !strings.Contains(all, "failed: 1 of 60 tests") || strings.Count(all, "data-test=") != 62 {
+		t.Error("the report is not there at the end")
+	}
+}
