@@ -1,13 +1,10 @@
 package html
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"html"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -15,6 +12,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/internal/chromium"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
@@ -180,14 +178,14 @@ func TestClass(t *testing.T) {
 // A browser draws a bar for each test, lists what was searched for, and has nothing to complain of.
 func TestInChromium(t *testing.T) {
 	file, _ := written(t, aRun(t, 60))
-	all := inChromium(t, "file://"+file)
+	all := chromium.Page(t, "file://"+file)
 	if bars, listed := strings.Count(all, "data-bar="), strings.Count(all, "data-test="); bars != 60 || listed != 62 {
 		t.Errorf("%d bars and %d tests in the list, want 60 and 62", bars, listed)
 	}
 	if strings.Contains(all, `id="timeline-section" hidden`) || !strings.Contains(all, `<details class="failure"`) {
 		t.Error("the timeline is hidden, or no failure is there")
 	}
-	searched := inChromium(t, "file://"+file+"#search=number17")
+	searched := chromium.Page(t, "file://"+file+"#search=number17")
 	if listed := strings.Count(searched, "data-test="); listed != 1 || !strings.Contains(searched, "<td>m/p::TestNumber17</td>") {
 		t.Errorf("a search for one test lists %d", listed)
 	}
@@ -214,7 +212,7 @@ axe.run(document, { resultTypes: ["violations"] }).then(
 		t.Fatal(err)
 	}
 	for name, flags := range map[string][]string{"light": nil, "dark": {"--blink-settings=preferredColorScheme=0"}, "narrow": {"--window-size=420,900"}} {
-		dom := inChromium(t, "file://"+file, append(flags, "--virtual-time-budget=60000")...)
+		dom := chromium.Page(t, "file://"+file, append(flags, "--virtual-time-budget=60000")...)
 		m := regexp.MustCompile(`<html[^>]* data-found="([^"]*)"`).FindStringSubmatch(dom)
 		if m == nil {
 			t.Fatalf("%s: axe-core has not come to its end", name)
@@ -230,28 +228,4 @@ axe.run(document, { resultTypes: ["violations"] }).then(
 			t.Errorf("%s: %s", name, fault)
 		}
 	}
-}
-
-// inChromium is what becomes of the page at an address there. What the browser complains of fails the test.
-func inChromium(t *testing.T, page string, flags ...string) (dom string) {
-	t.Helper()
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("there is no chromium (Debian's chromium)")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	flags = append([]string{
-		"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr", "--user-data-dir=" + t.TempDir(), "--window-size=1400,900", "--dump-dom",
-	}, flags...)
-	cmd := exec.CommandContext(ctx, chromium, append(flags, page)...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &errs, time.Second
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v: %s", err, errs.String())
-	}
-	if complaint := regexp.MustCompile(`.*CONSOLE.*`).FindString(errs.String()); complaint != "" {
-		t.Errorf("the browser says: %s", complaint)
-	}
-	return out.String()
 }

@@ -2,15 +2,9 @@ package html
 
 import (
 	"bufio"
-	"context"
-	"crypto/rand"
-	"crypto/subtle"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
-	"net"
-	"net/http"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,38 +17,20 @@ import (
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-const (
-	// refresh is how often a page is told what is new.
-	refresh = 300 * time.Millisecond
-	// sendWait is how long a browser may take to accept something, and leaveWait how long one that
-	// shows the run may take to fetch the report of the run that has ended.
-	sendWait  = 10 * time.Second
-	leaveWait = 5 * time.Second
-	// tellMost is how many tests, and how many bars, one message has at most.
-	tellMost = 5000
-)
+// tellMost is how many tests, and how many bars, one News has at most.
+const tellMost = 5000
 
-// Live shows a run in a browser while it goes on, on this machine only: the page of a Report, to
-// which its script adds what is new. The address has a secret; who does not know it gets nothing.
-// When the run has ended the page is the report.
-//
-// Handle and Close are called from one goroutine. The server has its own, which end with Close, or
-// with End when the page is kept. mu guards what they share.
+// Live is the page of a run that goes on, to which its script adds what is new: package ui serves
+// both. When the run has ended the page is that of a Report. Its methods may be called concurrently.
 type Live struct {
-	server *http.Server
-	secret string
-	served chan error    // of the server; closed by its goroutine
-	ended  chan struct{} // closed by Close
-	now    func() time.Time
+	now func() time.Time
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	run     *run
 	settled []event.ItemSeconds // tests as they got their verdicts; a later one of the same test counts
 	done    event.Test          // the last one
 	failed  int
 	running map[string]running // by gateway
-	readers int                // pages that show the run, and have not fetched its report
-	left    chan struct{}      // closed when there are no readers and the run has ended
 }
 
 // running is the test that a gateway began last, and has not ended.
@@ -63,48 +39,13 @@ type running struct {
 	from time.Duration // since the run began
 }
 
-// NewLive listens on the loopback, and returns what shows the run at Live.Address. watch is as for
-// New.
-func NewLive(watch *failure.Watch) (*Live, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("show the run in a browser: %w", err)
-	}
-	l := &Live{
-		secret: rand.Text(), served: make(chan error, 1), ended: make(chan struct{}), left: make(chan struct{}), now: time.Now,
-		run: newRun(watch), running: map[string]running{},
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", l.page)
-	mux.HandleFunc("GET /news", l.news)
-	l.server = &http.Server{Addr: ln.Addr().String(), Handler: l.guard(mux), ReadHeaderTimeout: sendWait}
-	go func() {
-		l.served <- l.server.Serve(ln)
-		close(l.served)
-	}()
-	return l, nil
+// NewLive returns the page of a run that has not begun. now is time.Now, and watch as for New.
+func NewLive(now func() time.Time, watch *failure.Watch) *Live {
+	return &Live{now: now, run: newRun(watch), running: map[string]running{}}
 }
 
-// Address is where the page is.
-func (l *Live) Address() string { return "http://" + l.server.Addr + "/?token=" + l.secret }
-
-// guard lets nobody in who does not know the secret, as other users of this machine, and pages of
-// other sites in the same browser.
-func (l *Live) guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if subtle.ConstantTimeCompare([]byte(r.URL.Query().Get("token")), []byte(l.secret)) != 1 {
-			http.Error(w, "the address of the page has a token, which xdist has printed", http.StatusForbidden)
-			return
-		}
-		for name, value := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"} {
-			w.Header().Set(name, value)
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// Handle takes the next event of the run. It returns no error.
-func (l *Live) Handle(e event.Event) error {
+// See takes the next event of the run.
+func (l *Live) See(e event.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.run.see(e)
@@ -120,7 +61,6 @@ func (l *Live) Handle(e event.Event) error {
 			l.settle(e)
 		}
 	}
-	return nil
 }
 
 func (l *Live) progress(e event.Progress) {
@@ -146,22 +86,25 @@ func (l *Live) settle(e event.Test) {
 	l.settled, l.done = append(l.settled, it), e
 }
 
-// page writes the page: of a run that goes on, what its script fills, else the report.
-func (l *Live) page(w http.ResponseWriter, r *http.Request) {
-	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(sendWait)); err != nil {
-		return // and so has the browser
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+// Over reports whether the run has ended.
+func (l *Live) Over() bool {
 	l.mu.Lock()
-	run, v := l.run, view{Style: template.CSS(style), Title: filepath.Base(l.run.started.Workdir), Headline: l.headline(), Class: classes[event.NotDone], Facts: l.run.facts(), Live: true}
-	over := run.ended != nil
-	l.mu.Unlock()
-	if over {
-		run.write(w) // nothing changes it any more; who has gone does not want it
-		l.leave()
-		return
+	defer l.mu.Unlock()
+	return l.run.ended != nil
+}
+
+// WritePage writes the page: of a run that goes on what its script fills, else the report.
+func (l *Live) WritePage(w io.Writer) error {
+	if l.Over() { // nothing changes it any more
+		return l.run.write(w)
 	}
-	writePage(w, v, func(out *bufio.Writer) {
+	l.mu.Lock()
+	v := view{
+		Style: template.CSS(style), Title: filepath.Base(l.run.started.Workdir), Headline: l.headline(), Class: classes[event.NotDone],
+		Facts: l.run.facts(), Live: true,
+	}
+	l.mu.Unlock()
+	return writePage(w, v, func(out *bufio.Writer) {
 		out.WriteString(`{"live":true,"tests":[],"bars":[],"gateways":[],"packages":[],"platforms":[],"length":0}`)
 	})
 }
@@ -178,10 +121,10 @@ func (l *Live) headline() string {
 	return text
 }
 
-// news is a message to a page that shows a run. Tests are package, name, verdict, gateway,
+// News is a message to the script of a page. Tests are package, name, verdict, gateway,
 // milliseconds and platform; bars gateway, package, name, start, length and outcome; what runs
 // gateway, test and start.
-type news struct {
+type News struct {
 	Headline string      `json:"headline"`
 	Length   int64       `json:"length"`
 	Gateways [][2]string `json:"gateways"` // all, with their hosts
@@ -192,63 +135,11 @@ type news struct {
 	Ended    bool        `json:"ended,omitempty"`    // the page is to be asked for again
 }
 
-// seen is how much of a run a page has.
-type seen struct{ tests, bars, findings int }
+// Seen is how much of a run a page has. The zero value is nothing.
+type Seen struct{ Tests, Bars, Findings int }
 
-// news streams what is new to a page, from where it says that it is, until the run has ended.
-func (l *Live) news(w http.ResponseWriter, r *http.Request) {
-	if !l.enter() {
-		http.Error(w, "the run is over", http.StatusGone)
-		return
-	}
-	told := false
-	defer func() {
-		if !told { // else it leaves with the report
-			l.leave()
-		}
-	}()
-	var at seen
-	fmt.Sscanf(r.Header.Get("Last-Event-ID"), "%d-%d-%d", &at.tests, &at.bars, &at.findings) // else from the beginning
-	w.Header().Set("Content-Type", "text/event-stream")
-	out := http.NewResponseController(w)
-	tick := time.NewTicker(refresh)
-	defer tick.Stop()
-	for {
-		over := false
-		select {
-		case <-l.ended:
-			over = true
-		default:
-		}
-		n, more := l.since(&at)
-		n.Ended = over && !more
-		text, err := json.Marshal(n)
-		if err != nil {
-			return // it has nothing that cannot be
-		}
-		if err = out.SetWriteDeadline(time.Now().Add(sendWait)); err == nil {
-			_, err = fmt.Fprintf(w, "id: %d-%d-%d\ndata: %s\n\n", at.tests, at.bars, at.findings, text)
-		}
-		if err = errors.Join(err, out.Flush()); err != nil {
-			return
-		}
-		if told = n.Ended; told {
-			return
-		}
-		if more {
-			continue
-		}
-		select {
-		case <-tick.C:
-		case <-l.ended:
-		case <-r.Context().Done():
-			return
-		}
-	}
-}
-
-// since is what is new to a page, and whether there is more than a message has.
-func (l *Live) since(at *seen) (n news, more bool) {
+// Since is what is new to a page, which has that then, and whether there is more than a message has.
+func (l *Live) Since(at *Seen) (n News, more bool) {
 	l.mu.Lock()
 	n.Headline = l.headline()
 	if l.run.ended != nil {
@@ -257,8 +148,8 @@ func (l *Live) since(at *seen) (n news, more bool) {
 		n.Length = l.now().Sub(l.run.started.Time).Milliseconds()
 	}
 	gateways := slices.Clone(l.run.timeline.Gateways)
-	settled, bars, findings := part(l.settled, &at.tests), part(l.run.timeline.Bars, &at.bars), part(l.run.findings, &at.findings)
-	more = at.tests < len(l.settled) || at.bars < len(l.run.timeline.Bars) || at.findings < len(l.run.findings)
+	settled, bars, findings := part(l.settled, &at.Tests), part(l.run.timeline.Bars, &at.Bars), part(l.run.findings, &at.Findings)
+	more = at.Tests < len(l.settled) || at.Bars < len(l.run.timeline.Bars) || at.Findings < len(l.run.findings)
 	for gateway, now := range l.running {
 		n.Running = append(n.Running, []any{gateway, now.test, now.from.Milliseconds()})
 	}
@@ -291,61 +182,3 @@ func part[T any](list []T, at *int) []T {
 	*at = min(len(list), from+tellMost)
 	return list[from:*at]
 }
-
-// enter counts a page that shows the run.
-func (l *Live) enter() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.run.ended != nil {
-		return false
-	}
-	l.readers++
-	return true
-}
-
-// leave is the end of a page that shows the run: its browser has gone, or has the report.
-func (l *Live) leave() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.readers == 0 {
-		return // one that was never counted
-	}
-	if l.readers--; l.readers == 0 && l.run.ended != nil {
-		close(l.left)
-	}
-}
-
-// Close has pages show the report of the run that has ended. It waits for them a moment.
-func (l *Live) Close() error {
-	l.mu.Lock()
-	waits := l.readers > 0 && l.run.ended != nil
-	l.mu.Unlock()
-	close(l.ended)
-	if !waits {
-		return nil
-	}
-	select {
-	case <-l.left:
-	case <-time.After(leaveWait):
-	}
-	return nil
-}
-
-// End ends the server. It is called after Close, once.
-func (l *Live) End() error {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveWait)
-	defer cancel()
-	err := l.server.Shutdown(ctx)
-	if err != nil {
-		err = l.server.Close()
-	}
-	if served := <-l.served; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	if err != nil {
-		return fmt.Errorf("show the run in a browser: %w", err)
-	}
-	return nil
-}
-
-var _ event.Reporter = (*Live)(nil)

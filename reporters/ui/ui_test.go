@@ -1,8 +1,9 @@
-package html
+package ui
 
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -11,17 +12,47 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/internal/chromium"
+	"github.com/xdist-go/xdist/reporters/html"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// aRun has 60 tests on three gateways, 20 ms each. One fails.
+func aRun(t *testing.T) []event.Event {
+	run := []event.Event{event.RunStarted{Time: start, Workdir: t.TempDir()}}
+	for _, g := range []string{"gw0", "gw1", "gw2"} {
+		run = append(run, event.GatewayUp{Gateway: g, Hostname: "here"})
+	}
+	s := event.Summary{Collected: 60, Counts: map[event.Verdict]int{event.Pass: 59, event.Fail: 1}, Failed: 1}
+	for i := range 60 {
+		name, gateway, action := fmt.Sprintf("TestNumber%d", i), fmt.Sprintf("gw%d", i%3), "pass"
+		if i == 1 {
+			action = "fail"
+		}
+		at := start.Add(time.Duration(i/3) * 20 * time.Millisecond)
+		tell := func(action, output string) event.Event {
+			return event.Test{Event: test2json.Event{Time: at, Action: action, Package: "m/p", Test: name, Output: output}, Gateway: gateway, Attempt: 1, Platform: "linux/amd64", Done: i, Total: 60}
+		}
+		run = append(run, event.Progress{Time: at, Gateway: gateway, Action: "run", Package: "m/p", Test: name},
+			event.Progress{Time: at.Add(20 * time.Millisecond), Gateway: gateway, Action: action, Package: "m/p", Test: name}, tell("run", ""))
+		if action == "fail" {
+			run = append(run, tell("output", "    p_test.go:4: <script>alert(1)</script>\n"))
+		}
+		run = append(run, tell(action, ""))
+		s.Durations = append(s.Durations, event.ItemSeconds{ID: "m/p::" + name, Test: "m/p::" + name, Gateway: gateway, Elapsed: 20 * time.Millisecond, Verdict: event.Verdict(action)})
+	}
+	return append(run, event.RunEnded{Time: start.Add(time.Minute), Elapsed: time.Second, Summary: s})
+}
+
 // live shows a run, which is left where the test goes on.
-func live(t *testing.T) *Live {
+func live(t *testing.T) *Server {
 	t.Helper()
-	l, err := NewLive(nil)
+	l, err := newServer(func() time.Time { return start.Add(5 * time.Second) }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.now = func() time.Time { return start.Add(5 * time.Second) }
 	t.Cleanup(func() {
 		if err := l.End(); err != nil {
 			t.Error(err)
@@ -30,7 +61,7 @@ func live(t *testing.T) *Live {
 	return l
 }
 
-func (l *Live) handleAll(t *testing.T, run []event.Event) {
+func (l *Server) handleAll(t *testing.T, run []event.Event) {
 	t.Helper()
 	for _, e := range run {
 		if err := l.Handle(e); err != nil {
@@ -58,7 +89,7 @@ func ask(t *testing.T, address string) (*http.Response, func() string) {
 // Who does not know the secret gets nothing, and the page is on the loopback alone.
 func TestLiveSecret(t *testing.T) {
 	l := live(t)
-	l.handleAll(t, aRun(t, 3))
+	l.handleAll(t, aRun(t))
 	if !strings.HasPrefix(l.Address(), "http://127.0.0.1:") {
 		t.Errorf("the page is at %s", l.Address())
 	}
@@ -80,7 +111,7 @@ func TestLiveSecret(t *testing.T) {
 // report. The run waits until it has that.
 func TestLiveNews(t *testing.T) {
 	l := live(t)
-	run := aRun(t, 60)
+	run := aRun(t)
 	half := len(run) / 2
 	l.handleAll(t, run[:half])
 	l.handleAll(t, []event.Event{
@@ -95,7 +126,7 @@ func TestLiveNews(t *testing.T) {
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, 1<<20)
 	var tests, bars, failures int
-	next := func() (n news) {
+	next := func() (n html.News) {
 		for lines.Scan() {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
 				if err := json.Unmarshal([]byte(data), &n); err != nil {
@@ -140,7 +171,7 @@ func TestLiveNews(t *testing.T) {
 // A page that was cut off goes on where it was, and one that asks for nonsense begins anew.
 func TestLiveResumes(t *testing.T) {
 	l := live(t)
-	run := aRun(t, 60)
+	run := aRun(t)
 	l.handleAll(t, run[:len(run)-1])
 	for id, want := range map[string]int{"": 60, "40-0-0": 20, "60-60-1": 0, "999-1-1": 0, "-5-0-0": 60, "x": 60} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.server.Addr+"/news?token="+l.secret, nil)
@@ -153,7 +184,7 @@ func TestLiveResumes(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := bufio.NewReader(resp.Body)
-		var n news
+		var n html.News
 		for n.Headline == "" {
 			line, err := lines.ReadString('\n')
 			if err != nil {
@@ -178,10 +209,10 @@ func TestLiveResumes(t *testing.T) {
 // A browser shows a run that goes on, with what it runs, and then its report.
 func TestLiveInChromium(t *testing.T) {
 	l := live(t)
-	run := aRun(t, 60)
+	run := aRun(t)
 	l.handleAll(t, run[:len(run)-1])
 	l.handleAll(t, []event.Event{event.Progress{Time: start.Add(time.Second), Gateway: "gw2", Action: test2json.ActionRun, Package: "m/p", Test: "TestStays"}})
-	all := inChromium(t, l.Address(), "--timeout=3000")
+	all := chromium.Page(t, l.Address(), "--timeout=3000")
 	if bars, listed := strings.Count(all, "data-bar="), strings.Count(all, "data-test="); bars != 61 || listed != 61 {
 		t.Errorf("%d bars and %d tests in the list, want 61 of both", bars, listed)
 	}
@@ -192,7 +223,7 @@ func TestLiveInChromium(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
-	if all := inChromium(t, l.Address(), "--timeout=3000"); !strings.Contains(all, "failed: 1 of 60 tests") || strings.Count(all, "data-test=") != 62 {
+	if all := chromium.Page(t, l.Address(), "--timeout=3000"); !strings.Contains(all, "failed: 1 of 60 tests") || strings.Count(all, "data-test=") != 60 {
 		t.Error("the report is not there at the end")
 	}
 }
