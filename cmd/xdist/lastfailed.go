@@ -95,7 +95,7 @@ func (r repetition) choose(platform string, packages []gotest.Package) (chosen [
 			return !r.step.passed(platform, gotest.ID(p.ImportPath, it.Name)) || r.failed(platform, p, it)
 		})
 		if kept == all || kept == 0 {
-			return r.front(platform, packages), 0, "--stepwise: no step came before this one: all tests run, until one fails\n"
+			return r.front(platform, packages), 0, "--stepwise: no step came before this one with these flags and this environment: all tests run, until one fails\n"
 		}
 		return r.front(platform, chosen), all - kept, fmt.Sprintf("--stepwise: %d of %s passed in the steps before and are left out\n", all-kept, plural(all, "test"))
 	case flagFailedFirst:
@@ -159,22 +159,29 @@ func (r repetition) front(platform string, packages []gotest.Package) []gotest.P
 	return append(first, others...)
 }
 
-// againCommand is the command line that runs what failed in a run with these arguments.
-func againCommand(args []string) string {
-	stepwise := false
-	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool {
-		switch strings.TrimLeft(arg, "-") {
-		case flagLastFailed, "lf", flagFailedFirst, "ff":
-			return strings.HasPrefix(arg, "-")
-		case flagStepwise, "sw":
-			stepwise = strings.HasPrefix(arg, "-")
-			return stepwise
-		}
-		return false
-	})
-	flag := "--" + flagLastFailed
+// againCommand is the command line that runs what failed in a run with these arguments, or its next
+// step.
+func againCommand(args []string, stepwise bool) string {
+	split := splitArgs(append([]string{"xdist"}, args...))
+	own, again := ownFlags(), []string{"xdist", "--" + flagLastFailed}
 	if stepwise {
-		flag = "--" + flagStepwise
+		again[1] = "--" + flagStepwise
 	}
-	return cmdline.Join(append([]string{"xdist", flag}, args...))
+	rest := split[1:]
+	for len(rest) > 0 && rest[0] != "--" { // which splitArgs puts in front of go test's part
+		name, _, hasValue := strings.Cut(strings.TrimLeft(rest[0], "-"), "=")
+		words := 1
+		if own[name] && !hasValue {
+			words = min(2, len(rest)-1)
+		}
+		if !slices.Contains([]string{flagLastFailed, "lf", flagFailedFirst, "ff", flagStepwise, "sw"}, name) {
+			again = append(again, rest[:words]...)
+		}
+		rest = rest[words:]
+	}
+	bare := append(slices.Clone(again), rest[min(1, len(rest)):]...)
+	if twice := splitArgs(bare); !slices.Equal(twice, append(again, rest...)) {
+		bare = append(again, rest...) // what is go test's would be taken for xdist's
+	}
+	return cmdline.Join(bare)
 }

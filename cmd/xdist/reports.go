@@ -149,7 +149,7 @@ func newConsole(c *cli.Context, command *gotest.Command, service ci.Service, fai
 		}
 	}
 	if notRepeatable(c) == "" {
-		cfg.Again = againCommand(os.Args[1:])
+		cfg.Again = againCommand(os.Args[1:], c.Bool(flagStepwise))
 	}
 	for _, flag := range []string{"html", "trace-out", "junitxml", "jsonfile", "events"} {
 		if file := c.String(flag); file != "" {
