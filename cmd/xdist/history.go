@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -71,19 +72,26 @@ func newHistoryReporter(c *cli.Context, command *gotest.Command, book *history.B
 // moduleOf is the path of the module that a directory is in, as its go.mod has it. Without one it
 // is the place of the workspace, or the directory.
 func moduleOf(dir string) string {
+	root, module := moduleAbove(dir)
+	return cmp.Or(module, root)
+}
+
+// moduleAbove finds the module that a directory is in: where its go.mod is, absolute, and its path.
+// Without one the root is the place of the workspace, or the directory, and the path is empty.
+func moduleAbove(dir string) (root, module string) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	for at := dir; ; at = filepath.Dir(at) {
 		if path, err := modulePath(filepath.Join(at, "go.mod")); err == nil {
-			return path
+			return at, path
 		}
 		if _, err := os.Stat(filepath.Join(at, "go.work")); err == nil {
-			return at
+			return at, ""
 		}
 		if at == filepath.Dir(at) {
-			return dir
+			return dir, ""
 		}
 	}
 }

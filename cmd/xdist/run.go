@@ -15,6 +15,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/gotest"
+	"github.com/xdist-go/xdist/reporters"
 	"github.com/xdist-go/xdist/scheduler"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
@@ -119,7 +120,7 @@ func (r *request) run(c *cli.Context) error {
 	if err != nil {
 		return classify(err)
 	}
-	if r.tests.repeat, err = newRepetition(c, book, moduleOf(r.command.Dir)+" "+r.command.Conditions()); err != nil {
+	if r.tests.repeat, err = newRepetition(c, book, stepKey(c, r.command, r.toolchain, r.specs)); err != nil {
 		return err
 	}
 	if r.tests.repeat.step != nil && r.correct.maxFail == 0 {
@@ -128,6 +129,9 @@ func (r *request) run(c *cli.Context) error {
 	reporter, err := newReporter(c, r.command, book)
 	if err != nil {
 		return classify(err)
+	}
+	if step := r.tests.repeat.step; step != nil {
+		reporter = reporters.Multi(reporter, step)
 	}
 	run, err := openRun(c)
 	if err != nil {

@@ -73,18 +73,15 @@ func importPathOf(path string) string {
 	if err != nil {
 		return path
 	}
-	for at := dir; ; at = filepath.Dir(at) {
-		if module, err := modulePath(filepath.Join(at, "go.mod")); err == nil {
-			rel, err := filepath.Rel(at, dir)
-			if err != nil || rel == "." {
-				return module
-			}
-			return module + "/" + filepath.ToSlash(rel)
-		}
-		if at == filepath.Dir(at) {
-			return path
-		}
+	root, module := moduleAbove(dir)
+	rel, err := filepath.Rel(root, dir)
+	switch {
+	case module == "" || err != nil:
+		return path
+	case rel == ".":
+		return module
 	}
+	return module + "/" + filepath.ToSlash(rel)
 }
 
 // is reports whether the record is of what is wanted.
