@@ -7,7 +7,7 @@ import "fmt"
 // out between them.
 type Clip struct {
 	limit int   // bytes
-	room  *Room // or nil
+	room  *room // or nil
 	head  []byte
 	tail  []byte
 	lost  int // bytes left out before tail
@@ -17,20 +17,20 @@ type Clip struct {
 // NewClip returns an empty Clip of so many bytes.
 func NewClip(limit int) *Clip { return &Clip{limit: limit} }
 
-// Room is how much Clips may keep together. Where it is full, the beginning of what is added to one
-// stays out.
-type Room struct {
-	left int // bytes
+// room is how much Clips may keep together. Where it is full a Clip keeps the last clipReused bytes
+// all the same, as that is where a failure is, until all that is kept is twice the room.
+type room struct {
+	bytes int
+	left  int // may be as little as -bytes
 }
 
-// NewRoom returns a Room of so many bytes.
-func NewRoom(bytes int) *Room { return &Room{bytes} }
+func newRoom(bytes int) *room { return &room{bytes, bytes} }
 
-// NewClip returns an empty Clip of so many bytes, which is to be released.
-func (r *Room) NewClip(limit int) *Clip { return &Clip{limit: limit, room: r} }
+// newClip returns an empty Clip of so many bytes, which is to be released.
+func (r *room) newClip(limit int) *Clip { return &Clip{limit: limit, room: r} }
 
-// Release gives the room back that a Clip has taken. What it keeps can still be read.
-func (c *Clip) Release() {
+// release gives the room back that a Clip has taken. What it keeps can still be read.
+func (c *Clip) release() {
 	if c.room != nil {
 		c.room.left += c.size()
 		c.room = nil
@@ -57,61 +57,61 @@ func (c *Clip) Add(text string) {
 	if c.room == nil {
 		return
 	}
-	if beyond := c.size() - before - c.room.left; beyond > 0 {
-		c.drop(min(beyond, len(c.tail)))
+	grown := c.size() - before
+	if beyond := grown - c.room.left; beyond > 0 {
+		spare := max(0, len(c.tail)-clipReused)
+		if c.room.left-grown+spare < -c.room.bytes {
+			spare = len(c.tail)
+		}
+		c.drop(min(beyond, spare))
 	}
 	c.room.left -= c.size() - before
 }
 
 func (c *Clip) add(text string) {
 	half := c.limit / 2
-	room := half - len(c.head)
+	fits := half - len(c.head)
 	if c.room != nil {
-		room = min(room, c.room.left)
+		fits = min(fits, c.room.left)
 	}
-	if room > 0 && c.lost == 0 && len(c.tail) == 0 {
-		n := min(room, len(text))
+	if fits > 0 && c.lost == 0 && len(c.tail) == 0 {
+		n := min(fits, len(text))
 		c.head = append(c.head, text[:n]...)
 		if text = text[n:]; text == "" {
 			return
 		}
 	}
 	c.tail = append(c.tail, text...)
-	// The tail grows to twice its size before it is cut, so that each byte moves at most once.
-	if keep := c.limit - half; len(c.tail) > 2*keep {
-		c.drop(len(c.tail) - keep)
-	}
+	c.drop(max(0, len(c.tail)-(c.limit-half)))
 }
 
+// drop leaves out the start of the tail. Its memory goes when the tail grows: a byte moves a few
+// times at most.
 func (c *Clip) drop(n int) {
 	c.lost += n
-	c.tail = append(c.tail[:0], c.tail[n:]...)
+	c.tail = c.tail[n:]
 }
 
 // String returns what is kept. Where the cut splits a character its bytes are invalid UTF-8.
 func (c *Clip) String() string {
-	if c == nil {
+	switch {
+	case c == nil:
 		return ""
+	case c.lost == 0:
+		return string(c.head) + string(c.tail)
 	}
-	tail, lost := c.tail, c.lost
-	if keep := c.limit - c.limit/2; len(tail) > keep {
-		lost += len(tail) - keep
-		tail = tail[len(tail)-keep:]
-	}
-	if lost == 0 {
-		return string(c.head) + string(tail)
-	}
-	return fmt.Sprintf("%s\n[… %d bytes are left out here …]\n%s", c.head, lost, tail)
+	return fmt.Sprintf("%s\n[… %d bytes are left out here …]\n%s", c.head, c.lost, c.tail)
 }
 
 // reset makes the Clip empty, with a part of the room. It keeps memory for a short text.
-func (c *Clip) reset(room *Room) {
-	c.Release()
-	*c = Clip{limit: c.limit, room: room, head: c.head[:0]}
+func (c *Clip) reset(in *room) {
+	c.release()
+	*c = Clip{limit: c.limit, room: in, head: c.head[:0]}
 	if cap(c.head) > clipReused {
 		c.head = nil
 	}
 }
 
-// clipReused is the size in bytes up to which memory is used again.
+// clipReused is the size in bytes up to which memory is used again, and which a full room does not
+// take.
 const clipReused = 4 << 10

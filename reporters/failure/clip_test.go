@@ -4,21 +4,24 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
-// Clips of one room keep no more together than it has, and say what is missing. What is released
-// makes room for others.
+// Clips of one room keep no more together than twice what it has, and say what is missing. What a
+// full room keeps is the end. What is released makes room for others.
 func TestRoom(t *testing.T) {
-	room := NewRoom(100)
+	const bytes = 16 * clipReused
+	room := newRoom(bytes)
+	line := strings.Repeat("x", 95) + " %d\n"
 	var clips []*Clip
-	for i := range 10 {
-		c := room.NewClip(60)
-		for k := range 30 {
-			c.Add(fmt.Sprintf("%d.%02d ", i, k))
-			if room.left < 0 {
+	for i := range 60 {
+		c := room.newClip(bytes / 2)
+		for range bytes / 90 {
+			c.Add(fmt.Sprintf(line, i))
+			if room.left < -bytes {
 				t.Fatalf("%d bytes are left", room.left)
 			}
 		}
@@ -27,29 +30,60 @@ func TestRoom(t *testing.T) {
 	kept := 0
 	for i, c := range clips {
 		kept += c.size()
-		if text := c.String(); i > 0 && !strings.Contains(text, "bytes are left out here") {
+		text := c.String()
+		if !strings.Contains(text, "bytes are left out here") {
 			t.Errorf("clip %d: %q", i, text)
 		}
+		if i > 2 && i < 16 && (c.size() != clipReused || !strings.HasSuffix(text, fmt.Sprintf(line, i))) {
+			t.Errorf("clip %d has %d bytes", i, c.size())
+		}
 	}
-	if kept+room.left != 100 {
-		t.Errorf("%d bytes are kept, and %d are left of 100", kept, room.left)
+	if kept+room.left != bytes {
+		t.Errorf("%d bytes are kept, and %d are left of %d", kept, room.left, bytes)
 	}
 	for _, c := range clips {
-		c.Release()
-		c.Release()
+		c.release()
+		c.release()
 	}
-	if room.left != 100 {
-		t.Errorf("%d bytes are left of 100", room.left)
+	if room.left != bytes {
+		t.Errorf("%d bytes are left of %d", room.left, bytes)
 	}
-	c := room.NewClip(60)
+	c := room.newClip(60)
 	if c.Add("all of it"); c.String() != "all of it" {
 		t.Errorf("%q", c.String())
 	}
 }
 
+// A place holds nothing of the output that it was found in.
+func TestPlaceIsApart(t *testing.T) {
+	for name, find := range map[string]func(string) Place{
+		"Find":     func(s string) Place { return Find(s, nil) },
+		"Compiled": Compiled,
+	} {
+		output := "    a_test.go:7: wrong\n" + strings.Repeat("x", 100)
+		if name == "Compiled" {
+			output = strings.TrimSpace(output)
+		}
+		p := find(output)
+		if p.File != "a_test.go" || p.Line != 7 || p.Message == "" {
+			t.Errorf("%s: %+v", name, p)
+		}
+		for _, part := range []string{p.File, p.Message} {
+			if within(part, output) {
+				t.Errorf("%s: %q is a part of the output", name, part)
+			}
+		}
+	}
+}
+
+func within(part, whole string) bool {
+	at, from := uintptr(unsafe.Pointer(unsafe.StringData(part))), uintptr(unsafe.Pointer(unsafe.StringData(whole)))
+	return at >= from && at < from+uintptr(len(whole))
+}
+
 // Subtests that print and do not end take no more than Total, and what ends gives it back.
 func TestCollectorIsBounded(t *testing.T) {
-	c := Collector{Sources: new(Sources), Limit: 1000}
+	c := collector{Sources: new(Sources), Limit: 1000}
 	for i := range 100 {
 		add := func(action, test, output string) {
 			c.Add(&event.Test{Event: test2json.Event{Action: action, Package: "p", Test: test, Output: output}})

@@ -88,14 +88,14 @@ type Part struct {
 // Text is what the part has printed, without the lines that go test puts between.
 func (p *Part) Text() string { return WithoutFraming(p.out.String()) }
 
-// Collector finds in the events of a run what did not pass. The output of what passes is dropped as
+// collector finds in the events of a run what did not pass. The output of what passes is dropped as
 // it passes.
-type Collector struct {
+type collector struct {
 	Sources *Sources
 	Limit   int // bytes of output that are kept of each test
 	Total   int // the same of all that have not ended, or have failed in an item that has not; 0 is four times Limit
 
-	room     *Room
+	room     *room
 	packages map[string]*openPackage // by name in the events; those that have begun and not ended
 	builds   map[string]*Clip        // the compiler's text by ImportPath; kept, as many packages can fail of one build
 	free     *openItem               // empty, for the next that begins, or nil
@@ -116,7 +116,7 @@ type openItem struct {
 }
 
 // Add takes the next event and returns what has ended with it and failed, or nil.
-func (c *Collector) Add(t *event.Test) *Ended {
+func (c *collector) Add(t *event.Test) *Ended {
 	switch {
 	case t.Action == test2json.ActionBuildOutput:
 		c.build(t.ImportPath).Add(t.Output)
@@ -142,7 +142,7 @@ func (c *Collector) Add(t *event.Test) *Ended {
 	return nil
 }
 
-func (c *Collector) pkg(name string) *openPackage {
+func (c *collector) pkg(name string) *openPackage {
 	p := c.packages[name]
 	if p == nil {
 		if c.packages == nil {
@@ -154,7 +154,7 @@ func (c *Collector) pkg(name string) *openPackage {
 	return p
 }
 
-func (c *Collector) build(path string) *Clip {
+func (c *collector) build(path string) *Clip {
 	b := c.builds[path]
 	if b == nil {
 		if c.builds == nil {
@@ -182,7 +182,7 @@ func (p *openPackage) part(test string) *Part {
 }
 
 // begin begins a part. It is nil for a subtest for which there is no room.
-func (c *Collector) begin(p *openPackage, test string) *Part {
+func (c *collector) begin(p *openPackage, test string) *Part {
 	p.begun++
 	root, _, sub := strings.Cut(test, "/")
 	it := p.items[root]
@@ -195,7 +195,7 @@ func (c *Collector) begin(p *openPackage, test string) *Part {
 			it.subs = map[string]*Part{}
 		}
 		if had := it.subs[test]; had != nil {
-			had.out.Release()
+			had.out.release()
 			delete(it.subs, test)
 		}
 		q := &Part{Name: test, out: c.newClip(), order: p.begun}
@@ -219,7 +219,7 @@ func (c *Collector) begin(p *openPackage, test string) *Part {
 }
 
 // newItem takes the last one that has passed again: most tests pass.
-func (c *Collector) newItem() *openItem {
+func (c *collector) newItem() *openItem {
 	it := c.free
 	if c.free = nil; it == nil {
 		return &openItem{}
@@ -228,7 +228,7 @@ func (c *Collector) newItem() *openItem {
 }
 
 // reuse keeps an item that has passed, and the memory of its output, for the next one.
-func (c *Collector) reuse(it *openItem) {
+func (c *collector) reuse(it *openItem) {
 	c.clip = it.out
 	clear(it.subs)
 	it.Part = Part{}
@@ -236,18 +236,18 @@ func (c *Collector) reuse(it *openItem) {
 }
 
 // all is the room of all output that is kept.
-func (c *Collector) all() *Room {
+func (c *collector) all() *room {
 	if c.room == nil {
-		c.room = NewRoom(cmp.Or(c.Total, 4*c.Limit))
+		c.room = newRoom(cmp.Or(c.Total, 4*c.Limit))
 	}
 	return c.room
 }
 
-func (c *Collector) newClip() *Clip { return c.all().NewClip(c.Limit) }
+func (c *collector) newClip() *Clip { return c.all().newClip(c.Limit) }
 
 // release gives back what the package has of the room.
 func (p *openPackage) release() {
-	p.own.Release()
+	p.own.release()
 	for _, it := range p.items {
 		it.release()
 	}
@@ -255,10 +255,10 @@ func (p *openPackage) release() {
 
 func (it *openItem) release() {
 	if it.out != nil {
-		it.out.Release()
+		it.out.release()
 	}
 	for _, q := range it.subs {
-		q.out.Release()
+		q.out.release()
 	}
 }
 
@@ -271,7 +271,7 @@ func (p *openPackage) output(test, text string) {
 }
 
 // endTest ends a test. A subtest that failed waits for the item that it belongs to.
-func (c *Collector) endTest(p *openPackage, t *event.Test) *Ended {
+func (c *collector) endTest(p *openPackage, t *event.Test) *Ended {
 	q := p.part(t.Test)
 	if q == nil {
 		if q = c.begin(p, t.Test); q == nil {
@@ -288,7 +288,7 @@ func (c *Collector) endTest(p *openPackage, t *event.Test) *Ended {
 	if sub {
 		if !bad {
 			if q := it.subs[t.Test]; q != nil {
-				q.out.Release()
+				q.out.release()
 				delete(it.subs, t.Test)
 			}
 		}
@@ -312,7 +312,7 @@ func (c *Collector) endTest(p *openPackage, t *event.Test) *Ended {
 }
 
 // locate finds where and why the parts have failed below which no other did.
-func (c *Collector) locate(e *Ended) {
+func (c *collector) locate(e *Ended) {
 	above := map[string]bool{} // tests that have a subtest that failed
 	for _, q := range e.Parts {
 		for name := q.Name; ; {
@@ -332,7 +332,7 @@ func (c *Collector) locate(e *Ended) {
 }
 
 // finding says where and why a part of an item failed.
-func (c *Collector) finding(e *Ended, q *Part) Finding {
+func (c *collector) finding(e *Ended, q *Part) Finding {
 	f := Finding{Package: e.Package, Test: q.Name, Gateway: e.Gateway, Platform: e.Platform}
 	f.Place = Find(q.out.String(), c.Sources.Lines(e.Package))
 	f.Path = c.Sources.Find(e.Package, f.Place.File)
@@ -341,7 +341,7 @@ func (c *Collector) finding(e *Ended, q *Part) Finding {
 
 // explain gives a failure that says nothing the place that its item tells of: a panic in a subtest
 // is often printed by the item.
-func (c *Collector) explain(e *Ended) {
+func (c *collector) explain(e *Ended) {
 	var item *Finding
 	for i := range e.Findings {
 		f := &e.Findings[i]
@@ -357,7 +357,7 @@ func (c *Collector) explain(e *Ended) {
 }
 
 // endPackage ends a package that failed though none of its tests did.
-func (c *Collector) endPackage(p *openPackage, t *event.Test) *Ended {
+func (c *collector) endPackage(p *openPackage, t *event.Test) *Ended {
 	e := &Ended{Test: *t, Parts: []Part{{out: p.own, ended: true}}}
 	if t.Elapsed != nil {
 		e.Parts[0].Elapsed = *t.Elapsed

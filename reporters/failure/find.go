@@ -2,7 +2,7 @@
 // editor, an annotation of a CI service and the end of a report want.
 //
 // The nouns: a Place is where and why, read from what a test has printed (Find is pure); Sources
-// find the files that the output names on this machine; a Collector takes the events of a run and
+// find the files that the output names on this machine; a collector takes the events of a run and
 // gives what has Ended badly, with a Finding for each test or subtest below which no other failed.
 //
 // Package testing does not say which of a test's lines are errors and which are only logged. So
@@ -27,8 +27,8 @@ type Place struct {
 // false when there is none.
 type Lines func(file string, line int) (text string, ok bool)
 
-// MessageRunes is the longest Message in characters. What is longer ends in an ellipsis.
-const MessageRunes = 200
+// messageRunes is the longest Message in characters. What is longer ends in an ellipsis.
+const messageRunes = 200
 
 // Find returns the place that the output of a test tells of, its own lines before those of its
 // subtests. A nil lines is no sources.
@@ -36,11 +36,17 @@ func Find(output string, lines Lines) Place {
 	text := strings.Split(Plain(output), "\n")
 	for _, find := range []func([]string, Lines) (Place, bool){died, raced, reported, lastWords} {
 		if p, ok := find(text, lines); ok {
-			p.Message = line(p.Message)
-			return p
+			return p.apart()
 		}
 	}
-	return Place{Message: line(first(text))}
+	return Place{Message: first(text)}.apart()
+}
+
+// apart is the place with a message of one line, and holds nothing of the output that it was found
+// in: that may be large, and places are kept.
+func (p Place) apart() Place {
+	p.File, p.Message = strings.Clone(p.File), strings.Clone(line(p.Message))
+	return p
 }
 
 // died finds the panic or the fatal error that ended the process.
@@ -255,7 +261,7 @@ func first(text []string) string {
 	for _, l := range text {
 		trimmed := strings.TrimSpace(l)
 		switch {
-		case trimmed == "", trimmed == "PASS", trimmed == "FAIL", Framing(l):
+		case trimmed == "", trimmed == "PASS", trimmed == "FAIL", framing(l):
 		case strings.HasPrefix(trimmed, "--- "), strings.HasPrefix(l, "FAIL\t"), strings.HasPrefix(l, "exit status "):
 		default:
 			return l
@@ -264,8 +270,8 @@ func first(text []string) string {
 	return ""
 }
 
-// Framing reports whether a line of output is one that `go test -v` puts between a test's own.
-func Framing(line string) bool {
+// framing reports whether a line of output is one that `go test -v` puts between a test's own.
+func framing(line string) bool {
 	for _, prefix := range []string{"=== RUN  ", "=== PAUSE ", "=== CONT ", "=== NAME ", "=== ATTR "} {
 		if strings.HasPrefix(line, prefix) {
 			return true
@@ -278,7 +284,7 @@ func Framing(line string) bool {
 func WithoutFraming(output string) string {
 	var b strings.Builder
 	for line := range strings.Lines(output) {
-		if !Framing(line) {
+		if !framing(line) {
 			b.WriteString(line)
 		}
 	}
@@ -289,8 +295,8 @@ func WithoutFraming(output string) string {
 func line(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	text = Printable(text)
-	if r := []rune(text); len(r) > MessageRunes {
-		return string(r[:MessageRunes]) + "…"
+	if r := []rune(text); len(r) > messageRunes {
+		return string(r[:messageRunes]) + "…"
 	}
 	return text
 }
@@ -337,13 +343,12 @@ func Compiled(output string) Place {
 			if i+1 < len(text) && strings.HasPrefix(text[i+1], "\t") { // the line goes on
 				p.Message += " " + text[i+1]
 			}
-			p.Message = line(p.Message)
-			return p
+			return p.apart()
 		}
 	}
 	for _, l := range text {
 		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "#") {
-			return Place{Message: line(l)}
+			return Place{Message: l}.apart()
 		}
 	}
 	return Place{}

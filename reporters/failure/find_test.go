@@ -77,7 +77,7 @@ func TestFindElsewhere(t *testing.T) {
 		{"    a_test.go:3: \n        on the next line\n", Place{"a_test.go", 3, "on the next line"}},
 		{"    assertions.go:42: \n        \tError Trace:\t/m/a_test.go:7\n        \tError:\tShould be true\n", Place{"/m/a_test.go", 7, "Should be true"}},
 		{"    a_test.go:99999999999999999999: no line\n", Place{Message: "a_test.go:99999999999999999999: no line"}},
-		{"panic: " + strings.Repeat("é", 300) + "\n\ngoroutine 1 [running]:\nm.f()\n\tm/a.go:1 +0x1\n", Place{"m/a.go", 1, "panic: " + strings.Repeat("é", MessageRunes-7) + "…"}},
+		{"panic: " + strings.Repeat("é", 300) + "\n\ngoroutine 1 [running]:\nm.f()\n\tm/a.go:1 +0x1\n", Place{"m/a.go", 1, "panic: " + strings.Repeat("é", messageRunes-7) + "…"}},
 	} {
 		if got := Find(tt.output, nil); got != tt.want {
 			t.Errorf("%q: %+v, want %+v", tt.output, got, tt.want)
@@ -109,7 +109,7 @@ func FuzzFind(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, output string) {
 		for _, p := range []Place{Find(output, nil), Compiled(output)} {
-			if n := utf8.RuneCountInString(p.Message); n > MessageRunes+1 || strings.ContainsAny(p.Message, "\n\x1b\t") || p.Line < 0 {
+			if n := utf8.RuneCountInString(p.Message); n > messageRunes+1 || strings.ContainsAny(p.Message, "\n\x1b\t") || p.Line < 0 {
 				t.Errorf("%+v", p)
 			}
 		}

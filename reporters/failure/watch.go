@@ -2,12 +2,12 @@ package failure
 
 import "github.com/xdist-go/xdist/scheduler/event"
 
-// Watch is a Collector that the reporters of a run share: it keeps the output of tests once for all
+// Watch is a collector that the reporters of a run share: it keeps the output of tests once for all
 // of them. As a reporter it comes before the others, who ask it what has Ended with the event that
 // they handle.
 type Watch struct {
 	sources   Sources
-	collector Collector
+	collector collector
 	ended     *Ended
 }
 
