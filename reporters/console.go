@@ -54,6 +54,9 @@ type ConsoleConfig struct {
 	// Fold puts the text of a failure below its title in FormatXdist, as the log of a CI service
 	// folds it; nil: as it is.
 	Fold func(title, text string) string
+	// Text makes of what tests have printed what the log of a CI service takes for no command of
+	// its own; nil: as it is. Fold does the same by itself.
+	Text func(output string) string
 	// Failures is what other reporters of the run ask too, and is handed each event before them;
 	// nil: nobody does.
 	Failures *failure.Watch
@@ -127,6 +130,9 @@ func (c *ConsoleConfig) setDefaults() {
 	if c.Fold == nil {
 		c.Fold = func(title, text string) string { return title + "\n" + text }
 	}
+	if c.Text == nil {
+		c.Text = func(output string) string { return output }
+	}
 	if c.Clock.Now == nil {
 		c.Clock.Now = time.Now
 	}
@@ -169,14 +175,14 @@ func (c *Console) Handle(e event.Event) error {
 		if c.cfg.Width != nil && !c.cfg.Apart {
 			tell = c.write // where the user looks
 		}
-		tell(running(e, head, &c.sources))
+		tell(c.cfg.Text(running(e, head, &c.sources)))
 	case event.Suspended:
 		c.locked(func() { c.away = true; c.screen.hide() })
 	case event.Resumed:
 		c.locked(func() { c.away = false })
 	case event.Suspected:
 		if c.format.suspects(c.cfg.Width != nil) {
-			c.complain(suspected(e, color.YellowString("suspected failure:"), &c.sources))
+			c.complain(c.cfg.Text(suspected(e, color.YellowString("suspected failure:"), &c.sources)))
 		}
 	case event.GatewayDown:
 		if e.Reason != "" {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -345,7 +346,7 @@ func ciText(t *testing.T, service ci.Service, run []event.Event) string {
 		env[root] = moduleDir(t)
 	}
 	var out bytes.Buffer
-	console := newConsole(t, ConsoleConfig{Out: &out, Err: &out, Fold: func(title, text string) string {
+	console := newConsole(t, ConsoleConfig{Out: &out, Err: &out, Text: service.Text, Fold: func(title, text string) string {
 		return service.Fold(title, text, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	}})
 	all := []event.Reporter{console}
@@ -354,6 +355,9 @@ func ciText(t *testing.T, service ci.Service, run []event.Event) string {
 	}
 	play(t, Multi(all...), run)
 	text := strings.ReplaceAll(out.String(), dir, "/the/work")
+	for _, m := range regexp.MustCompile(`(?m)^::stop-commands::(.*)$`).FindAllStringSubmatch(text, -1) {
+		text = strings.ReplaceAll(text, m[1], "TOKEN")
+	}
 	summaries, err := filepath.Glob(filepath.Join(dir, "*.md"))
 	if err != nil {
 		t.Fatal(err)

@@ -82,7 +82,7 @@ func (d *digest) failed(e *failure.Ended) bool {
 	case e == nil:
 		return false
 	case e.Again:
-		d.console.write(d.retried(e))
+		d.console.write(d.console.cfg.Text(d.retried(e)))
 		return false
 	}
 	d.account.failed(e)
@@ -221,7 +221,7 @@ func (d *digest) end(e *event.RunEnded) string {
 	if e == nil {
 		return ""
 	}
-	return d.flaky(e.Summary.Durations) + d.account.text(e, d)
+	return d.console.cfg.Text(d.flaky(e.Summary.Durations) + d.account.text(e, d))
 }
 
 // name is a test, or a package, as people are told of it: `dir/of/package.TestX` from the working

@@ -49,6 +49,9 @@ func (g *gotestsum) handle(e event.Event) {
 	if lines := g.built.add(t.Event); lines != "" && g.broken == nil {
 		g.broken = g.scan.putErr([]byte(lines))
 	}
+	if !framed(t.Output) {
+		t.Output = g.console.cfg.Text(t.Output)
+	}
 	f := g.adapter.add(t.Event)
 	for _, e := range f.events {
 		if g.broken != nil {
@@ -65,6 +68,17 @@ func (g *gotestsum) handle(e event.Event) {
 		excess := testjson.TestEvent{Action: testjson.ActionOutput, Package: t.Package, Test: t.Test, Output: f.excess}
 		g.console.write(g.scanned.prefixer.apply(f.excess, excess, t))
 	}
+}
+
+// framed reports whether output is go test's line about a test that has ended, which testjson looks
+// for. It is no command but a header of Buildkite's.
+func framed(output string) bool {
+	for _, verdict := range []string{"PASS", "FAIL", "SKIP", "BENCH"} {
+		if strings.HasPrefix(output, "--- "+verdict+": ") {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *gotestsum) end(e *event.RunEnded) string {

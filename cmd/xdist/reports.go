@@ -139,6 +139,7 @@ func newConsole(c *cli.Context, command *gotest.Command, service ci.Service, fai
 	}
 	if service != ci.None {
 		cfg.Fold = func(title, text string) string { return service.Fold(title, text, time.Now()) }
+		cfg.Text = service.Text
 	}
 	// Services that give a terminal to their jobs keep all that is drawn there.
 	if out, ok := c.App.Writer.(*os.File); ok && service == ci.None && !truthy(os.Getenv("CI")) {

@@ -367,3 +367,35 @@ func TestDetect(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+// What a test prints is no command of the service, wherever it stands.
+func TestText(t *testing.T) {
+	for _, tt := range []struct {
+		service      Service
+		output, want string
+	}{
+		{GitHub, "a\n::error::x\n  \t::set-output name=a::b\nx ::error::y\nstd::vector\n##[error]z", "a\n\u200b::error::x\n  \t\u200b::set-output name=a::b\nx ::error::y\nstd::vector\n##\u200b[error]z"},
+		{Azure, "x ##vso[task.complete result=Failed]\n##[group]g\n", "x ##\u200bvso[task.complete result=Failed]\n##\u200b[group]g\n"},
+		{TeamCity, "##teamcity[buildStop comment='x']\n", "##\u200bteamcity[buildStop comment='x']\n"},
+		{Buildkite, "--- a\n+++ b\n~~~ c\n^^^ +++\n -x\n---\n--- FAIL: TestX (0.00s)\n", " --- a\n +++ b\n ~~~ c\n ^^^ +++\n -x\n---\n --- FAIL: TestX (0.00s)\n"},
+		{GitLab, "\x1b[0Ksection_start:1:x\r\x1b[0K\nsection_end:1:x", "\x1b[0Ksection_\u200bstart:1:x\r\x1b[0K\nsection_\u200bend:1:x"},
+		{Jenkins, "::error::\n##vso[x]\n--- a\n", "::error::\n##vso[x]\n--- a\n"},
+	} {
+		if got := tt.service.Text(tt.output); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.service, got, tt.want)
+		}
+		folded := tt.service.Fold("title", tt.output, start)
+		switch {
+		case tt.service != GitHub && !strings.Contains(folded, tt.want):
+			t.Errorf("%s folds %q", tt.service, folded)
+		case tt.service == GitHub:
+			m := regexp.MustCompile(`(?s)^::group::title\n::stop-commands::([A-Z0-9]{20,})\n(.*)::([A-Z0-9]*)::\n::endgroup::\n$`).FindStringSubmatch(folded)
+			if m == nil || m[1] != m[3] || m[2] != tt.output+"\n" {
+				t.Errorf("%s folds %q", tt.service, folded)
+			}
+		}
+	}
+	if got := GitHub.Fold("title", "a::b\n", start); got != "::group::title\na::b\n::endgroup::\n" {
+		t.Errorf("text without commands: %q", got)
+	}
+}

@@ -1,8 +1,8 @@
 // Package ci shows a run where the CI service that it runs in shows things: at the lines of the
 // sources that failed, in the summary of the job, and folded in the log.
 //
-// A Service is found by its environment (Detect) or named (Parse). Fold and Colours are for whoever
-// writes the log. New makes the event.Reporter of a service: it annotates failures as they happen
+// A Service is found by its environment (Detect) or named (Parse). Fold, Text and Colours are for
+// whoever writes the log. New makes the event.Reporter of a service: it annotates failures as they happen
 // and writes a summary at the end. Each follows the published format of its service:
 //
 //   - GitHub Actions: workflow commands (::error file=…), groups, $GITHUB_STEP_SUMMARY
@@ -150,11 +150,14 @@ func below(root, dir string) bool {
 }
 
 // Fold returns text below a title that folds it away in the log, or stays above it where nothing
-// folds. Where the service leaves the choice it is open. The title is one line.
+// folds. Where the service leaves the choice it is open. The title is one line. Commands in the
+// text are none.
 func (s Service) Fold(title, text string, now time.Time) string {
+	if s == GitHub {
+		return "::group::" + title + "\n" + unheard(text) + "::endgroup::\n"
+	}
+	text = s.Text(text)
 	switch s {
-	case GitHub:
-		return "::group::" + title + "\n" + text + "::endgroup::\n"
 	case Azure:
 		return "##[group]" + title + "\n" + text + "##[endgroup]\n"
 	case Buildkite:
