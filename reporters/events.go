@@ -98,6 +98,9 @@ func (e *Events) write(ev event.Event) error {
 			return err
 		}
 	}
+	if _, ok := ev.(event.Suspended); ok {
+		return flushLate(e.out)
+	}
 	return nil
 }
 

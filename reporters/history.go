@@ -40,6 +40,7 @@ type History struct {
 	run  history.Run
 
 	clock    history.Clock
+	stood    time.Duration             // that the run stood still
 	tests    map[string]map[string]int // places in run.Tests by package, as it is shown, and test
 	rounds   []int                     // of each of run.Tests, that ended
 	names    int                       // bytes of their ids
@@ -58,6 +59,8 @@ type openUnit struct {
 	shown       string
 	started     time.Time // by the controller's clock
 	first, last time.Time // events of tests, by the gateway's clock
+	// How long the run stood still since started: in all, until first and until last.
+	stood, toFirst, toLast time.Duration
 }
 
 // NewHistory returns a History for cfg. It makes sure that cfg.TimingsFile can be written.
@@ -85,6 +88,8 @@ func (h *History) Handle(e event.Event) error {
 		h.up(e)
 	case event.UnitStarted:
 		h.unitStarted(e)
+	case event.Resumed:
+		h.resumed(e)
 	case event.Progress:
 		h.progress(e)
 	case event.UnitEnded:
@@ -126,7 +131,7 @@ func (h *History) up(e event.GatewayUp) {
 	if !ok {
 		i = len(h.run.Hosts)
 		h.hosts[e.Hostname] = i
-		h.run.Hosts = append(h.run.Hosts, history.HostRun{Name: e.Hostname, Start: e.Time.Sub(h.run.Time)})
+		h.run.Hosts = append(h.run.Hosts, history.HostRun{Name: e.Hostname, Start: e.Time.Sub(h.run.Time) - h.stood})
 	}
 	h.run.Hosts[i].Gateways = append(h.run.Hosts[i].Gateways, e.Gateway)
 }
@@ -157,9 +162,18 @@ func (h *History) progress(e event.Progress) {
 		return
 	}
 	if u.first.IsZero() {
-		u.first = e.Time
+		u.first, u.toFirst = e.Time, u.stood
 	}
-	u.last = e.Time
+	u.last, u.toLast = e.Time, u.stood
+}
+
+// resumed leaves out of all that is open what the run stood still: the order of events tells, as
+// the clocks of gateways may be off.
+func (h *History) resumed(e event.Resumed) {
+	h.stood += e.Stood
+	for _, u := range h.units {
+		u.stood += e.Stood
+	}
 }
 
 // unitEnded finds what the process cost beyond its tests. The least of a package is its process:
@@ -170,7 +184,7 @@ func (h *History) unitEnded(e event.UnitEnded) {
 		return
 	}
 	delete(h.units, e.Gateway)
-	cost := e.Time.Sub(u.started) - u.last.Sub(u.first)
+	cost := e.Time.Sub(u.started) - u.stood - (u.last.Sub(u.first) - (u.toLast - u.toFirst))
 	if p := h.pkg(e.Package); cost > 0 && (p.Process == 0 || cost < p.Process) {
 		p.Process = cost
 	}

@@ -225,3 +225,51 @@ func TestDurationsExpected(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// What a run stood still is no cost of a process, before its tests and in one of them, and no time
+// that a gateway took to come.
+func TestHistoryWithoutStandstill(t *testing.T) {
+	s := &story{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	stand := func(d time.Duration) {
+		s.events = append(s.events, event.Suspended{Time: s.now})
+		s.wait(d)
+		s.events = append(s.events, event.Resumed{Time: s.now, Stood: d})
+	}
+	s.events = append(s.events, event.RunStarted{Time: s.now, RunID: "run1"})
+	stand(time.Minute)
+	s.wait(2 * time.Millisecond)
+	s.events = append(s.events, event.GatewayUp{Time: s.now, Gateway: "gw1", Hostname: "h"})
+	s.unit(true)
+	s.wait(6 * time.Millisecond)
+	stand(time.Hour)
+	s.test("run", "TestA", 1, 0)
+	s.wait(100 * time.Millisecond)
+	stand(time.Hour)
+	s.wait(200 * time.Millisecond)
+	s.test("pass", "TestA", 1, 0.3)
+	stand(time.Minute)
+	s.wait(4 * time.Millisecond)
+	s.unit(false)
+	s.end(event.ItemSeconds{ID: historyPackage + "::TestA", Elapsed: 300 * time.Millisecond, Verdict: event.Pass})
+	dir := t.TempDir()
+	book, err := history.Open(dir, "example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := NewHistory(HistoryConfig{Book: book, Warn: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, h, s.events)
+	again, err := history.Open(dir, "example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := again.Test(historyPlatform, historyPackage, "TestA")
+	if cost := again.Package(historyPlatform, historyPackage).ProcessCost; cost != 10*time.Millisecond || a.Cost != 300*time.Millisecond {
+		t.Errorf("the process costs %v and the test %v", cost, a.Cost)
+	}
+	if start := again.Host("h").Start; start != 2*time.Millisecond {
+		t.Errorf("the host takes %v to start", start)
+	}
+}

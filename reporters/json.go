@@ -71,6 +71,8 @@ func (j *JSON) Handle(e event.Event) error {
 	case event.Test:
 		j.trailing.saw(e)
 		j.err = j.write(e.Event)
+	case event.Suspended:
+		j.err = flushLate(j.out)
 	case event.RunEnded:
 		j.err = j.end(e)
 	}

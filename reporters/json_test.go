@@ -137,6 +137,33 @@ func TestFilesAreWrittenLate(t *testing.T) {
 	})
 }
 
+// Before the process is stopped its files have all that was written: nothing is written later then.
+func TestFilesAreWrittenBeforeAStop(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		j, err := NewJSON(JSONConfig{File: filepath.Join(dir, "run.json")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer j.Close()
+		e, err := OpenEvents(filepath.Join(dir, "events.json"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		for _, ev := range []event.Event{testEvent("output", "TestX", "first"), event.Suspended{}} {
+			if err := errors.Join(j.Handle(ev), e.Handle(ev)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, last := range map[string]string{"run.json": "first\"}\n", "events.json": "suspended\"}\n"} {
+			if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.HasSuffix(string(text), last) {
+				t.Errorf("%s: %q, %v", name, text, err)
+			}
+		}
+	})
+}
+
 func TestJSONWriterFails(t *testing.T) {
 	out := &fullWriter{room: 100}
 	j, err := NewJSON(JSONConfig{Out: out})

@@ -2,6 +2,7 @@ package reporters
 
 import (
 	"errors"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -46,7 +47,7 @@ func (l *lateFile) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	l.rest = append(l.rest, p...)
 	if l.timer == nil {
-		l.timer = time.AfterFunc(lateBy, l.late)
+		l.timer = time.AfterFunc(lateBy, func() { l.Flush() })
 	}
 	if len(l.rest) >= lateBytes {
 		l.flush()
@@ -54,10 +55,20 @@ func (l *lateFile) Write(p []byte) (int, error) {
 	return len(p), l.err
 }
 
-func (l *lateFile) late() {
+// Flush writes what waits: a process that is about to be stopped writes nothing later.
+func (l *lateFile) Flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.flush()
+	return l.err
+}
+
+// flushLate is Flush for a writer that may be another one.
+func flushLate(w io.Writer) error {
+	if l, ok := w.(*lateFile); ok {
+		return l.Flush()
+	}
+	return nil
 }
 
 // flush is called with mu held.

@@ -1,6 +1,8 @@
 // Package timeline keeps what ran where and when: a bar for each process that a gateway ran, and
 // for each top-level test in it, failed attempts included. Pages and traces are drawn from it.
 //
+// Time in which the run stood still counts for nothing, as in its reports.
+//
 // # Goroutines, limits
 //
 // None. Bars beyond the limit of a Timeline are counted and left out. A bar takes 56 bytes.
@@ -64,6 +66,7 @@ type Timeline struct {
 	Gateways []Gateway
 
 	began time.Time
+	stood []event.Resumed
 	lanes map[string]*lane // by id of the gateway
 }
 
@@ -86,16 +89,26 @@ func (t *Timeline) Add(e event.Event) {
 		t.up(e)
 	case event.UnitStarted:
 		if l := t.lanes[e.Gateway]; l != nil {
-			l.running, l.unit = true, Bar{Gateway: l.gateway, Package: e.Package, From: t.since(e.Time)}
+			l.running, l.unit = true, Bar{Gateway: l.gateway, Package: e.Package, From: t.Since(e.Time)}
 		}
 	case event.Progress:
 		t.progress(e)
 	case event.UnitEnded:
 		t.unitEnded(e)
+	case event.Resumed:
+		t.stood = append(t.stood, e)
 	}
 }
 
-func (t *Timeline) since(at time.Time) time.Duration { return max(0, at.Sub(t.began)) }
+// Since is how long the run had run at a time, without what it stood still. Nothing is before the
+// run.
+func (t *Timeline) Since(at time.Time) time.Duration {
+	ran := at.Sub(t.began)
+	for _, e := range t.stood {
+		ran -= min(e.Stood, max(0, at.Sub(e.Time.Add(-e.Stood))))
+	}
+	return max(0, ran)
+}
 
 // up takes a gateway, which may be one that was there before, on another host.
 func (t *Timeline) up(e event.GatewayUp) {
@@ -120,7 +133,7 @@ func (t *Timeline) progress(e event.Progress) {
 	outcome := Passed
 	switch e.Action {
 	case test2json.ActionRun:
-		l.tests[k] = Bar{Gateway: l.gateway, Package: e.Package, Test: e.Test, From: t.since(e.Time)}
+		l.tests[k] = Bar{Gateway: l.gateway, Package: e.Package, Test: e.Test, From: t.Since(e.Time)}
 		return
 	case test2json.ActionPass:
 	case test2json.ActionFail:
@@ -161,6 +174,6 @@ func (t *Timeline) end(b Bar, at time.Time, outcome Outcome) {
 		t.Lost++
 		return
 	}
-	b.To, b.Outcome = t.since(at), outcome
+	b.To, b.Outcome = t.Since(at), outcome
 	t.Bars = append(t.Bars, b)
 }

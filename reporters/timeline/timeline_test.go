@@ -47,3 +47,33 @@ func TestBars(t *testing.T) {
 		t.Errorf("ids and outcomes are %s", got)
 	}
 }
+
+// What the run stood still is in no bar: of a process that stood in the middle of a test, of one
+// that began later, and of an event that was on its way when the run was suspended.
+func TestBarsWithoutStandstill(t *testing.T) {
+	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
+	tell := func(s int, action, test string) event.Progress {
+		return event.Progress{Time: at(s), Gateway: "gw0", Action: action, Package: "p", Test: test}
+	}
+	line := Timeline{Limit: 5}
+	for _, e := range []event.Event{
+		event.RunStarted{Time: at(0)}, event.GatewayUp{Gateway: "gw0"},
+		event.UnitStarted{Time: at(1), Gateway: "gw0", Package: "p"},
+		tell(2, "run", "TestX"),
+		event.Suspended{Time: at(5)}, event.Resumed{Time: at(105), Stood: 100 * time.Second},
+		tell(3, "pass", "TestX"), tell(4, "run", "TestY"), tell(107, "pass", "TestY"),
+		event.Suspended{Time: at(108)}, event.Resumed{Time: at(118), Stood: 10 * time.Second},
+		tell(119, "run", "TestZ"), tell(120, "pass", "TestZ"),
+		event.UnitEnded{Time: at(121), Gateway: "gw0", Package: "p"},
+	} {
+		line.Add(e)
+	}
+	bar := func(test string, from, to int, o Outcome) Bar {
+		return Bar{Package: "p", Test: test, From: time.Duration(from) * time.Second, To: time.Duration(to) * time.Second, Outcome: o}
+	}
+	want := []Bar{bar("TestX", 2, 3, Passed), bar("TestY", 4, 7, Passed), bar("TestZ", 9, 10, Passed), bar("", 1, 11, Process)}
+	if diff := cmp.Diff(want, line.Bars); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

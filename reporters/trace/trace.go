@@ -117,8 +117,8 @@ func (w *writer) add(e entry) {
 	w.Write(w.line)
 }
 
-// since is a time as the trace has it. Clocks of hosts may be off: nothing is before the run.
-func (t *Trace) since(at time.Time) int64 { return max(0, at.Sub(t.run.Time).Microseconds()) }
+// since is a time as the trace has it.
+func (t *Trace) since(at time.Time) int64 { return t.timeline.Since(at).Microseconds() }
 
 // Processes of the trace: hosts come behind the controller.
 const controller = 1
@@ -139,7 +139,7 @@ func (t *Trace) write(w *writer) {
 		}
 		w.add(entry{Name: "thread_name", Phase: "M", Process: hosts[g.Host], Thread: i + 1, Args: map[string]any{"name": g.ID}})
 		if from, ok := t.opening[g.ID]; ok {
-			w.add(entry{Name: "connect", Phase: "X", Time: t.since(from), Duration: max(1, t.up[g.ID].Sub(from).Microseconds()), Process: hosts[g.Host], Thread: i + 1})
+			w.add(entry{Name: "connect", Phase: "X", Time: t.since(from), Duration: max(1, t.since(t.up[g.ID])-t.since(from)), Process: hosts[g.Host], Thread: i + 1})
 		}
 	}
 	t.writeBars(w, hosts)
