@@ -46,3 +46,22 @@ func TestReleaseHasAgents(t *testing.T) {
 		t.Errorf("agents are made for %s, and checked is %s", made, checked)
 	}
 }
+
+// An image for two platforms at once needs a builder that the runner does not have by itself.
+func TestReleaseHasABuilder(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", ".goreleaser.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "dockers_v2:") {
+		t.Skip("a release has no image")
+	}
+	workflow, err := os.ReadFile(filepath.Join("..", ".github", "workflows", "release.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	builder, release := strings.Index(string(workflow), "docker/setup-buildx-action@"), strings.Index(string(workflow), "make release")
+	if builder < 0 || builder > release {
+		t.Error("the workflow of a release sets up no builder before it")
+	}
+}
