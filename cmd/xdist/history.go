@@ -64,7 +64,7 @@ func newHistoryReporter(c *cli.Context, command *gotest.Command, book *history.B
 		Book:        book,
 		Partial:     strings.Contains(command.Run+command.Skip, "/"),
 		Narrow:      command.Run+command.Skip+c.String("shard") != "",
-		Warn:        func(err error) { fmt.Fprintf(c.App.ErrWriter, "xdist: warning: %v\n", err) },
+		Warn:        warnTo(c.App.ErrWriter),
 		TimingsFile: c.String("timings-out"),
 	})
 }

@@ -188,8 +188,8 @@ func (r *request) run(c *cli.Context) error {
 		Source:           made.load,
 		Mend:             made.mend,
 	})
-	if stepErr := r.tests.repeat.step.record(summary, finished(summary, err)); err == nil {
-		err = stepErr
+	if stepErr := r.tests.repeat.step.record(summary, finished(summary, err)); stepErr != nil {
+		warnTo(c.App.ErrWriter)(stepErr)
 	}
 	empty := r.command.Bench != "" || r.command.Fuzz != "" || r.tests.leftOut.Load() // may be, and is no mistake
 	return strict(c, summary, conclude(summary, err, empty))

@@ -43,7 +43,7 @@ type steps struct {
 const stepsLimit = 64 << 20
 
 // openSteps reads what the steps before have passed. key says of which tests, and under which
-// conditions.
+// conditions. What cannot be read is a warning, and all tests run.
 func openSteps(c *cli.Context, key string) (*steps, error) {
 	cache, _, err := cachePlace(c)
 	if err != nil {
@@ -63,7 +63,7 @@ func openSteps(c *cli.Context, key string) (*steps, error) {
 		err = json.Unmarshal(text, &ids)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the steps of --stepwise: %w; remove %s to begin anew", err, s.file)
+		warnTo(c.App.ErrWriter)(fmt.Errorf("read the steps of --stepwise: %w; they begin anew", err))
 	}
 	for _, id := range ids {
 		s.done[id] = true
@@ -91,7 +91,8 @@ func (s *steps) Handle(e event.Event) error {
 func (s *steps) Close() error { return nil }
 
 // record keeps what a run has passed. whole says that it had nothing left to do, and nothing
-// failed. A nil receiver is a run without steps.
+// failed. A nil receiver is a run without steps. An error is none of the run: the next step does
+// more than it has to.
 func (s *steps) record(sum event.Summary, whole bool) error {
 	if s == nil {
 		return nil

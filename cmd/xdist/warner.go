@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -41,6 +42,11 @@ func (w *warner) Handle(_ context.Context, r slog.Record) error {
 		return nil
 	}
 	w.told[text] = true
-	_, err := fmt.Fprintf(w.out, "xdist: warning: %s\n", text)
-	return err
+	warnTo(w.out)(errors.New(text))
+	return nil
+}
+
+// warnTo tells of what goes wrong beside the run and changes nothing of it.
+func warnTo(out io.Writer) func(error) {
+	return func(err error) { fmt.Fprintf(out, "xdist: warning: %v\n", err) }
 }
