@@ -28,103 +28,154 @@ func newReporter(c *cli.Context, command *gotest.Command, book *history.Book) (e
 	if err != nil {
 		return nil, usageError(fmt.Errorf("--ci: %w", err))
 	}
-	failures := failure.NewWatch()
-	all := []event.Reporter{failures}
-	log := c.App.Writer
-	place := c.String("events")
-	switch {
-	case place == "-" && (command.JSON || c.IsSet("format")):
-		return nil, usageError(errors.New("--events -, --json and --format exclude each other: each says what standard output is"))
-	case place == "-":
-		log = c.App.ErrWriter
-		all = append(all, reporters.NewNotices(c.App.ErrWriter))
-		all = appendDurations(all, c, c.App.ErrWriter)
-	case command.JSON:
-		log = c.App.ErrWriter
-		events, err := reporters.NewJSON(reporters.JSONConfig{Out: c.App.Writer})
-		if err != nil {
+	r := &reports{cli: c, command: command, service: service}
+	for _, add := range []func() error{r.addOutput, r.addEvents, r.addPages, r.addFiles} {
+		if err := add(); err != nil {
 			return nil, err
 		}
-		if c.IsSet("format") {
-			return nil, usageError(errors.New("--json and --format exclude each other: both say what standard output is"))
-		}
-		all = append(all, events, reporters.NewNotices(c.App.ErrWriter))
-		all = appendDurations(all, c, c.App.ErrWriter)
-	default:
-		console, err := newConsole(c, command, service, failures)
-		if err != nil {
-			return nil, usageError(err)
-		}
-		all = append(all, console)
-		all = appendDurations(all, c, c.App.Writer)
 	}
-	if place != "" {
-		events, err := reporters.OpenEvents(place, c.App.Writer)
-		if err != nil {
-			return nil, usageError(fmt.Errorf("--events: %w", err))
-		}
-		all = append(all, events)
-	}
-	if service.Tests() {
-		all = append(all, ci.New(ci.Config{Service: service, Out: log, Failures: failures}))
-	}
-	if file := c.String("html"); file != "" {
-		report, err := html.New(file, failures)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, report)
-	}
-	if file := c.String("trace-out"); file != "" {
-		report, err := trace.New(file)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, report)
-	}
-	if file := c.String("jsonfile"); file != "" {
-		events, err := reporters.NewJSON(reporters.JSONConfig{File: file})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, events)
-	}
-	if file := c.String("junitxml"); file != "" {
-		schema, err := reporters.ParseJUnitSchema(c.String("junit-schema"))
-		if err != nil {
-			return nil, usageError(fmt.Errorf("--junit-schema: %w", err))
-		}
-		cfg := reporters.JUnitConfig{File: file, Schema: schema}
-		if c.Bool("junit-output") {
-			cfg.SystemOut = reporters.EveryTest
-		}
-		junit, err := reporters.NewJUnit(cfg)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, junit)
-	}
-	if !c.Bool("no-history") {
-		store, err := outputStore(c, command.Dir)
-		if err == nil { // else the history says what is wrong
-			all = append(all, store.Keep(func(err error) { fmt.Fprintf(c.App.ErrWriter, "xdist: warning: %v\n", err) }))
-		}
-	}
-	if c.IsSet("replay") {
-		return reporters.Multi(all...), nil // what runs again out of its context teaches nothing
-	}
-	lessons, err := newHistoryReporter(c, command, book)
-	if err != nil {
+	if err := r.addKept(book); err != nil {
 		return nil, err
 	}
-	return reporters.Multi(append(all, lessons)...), nil
+	if r.failures != nil { // it comes before those who ask it
+		r.all = append([]event.Reporter{r.failures}, r.all...)
+	}
+	return reporters.Multi(r.all...), nil
 }
 
-func appendDurations(all []event.Reporter, c *cli.Context, out io.Writer) []event.Reporter {
-	if n := c.Int("durations"); n >= 0 {
-		all = append(all, reporters.NewDurations(reporters.DurationsConfig{Out: out, Count: n}))
+// reports are the reporters of a run as they are made.
+type reports struct {
+	cli      *cli.Context
+	command  *gotest.Command
+	service  ci.Service
+	log      io.Writer      // where the CI service reads
+	failures *failure.Watch // nil while nobody asks
+	all      []event.Reporter
+}
+
+func (r *reports) add(one event.Reporter) { r.all = append(r.all, one) }
+
+// watch is what those share who ask what has failed.
+func (r *reports) watch() *failure.Watch {
+	if r.failures == nil {
+		r.failures = failure.NewWatch()
 	}
-	return all
+	return r.failures
+}
+
+// addOutput adds what writes to standard output, or beside it where that is for a program.
+func (r *reports) addOutput() error {
+	c := r.cli
+	r.log = c.App.ErrWriter
+	switch {
+	case c.String("events") == "-" && (r.command.JSON || c.IsSet("format")):
+		return usageError(errors.New("--events -, --json and --format exclude each other: each says what standard output is"))
+	case r.command.JSON && c.IsSet("format"):
+		return usageError(errors.New("--json and --format exclude each other: both say what standard output is"))
+	case r.command.JSON:
+		events, err := reporters.NewJSON(reporters.JSONConfig{Out: c.App.Writer})
+		if err != nil {
+			return err
+		}
+		r.add(events)
+		fallthrough
+	case c.String("events") == "-":
+		r.add(reporters.NewNotices(c.App.ErrWriter))
+	default:
+		r.log = c.App.Writer
+		console, err := newConsole(c, r.command, r.service, r.watch())
+		if err != nil {
+			return usageError(err)
+		}
+		r.add(console)
+	}
+	if n := c.Int("durations"); n >= 0 {
+		r.add(reporters.NewDurations(reporters.DurationsConfig{Out: r.log, Count: n}))
+	}
+	return nil
+}
+
+func (r *reports) addEvents() error {
+	place := r.cli.String("events")
+	if place == "" {
+		return nil
+	}
+	events, err := reporters.OpenEvents(place, r.cli.App.Writer)
+	if err != nil {
+		return usageError(fmt.Errorf("--events: %w", err))
+	}
+	r.add(events)
+	return nil
+}
+
+// addPages adds what people look at elsewhere: at their CI service, in a browser, in a viewer.
+func (r *reports) addPages() error {
+	if r.service.Tests() {
+		r.add(ci.New(ci.Config{Service: r.service, Out: r.log, Failures: r.watch()}))
+	}
+	if file := r.cli.String("html"); file != "" {
+		page, err := html.New(file, r.watch())
+		if err != nil {
+			return err
+		}
+		r.add(page)
+	}
+	if file := r.cli.String("trace-out"); file != "" {
+		lanes, err := trace.New(file)
+		if err != nil {
+			return err
+		}
+		r.add(lanes)
+	}
+	return nil
+}
+
+// addFiles adds the files that other programs read.
+func (r *reports) addFiles() error {
+	if file := r.cli.String("jsonfile"); file != "" {
+		events, err := reporters.NewJSON(reporters.JSONConfig{File: file})
+		if err != nil {
+			return err
+		}
+		r.add(events)
+	}
+	file := r.cli.String("junitxml")
+	if file == "" {
+		return nil
+	}
+	schema, err := reporters.ParseJUnitSchema(r.cli.String("junit-schema"))
+	if err != nil {
+		return usageError(fmt.Errorf("--junit-schema: %w", err))
+	}
+	cfg := reporters.JUnitConfig{File: file, Schema: schema}
+	if r.cli.Bool("junit-output") {
+		cfg.SystemOut = reporters.EveryTest
+	}
+	junit, err := reporters.NewJUnit(cfg)
+	if err != nil {
+		return err
+	}
+	r.add(junit)
+	return nil
+}
+
+// addKept adds what is kept for later runs. What runs again out of its context teaches nothing.
+func (r *reports) addKept(book *history.Book) error {
+	if !r.cli.Bool("no-history") {
+		store, err := outputStore(r.cli, r.command.Dir)
+		if err == nil { // else the history says what is wrong
+			r.add(store.Keep(warnTo(r.cli.App.ErrWriter)))
+		}
+	}
+	if r.cli.IsSet("replay") {
+		return nil
+	}
+	lessons, err := newHistoryReporter(r.cli, r.command, book)
+	if err != nil {
+		return err
+	}
+	r.add(lessons)
+	return nil
 }
 
 func newConsole(c *cli.Context, command *gotest.Command, service ci.Service, failures *failure.Watch) (event.Reporter, error) {
