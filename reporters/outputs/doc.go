@@ -11,8 +11,9 @@
 //
 // # Goroutines, limits
 //
-// There are none. A record has at most recordKept bytes of output, the middle of a longer one is
-// left out. When the lines of a run have runKept bytes compressed, outputs of tests that pass are
-// dropped from then on, and at twice that all. A Store has the last runsKept runs of each module,
-// and storeKept bytes of all.
+// There are none. A record has at most recordKept bytes of output and of what names its pieces; the
+// middle of a longer one is left out. When the lines of a run have runKept bytes compressed,
+// outputs of tests that pass are dropped from then on, and at twice that all. A Store has the last
+// runsKept runs of each module, and storeKept bytes of all. A file with more than readLimit bytes
+// of lines is not read.
 package outputs

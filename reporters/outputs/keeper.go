@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	recordKept = 256 << 10 // bytes of output
+	recordKept = 256 << 10 // bytes of output, with pieceHead and a name for each piece
+	pieceHead  = 64        // bytes that a piece takes beside its name and its text, about
 	runKept    = 16 << 20  // bytes, compressed
 	windowSize = 1 << 20   // of the compression, in bytes: what its memory grows with
 )
@@ -34,9 +35,10 @@ type Keeper struct {
 	packages map[string]*openPackage // by name in the events; those that have begun and not ended
 	builds   map[string]*open        // what compilers said, by ImportPath
 
-	out    bytes.Buffer
-	packed *zstd.Encoder
-	line   []byte
+	out     bytes.Buffer
+	written int64 // bytes before they were compressed
+	packed  *zstd.Encoder
+	line    []byte
 }
 
 type openPackage struct {
@@ -48,8 +50,8 @@ type openPackage struct {
 // open is what something has printed that has not ended.
 type open struct {
 	head, tail []segment
-	bytes      [2]int // of head and of tail
-	lost       int
+	bytes      [2]int // of head and of tail, as recordKept counts
+	lost       int    // bytes of text
 }
 
 // segment is a Piece that grows.
@@ -90,8 +92,14 @@ func (k *Keeper) begin(e event.RunStarted) {
 	k.write(append(line, '\n'))
 }
 
-// write compresses a line. Into memory it does not fail.
-func (k *Keeper) write(line []byte) { k.packed.Write(line) }
+// write compresses a line. Into memory it does not fail. A line that nobody would read is left out.
+func (k *Keeper) write(line []byte) {
+	if len(line) > lineLimit || k.written+int64(len(line)) > readLimit {
+		return
+	}
+	k.written += int64(len(line))
+	k.packed.Write(line)
+}
 
 func (k *Keeper) test(t *event.Test) {
 	if !k.begun {
@@ -171,21 +179,32 @@ func (p *openPackage) take() *open {
 // out as more comes.
 func (o *open) add(test, text string) {
 	const half = recordKept / 2
-	if len(o.tail) == 0 && o.bytes[0]+len(text) <= half {
-		o.head = extend(o.head, test, text)
-		o.bytes[0] += len(text)
-		return
+	if over := len(text) - half; over > 0 {
+		o.lost += over
+		text = text[over:]
+	}
+	if len(o.tail) == 0 {
+		cost := len(text)
+		if n := len(o.head); n == 0 || o.head[n-1].test != test {
+			cost += pieceHead + len(test)
+		}
+		if o.bytes[0]+cost <= half {
+			o.head = extend(o.head, test, text)
+			o.bytes[0] += cost
+			return
+		}
 	}
 	o.tail = append(o.tail, segment{test, []byte(text)})
-	o.bytes[1] += len(text)
-	for len(o.tail) > 1 && o.bytes[1]-len(o.tail[0].text) >= half {
-		n := len(o.tail[0].text)
-		o.bytes[1] -= n
-		o.lost += n
+	o.bytes[1] += o.tail[len(o.tail)-1].cost()
+	for len(o.tail) > 1 && o.bytes[1]-o.tail[0].cost() >= half {
+		o.bytes[1] -= o.tail[0].cost()
+		o.lost += len(o.tail[0].text)
 		o.tail[0] = segment{}
 		o.tail = o.tail[1:]
 	}
 }
+
+func (s *segment) cost() int { return pieceHead + len(s.test) + len(s.text) }
 
 func extend(all []segment, test, text string) []segment {
 	n := len(all)

@@ -178,3 +178,64 @@ func TestNowhere(t *testing.T) {
 		t.Errorf("closing is %v, and told was %v", err, told)
 	}
 }
+
+// What pieces and their names take is counted, too: of many small ones, of long names, and of a
+// package that says as much as the build that it fails of. All that is written can be read.
+func TestPiecesCount(t *testing.T) {
+	s := store(t)
+	long := strings.Repeat("n", 10<<10)
+	control := strings.Repeat("\x01", recordKept/4)
+	run := []event.Event{begins("r", start), says("run", "TestX", "")}
+	for i := range recordKept / 8 {
+		run = append(run, says("output", fmt.Sprintf("TestX/%d", i%2), "x"))
+	}
+	run = append(run, says("pass", "TestX", ""), says("run", "TestY", ""))
+	for i := range 100 {
+		run = append(run, says("output", fmt.Sprintf("TestY/%d%s", i, long), "y"))
+	}
+	run = append(run, says("pass", "TestY", ""), says("run", "TestZ", ""), says("output", "TestZ", strings.Repeat("z", 2*recordKept)), says("pass", "TestZ", ""))
+	run = append(run, says("run", "Test"+strings.Repeat("n", lineLimit), ""), says("pass", "Test"+strings.Repeat("n", lineLimit), ""))
+	for range 8 {
+		run = append(run, event.Test{Event: test2json.Event{Action: "build-output", ImportPath: "m/q", Output: control}}, event.Test{Event: test2json.Event{Action: "output", Package: "m/q", Output: control}})
+	}
+	run = append(run, event.Test{Event: test2json.Event{Action: "fail", Package: "m/q", FailedBuild: "m/q"}})
+	keep(t, s, 0, run...)
+	var tests []string
+	for _, r := range kept(t, s) {
+		tests = append(tests, r.Test)
+		size, text := 0, 0
+		for _, p := range r.Pieces {
+			size += pieceHead + len(p.Test) + len(p.Output)
+			text += len(p.Output)
+		}
+		most := recordKept + recordKept/4
+		if r.Package == "m/q" {
+			most *= 2
+		}
+		if size > most || r.Lost == 0 || r.Test == "TestX" && text+r.Lost != recordKept/8 || r.Test == "TestZ" && text+r.Lost != 2*recordKept {
+			t.Errorf("%s::%s has %d bytes in %d pieces, and lost %d", r.Package, r.Test, size, len(r.Pieces), r.Lost)
+		}
+	}
+	if diff := cmp.Diff([]string{"TestX", "TestY", "TestZ", ""}, tests); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// A file with more than a run may have is an error, and not read to its end.
+func TestTooLong(t *testing.T) {
+	s := store(t)
+	keep(t, s, 0, begins("r", start), says("run", "TestX", ""), says("output", "TestX", strings.Repeat("x", 10_000)), says("pass", "TestX", ""))
+	runs, err := s.Runs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for limit, want := range map[int64]error{1000: errTooLong, 20_000: nil} {
+		var last error
+		for _, err := range lines(runs[0].file, limit) {
+			last = err
+		}
+		if last != want {
+			t.Errorf("with %d bytes the error is %v, want %v", limit, last, want)
+		}
+	}
+}

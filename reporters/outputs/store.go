@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -24,10 +25,12 @@ import (
 const (
 	runsKept  = 10
 	storeKept = 256 << 20 // bytes on disk
-	// readLimit bounds what is read of one run, decompressed: a file may have been tampered with.
+	// readLimit bounds what is written and read of one run, in bytes that are not compressed: a file
+	// may have been tampered with.
 	readLimit = 2 << 30
-	// lineLimit bounds a line: six bytes of JSON for each of the output, and names.
-	lineLimit = 8*recordKept + 1<<20
+	// lineLimit bounds a line: six bytes of JSON for each of the output, of a package and of the
+	// build that it failed of, and names.
+	lineLimit = 2*6*recordKept + 1<<20
 	suffix    = ".zst"
 )
 
@@ -109,7 +112,7 @@ func (s Store) Runs() ([]Run, error) {
 	var runs []Run
 	for _, file := range files {
 		run := Run{file: file}
-		for line, err := range lines(file) {
+		for line, err := range lines(file, readLimit) {
 			if err == nil {
 				err = json.Unmarshal(line, &run)
 			}
@@ -130,7 +133,7 @@ func (s Store) Runs() ([]Run, error) {
 func (r Run) Records() iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		first := true
-		for line, err := range lines(r.file) {
+		for line, err := range lines(r.file, readLimit) {
 			var record Record
 			if err == nil && !first {
 				err = json.Unmarshal(line, &record)
@@ -147,8 +150,11 @@ func (r Run) Records() iter.Seq2[Record, error] {
 	}
 }
 
-// lines are those of a file. They are valid until the next one.
-func lines(file string) iter.Seq2[[]byte, error] {
+// errTooLong is of a file that has more than a Keeper writes.
+var errTooLong = errors.New("it is longer than what is kept of a run")
+
+// lines are those of a file. They are valid until the next one. More than limit bytes are an error.
+func lines(file string, limit int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		f, err := ownfile.Open(file)
 		if err != nil {
@@ -156,20 +162,23 @@ func lines(file string) iter.Seq2[[]byte, error] {
 			return
 		}
 		defer f.Close()
-		in, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(windowSize), zstd.WithDecoderMaxMemory(readLimit))
+		in, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(windowSize))
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer in.Close()
-		s := bufio.NewScanner(in)
+		rest := &io.LimitedReader{R: in, N: limit + 1}
+		s := bufio.NewScanner(rest)
 		s.Buffer(make([]byte, 0, 64<<10), lineLimit)
-		for s.Scan() {
+		for rest.N > 0 && s.Scan() && rest.N > 0 {
 			if !yield(s.Bytes(), nil) {
 				return
 			}
 		}
-		if err := s.Err(); err != nil {
+		if rest.N <= 0 {
+			yield(nil, errTooLong)
+		} else if err := s.Err(); err != nil {
 			yield(nil, err)
 		}
 	}
