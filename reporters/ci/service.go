@@ -2,8 +2,8 @@
 // sources that failed, in the summary of the job, and folded in the log.
 //
 // A Service is found by its environment (Detect) or named (Parse). Fold, Text and Colours are for
-// whoever writes the log. New makes the event.Reporter of a service: it annotates failures as they happen
-// and writes a summary at the end. Each follows the published format of its service:
+// whoever writes the log. New makes the event.Reporter of a service: it annotates failures as they
+// happen and writes a summary at the end. Each follows the published format of its service:
 //
 //   - GitHub Actions: workflow commands (::error file=…), groups, $GITHUB_STEP_SUMMARY
 //   - GitLab: collapsible sections (its list of tests comes from a JUnit report)

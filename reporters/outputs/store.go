@@ -25,8 +25,8 @@ import (
 const (
 	runsKept  = 10
 	storeKept = 256 << 20 // bytes on disk
-	// readLimit bounds what is written and read of one run, in bytes that are not compressed: a file
-	// may have been tampered with.
+	// readLimit bounds what is written and read of one run, in bytes that are not compressed: a
+	// file may have been tampered with.
 	readLimit = 2 << 30
 	// lineLimit bounds a line: six bytes of JSON for each of the output, of a package and of the
 	// build that it failed of, and names.
