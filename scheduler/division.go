@@ -256,8 +256,8 @@ func (c *controller) judgeParts(n *node, r unit.Result) unit.Result {
 	return r
 }
 
-// quitParts settles the test whose parts n ran when the run was quit, and shows what they have said:
-// their goroutines are what the user asked for.
+// quitParts settles the test whose parts n ran when the run was quit, and shows what they have
+// said: their goroutines are what the user asked for.
 func (c *controller) quitParts(n *node, end jobEnd) {
 	p, d := n.job.pkg, n.job.division()
 	it := n.job.items[p.names[d.test]]

@@ -16,6 +16,7 @@ import (
 
 const usageText = `xdist [xdist flags] [packages] [go test flags]
    xdist list [packages] [go test flags]
+   xdist ui [--keep] [xdist flags] [packages] [go test flags]
    xdist history [runs]
    xdist show ID
    xdist cache show | prune
@@ -54,7 +55,7 @@ const keysText = `While tests run:
 // Run.
 func newApp(out, errOut io.Writer) *cli.App {
 	wrong := func(_ *cli.Context, err error, _ bool) error { return usageError(err) }
-	commands := []*cli.Command{listCommand(), historyCommand(), showCommand(), cacheCommand(), doctorCommand(), cleanCommand(), execCommand(), mergeCommand(), serveCommand(), joinCommand(), netCommand(), keygenCommand(), versionCommand(), completionCommand(), manCommand(), agentCommand(), handoffCommand()}
+	commands := []*cli.Command{listCommand(), uiCommand(), historyCommand(), showCommand(), cacheCommand(), doctorCommand(), cleanCommand(), execCommand(), mergeCommand(), serveCommand(), joinCommand(), netCommand(), keygenCommand(), versionCommand(), completionCommand(), manCommand(), agentCommand(), handoffCommand()}
 	for _, c := range commands {
 		c.OnUsageError = wrong
 		for _, sub := range c.Subcommands {

@@ -13,7 +13,7 @@ import (
 )
 
 // subcommands are the first words that are not a package.
-var subcommands = []string{"agent", "cache", "clean", "completion", "doctor", "exec", "handoff", "help", "history", "join", "keygen", "list", "man", "merge", "net", "serve", "show", "version"}
+var subcommands = []string{"agent", "cache", "clean", "completion", "doctor", "exec", "handoff", "help", "history", "join", "keygen", "list", "man", "merge", "net", "serve", "show", "ui", "version"}
 
 // splitArgs sorts a command line into xdist's own flags and go test's, and returns it as
 //
@@ -38,12 +38,15 @@ func splitArgs(args []string) []string {
 		if rest[0] == "net" && len(rest) > 1 {
 			return append(append(out, rest[1]), flagsFirst(netFlags(), rest[2:])...)
 		}
-		if rest[0] != "list" {
+		if rest[0] != "list" && rest[0] != "ui" {
 			return append(out, rest[1:]...)
 		}
 		rest = rest[1:]
 	}
 	own := ownFlags()
+	if out[len(out)-1] == "ui" {
+		own[flagKeep] = false
+	}
 	var forGo []string
 	inPackages := false
 	for len(rest) > 0 {

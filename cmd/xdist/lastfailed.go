@@ -168,13 +168,16 @@ func againCommand(args []string, stepwise bool) string {
 		again[1] = "--" + flagStepwise
 	}
 	rest := split[1:]
+	if rest[0] == "ui" {
+		rest = rest[1:]
+	}
 	for len(rest) > 0 && rest[0] != "--" { // which splitArgs puts in front of go test's part
 		name, _, hasValue := strings.Cut(strings.TrimLeft(rest[0], "-"), "=")
 		words := 1
 		if own[name] && !hasValue {
 			words = min(2, len(rest)-1)
 		}
-		if !slices.Contains([]string{flagLastFailed, "lf", flagFailedFirst, "ff", flagStepwise, "sw"}, name) {
+		if !slices.Contains([]string{flagLastFailed, "lf", flagFailedFirst, "ff", flagStepwise, "sw", flagKeep}, name) {
 			again = append(again, rest[:words]...)
 		}
 		rest = rest[words:]

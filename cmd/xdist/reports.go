@@ -23,7 +23,7 @@ import (
 
 // newReporter makes what the flags ask for into one reporter. Files are opened here: a report that
 // cannot be written is known before the first test runs.
-func newReporter(c *cli.Context, command *gotest.Command, book *history.Book) (event.Reporter, error) {
+func newReporter(c *cli.Context, command *gotest.Command, book *history.Book, page *page) (event.Reporter, error) {
 	service, err := ci.Parse(c.String("ci"), os.Getenv)
 	if err != nil {
 		return nil, usageError(fmt.Errorf("--ci: %w", err))
@@ -33,6 +33,9 @@ func newReporter(c *cli.Context, command *gotest.Command, book *history.Book) (e
 		if err := add(); err != nil {
 			return nil, err
 		}
+	}
+	if page != nil {
+		r.add(page)
 	}
 	if err := r.addKept(book); err != nil {
 		return nil, err

@@ -126,7 +126,12 @@ func (r *request) run(c *cli.Context) error {
 	if r.tests.repeat.step != nil && r.correct.maxFail == 0 {
 		r.correct.maxFail = 1
 	}
-	reporter, err := newReporter(c, r.command, book)
+	page, err := openPage(c)
+	if err != nil {
+		return err
+	}
+	defer page.end(c)
+	reporter, err := newReporter(c, r.command, book, page)
 	if err != nil {
 		return classify(err)
 	}
@@ -191,6 +196,7 @@ func (r *request) run(c *cli.Context) error {
 	if stepErr := r.tests.repeat.step.record(summary, finished(summary, err)); stepErr != nil {
 		warnTo(c.App.ErrWriter)(stepErr)
 	}
+	page.stay(c)
 	empty := r.command.Bench != "" || r.command.Fuzz != "" || r.tests.leftOut.Load() // may be, and is no mistake
 	return strict(c, summary, conclude(summary, err, empty))
 }

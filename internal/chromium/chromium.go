@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Page is what becomes of the page at an address. What the browser complains of fails the test, which
-// is skipped where there is no browser.
+// Page is what becomes of the page at an address. What the browser complains of fails the test,
+// which is skipped where there is no browser.
 func Page(t *testing.T, address string, flags ...string) (dom string) {
 	t.Helper()
 	browser, err := exec.LookPath("chromium")

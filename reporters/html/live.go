@@ -21,7 +21,8 @@ import (
 const tellMost = 5000
 
 // Live is the page of a run that goes on, to which its script adds what is new: package ui serves
-// both. When the run has ended the page is that of a Report. Its methods may be called concurrently.
+// both. When the run has ended the page is that of a Report. Its methods may be called
+// concurrently.
 type Live struct {
 	now func() time.Time
 
@@ -138,7 +139,8 @@ type News struct {
 // Seen is how much of a run a page has. The zero value is nothing.
 type Seen struct{ Tests, Bars, Findings int }
 
-// Since is what is new to a page, which has that then, and whether there is more than a message has.
+// Since is what is new to a page, which has that then, and whether there is more than one News
+// has.
 func (l *Live) Since(at *Seen) (n News, more bool) {
 	l.mu.Lock()
 	n.Headline = l.headline()
