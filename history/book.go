@@ -207,6 +207,15 @@ type TestSummary struct {
 	Latest   time.Duration // of the newest run that passed
 	Before   time.Duration // what it cost before that run
 	Slower   bool          // Latest is well beyond Before and its spread
+	Since    time.Time     // of the run that began to be Slower
+	Seen     []Sight       // what the recent runs saw, newest first
+}
+
+// Sight is what one run saw of a test.
+type Sight struct {
+	Time    time.Time // of the run's start, to the second
+	Elapsed time.Duration
+	Verdict Verdict
 }
 
 const (
@@ -241,6 +250,9 @@ func (b *Book) Tests() []TestSummary {
 func (r *testRecord) summary(at place, test string) TestSummary {
 	s := TestSummary{Platform: at.platform, Package: at.pkg, Test: test, Failures: r.failures(), Recent: len(r.Recent)}
 	s.Known, _ = r.known()
+	for _, o := range r.Recent {
+		s.Seen = append(s.Seen, Sight{Time: time.Unix(o.At, 0), Elapsed: o.duration(), Verdict: sights[o.Verdict]})
+	}
 	durations := r.durations()
 	if len(durations) == 0 {
 		return s
@@ -249,8 +261,22 @@ func (r *testRecord) summary(at place, test string) TestSummary {
 	before, spread := recentMedian(durations[1:])
 	s.Before = before
 	s.Slower = len(durations) > slowRuns && s.Latest > time.Duration(slowFactor*float64(before)) && s.Latest > before+max(slowSpreads*spread, slowMargin)
+	if s.Slower {
+		for _, seen := range s.Seen {
+			if seen.Verdict == Fail || seen.Verdict == Crash {
+				continue
+			}
+			if seen.Elapsed < (s.Before+s.Latest)/2 {
+				break
+			}
+			s.Since = seen.Time
+		}
+	}
 	return s
 }
+
+// sights are the verdicts of observations.
+var sights = map[uint8]Verdict{sawPass: Pass, sawSkip: Skip, sawFail: Fail, sawCrash: Crash, sawFlaky: Flaky}
 
 // Learn adds a run to what is in memory. Nothing is written.
 func (b *Book) Learn(run Run) {

@@ -370,6 +370,11 @@ func TestNewlySlow(t *testing.T) {
 	for _, s := range b.Tests() {
 		if s.Slower {
 			slower = append(slower, fmt.Sprintf("%s %v %v", s.Test, s.Before, s.Latest))
+			if want := aRun(5).Time; s.Since.Unix() != want.Unix() || len(s.Seen) != 6 || s.Seen[0].Elapsed != 400*time.Millisecond || s.Seen[0].Verdict != Pass {
+				t.Errorf("%s is slow since %v, want %v; the runs saw %v", s.Test, s.Since, want, s.Seen)
+			}
+		} else if !s.Since.IsZero() {
+			t.Errorf("%s is slow since %v, and is not", s.Test, s.Since)
 		}
 	}
 	if diff := cmp.Diff([]string{"TestSlow 200ms 400ms"}, slower); diff != "" {

@@ -13,6 +13,9 @@ const (
 	Crash Verdict = "crash"
 )
 
+// Flaky is what became of a test that failed and passed in one run; a TestRun says so by Failures.
+const Flaky Verdict = "flaky"
+
 // Run is what one run adds to a Book. The zero value of a field says that it is not known.
 type Run struct {
 	ID       string

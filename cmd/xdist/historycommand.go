@@ -15,6 +15,7 @@ import (
 
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/history"
+	"github.com/xdist-go/xdist/reporters/html"
 )
 
 // historyShown is how many lines of each kind the history command prints, unless -n says otherwise.
@@ -25,12 +26,13 @@ func historyCommand() *cli.Command {
 		&cli.IntFlag{Name: "n", Usage: "show at most `N` of each kind; 0 shows all", Value: historyShown},
 		&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 	}, cacheFlags()...)
+	page := &cli.StringFlag{Name: "html", Usage: "write a page for a browser to `FILE`: how long runs took, flaky tests by date, newly slow ones with the run that began it"}
 	return &cli.Command{
 		Name:            "history",
 		Usage:           "show what earlier runs of this module taught: slowest, flaky and newly slow tests",
-		UsageText:       "xdist history [-n N] [--json]\nxdist history runs [-n N] [--json]",
+		UsageText:       "xdist history [-n N] [--json | --html FILE]\nxdist history runs [-n N] [--json]",
 		HideHelpCommand: true,
-		Flags:           flags,
+		Flags:           append([]cli.Flag{page}, flags...),
 		Action:          showHistory,
 		Subcommands: []*cli.Command{
 			{Name: "runs", Usage: "list the last runs with what was expected and what came of it", Flags: flags, Action: showRuns},
@@ -86,6 +88,12 @@ func showHistory(c *cli.Context) error {
 	slices.SortStableFunc(flaky, func(a, b history.TestSummary) int { return cmp.Compare(b.Failures*a.Recent, a.Failures*b.Recent) })
 	slower := slices.DeleteFunc(slices.Clone(all), func(s history.TestSummary) bool { return !s.Slower })
 	slices.SortStableFunc(slower, func(a, b history.TestSummary) int { return cmp.Compare(b.Latest-b.Before, a.Latest-a.Before) })
+	if file := c.String("html"); file != "" {
+		return html.WriteHistory(file, html.History{
+			Module: moduleOf("."), Runs: book.Runs(), Flaky: flaky[:atMostShown(c, len(flaky))], Slower: slower[:atMostShown(c, len(slower))],
+			Slowest: slowest[:atMostShown(c, len(slowest))], Several: several(all),
+		})
+	}
 	idOf := namer(all)
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, map[string][]testLine{
@@ -132,7 +140,7 @@ func linesOf(c *cli.Context, tests []history.TestSummary) []testLine {
 
 // namer returns what shows the id of a test, with its platform where there are several.
 func namer(all []history.TestSummary) func(history.TestSummary) string {
-	several := slices.ContainsFunc(all, func(s history.TestSummary) bool { return s.Platform != all[0].Platform })
+	several := several(all)
 	return func(s history.TestSummary) string {
 		id := gotest.ID(s.Package, s.Test)
 		if several && s.Platform != "" {
@@ -140,6 +148,11 @@ func namer(all []history.TestSummary) func(history.TestSummary) string {
 		}
 		return id
 	}
+}
+
+// several reports whether tests ran on several platforms.
+func several(all []history.TestSummary) bool {
+	return slices.ContainsFunc(all, func(s history.TestSummary) bool { return s.Platform != all[0].Platform })
 }
 
 func showRuns(c *cli.Context) error {
