@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -82,8 +83,8 @@ func (g *Group) await(ctx context.Context, spec xspec.Spec) error {
 	if id == "" {
 		return nil
 	}
-	patience := newTimer(g.cfg.OpenTimeout)
-	defer patience.Stop()
+	patience, cancel := g.patience(ctx, false)
+	defer cancel()
 	for {
 		g.mu.Lock()
 		changed, opening := g.routes.changedc, g.routes.opening[id]
@@ -92,7 +93,7 @@ func (g *Group) await(ctx context.Context, spec xspec.Spec) error {
 		if ready {
 			return nil
 		}
-		expired := patience.C
+		expired := patience.Done()
 		if opening {
 			expired = nil // that has a timeout of its own, and an agent to get before
 		}
@@ -103,7 +104,9 @@ func (g *Group) await(ctx context.Context, spec xspec.Spec) error {
 			case <-ctx.Done():
 				err = ctx.Err()
 			case <-expired:
-				err = fmt.Errorf("nobody has opened it for %v", g.cfg.OpenTimeout)
+				if err = ctx.Err(); err == nil {
+					err = fmt.Errorf("nobody has opened it for %v", g.cfg.OpenTimeout)
+				}
 			}
 		}
 		return fmt.Errorf("via gateway %q: %w", id, err)
@@ -147,10 +150,17 @@ func (gw *Gateway) lostOnTheWay() error {
 
 // openTimeout bounds the start of one agent. Who waits for Config.Agent holds its clock.
 func (g *Group) openTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	if g.cfg.OpenTimeout > 0 {
-		c := startClock(ctx, g.cfg.OpenTimeout)
-		remove := g.clocks.add(c)
-		return c, func() { remove(); c.stop() }
+	return g.patience(ctx, true)
+}
+
+// patience is a context of Config.OpenTimeout. coming is that an agent is being started, which
+// Suspend waits for.
+func (g *Group) patience(ctx context.Context, coming bool) (context.Context, context.CancelFunc) {
+	d := g.cfg.OpenTimeout
+	if d < 0 {
+		d = math.MaxInt64
 	}
-	return ctx, func() {}
+	c := startClock(ctx, d)
+	forget := g.standstill.open(c, coming)
+	return c, func() { forget(); c.stop() }
 }

@@ -121,19 +121,35 @@ func (n *session) question(ctx context.Context, msg controlMessage) (Status, err
 	if err := n.gone(); err != nil {
 		return Status{}, err
 	}
-	answerc := make(chan Status, 1)
-	n.mu.Lock()
-	n.questions++
-	msg.Question = n.questions
-	n.asked[msg.Question] = answerc
-	n.mu.Unlock()
+	number, answerc := n.expect()
+	msg.Question = number
 	defer func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		delete(n.asked, msg.Question)
+		delete(n.asked, number)
 	}()
 	if err := n.control.Send(ctx, msg); err != nil {
 		return Status{}, err
+	}
+	return n.answer(ctx, answerc)
+}
+
+// expect returns the number of a question, and what its answer comes on.
+func (n *session) expect() (number uint64, answerc chan Status) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.questions++
+	answerc = make(chan Status, 1)
+	n.asked[n.questions] = answerc
+	return n.questions, answerc
+}
+
+// answer waits for what comes on answerc.
+func (n *session) answer(ctx context.Context, answerc <-chan Status) (Status, error) {
+	select {
+	case st := <-answerc:
+		return st, nil
+	default:
 	}
 	select {
 	case st := <-answerc:
@@ -151,6 +167,7 @@ func (n *session) answered(msg controlMessage) {
 	defer n.mu.Unlock()
 	if answerc := n.asked[msg.Question]; answerc != nil {
 		answerc <- Status{Executing: msg.Executing, Channels: msg.Channels, Running: msg.Running}
+		close(answerc) // two may wait for the answer to Suspend
 		delete(n.asked, msg.Question)
 	}
 }

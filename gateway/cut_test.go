@@ -49,6 +49,10 @@ func memDialer(handlers Handlers, wrap func(io.ReadWriteCloser) io.ReadWriteClos
 // bubbleDialer is memDialer for a testing/synctest bubble, with a memMux. yamux keeps its timers in
 // one pool of the whole process, and those of one bubble break another.
 func bubbleDialer(ctx context.Context, _ origin, spec xspec.Spec, _ Config) (*endpoint, error) {
+	return serveBubble(ctx, spec, nil)
+}
+
+func serveBubble(ctx context.Context, spec xspec.Spec, handlers Handlers) (*endpoint, error) {
 	near, far := net.Pipe()
 	controller, agent := memMuxes()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -57,7 +61,7 @@ func bubbleDialer(ctx context.Context, _ origin, spec xspec.Spec, _ Config) (*en
 		defer close(p.donec)
 		defer cancel()
 		if h, err := welcomeController(ctx, newBufferedConn(far), obey); err == nil {
-			serveMux(ctx, agent, h, nil)
+			serveMux(ctx, agent, h, handlers)
 		}
 	}()
 	return &endpoint{conn: near, proc: p, mux: controller}, nil

@@ -83,6 +83,7 @@ func (g *Group) begin(ctx context.Context, spec xspec.Spec, l *endpoint) (*Gatew
 	}
 	lap(ctx, PhaseHandshake)
 	connections.Store(gw.n.nonce, gw)
+	g.standstill.join(gw)
 	go gw.lifeLoop()
 	return gw, nil
 }

@@ -116,7 +116,7 @@ type Group struct {
 	cfg  Config
 	dial dialer
 
-	clocks clocks
+	standstill standstill
 
 	mu        sync.Mutex // guards the fields below
 	ids       map[string]idState
@@ -437,6 +437,7 @@ func (g *Group) attend(gw *Gateway) bool {
 
 // reaped forgets a gateway whose end is complete.
 func (g *Group) reaped(gw *Gateway) {
+	g.standstill.leave(gw)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.leaving, gw)

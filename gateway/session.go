@@ -54,7 +54,7 @@ type session struct {
 	accepted  uint32                 // highest id of a stream that the peer opened
 	acceptedc chan struct{}          // closed and replaced when accepted grows
 	unclaimed []*Channel             // ended before anybody resolved them, oldest first
-	asked     map[uint64]chan Status // waiting for an answer to a status request
+	asked     map[uint64]chan Status // waiting for an answer, which closes it; capacity 1
 	questions uint64
 	idle      int // goroutines that wait for work
 
@@ -335,11 +335,19 @@ func (n *session) newChannel(ctx context.Context, name string, args any) (*Chann
 
 // gone returns why the session has ended, or nil.
 func (n *session) gone() error {
+	if n.over() {
+		return n.reason()
+	}
+	return nil
+}
+
+// over reports whether the session has ended. It does not wait for the reason.
+func (n *session) over() bool {
 	select {
 	case <-n.stoppedc:
-		return n.reason()
+		return true
 	default:
-		return nil
+		return false
 	}
 }
 

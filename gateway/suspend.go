@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,123 +18,169 @@ const SuspendLimit = 12 * time.Hour
 // Suspend tells all agents that this process is about to be stopped, as by Ctrl-Z, and waits until
 // they know. They hold their leases then, and tell their handlers (Channel.OnSuspend), until Resume
 // or SuspendLimit, after which they end as those of a lost controller. No lease of this side runs
-// out either, nor does Config.OpenTimeout. Gateways that are being opened are waited for first,
-// because their agents cannot be told yet.
+// out either, nor does Config.OpenTimeout. Agents that are there are told at once. Those that are
+// being started cannot be told yet: they are waited for, and told as they come, also after ctx has
+// ended.
 //
 // The error names those that did not answer before ctx ended, which may lose their leases. Resume
 // is called in any case.
 func (g *Group) Suspend(ctx context.Context) error {
-	g.awaitOpen(ctx)
-	members := g.members()
-	errs := make([]error, len(members))
-	var wait sync.WaitGroup
-	for i, gw := range members {
-		wait.Go(func() {
-			if err := gw.n.suspend(ctx); err != nil && gw.n.gone() == nil {
-				errs[i] = fmt.Errorf("suspend gateway %s: %w", gw, err)
-			}
-		})
+	select {
+	case <-g.standstill.stop():
+	case <-ctx.Done():
 	}
-	wait.Wait()
+	owed := g.standstill.hold()
+	var errs []error
+	for _, gw := range slices.SortedFunc(maps.Keys(owed), func(a, b *Gateway) int { return strings.Compare(a.ID(), b.ID()) }) {
+		if _, err := gw.n.answer(ctx, owed[gw]); err != nil && !gw.n.over() {
+			errs = append(errs, fmt.Errorf("suspend gateway %s: %w", gw, err))
+		}
+	}
 	return errors.Join(errs...)
 }
 
 // Resume tells the agents that this process goes on. It does not block.
-func (g *Group) Resume() {
-	for _, gw := range g.members() {
-		gw.n.resume()
-	}
-	for _, c := range g.clocks.release() {
-		c.resume()
-	}
+func (g *Group) Resume() { g.standstill.resume() }
+
+// stance is how far the suspension of a group has come.
+type stance int
+
+const (
+	going    stance = iota
+	stopping        // connections are told, also those that come; openings go on
+	standing        // and the clocks of openings are held
+)
+
+// standstill decides who is told that a group is suspended: everybody who has a connection, member
+// or not, from its handshake to its end, and every opening from its beginning. The mutex guards the
+// fields. It is held while they are told, so that all hear of each change in order.
+type standstill struct {
+	mu       sync.Mutex
+	stance   stance
+	gateways map[*Gateway]<-chan Status // and their answer to the last Suspend; nil when there was none
+	openings map[*openClock]bool        // whether an agent may be on its way to be one of gateways
+	idlec    []chan struct{}            // closed when there are none of those
 }
 
-// awaitOpen waits until no gateway is being opened, and holds the clocks of those that still are.
-func (g *Group) awaitOpen(ctx context.Context) {
-	idlec := g.clocks.idle()
-	select {
-	case <-idlec:
-	case <-ctx.Done():
+// stop tells all who are there, and those who come from now on. It returns what is closed when no
+// agent is on its way.
+func (s *standstill) stop() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stance = max(s.stance, stopping)
+	for gw := range s.gateways {
+		s.gateways[gw] = gw.n.suspend()
 	}
-	for _, c := range g.clocks.hold() {
-		c.hold()
-	}
-}
-
-// clocks are those of the openings of a group. The mutex guards the fields.
-type clocks struct {
-	mu    sync.Mutex
-	open  map[*openClock]bool
-	held  []*openClock    // by Suspend
-	idlec []chan struct{} // closed when open is empty
-}
-
-func (c *clocks) add(clock *openClock) (remove func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.open == nil {
-		c.open = make(map[*openClock]bool)
-	}
-	c.open[clock] = true
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.open, clock)
-		if len(c.open) == 0 {
-			for _, idlec := range c.idlec {
-				close(idlec)
-			}
-			c.idlec = nil
-		}
-	}
-}
-
-// idle returns what is closed when no gateway is being opened.
-func (c *clocks) idle() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	idlec := make(chan struct{})
-	if len(c.open) == 0 {
-		close(idlec)
-	} else {
-		c.idlec = append(c.idlec, idlec)
-	}
+	s.idlec = append(s.idlec, idlec)
+	s.tellIdle()
 	return idlec
 }
 
-// hold returns the clocks that run, which release returns again.
-func (c *clocks) hold() []*openClock {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var held []*openClock
-	for clock := range c.open {
-		if !slices.Contains(c.held, clock) {
-			held = append(held, clock)
+// hold holds the clocks of openings, unless the group goes on already. It returns the answers of
+// gateways that are to stay.
+func (s *standstill) hold() map[*Gateway]<-chan Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stance == stopping {
+		s.stance = standing
+		for c := range s.openings {
+			c.hold()
 		}
 	}
-	c.held = append(c.held, held...)
-	return held
+	owed := make(map[*Gateway]<-chan Status)
+	for gw, answerc := range s.gateways {
+		select {
+		case <-gw.exitc:
+		default:
+			if answerc != nil {
+				owed[gw] = answerc
+			}
+		}
+	}
+	return owed
 }
 
-func (c *clocks) release() []*openClock {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	held := c.held
-	c.held = nil
-	return held
+func (s *standstill) resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stance == standing {
+		for c := range s.openings {
+			c.resume()
+		}
+	}
+	s.stance = going
+	for gw := range s.gateways {
+		gw.n.resume()
+	}
 }
 
-// suspend tells the agent, and waits for its answer.
-func (n *session) suspend(ctx context.Context) error {
+// join is for a gateway that has shaken hands, and leave for one that has ended.
+func (s *standstill) join(gw *Gateway) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gateways == nil {
+		s.gateways = make(map[*Gateway]<-chan Status)
+	}
+	var answerc <-chan Status
+	if s.stance != going {
+		answerc = gw.n.suspend()
+	}
+	s.gateways[gw] = answerc
+}
+
+func (s *standstill) leave(gw *Gateway) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.gateways, gw)
+}
+
+// open is for a clock that was started, and forget for one that is to be stopped. coming is that an
+// agent may be on its way.
+func (s *standstill) open(c *openClock, coming bool) (forget func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.openings == nil {
+		s.openings = make(map[*openClock]bool)
+	}
+	s.openings[c] = coming
+	if s.stance == standing {
+		c.hold()
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.openings, c)
+		s.tellIdle()
+	}
+}
+
+// tellIdle wakes who waits for agents that are on their way, when none is. s.mu is held.
+func (s *standstill) tellIdle() {
+	for _, coming := range s.openings {
+		if coming {
+			return
+		}
+	}
+	for _, idlec := range s.idlec {
+		close(idlec)
+	}
+	s.idlec = nil
+}
+
+// suspend tells the agent, behind what it was told before, and returns what its answer comes on. It
+// does not block.
+func (n *session) suspend() <-chan Status {
 	n.suspended.set(SuspendLimit)
-	_, err := n.question(ctx, controlMessage{Kind: controlSuspend, Limit: SuspendLimit.Milliseconds()})
-	return err
+	number, answerc := n.expect()
+	n.control.order(controlMessage{Kind: controlSuspend, Question: number, Limit: SuspendLimit.Milliseconds()})
+	return answerc
 }
 
-// resume tells the agent, in a goroutine of the session's: there may be much to be sent before.
+// resume tells the agent, behind suspend. It does not block.
 func (n *session) resume() {
 	n.suspended.set(0)
-	n.spawn(func() { n.control.Send(n.ending, controlMessage{Kind: controlResume}) }) // its error is that of the session
+	n.control.order(controlMessage{Kind: controlResume})
 }
 
 // suspension is whether the controller of a session is suspended. The mutex guards the fields after
