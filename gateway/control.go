@@ -69,7 +69,7 @@ func (n *session) handleControl(msg controlMessage) error {
 	case n.side == agentSide && msg.Kind == controlBeat:
 		n.tell(controlMessage{Kind: controlEcho})
 	case n.side == agentSide && msg.Kind == controlSuspend:
-		n.suspended.set(min(time.Duration(msg.Limit)*time.Millisecond, SuspendLimit))
+		n.suspended.set(time.Duration(max(0, min(msg.Limit, SuspendLimit.Milliseconds()))) * time.Millisecond)
 		return n.control.Send(n.ending, controlMessage{Kind: controlStatus, Question: msg.Question})
 	case n.side == agentSide && msg.Kind == controlResume:
 		n.suspended.set(0)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -260,4 +261,18 @@ func TestSuspendInOrder(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A limit is what it says, as far as SuspendLimit.
+func TestSuspendLimit(t *testing.T) {
+	for limit, want := range map[int64]time.Duration{
+		1500: 1500 * time.Millisecond, 0: 0, -1: 0,
+		math.MaxInt64: SuspendLimit, math.MaxInt64 / int64(time.Millisecond): SuspendLimit, math.MaxInt64/int64(time.Millisecond) + 1: SuspendLimit,
+		math.MinInt64: 0, math.MinInt64/int64(time.Millisecond) - 1: 0,
+	} {
+		_, agent := pair(t, nil, nil)
+		if err := agent.handleControl(controlMessage{Kind: controlSuspend, Limit: limit}); err != nil || agent.suspended.limit() != want {
+			t.Errorf("%d ms: it waits %v, want %v; %v", limit, agent.suspended.limit(), want, err)
+		}
+	}
 }
