@@ -107,6 +107,24 @@ func TestProtocolTables(t *testing.T) {
 	}
 }
 
+// The table of changes has a row for each version, the present one last.
+func TestProtocolChanges(t *testing.T) {
+	_, changes, ok := strings.Cut(protocolText(t), "\n## 10. Changes\n")
+	if !ok {
+		t.Fatal("PROTOCOL.md has no such section")
+	}
+	var got, want []string
+	for _, row := range regexp.MustCompile(`(?m)^\| (\d+) \| .+ \|$`).FindAllStringSubmatch(changes, -1) {
+		got = append(got, row[1])
+	}
+	for v := range ProtocolVersion {
+		want = append(want, strconv.Itoa(int(v)+1))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows (- versions, + page): %s", diff)
+	}
+}
+
 func TestProtocolNumbers(t *testing.T) {
 	text := strings.Join(strings.Fields(protocolText(t)), " ")
 	d := Config{}.withDefaults()
