@@ -114,20 +114,20 @@ func (c *Channel) Send(ctx context.Context, v any) error {
 	if v == nil {
 		v = Item{0xf6} // CBOR's null; a nil content is for control frames
 	}
-	if err := c.sendFrame(ctx, frameItem, v); err != nil {
+	if err := c.sendItem(ctx, v); err != nil {
 		return fmt.Errorf("send on channel %s: %w", c, err)
 	}
 	return nil
 }
 
-func (c *Channel) sendFrame(ctx context.Context, kind frameKind, v any) error {
+func (c *Channel) sendItem(ctx context.Context, v any) error {
 	if n, ok := v.(int); ok {
-		if frame := [maxIntFrame]byte{}; c.trySmall(appendIntFrame(frame[:0], kind, n)) {
+		if frame := [maxIntFrame]byte{}; c.trySmall(appendIntFrame(frame[:0], n)) {
 			return nil
 		}
 	}
 	buf := c.session.frames.get()
-	frame, err := encodeFrame(buf, kind, v, c.session.sendLimit)
+	frame, err := encodeFrame(buf, frameItem, v, c.session.sendLimit)
 	if err != nil {
 		c.session.frames.put(buf)
 		return err

@@ -269,9 +269,10 @@ func appendHead(b []byte, major byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(b, major|27), n)
 }
 
-// appendIntFrame appends the frame of an integer, without reflection and a buffer from the pool.
-func appendIntFrame(b []byte, kind frameKind, v int) []byte {
-	b = append(b, byte(kind), 0)
+// appendIntFrame appends the frame of an item that is an integer, without reflection and without a
+// buffer from the pool.
+func appendIntFrame(b []byte, v int) []byte {
+	b = append(b, byte(frameItem), 0)
 	if v >= 0 {
 		b = appendHead(b, 0, uint64(v))
 	} else {

@@ -73,7 +73,7 @@ func TestIntegers(t *testing.T) {
 			t.Fatal(err)
 		}
 		want, err := encodeFrame(new(bytes.Buffer), frameItem, it, maxItemSize)
-		if frame := appendIntFrame(nil, frameItem, n); err != nil || !bytes.Equal(frame, want) || len(frame) > maxIntFrame {
+		if frame := appendIntFrame(nil, n); err != nil || !bytes.Equal(frame, want) || len(frame) > maxIntFrame {
 			t.Errorf("%d: frame %x, want %x, %v", n, frame, want, err)
 		}
 		got, other := 1, int64(1)
