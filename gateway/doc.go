@@ -151,8 +151,10 @@
 // themselves. A program, or a script, that was started through a gateway and takes no notice of the
 // end of its input survives when that gateway's agent is killed by somebody else; agents and Go
 // sources take notice. A controller that is stopped for longer than the lease loses its agents,
-// unless it has told them before (Group.Suspend); the server of a socket gives even that one up
-// when its buffers are full, after hours. The end of a channel is read in order, after the items
-// before it: a handler that never receives does not notice that its channel was closed behind more
-// than a window of items. On Windows the protocol stays on inherited handles that block.
+// unless it has told them before (Group.Suspend). Even that one is given up by a server: that of a
+// socket when its buffers are full, after hours, and an sshd with a ClientAliveInterval when it was
+// not answered ClientAliveCountMax times, three by default. The end of a channel is read in order,
+// after the items before it: a handler that never receives does not notice that its channel was
+// closed behind more than a window of items. On Windows the protocol stays on inherited handles
+// that block.
 package gateway

@@ -20,7 +20,7 @@ const SuspendLimit = 12 * time.Hour
 // or SuspendLimit, after which they end as those of a lost controller. No lease of this side runs
 // out either, nor does Config.OpenTimeout. Agents that are there are told at once. Those that are
 // being started cannot be told yet: they are waited for, and told as they come, also after ctx has
-// ended.
+// ended. An sshd with a ClientAliveInterval knows nothing of all this, and hangs up.
 //
 // The error names those that did not answer before ctx ended, which may lose their leases. Resume
 // is called in any case.
