@@ -91,18 +91,24 @@ func TestCallMeetsExit(t *testing.T) {
 	}
 }
 
-// lateWriter takes nothing until its time has come. Nothing tells when an agent has given up
-// waiting.
+// lateWriter calls wait before it takes what is behind the first bytes.
 type lateWriter struct {
-	wait time.Duration
-	bytes.Buffer
+	first int
+	wait  func()
+	taken bytes.Buffer
 }
 
 func (w *lateWriter) Write(p []byte) (int, error) {
-	time.Sleep(w.wait)
-	w.wait = 0
-	return w.Buffer.Write(p)
+	if w.taken.Len() >= w.first && w.wait != nil {
+		w.wait()
+		w.wait = nil
+	}
+	return w.taken.Write(p)
 }
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // All that a program writes comes, and what goes wrong around it is told.
 func TestCommandIsWhole(t *testing.T) {
@@ -110,12 +116,14 @@ func TestCommandIsWhole(t *testing.T) {
 		t.Skip("skipped: it needs a POSIX shell")
 	}
 	ctx, gw := t.Context(), open(t, "popen")
-	// Longer than an agent waits for what nobody is to read, and more than its buffers hold.
-	late := &lateWriter{wait: 1500 * time.Millisecond}
-	c := gw.Command(ctx, "head", "-c", "3000000", "/dev/zero")
+	// More than all buffers hold, of which the last is read when the program has written it.
+	writtenc := make(chan struct{})
+	late := &lateWriter{first: 2_900_000, wait: func() { <-writtenc }}
+	c := gw.Command(ctx, "sh", "-c", "head -c 3000000 /dev/zero; echo written >&2")
 	c.Stdout = late
-	if err := c.Run(); err != nil || late.Len() != 3_000_000 {
-		t.Errorf("%d bytes came, %v", late.Len(), err)
+	c.Stderr = writerFunc(func(p []byte) (int, error) { close(writtenc); return len(p), nil })
+	if err := c.Run(); err != nil || late.taken.Len() != 3_000_000 {
+		t.Errorf("%d bytes came, %v", late.taken.Len(), err)
 	}
 	var both bytes.Buffer
 	c = gw.Command(ctx, "sh", "-c", "for i in $(seq 1000); do echo out; echo err >&2; done")

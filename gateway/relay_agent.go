@@ -185,21 +185,30 @@ func attend(ctx context.Context, ch, data *Channel, l *endpoint) error {
 	if err := ch.Send(ctx, report); err != nil {
 		return err
 	}
-	if own == nil || own.full == nil {
-		within(drainWait, p.outEndedc) // somebody who has escaped may hold the pipe
-		return nil
+	var wanted chan struct{}
+	if own != nil {
+		wanted = own.full
 	}
-	select {
-	case <-p.outEndedc:
-		return nil
-	case <-ctx.Done():
-	case <-own.full:
-		if within(drainWait, p.outEndedc) {
-			return nil
+	if !p.drain(ctx, wanted) && wanted != nil {
+		data.CloseWith(errors.New("more may have come, and was not waited for"))
+	}
+	return nil
+}
+
+// drain waits for the end of what a process has written that has ended, and reports whether it has
+// come. Somebody who has escaped from the process may hold the pipe: that is given drainWait, which
+// begins when wanted is closed. A nil wanted is for a process of which not all is wanted.
+func (p *relayPump) drain(ctx context.Context, wanted <-chan struct{}) bool {
+	if wanted != nil {
+		select {
+		case <-p.outEndedc:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-wanted:
 		}
 	}
-	data.CloseWith(errors.New("more may have come, and was not waited for"))
-	return nil
+	return within(drainWait, p.outEndedc)
 }
 
 // obeyOrders does to the process what the controller wants.
