@@ -90,7 +90,7 @@ func (s *sshStart) run(ctx context.Context, command func(*sshclient.Client) stri
 			c.suspect()
 		}
 		if !again || ctx.Err() != nil {
-			return nil, s.phase(PhaseProbe, fmt.Errorf("open a session: %w", err))
+			return nil, s.phase(PhaseProbe, fmt.Errorf("open a session: %w", c.endOf(err)))
 		}
 	}
 }

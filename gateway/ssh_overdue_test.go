@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,8 +72,10 @@ func serveSlowly(conn net.Conn, key ssh.Signer, answerc <-chan struct{}) {
 	}
 }
 
-// Nobody joins a connection while its host owes the answer to a keep-alive.
-func TestOverdueConnectionIsNotJoined(t *testing.T) {
+// slowHost is a host with the alias box, whose key is known, and which is asked for a sign of life
+// once a second and given up after count of them.
+func slowHost(t *testing.T, count int) (ssh.Signer, sshclient.Target) {
+	t.Helper()
 	t.Setenv("PATH", t.TempDir()) // where no ssh is
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -85,11 +89,17 @@ func TestOverdueConnectionIsNotJoined(t *testing.T) {
 	if err := os.WriteFile(known, []byte(knownhosts.Line([]string{"box"}, key.PublicKey())+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	target, err := sshclient.ParseTarget("-F none -o IdentityFile=none -o IdentityAgent=none -o ServerAliveInterval=1 -o ServerAliveCountMax=10 " +
+	target, err := sshclient.ParseTarget("-F none -o IdentityFile=none -o IdentityAgent=none -o ServerAliveInterval=1 -o ServerAliveCountMax=" + strconv.Itoa(count) + " " +
 		"-o GlobalKnownHostsFile=none -o UserKnownHostsFile=" + known + " box")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return key, target
+}
+
+// Nobody joins a connection while its host owes the answer to a keep-alive.
+func TestOverdueConnectionIsNotJoined(t *testing.T) {
+	key, target := slowHost(t, 10)
 	synctest.Test(t, func(t *testing.T) {
 		pool := newHosts(Config{})
 		host, err := pool.ssh.Host(t.Context(), target)
@@ -125,3 +135,32 @@ func TestOverdueConnectionIsNotJoined(t *testing.T) {
 		}
 	})
 }
+
+// A connection whose host falls silent before it has opened a session ends for that reason.
+func TestSilenceOpensNoSession(t *testing.T) {
+	key, target := slowHost(t, 3)
+	synctest.Test(t, func(t *testing.T) {
+		pool := newHosts(Config{})
+		host, err := pool.ssh.Host(t.Context(), target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near, far := net.Pipe()
+		never := make(chan struct{})
+		go serveSlowly(far, key, never)
+		defer close(never)
+		s := &sshStart{from: sshWay{pipeWay{conn: near}}, host: host, hosts: pool, key: "box"}
+		_, err = s.run(t.Context(), func(*sshclient.Client) string { return "true" })
+		if phase, ok := errors.AsType[*PhaseError](err); !ok || phase.Phase != PhaseProbe || !errors.Is(err, ErrLease) {
+			t.Errorf("got %v, want ErrLease", err)
+		}
+	})
+}
+
+// pipeWay is an origin with one connection to give.
+type pipeWay struct {
+	origin
+	conn net.Conn
+}
+
+func (o pipeWay) dialTCP(context.Context, string) (net.Conn, error) { return o.conn, nil }

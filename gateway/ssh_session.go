@@ -94,8 +94,8 @@ func (c *sshConn) startSession(command string, copyTo io.Writer) (*endpoint, err
 	return &endpoint{conn: &sshConnection{in: inRead, out: outWrite, over: p.leave}, proc: p}, nil
 }
 
-// endOf is how a session's bytes ended that ended with err: because the host has not answered, if
-// that is why.
+// endOf is why a session, or the opening of one, ended with err: because the host has not answered,
+// if it was that.
 func (c *sshConn) endOf(err error) error {
 	if silence := c.client.Silence(); silence > 0 {
 		return fmt.Errorf("%w for %v", ErrLease, silence)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -139,8 +140,12 @@ func (d *Dialer) shake(ctx context.Context, conn net.Conn, h *Host) (*Client, *E
 	defer auth.close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) // wakes the handshake
 	defer stop()
+	var late atomic.Bool
 	if h.connectTimeout > 0 { // authentication may take as long as somebody types
-		keys.patience = time.AfterFunc(h.connectTimeout, func() { conn.Close() })
+		keys.patience = time.AfterFunc(h.connectTimeout, func() {
+			late.Store(true)
+			conn.Close()
+		})
 		defer keys.patience.Stop()
 	}
 	inner, chans, reqs, err := ssh.NewClientConn(conn, h.addr(), &ssh.ClientConfig{
@@ -160,6 +165,9 @@ func (d *Dialer) shake(ctx context.Context, conn net.Conn, h *Host) (*Client, *E
 	}
 	if err != nil {
 		conn.Close()
+		if late.Load() {
+			err = fmt.Errorf("no answer within ConnectTimeout: %w: %w", context.DeadlineExceeded, err)
+		}
 		return nil, handshakeError(ctx, err, h, keys, auth)
 	}
 	d.lap(ctx, PhaseAuth)
@@ -185,6 +193,8 @@ func handshakeError(ctx context.Context, err error, h *Host, keys *hostKeys, aut
 	switch {
 	case keys.err != nil:
 		e.Phase, e.Err = PhaseHostKey, keys.err
+	case keys.checked && ctx.Err() != nil: // nobody was denied anything
+		e.Phase = PhaseAuth
 	case keys.checked:
 		e.Phase, e.Err = PhaseAuth, auth.denied(err)
 	case errors.As(err, &none) && none.What == "host key" && len(keys.algorithms()) > 0:

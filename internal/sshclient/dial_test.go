@@ -219,8 +219,7 @@ func silentConn(t *testing.T) net.Conn {
 // The error of a way that has ended tells the phase, the host and the reason.
 func TestDialFails(t *testing.T) {
 	reason := errors.New("no route")
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
+	var cancel context.CancelFunc // of the row's call
 	for _, tt := range []struct {
 		what   string
 		lines  string // of the host a
@@ -245,6 +244,12 @@ func TestDialFails(t *testing.T) {
 			cancel()
 			return silentConn(t), nil
 		}}, text: "a: connect: context canceled: ", is: context.Canceled},
+		{what: "context, before this side is let in", text: "a: auth: context canceled: ", is: context.Canceled, config: ssh.ServerConfig{
+			NoClientAuthCallback: func(ssh.ConnMetadata) (*ssh.Permissions, error) {
+				cancel()
+				return nil, reason
+			},
+		}},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			tt.config.NoClientAuth = tt.config.PublicKeyCallback == nil
@@ -252,6 +257,9 @@ func TestDialFails(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			var ctx context.Context
+			ctx, cancel = context.WithCancel(t.Context())
+			defer cancel()
 			c, err := NewDialer(Config{}).Dial(ctx, &tt.origin, &h)
 			if _, ok := errors.AsType[*Error](err); !ok || c != nil || !strings.HasPrefix(err.Error(), tt.text) || tt.is != nil && !errors.Is(err, tt.is) {
 				t.Errorf("got %v, want an error %s…, which is %v", err, tt.text, tt.is)
@@ -270,7 +278,7 @@ func TestConnectTimeout(t *testing.T) {
 		silent := fakeOrigin{dial: func(context.Context) (net.Conn, error) { return silentConn(t), nil }}
 		start := time.Now()
 		_, err := NewDialer(Config{}).Dial(t.Context(), &silent, &h)
-		if e, ok := errors.AsType[*Error](err); !ok || e.Phase != PhaseConnect || time.Since(start) != 7*time.Second {
+		if e, ok := errors.AsType[*Error](err); !ok || e.Phase != PhaseConnect || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 7*time.Second {
 			t.Errorf("got %v after %v", err, time.Since(start))
 		}
 	})
