@@ -88,7 +88,7 @@ func chaosPlanOf(seed uint64) *chaosPlan {
 	p.slow = r.IntN(3) > 0 || p.victim == "connection"
 	p.byClock = r.IntN(2) == 0 || !p.slow // a run of quick packages tells all at its end
 	if p.victim == "connection" {
-		p.byClock = r.IntN(4) == 0 // one that freezes early ends a run by ssh
+		p.byClock = r.IntN(4) == 0 // early, while gateways are opened
 	}
 	p.resume = p.drawResume()
 	p.most = p.drawMost()

@@ -1,7 +1,10 @@
 package scheduler
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net"
 	"testing"
 
 	"github.com/xdist-go/xdist/gateway"
@@ -16,6 +19,10 @@ func TestGatewayEnd(t *testing.T) {
 		killed  = &gateway.StartError{Status: "signal: killed", Cause: errors.New("EOF")}
 		refused = errors.New("connection refused")
 		full    = &hosts.Error{Err: errors.New("the disk is full")}
+		silent  = &gateway.PhaseError{Phase: gateway.PhaseUpload, Host: "box", Err: fmt.Errorf("%w for 15s", gateway.ErrLease)}
+		late    = &gateway.PhaseError{Phase: gateway.PhaseAuth, Host: "box", Err: context.DeadlineExceeded}
+		nobody  = &gateway.PhaseError{Phase: gateway.PhaseConnect, Host: "box", Err: &net.OpError{Op: "dial", Net: "tcp", Err: context.DeadlineExceeded}}
+		mute    = &hosts.Error{Err: &gateway.LostError{Gateway: "gw", Cause: silent.Err}}
 		wayLost = &gateway.LostError{Gateway: "proxy", Cause: errors.New("EOF")}
 
 		here, joiner, via = xspec.Spec{Popen: true}, xspec.Spec{Listen: ":1"}, xspec.Spec{Popen: true, Via: "proxy"}
@@ -42,6 +49,14 @@ func TestGatewayEnd(t *testing.T) {
 		{"a joiner that never answered", node{spec: joiner}, refused, &controller{}, endWanted},
 		{"never opened, its way was lost", node{spec: via}, wayLost, &controller{}, endOnTheWay},
 		{"a replacement that never opened", node{spec: here, replaces: "gw"}, refused, &controller{}, endVanished},
+		{"its host fell silent before it answered", node{spec: here}, silent, &controller{}, endVanished},
+		{"its host took the connection and said nothing", node{spec: here}, late, &controller{}, endVanished},
+		{"its agent fell silent before its worker answered", node{spec: here}, mute, &controller{}, endVanished},
+		{"its host was silent twice", node{spec: here, pause: 1}, silent, &controller{}, endHopeless},
+		{"its host was silent, and may be missing", node{spec: here}, silent, &controller{cfg: Config{AllowMissing: true}}, endVanished},
+		{"its host was silent twice, and may be missing", node{spec: here, pause: 1}, silent, &controller{cfg: Config{AllowMissing: true}}, endWanted},
+		{"its host fell silent while the run stops", node{spec: here}, silent, &controller{closure: closure{stopped: "why"}}, endWanted},
+		{"its host takes no connection", node{spec: here}, nobody, &controller{}, endHopeless},
 		{"killed before it answered", node{spec: here}, killed, &controller{}, endDeath},
 	} {
 		if got := c.run.endOf(&c.n, c.err); got != c.want {

@@ -1,8 +1,10 @@
 package scheduler
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +25,7 @@ const (
 	endOnTheWay                   // what it goes through was lost, and nothing can be opened that way
 	endUnfit                      // its host cannot be given what a unit needs: no gateway there would fare better
 	endDeath                      // it died, or was killed before it answered: another may live
-	endVanished                   // the replacement of one that has worked, whose host cannot be reached: nothing is wrong with the spec, and it is tried once more
+	endVanished                   // its host has worked, or has answered, and cannot be reached: nothing is wrong with the spec, and it is tried once more
 	endHopeless                   // it cannot be opened, and the user has to know
 )
 
@@ -39,6 +41,8 @@ func (c *controller) endOf(n *node, err error) gatewayEnd {
 		return endWanted
 	case n.ready:
 		return endDeath
+	case c.stopped == "" && n.pause == 0 && fellSilent(err):
+		return endVanished
 	case c.stopped != "", c.cfg.AllowMissing:
 		return endWanted
 	case !hopeless(err):
@@ -82,7 +86,7 @@ func (c *controller) handleDown(n *node, err error) {
 	case end == endDeath:
 		c.replaceDead(n)
 	case end == endVanished && n.pause == 0:
-		c.replace(n, n.replaces, c.backOff)
+		c.replace(n, n.replaces, c.backOff) // a second failure of one that replaces nobody ends the run
 	}
 	if c.replay != nil {
 		c.replay.move(n.id, "") // unless another has them already
@@ -134,6 +138,16 @@ func hopeless(err error) bool {
 		status = lost.Status
 	}
 	return !strings.HasPrefix(status, "signal: ")
+}
+
+// fellSilent reports whether a gateway could not be opened because a host that had taken its
+// connection did not answer any more. The next connection may be answered. A host that takes none,
+// and a mistake in a spec, is told at once.
+func fellSilent(err error) bool {
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+		return false
+	}
+	return errors.Is(err, gateway.ErrLease) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // replace opens a gateway like n after a pause, in place of the one with the id. It has a new id:

@@ -279,6 +279,40 @@ func TestGatewayCannotBeReplaced(t *testing.T) {
 	}
 }
 
+// The connection to a host breaks down while its gateways are opened: each is tried once more. One
+// that is silent then, too, ends the run.
+func TestHostFallsSilentAtTheStart(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		silent []string // gateways
+		opens  bool
+	}{
+		{"once", []string{"gw0", "gw1"}, true},
+		{"twice", []string{"gw0", "gw1", "gw2", "gw3"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, 2, map[string][]string{"a": many("Pass", 20)})
+			silence := fmt.Errorf("%w for 15s", gateway.ErrLease)
+			w.refuse = func(s xspec.Spec) error {
+				if slices.Contains(tt.silent, s.ID) {
+					return silence
+				}
+				return nil
+			}
+			s, r, err := w.run(t.Context())
+			w.check(s, r)
+			if tt.opens {
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.wantCounts(s, map[event.Verdict]int{event.Pass: 20})
+			} else if !errors.Is(err, silence) {
+				t.Errorf("err = %v, want the reason", err)
+			}
+		})
+	}
+}
+
 // A host that has worked and cannot be reached is tried once more.
 func TestHostIsTriedOnceMore(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"a": names("Pass", "Lost", "Pass"), "b": many("Pass", 20)})
