@@ -3,10 +3,10 @@ package integration
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -168,13 +168,10 @@ func TestNetInstall(t *testing.T) {
 		ended = true
 		t.Fatalf("it says %q, %v\n%s", first, err, &complaints)
 	}
-	if err := os.WriteFile(filepath.Join(u.home, "main-pid"), []byte(jsonText(t, service.Process.Pid)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(u.home, "main-pid"), []byte(strconv.Itoa(service.Process.Pid)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	var st netState
-	if err := json.Unmarshal([]byte(u.xdist(t, "net", "status", "mynet", "--json")), &st); err != nil {
-		t.Fatal(err)
-	}
+	st := readNetState(t, u.xdist(t, "net", "status", "mynet", "--json"))
 	if st.Pid != service.Process.Pid || len(st.Hosts) != 1 || !st.Hosts[0].Up || st.Hosts[0].Spec != spec {
 		t.Errorf("the network is %+v", st)
 	}
@@ -199,13 +196,4 @@ func TestNetInstall(t *testing.T) {
 	if want := "enable" + name + "daemon-reload --user\nstart" + name + "stop" + name + "disable" + name + "daemon-reload --user\n"; err != nil || string(asked) != want {
 		t.Errorf("systemctl was asked for\n%s%v, want\n%s", asked, err, want)
 	}
-}
-
-func jsonText(t *testing.T, v any) string {
-	t.Helper()
-	text, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

@@ -94,14 +94,24 @@ type netHost struct {
 	Pid         int
 }
 
-func (f *farNet) state(t *testing.T) (st netState) {
+// readNetState reads what xdist net status --json has said.
+func readNetState(t *testing.T, text string) (st netState) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &st); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return st
+}
+
+func (f *farNet) state(t *testing.T) netState {
 	t.Helper()
 	out, err := f.command("net", "status", "mynet", "--json")
-	if err == nil {
-		err = json.Unmarshal([]byte(out), &st)
-	}
-	if err != nil || len(st.Hosts) != len(f.hosts) {
+	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	st := readNetState(t, out)
+	if len(st.Hosts) != len(f.hosts) {
+		t.Fatalf("%d hosts, want %d\n%s", len(st.Hosts), len(f.hosts), out)
 	}
 	return st
 }

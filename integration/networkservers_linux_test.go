@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -38,12 +37,8 @@ func TestNetworkOfServers(t *testing.T) {
 	defer run(0, "net", "stop", "team")
 	hosts := func() map[string]netHost {
 		t.Helper()
-		var st struct{ Hosts []netHost }
-		if err := json.Unmarshal([]byte(run(0, "net", "status", "team", "--json")), &st); err != nil {
-			t.Fatal(err)
-		}
 		all := make(map[string]netHost)
-		for _, h := range st.Hosts {
+		for _, h := range readNetState(t, run(0, "net", "status", "team", "--json")).Hosts {
 			all[h.ID] = h
 		}
 		return all

@@ -12,7 +12,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,6 +68,11 @@ func main() {
 
 // record records the named scenarios, or all.
 func record(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if !slices.ContainsFunc(scenarios, func(s scenario) bool { return s.name == name }) {
+			return fmt.Errorf("there is no run %q to record", name)
+		}
+	}
 	corpus := filepath.Join("reporters", "testdata", "corpus")
 	if _, err := os.Stat(corpus); err != nil {
 		return fmt.Errorf("find the corpus from the root of the module: %w", err)
@@ -113,34 +118,63 @@ func (r *recorder) run(ctx context.Context, s scenario) (string, error) {
 	cmd := exec.CommandContext(ctx, r.xdist, slices.Concat([]string{"--events", "-", "--testrunuid", "run-" + s.name}, s.args)...)
 	cmd.Dir = r.module
 	cmd.Env = append(os.Environ(), "XDIST_CACHE="+filepath.Join(r.work, "cache"), "XDIST_NO_HISTORY=1", "TMPDIR="+r.work, "GOWORK=off", "GOFLAGS=", "PWD="+r.module)
-	cmd.Stderr, cmd.WaitDelay = os.Stderr, 10*time.Second
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+	out := &recording{test: s.interrupt, begins: func() error { return cmd.Process.Signal(os.Interrupt) }}
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = out, os.Stderr, 10*time.Second
+	err := cmd.Run()
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
 		return "", err
 	}
-	if err := cmd.Start(); err != nil {
-		return "", err
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("it did not end: %w", ctx.Err())
 	}
-	var text strings.Builder
-	for lines := bufio.NewReader(out); ; {
-		line, err := lines.ReadString('\n')
-		text.WriteString(line)
-		if s.interrupt != "" && strings.Contains(line, `"event":"progress"`) && strings.Contains(line, `"action":"run"`) && strings.Contains(line, `"test":"`+s.interrupt+`"`) {
-			if err := cmd.Process.Signal(os.Interrupt); err != nil {
-				return "", err
-			}
+	if code := cmd.ProcessState.ExitCode(); code != s.status {
+		return "", fmt.Errorf("%v, want exit status %d", cmd.ProcessState, s.status)
+	}
+	if s.interrupt != "" && !out.begun {
+		return "", fmt.Errorf("%s never began", s.interrupt)
+	}
+	return string(out.text), nil
+}
+
+// recording keeps the events of a run, and calls begins when one of them says that a test runs. Its
+// error is that of Write, and so ends the run.
+type recording struct {
+	test   string // "" is none
+	begins func() error
+
+	text  []byte
+	line  int // in text, where the line begins that is not complete
+	begun bool
+}
+
+// Write implements io.Writer.
+func (r *recording) Write(p []byte) (int, error) {
+	r.text = append(r.text, p...)
+	for {
+		end := bytes.IndexByte(r.text[r.line:], '\n')
+		if end < 0 {
+			return len(p), nil
 		}
-		if err != nil {
-			break // the status tells
+		line := r.text[r.line : r.line+end]
+		r.line += end + 1
+		if r.test == "" || r.begun || !r.says(line) {
+			continue
+		}
+		r.begun = true
+		if err := r.begins(); err != nil {
+			return 0, err
 		}
 	}
-	err = cmd.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
-		return "", err
-	} else if ok && exit.ExitCode() != s.status || !ok && s.status != 0 {
-		return "", fmt.Errorf("want exit status %d: %v", s.status, err)
+}
+
+// says reports whether an event says that the test runs.
+func (r *recording) says(line []byte) bool {
+	for _, field := range []string{`"event":"progress"`, `"action":"run"`, `"test":"` + r.test + `"`} {
+		if !bytes.Contains(line, []byte(field)) {
+			return false
+		}
 	}
-	return text.String(), nil
+	return true
 }
 
 var (
