@@ -165,13 +165,15 @@ func floodReport(flood, pkg, test string, i int) wire.Report {
 		for range 1000 {
 			events = append(events, event("output", "", "a line that belongs to no test, as any other of its kind\n"))
 		}
-	case "chatter":
-		for k := range 16 {
-			if k == 0 {
-				events = append(events, event("run", fmt.Sprintf("%s/%d", test, i), ""))
-			}
-			events = append(events, event("output", fmt.Sprintf("%s/%d", test, i), floodText))
+	case "chatter": // of subtests, one after the other
+		name, short := fmt.Sprintf("%s/%d", test, i), 0.0
+		events = append(events, event("run", name, ""))
+		for range 16 {
+			events = append(events, event("output", name, floodText))
 		}
+		end := event("pass", name, "")
+		end.Elapsed = &short
+		events = append(events, end)
 	case "line":
 		events = append(events, event("output", test, floodText))
 	case "subtests":
