@@ -33,8 +33,8 @@ var floodRuns = []struct {
 
 var floodsFull = flag.Bool("floods.full", false, "TestFloods has each flood from few agents and from many, and not only from one number of them")
 
-// floodEnds are the ways in which a run may end that is flooded: exit statuses, and what of its words
-// says why. Which one it is may hang on how quick the agents are.
+// floodEnds are the ways in which a run may end that is flooded: exit statuses, and what says why.
+// Which one it is may hang on how quick the agents are.
 type floodEnds map[int]*regexp.Regexp
 
 // floodsOf are the floods with what the controller answers to them.
@@ -76,7 +76,7 @@ var (
 
 // TestFloods has agents report without end to a real controller. Its memory stays in bounds. What
 // is kept has a budget, for each unit and for all, which ends the agents or leaves a profile out,
-// and the reason is told; output that is shown as it comes has none, as under go test, and the first
+// and the reason is told. Output that is shown as it comes has none, as under go test; the first
 // interrupt ends it.
 func TestFloods(t *testing.T) {
 	dir := floodModule(t)

@@ -3,6 +3,7 @@ package integration
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,7 +71,9 @@ func newOrdinary(t *testing.T) *ordinary {
 
 // command makes one of the user's, somewhere.
 func (u *ordinary) command(t *testing.T, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(t.Context(), name, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env, cmd.SysProcAttr, cmd.WaitDelay = "/", u.env, u.attr, 10*time.Second
 	return cmd
 }

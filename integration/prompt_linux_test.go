@@ -99,6 +99,24 @@ func (term *terminal) awaitMatch(pattern *regexp.Regexp) {
 	}
 }
 
+// ended waits for a command to end, and returns how it did.
+func (term *terminal) ended(cmd *exec.Cmd) error {
+	term.t.Helper()
+	waited := make(chan error, 1)
+	go func() { waited <- cmd.Wait() }()
+	late := time.NewTimer(screenWait)
+	defer late.Stop()
+	select {
+	case err := <-waited:
+		return err
+	case <-late.C:
+		cmd.Process.Kill()
+		<-waited
+		term.t.Fatalf("%v have gone by, and it has not ended: %q", screenWait, cmd.Args)
+		return nil
+	}
+}
+
 func (term *terminal) echoes() bool {
 	term.t.Helper()
 	state, err := unix.IoctlGetTermios(int(term.theirs.Fd()), unix.TCGETS)
@@ -136,7 +154,7 @@ func TestPrompt(t *testing.T) {
 		fmt.Fprint(term.ours, "open sesame\n")
 		term.await("handshake")
 		term.await("//id=gw0\r\n")
-		if err := cmd.Wait(); err != nil || strings.Contains(term.screen, "sesame") || !term.echoes() {
+		if err := term.ended(cmd); err != nil || strings.Contains(term.screen, "sesame") || !term.echoes() {
 			t.Errorf("%v, the terminal echoes: %v, screen:\n%s", err, term.echoes(), term.screen)
 		}
 	})
@@ -145,7 +163,7 @@ func TestPrompt(t *testing.T) {
 		cmd := term.start(noCI, xdist(t), "doctor", "--tx", s.Spec())
 		term.await(question)
 		fmt.Fprint(term.ours, "\x03")
-		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 130 || !term.echoes() {
+		if err := term.ended(cmd); cmd.ProcessState.ExitCode() != 130 || !term.echoes() {
 			t.Errorf("%v, the terminal echoes: %v", err, term.echoes())
 		}
 	})
@@ -153,7 +171,7 @@ func TestPrompt(t *testing.T) {
 		term := openTerminal(t)
 		cmd := term.start([]string{"CI=true", noCI[1]}, xdist(t), "doctor", "--tx", s.Spec())
 		term.await("it has a passphrase, and there is no terminal to ask on")
-		if cmd.Wait(); cmd.ProcessState.ExitCode() != 5 {
+		if term.ended(cmd); cmd.ProcessState.ExitCode() != 5 {
 			t.Errorf("%s, screen:\n%s", cmd.ProcessState, term.screen)
 		}
 	})

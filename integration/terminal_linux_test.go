@@ -117,34 +117,29 @@ func (s *screen) sign() {
 // read.
 func (s *screen) awaitFile(name string) string {
 	s.t.Helper()
-	for giveUp := time.Now().Add(screenWait); time.Now().Before(giveUp); time.Sleep(5 * time.Millisecond) {
-		text, err := os.ReadFile(filepath.Join(s.dir, name))
-		if err == nil && (name != "pid" || len(text) > 0) {
-			return string(text)
-		}
+	var text []byte
+	eventually(s.t, "the tests have written "+name, screenWait, func() bool {
+		var err error
+		text, err = os.ReadFile(filepath.Join(s.dir, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.t.Fatal(err)
 		}
-	}
-	s.t.Fatalf("the tests never wrote %s", name)
-	return ""
+		return err == nil && (name != "pid" || len(text) > 0)
+	})
+	return string(text)
 }
 
 // awaitState waits until a process is in one of the states of /proc.
 func (s *screen) awaitState(pid, states string) {
 	s.t.Helper()
-	state := "gone"
-	for giveUp := time.Now().Add(screenWait); time.Now().Before(giveUp); time.Sleep(5 * time.Millisecond) {
+	eventually(s.t, fmt.Sprintf("process %s is in one of the states %s", pid, states), screenWait, func() bool {
 		stat, err := os.ReadFile("/proc/" + pid + "/stat")
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		state = string(bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])[0])
-		if strings.Contains(states, state) {
-			return
-		}
-	}
-	s.t.Fatalf("process %s is %s, and never was %s", pid, state, states)
+		state := string(bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])[0])
+		return strings.Contains(states, state)
+	})
 }
 
 // modes are those of the terminal that reading single keys changes.
@@ -160,15 +155,11 @@ func (s *screen) modes() uint32 {
 // awaitModes waits until the terminal has its usual modes.
 func (s *screen) awaitModes() {
 	s.t.Helper()
-	for giveUp := time.Now().Add(screenWait); s.modes() != unix.ICANON|unix.ECHO; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(giveUp) {
-			s.t.Fatalf("the terminal has not its modes back: %#x", s.modes())
-		}
-	}
+	eventually(s.t, "the terminal has its modes back", screenWait, func() bool { return s.modes() == unix.ICANON|unix.ECHO })
 }
 
 // times are what differs between two runs.
-var times = regexp.MustCompile(`\b[0-9.]+m?s\b`)
+var times = regexp.MustCompile(`\b[0-9]+(\.[0-9]+)?m?s\b`)
 
 // The live area on screens of two sizes: results above it, a line for each busy gateway, within the
 // screen, also when that gets smaller; what the gateways run when t is pressed; and nothing of it
@@ -178,7 +169,7 @@ func TestTerminal(t *testing.T) {
 		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
 			s := newScreen(t, size[0], size[1])
 			cmd := s.run()
-			status := regexp.MustCompile(`(?m)^✓  quick \([^)]*\)(\n.*)*\n2/4 50% · .*\n  gw[01]  waits\.TestWaits [1-9]s$`)
+			status := regexp.MustCompile(`(?m)^✓  quick \([0-9]+(\.[0-9]+)?m?s\)(\n.*)*\n2/4 50% · .*\n  gw[01]  waits\.TestWaits [1-9]s$`)
 			s.shows("the status", func(text string) bool { return status.MatchString(text) })
 			if s.modes() != 0 {
 				t.Errorf("the terminal waits for Enter, or shows what is typed: %#x", s.modes())
@@ -197,7 +188,7 @@ func TestTerminal(t *testing.T) {
 			s.resize(size[0], size[1])
 			s.sign()
 			s.showsText("PASS  4 tests, 1 skipped")
-			if err := cmd.Wait(); err != nil {
+			if err := s.ended(cmd); err != nil {
 				t.Error(err)
 			}
 			s.awaitModes()
@@ -221,14 +212,14 @@ func TestTerminalInterrupt(t *testing.T) {
 	before := s.showsText("waits.TestWaits")
 	s.press("\x03")
 	s.showsText("INTERRUPTED")
-	cmd.Wait()
+	s.ended(cmd)
 	if got := cmd.ProcessState.ExitCode(); got != 130 {
 		t.Errorf("exit status %d", got)
 	}
 	s.awaitModes()
 	s.drain()
-	_, after, _ := strings.Cut(s.text(), "xdist: interrupted")
-	if lines := strings.Count(strings.ReplaceAll(after, "\n\n", "\n"), "\n"); strings.Contains(after, "%") || lines > 4 {
+	_, after, found := strings.Cut(s.text(), "xdist: interrupted")
+	if lines := strings.Count(strings.ReplaceAll(after, "\n\n", "\n"), "\n"); !found || strings.Contains(after, "%") || lines > 4 {
 		t.Errorf("the screen was\n%s\nand is\n%s", before, s.text())
 	}
 }
@@ -244,7 +235,7 @@ func TestTerminalQuit(t *testing.T) {
 	s.press("\x1c")
 	s.showsText("FAIL  1 of 4 tests, 1 of them crashed, 1 not run")
 	s.showsText("STOPPED quit by a signal")
-	cmd.Wait()
+	s.ended(cmd)
 	for _, want := range []string{"FAIL  waits.TestWaits", "SIGQUIT: quit", "waits_test.go:", "TestWaits crashed while running on gw"} {
 		if !strings.Contains(s.terminal.screen, want) {
 			t.Errorf("it never said %q", want)
@@ -261,9 +252,12 @@ func (s *screen) shell(args string) *exec.Cmd {
 	s.t.Helper()
 	cmd := s.startIn("testdata/terminal", s.env, "/bin/sh", "-i")
 	s.showsText(">")
-	s.press(xdist(s.t) + " --tx '2*popen' " + args + " ./...; echo status=$?\n")
+	s.press(xdist(s.t) + " --tx '2*popen' " + args + " ./...\n")
 	return cmd
 }
+
+// usual is what stty -a says of a terminal that reads whole lines and shows what is typed.
+var usual = regexp.MustCompile(`(?s)\sicanon\s.*\secho\s`)
 
 // Ctrl-Z stops xdist, the tests and their clocks, and gives the terminal to the shell; fg goes on,
 // and no test is blamed for the time in between: a limit of its own that has passed has it run
@@ -278,21 +272,22 @@ func TestTerminalStop(t *testing.T) {
 		s.press("\x1a")
 		s.showsText("Stopped")
 		s.awaitState(pid, "T")
-		s.press("echo in the shell: $((6*7))\n")
-		s.showsText("in the shell: 42")
-		if s.modes()&unix.ICANON == 0 && s.modes()&unix.ECHO == 0 {
-			t.Logf("the shell has modes of its own: %#x", s.modes())
+		s.press("stty -a; echo in the shell: $((6*7))\n") // a shell may have modes of its own while it reads
+		if text := s.showsText("in the shell: 42"); !usual.MatchString(text) {
+			t.Errorf("the terminal has not its modes back:\n%s", text)
 		}
 		time.Sleep(1500 * time.Millisecond) // beyond the limit of the test: what is shown is that it does not matter
-		s.press("clear; fg\n")
+		s.press("clear; fg; echo status=$?\n")
 		s.awaitState(pid, "SR")
 		s.showsText("waits.TestWaits")
 	}
 	s.sign()
 	s.showsText("PASS  4 tests, 1 skipped")
-	s.showsText(">")
+	s.showsText("status=0\n>")
 	s.press("exit\n")
-	cmd.Wait()
+	if err := s.ended(cmd); err != nil {
+		t.Error(err)
+	}
 	s.awaitModes()
 }
 
@@ -303,7 +298,7 @@ func TestTerminalOfStandardError(t *testing.T) {
 	s.awaitFile("pid")
 	s.showsText("waits.TestWaits 1s")
 	s.sign()
-	if err := cmd.Wait(); err != nil {
+	if err := s.ended(cmd); err != nil {
 		t.Error(err)
 	}
 	s.drain()
@@ -323,7 +318,7 @@ func TestTerminalAfterKill(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	cmd.Wait()
+	s.ended(cmd) // it was killed
 	s.awaitModes()
 }
 
@@ -343,7 +338,9 @@ func TestTerminalInBackground(t *testing.T) {
 	s.sign()
 	s.showsText("PASS  4 tests, 1 skipped")
 	s.press("exit\n")
-	cmd.Wait()
+	if err := s.ended(cmd); err != nil {
+		t.Error(err)
+	}
 }
 
 // A terminal that nobody reads for a while keeps no test from running: what tests print waits. When
@@ -356,7 +353,7 @@ func TestTerminalThatIsSlow(t *testing.T) {
 	s.sign()
 	s.awaitFile("said")
 	s.showsText("DONE 4 tests")
-	if err := cmd.Wait(); err != nil {
+	if err := s.ended(cmd); err != nil {
 		t.Error(err)
 	}
 	s.awaitModes()
@@ -374,7 +371,7 @@ func TestTerminalThatIsDead(t *testing.T) {
 		}
 		s.awaitModes() // the first one was heard
 	}
-	cmd.Wait()
+	s.ended(cmd)
 	if got := cmd.ProcessState.ExitCode(); got != 130 {
 		t.Errorf("exit status %d", got)
 	}
