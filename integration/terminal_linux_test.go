@@ -165,6 +165,7 @@ var times = regexp.MustCompile(`\b[0-9]+(\.[0-9]+)?m?s\b`)
 // screen, also when that gets smaller; what the gateways run when t is pressed; and nothing of it
 // at the end.
 func TestTerminal(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for _, size := range [][2]int{{80, 24}, {200, 60}} {
 		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
 			s := newScreen(t, size[0], size[1])
@@ -206,6 +207,7 @@ func TestTerminal(t *testing.T) {
 
 // Ctrl-C ends the run with a few lines, and gives the terminal back.
 func TestTerminalInterrupt(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := newScreen(t, 80, 24)
 	cmd := s.run()
 	s.awaitFile("pid")
@@ -226,6 +228,7 @@ func TestTerminalInterrupt(t *testing.T) {
 
 // Ctrl-\ shows the goroutines of the tests that run, which fail, as under go test.
 func TestTerminalQuit(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := newScreen(t, 200, 100)
 	cmd := s.run()
 	s.awaitFile("pid")
@@ -263,6 +266,7 @@ var usual = regexp.MustCompile(`(?s)\sicanon\s.*\secho\s`)
 // and no test is blamed for the time in between: a limit of its own that has passed has it run
 // again.
 func TestTerminalStop(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := newScreen(t, 100, 30)
 	s.env = append(s.env, "TERMINAL_LIMIT=1s")
 	cmd := s.shell("--test-timeout 30s --dist no")
@@ -293,6 +297,7 @@ func TestTerminalStop(t *testing.T) {
 
 // Where standard output is a file the status is on the terminal of standard error, and goes away.
 func TestTerminalOfStandardError(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := newScreen(t, 80, 24)
 	cmd := s.startIn("testdata/terminal", s.env, "/bin/sh", "-c", xdist(t)+" --tx '2*popen' --dist loadscope ./... >"+filepath.Join(s.dir, "out"))
 	s.awaitFile("pid")
@@ -309,6 +314,7 @@ func TestTerminalOfStandardError(t *testing.T) {
 
 // An xdist that is killed, as one that panics, leaves the terminal as it was.
 func TestTerminalAfterKill(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := newScreen(t, 80, 24)
 	cmd := s.run()
 	s.showsText("waits.TestWaits")
@@ -325,6 +331,7 @@ func TestTerminalAfterKill(t *testing.T) {
 // In the background of its terminal xdist reads no keys and is not stopped for that, and SIGUSR1
 // shows what runs.
 func TestTerminalInBackground(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := newScreen(t, 100, 30)
 	cmd := s.startIn("testdata/terminal", s.env, "/bin/sh", "-i")
 	s.showsText(">")
@@ -346,6 +353,7 @@ func TestTerminalInBackground(t *testing.T) {
 // A terminal that nobody reads for a while keeps no test from running: what tests print waits. When
 // somebody reads again the run comes to its end.
 func TestTerminalThatIsSlow(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := newScreen(t, 80, 24)
 	s.env = append(s.env, "TERMINAL_LOUD=1")
 	cmd := s.run("-v")
@@ -361,6 +369,7 @@ func TestTerminalThatIsSlow(t *testing.T) {
 
 // A terminal that nobody reads any more does not keep Ctrl-C from ending xdist.
 func TestTerminalThatIsDead(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := newScreen(t, 80, 24)
 	s.env = append(s.env, "TERMINAL_LOUD=1")
 	cmd := s.run("-v", "-run", "Loud", "-count=20")
