@@ -36,6 +36,10 @@ fi
 wanted | while read -r command package what; do
 	command -v "$command" >/dev/null 2>&1 || echo "skipped: $what, because there is no $command (Debian's $package) and it could not be installed"
 done
+case $(stat -c %A / 2>/dev/null) in
+*x | *t | "") ;;
+*) echo "the root directory is closed to other users, so that tests of several users will fail: chmod 755 / opens it" ;;
+esac
 # What looks whether everybody can read the HTML report is a package of npm, at the version that the lock file has.
 axe=reporters/html/testdata/axe
 [ -e $axe/node_modules ] || npm ci --silent --ignore-scripts --prefix $axe >/dev/null 2>&1 ||

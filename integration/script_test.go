@@ -39,6 +39,7 @@ func scriptParams(t *testing.T, dir string) testscript.Params {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Setenv("XDIST_BIN", bin)
+			e.Setenv("HOME", filepath.Join(e.WorkDir, "home")) // else /no-home, which root's agents make
 			e.Setenv("XDIST_CACHE", storeDir(t))
 			e.Setenv("XDIST_NO_HISTORY", "1") // the scripts' modules have one name; those about the history have a cache of their own
 			for key, value := range env {

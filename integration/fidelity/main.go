@@ -93,6 +93,10 @@ func run(ctx context.Context, o options) (unexplained int, err error) {
 	if o.where.close != nil {
 		defer func() { err = errors.Join(err, o.where.close()) }()
 	}
+	restore, err := keepRoot()
+	if err != nil {
+		return 0, err
+	}
 	var results []result
 	for _, module := range pinned {
 		if !strings.Contains(module, o.only) {
@@ -100,7 +104,7 @@ func run(ctx context.Context, o options) (unexplained int, err error) {
 		}
 		fmt.Fprintln(os.Stderr, "fidelity:", module)
 		r, err := checkModule(ctx, o, tmp, module)
-		if err != nil {
+		if err = errors.Join(err, restore()); err != nil {
 			return 0, fmt.Errorf("check %s: %w", module, err)
 		}
 		results = append(results, r)
