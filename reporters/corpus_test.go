@@ -223,7 +223,15 @@ func TestCorpusIsWhatEventsWrites(t *testing.T) {
 // Lines that are made by hand are those of encoding/json.
 func TestLinesByHand(t *testing.T) {
 	var e Events
-	runs := [][]event.Event{everyEvent()}
+	odd := event.Summary{} // numbers that encoding/json writes with an exponent
+	for i, elapsed := range []time.Duration{1, 999, 1000, 1001, 100 * 365 * 24 * time.Hour} {
+		odd.Durations = append(odd.Durations, event.ItemSeconds{ID: fmt.Sprint("p::Test", i), Test: fmt.Sprint("p::Test", i), Elapsed: elapsed, Verdict: event.Pass})
+	}
+	tiny, huge := 1e-9, 1e21
+	runs := [][]event.Event{everyEvent(), {
+		event.Test{Event: test2json.Event{Action: "pass", Package: "p", Test: "TestX", Elapsed: &tiny}},
+		event.Test{Event: test2json.Event{Action: "pass", Package: "p", Test: "TestX", Elapsed: &huge}}, event.RunEnded{Summary: odd},
+	}}
 	for _, name := range corpusNames(t) {
 		runs = append(runs, readEvents(t, recording(t, name)))
 	}

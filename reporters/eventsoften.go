@@ -1,6 +1,7 @@
 package reporters
 
 import (
+	"encoding/json"
 	"math"
 	"strconv"
 	"time"
@@ -44,7 +45,19 @@ func appendNumber(dst []byte, name string, value float64) []byte {
 	if value == 0 {
 		return dst
 	}
-	return strconv.AppendFloat(append(dst, name...), value, 'f', -1, 64)
+	return appendFloat(append(dst, name...), value)
+}
+
+// appendFloat adds a number as encoding/json has it.
+func appendFloat(dst []byte, value float64) []byte {
+	if size := math.Abs(value); size >= 1e-6 && size < 1e21 || size == 0 {
+		return strconv.AppendFloat(dst, value, 'f', -1, 64)
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic("BUG: write a number: " + err.Error()) // callers have looked
+	}
+	return append(dst, text...)
 }
 
 func appendTest(dst []byte, ev *event.Test) []byte {
@@ -62,7 +75,7 @@ func appendTest(dst []byte, ev *event.Test) []byte {
 		dst = append(dst, `,"again":true`...)
 	}
 	if ev.Elapsed != nil && !math.IsNaN(*ev.Elapsed) && !math.IsInf(*ev.Elapsed, 0) {
-		dst = strconv.AppendFloat(append(dst, `,"elapsed":`...), *ev.Elapsed, 'f', -1, 64)
+		dst = appendFloat(append(dst, `,"elapsed":`...), *ev.Elapsed)
 	}
 	dst = appendText(dst, `,"output":`, ev.Output)
 	dst = appendText(dst, `,"failedBuild":`, ev.FailedBuild)

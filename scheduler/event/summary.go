@@ -145,15 +145,19 @@ func (s Summary) DifferencesOfGateways() []Difference {
 }
 
 func (s Summary) differences(place func(ItemSeconds) string) []Difference {
-	verdicts := map[string]map[string]Verdict{}
+	// Nearly all tests fare alike wherever they run: they have no map of their own.
+	first, verdicts := make(map[string]Verdict, len(s.Durations)), map[string]map[string]Verdict{}
 	for _, it := range s.Durations {
-		if it.Test == "" {
-			continue
+		if v, ok := first[it.Test]; !ok {
+			first[it.Test] = it.Verdict
+		} else if v != it.Verdict && it.Test != "" {
+			verdicts[it.Test] = map[string]Verdict{}
 		}
+	}
+	for _, it := range s.Durations {
 		of := verdicts[it.Test]
 		if of == nil {
-			of = map[string]Verdict{}
-			verdicts[it.Test] = of
+			continue
 		}
 		if v := of[place(it)]; v != Fail && v != Crash {
 			of[place(it)] = it.Verdict
