@@ -13,7 +13,7 @@ import (
 // holds the list against the go command's.
 //
 //go:embed go.mod go.sum *.go
-//go:embed agents/*.go cmd/xdist/*.go config/*.go gateway/*.go gateway/*.py gateway/*/*.go gotest/*.go gotest/*/*.go history/*.go internal/*/*.go merge/*.go network/*.go reporters/*.go reporters/*/*.go reporters/html/report.* rsync/*.go scheduler/*.go scheduler/*/*.go shard/*.go xspec/*.go
+//go:embed agents/*.go cmd/xdist/*.go config/*.go gateway/*.go gateway/*.py gateway/*/*.go gotest/*.go gotest/*/*.go history/*.go internal/*/*.go merge/*.go network/*.go reporters/*.go reporters/*/*.go reporters/html/*.css reporters/html/*.html reporters/html/*.js rsync/*.go scheduler/*.go scheduler/*/*.go shard/*.go xspec/*.go
 var sources embed.FS
 
 // Sources returns the module's files: go.mod, go.sum, and the packages of cmd/xdist with their
