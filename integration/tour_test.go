@@ -29,7 +29,7 @@ func TestFirstCommand(t *testing.T) {
 		`(?m)^✓  other/list `,
 		`(?m)^FAIL  1 of 14 tests, 1 skipped, 1 flaky   .* on 2 gateways\)$`,
 		`(?m)^  money\.TestString/debt  ` + regexp.QuoteMeta(filepath.Join("money", "money_test.go")) + `:\d+   -250 cents are "-2\.-50", want "-2\.50"$`,
-		`(?m)^again: xdist --last-failed -C examples/tour `,
+		`(?m)^again: xdist --last-failed --tx '2\*popen' --reruns 1 -C examples/tour \./\.\.\.$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(e.stdout) {
 			t.Errorf("nothing like %s in\n%s", want, e.stdout)
