@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,13 +35,14 @@ func testJoinedChannels(t *testing.T, tr transport) {
 		t.Errorf("it got %d", n)
 	}
 	// More than any buffer holds is dropped when nobody wants it.
-	if err := gateway.Join(ctx, remoteExec(t, tr.open(t), "count", 300_000), remoteExec(t, tr.open(t), "exit at once", nil)); err != nil {
+	large := slices.Repeat([]any{strings.Repeat("x", 64<<10)}, 100)
+	if err := gateway.Join(ctx, remoteExec(t, tr.open(t), "send", large), remoteExec(t, tr.open(t), "exit at once", nil)); err != nil {
 		t.Errorf("got %v", err)
 	}
 	// But a flood ends, and what had been said before is carried.
 	g := tr.group(t)
 	flood, leaves := tr.openIn(t, g), tr.openIn(t, g)
-	from, to := remoteExec(t, flood, "flood and take", 1000), remoteExec(t, leaves, "send", []any{"good", "bye"})
+	from, to := remoteExec(t, flood, "flood and take", 32<<10), remoteExec(t, leaves, "send", []any{"good", "bye"})
 	if err := gateway.Join(ctx, from, to); !errors.Is(err, gateway.ErrClosed) || !strings.Contains(err.Error(), to.String()) {
 		t.Errorf("got %v", err)
 	}

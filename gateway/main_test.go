@@ -173,7 +173,7 @@ func newGroup(t *testing.T, cfg gateway.Config) *gateway.Group {
 	t.Helper()
 	g := gateway.NewGroup(cfg)
 	t.Cleanup(func() {
-		if err := g.Terminate(context.Background(), 2*time.Second); err != nil {
+		if err := g.Terminate(context.Background(), 20*time.Second); err != nil {
 			t.Error(err)
 		}
 	})

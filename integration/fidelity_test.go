@@ -180,7 +180,7 @@ func TestCoverProfiles(t *testing.T) {
 		{[]string{"-covermode=count", "-coverpkg=./cover/..."}, []string{"load", "loadscope"}},
 		{[]string{"-covermode=count", "-count=2"}, []string{"load"}},
 	} {
-		want := goProfile(t, fixture(t, "fixture"), append(tt.flags, "./cover/..."))
+		want := goProfile(t, fixture(t, "fixture"), nil, append(tt.flags, "./cover/..."))
 		for _, dist := range tt.dists {
 			t.Run(strings.Join(tt.flags, " ")+" "+dist, func(t *testing.T) {
 				want.compare(t, "--tx", "2*popen", "--dist", dist)
@@ -202,7 +202,7 @@ func TestCoverProfilesOfHosts(t *testing.T) {
 		{"build=remote", []string{"--tx", "2*" + builder}, []string{"-covermode=count", "-coverpkg=./cover/..."}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			goProfile(t, fixture(t, "fixture"), append(tt.flags, "./cover/...")).compare(t, append(tt.tx, "--mirror-dir", mirror)...)
+			goProfile(t, fixture(t, "fixture"), nil, append(tt.flags, "./cover/...")).compare(t, append(tt.tx, "--mirror-dir", mirror)...)
 		})
 	}
 }
@@ -211,10 +211,9 @@ func TestCoverProfilesOfHosts(t *testing.T) {
 // have run once by the profile, as by that of go test, and not once for each process. What runs in
 // one process has no other for that.
 func TestCoverProfilesCountBeginningsOnce(t *testing.T) {
-	log := filepath.Join(t.TempDir(), "log")
-	t.Setenv("BEGINS_LOG", log)
 	module := fixture(t, "begins")
-	ssh := []string{"--tx", "popen", "--tx", "2*" + sshd.Start(t, sshd.Options{Env: []string{"BEGINS_LOG=" + log}}).Spec(), "--min-nodes", "3", "--mirror-dir", t.TempDir()}
+	sshLog := filepath.Join(t.TempDir(), "log")
+	ssh := []string{"--tx", "popen", "--tx", "2*" + sshd.Start(t, sshd.Options{Env: []string{"BEGINS_LOG=" + sshLog}}).Spec(), "--min-nodes", "3", "--mirror-dir", t.TempDir()}
 	for _, tt := range []struct {
 		name      string
 		options   []string
@@ -228,10 +227,12 @@ func TestCoverProfilesCountBeginningsOnce(t *testing.T) {
 		{"whole", []string{"--tx", "3*popen", "--dist", "loadscope"}, []string{"-covermode=count"}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := os.RemoveAll(log); err != nil {
-				t.Fatal(err)
+			log := sshLog
+			if tt.name != "ssh" {
+				t.Parallel() // most of the time goes into the fixture's waits
+				log = filepath.Join(t.TempDir(), "log")
 			}
-			goProfile(t, module, append(tt.flags, "./...")).compare(t, tt.options...)
+			goProfile(t, module, []string{"BEGINS_LOG=" + log}, append(tt.flags, "./...")).compare(t, tt.options...)
 			text, err := os.ReadFile(log)
 			n := strings.Count(string(text), "\n") - 1
 			if err != nil || n < tt.processes || tt.processes == 1 && n > 1 {
@@ -258,23 +259,24 @@ func TestCoverProfilesIdleRunHangs(t *testing.T) {
 // profiled is what go test has said and written in a module.
 type profiled struct {
 	module string
+	env    []string
 	args   []string
 	said   *compare.Model
 	lines  []string
 }
 
-func goProfile(t *testing.T, module string, args []string) profiled {
+func goProfile(t *testing.T, module string, env, args []string) profiled {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "go.out")
-	said, _ := goTest(t, module, nil, append([]string{"-coverprofile=" + file}, args...)...)
-	return profiled{module, args, said, profileLines(t, file)}
+	said, _ := goTest(t, module, env, append([]string{"-coverprofile=" + file}, args...)...)
+	return profiled{module, env, args, said, profileLines(t, file)}
 }
 
 // compare runs xdist with options of its own, and compares what it says and writes.
 func (p profiled) compare(t *testing.T, options ...string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "xdist.out")
-	got, e := runXdist(t, p.module, nil, slices.Concat(options, []string{"-coverprofile=" + file}, p.args)...)
+	got, e := runXdist(t, p.module, p.env, slices.Concat(options, []string{"-coverprofile=" + file}, p.args)...)
 	for _, d := range compare.Compare(p.said, got, compare.Split, normal()) {
 		t.Error(d)
 	}

@@ -49,6 +49,10 @@ func TestMain(m *testing.M) {
 	netns.Main()
 	hostileMain()
 	gateway.Main(nil)
+	if err := nameGoCache(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	if dir, err := xdistDir(); err == nil {
 		if err := os.RemoveAll(dir); err != nil {
@@ -56,6 +60,16 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(code)
+}
+
+// nameGoCache tells all that the tests start where the build cache is. Where a test gives a program
+// a home of its own, the go command would compile the standard library there again.
+func nameGoCache() error {
+	out, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		return fmt.Errorf("go env GOCACHE: %w", err)
+	}
+	return os.Setenv("GOCACHE", strings.TrimSpace(string(out)))
 }
 
 // xdist is the path of the built command.

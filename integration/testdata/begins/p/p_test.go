@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(t *testing.T, n int) {
-	time.Sleep(250 * time.Millisecond)
+	time.Sleep(100 * time.Millisecond)
 	for range n {
 		if double(n) != 2*n {
 			t.Error(double(n))
