@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"syscall"
 	"testing"
 
 	"github.com/xdist-go/xdist/gateway"
@@ -23,6 +25,10 @@ func TestGatewayEnd(t *testing.T) {
 		late    = &gateway.PhaseError{Phase: gateway.PhaseAuth, Host: "box", Err: context.DeadlineExceeded}
 		nobody  = &gateway.PhaseError{Phase: gateway.PhaseConnect, Host: "box", Err: &net.OpError{Op: "dial", Net: "tcp", Err: context.DeadlineExceeded}}
 		mute    = &hosts.Error{Err: &gateway.LostError{Gateway: "gw", Cause: silent.Err}}
+		reset   = &gateway.PhaseError{Phase: gateway.PhaseHostKey, Host: "box", Err: fmt.Errorf("handshake failed: %w", &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET})}
+		cut     = &gateway.PhaseError{Phase: gateway.PhaseUpload, Host: "box", Err: io.EOF}
+		noShell = &gateway.PhaseError{Phase: gateway.PhaseProbe, Host: "box", Err: io.EOF, Stderr: "This account is closed.\n"}
+		exited  = &gateway.PhaseError{Phase: gateway.PhaseProbe, Host: "box", Err: io.EOF, Status: "exit status 1"}
 		wayLost = &gateway.LostError{Gateway: "proxy", Cause: errors.New("EOF")}
 
 		here, joiner, via = xspec.Spec{Popen: true}, xspec.Spec{Listen: ":1"}, xspec.Spec{Popen: true, Via: "proxy"}
@@ -56,6 +62,11 @@ func TestGatewayEnd(t *testing.T) {
 		{"its host was silent, and may be missing", node{spec: here}, silent, &controller{cfg: Config{AllowMissing: true}}, endVanished},
 		{"its host was silent twice, and may be missing", node{spec: here, pause: 1}, silent, &controller{cfg: Config{AllowMissing: true}}, endWanted},
 		{"its host fell silent while the run stops", node{spec: here}, silent, &controller{closure: closure{stopped: "why"}}, endWanted},
+		{"its host let go of the connection at once", node{spec: here}, reset, &controller{}, endVanished},
+		{"its host let go of the connection later", node{spec: here}, cut, &controller{}, endVanished},
+		{"its host let go of the connection twice", node{spec: here, pause: 1}, cut, &controller{}, endHopeless},
+		{"its host said why it ended", node{spec: here}, noShell, &controller{}, endHopeless},
+		{"its shell has ended", node{spec: here}, exited, &controller{}, endHopeless},
 		{"its host takes no connection", node{spec: here}, nobody, &controller{}, endHopeless},
 		{"killed before it answered", node{spec: here}, killed, &controller{}, endDeath},
 	} {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
@@ -41,7 +43,7 @@ func (c *controller) endOf(n *node, err error) gatewayEnd {
 		return endWanted
 	case n.ready:
 		return endDeath
-	case c.stopped == "" && n.pause == 0 && fellSilent(err):
+	case c.stopped == "" && n.pause == 0 && brokeOff(err):
 		return endVanished
 	case c.stopped != "", c.cfg.AllowMissing:
 		return endWanted
@@ -140,14 +142,22 @@ func hopeless(err error) bool {
 	return !strings.HasPrefix(status, "signal: ")
 }
 
-// fellSilent reports whether a gateway could not be opened because a host that had taken its
-// connection did not answer any more. The next connection may be answered. A host that takes none,
-// and a mistake in a spec, is told at once.
-func fellSilent(err error) bool {
-	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+// brokeOff reports whether a gateway could not be opened because a host that had taken its
+// connection did not answer any more, or let go of it, as a server does that has too many. The next
+// connection may be answered. A host that takes none, and a mistake in a spec, is told at once.
+func brokeOff(err error) bool {
+	op, onConn := errors.AsType[*net.OpError](err)
+	if onConn && op.Op == "dial" && !errors.Is(err, syscall.ECONNRESET) {
 		return false
 	}
-	return errors.Is(err, gateway.ErrLease) || errors.Is(err, context.DeadlineExceeded)
+	if errors.Is(err, gateway.ErrLease) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	far, ok := errors.AsType[*gateway.PhaseError](err)
+	if !ok || far.Status+strings.TrimSpace(far.Stderr) != "" { // what has ended there says why
+		return false
+	}
+	return onConn || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // replace opens a gateway like n after a pause, in place of the one with the id. It has a new id:
