@@ -74,6 +74,7 @@ var importPolicy = []rule{
 	{pkg: "reporters/trace", may: []string{"gotest", "internal/atomicfile", "reporters/timeline", "scheduler/event"}, never: []string{"net", "flag", "testing", "os/exec"}, noGo: true},
 	{pkg: "reporters/html", may: []string{"gotest", "history", "internal/atomicfile", "reporters/failure", "reporters/timeline", "scheduler/event"}, never: []string{"net", "flag", "testing", "os/exec"}, noGo: true},
 	{pkg: "reporters/ui", may: []string{"gotest", "reporters/failure", "reporters/html", "scheduler/event"}, never: []string{"flag", "testing", "os/exec"}},
+	{pkg: "reporters/otel", may: []string{"gotest", "reporters/failure", "reporters/timeline", "scheduler/event"}, never: []string{"net", "flag", "testing", "os/exec"}, noGo: true},
 	{pkg: "reporters/outputs", may: []string{"gotest", "internal/atomicfile", "internal/ownfile", "scheduler/event"}, never: []string{"net", "flag", "testing", "os/exec"}, noGo: true},
 	{pkg: "reporters", may: []string{"gotest", "history", "internal/atomicfile", "reporters/ci", "reporters/failure", "reporters/html", "reporters/outputs", "reporters/trace", "scheduler/event"}, never: []string{"net", "flag", "os/exec"}, calls: []string{"os.Exit"}},
 	{pkg: "cmd/xdist", may: []string{"*"}, private: true},

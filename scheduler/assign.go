@@ -135,11 +135,11 @@ func envFor(spec xspec.Spec, env []string) []string {
 
 // workerEnv is what tests see of the run.
 func (c *controller) workerEnv(n *node) []string {
-	return []string{
+	return append([]string{
 		"XDIST_WORKER=" + n.id,
 		fmt.Sprintf("XDIST_WORKER_COUNT=%d", n.count),
 		"XDIST_TESTRUNUID=" + c.cfg.RunID,
-	}
+	}, c.cfg.TestEnv...)
 }
 
 // release ends n's job and closes the package when it was the last. inBooks makes the policy's

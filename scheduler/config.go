@@ -52,6 +52,7 @@ type Config struct {
 	RunDir           string           // private directory of the run, which the caller removes
 	Platform         gotest.Platform  // what the Source builds for the zero Platform: GOOS and GOARCH
 	Toolchain        gotest.Toolchain // the controller's own: what hosts with build=remote are to know of it; all or nothing may be set
+	TestEnv          []string         // more of the environment of tests: NAME=VALUE
 	Live             bool             // pass a test's events on as they come, mixed with those of other tests, and not when it has ended
 	MaxFail          int              // stop after so many failures; 0 is never
 	Reruns           Reruns           // of failed tests

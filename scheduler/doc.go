@@ -109,8 +109,8 @@
 // Other nodes that die are replaced, eight times per gateway if not told otherwise. When the host
 // of a replacement cannot be reached, it is tried once more after a back-off. So is a host that
 // takes the connection of a first gateway and falls silent, or lets go of it, before that is open;
-// the second time ends the run. A host that has fallen silent says nothing about its tests: they run elsewhere, and
-// the second host that is lost over a test blames it.
+// the second time ends the run. A host that has fallen silent says nothing about its tests: they
+// run elsewhere, and the second host that is lost over a test blames it.
 //
 // An agent that dies takes its process along. The test that began last is suspected and runs alone;
 // it is blamed if it takes that agent down, too. The others run again.

@@ -112,6 +112,7 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "ci", Usage: "annotate and fold for the CI `SERVICE`: " + strings.Join(ci.Names(), ", "), DefaultText: "auto: by its environment"},
 		&cli.StringFlag{Name: "html", Usage: "write a report for a browser to `FILE`: failures, platforms, slowest, a timeline of the gateways"},
 		&cli.StringFlag{Name: "trace-out", Usage: "write Chrome trace events, which ui.perfetto.dev opens, to `FILE`"},
+		&cli.BoolFlag{Name: "otel", Usage: "send a trace of the run to the OpenTelemetry collector that OTEL_EXPORTER_OTLP_ENDPOINT names"},
 		&cli.StringFlag{Name: "junitxml", Aliases: []string{"junitfile"}, Usage: "write a JUnit report to `FILE`"},
 		&cli.BoolFlag{Name: "junit-output", Usage: "put the output of every test into the JUnit report"},
 		&cli.StringFlag{Name: "junit-schema", Usage: "write the JUnit report in the dialect `NAME`: extended, or jenkins, which Jenkins' xUnit plugin takes", DefaultText: "extended"},

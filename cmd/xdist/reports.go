@@ -23,27 +23,28 @@ import (
 
 // newReporter makes what the flags ask for into one reporter. Files are opened here: a report that
 // cannot be written is known before the first test runs.
-func newReporter(c *cli.Context, command *gotest.Command, book *history.Book, page *page) (event.Reporter, error) {
+// The second result is what tests are to find in their environment.
+func newReporter(c *cli.Context, command *gotest.Command, book *history.Book, page *page) (event.Reporter, []string, error) {
 	service, err := ci.Parse(c.String("ci"), os.Getenv)
 	if err != nil {
-		return nil, usageError(fmt.Errorf("--ci: %w", err))
+		return nil, nil, usageError(fmt.Errorf("--ci: %w", err))
 	}
 	r := &reports{cli: c, command: command, service: service}
-	for _, add := range []func() error{r.addOutput, r.addEvents, r.addPages, r.addFiles} {
+	for _, add := range []func() error{r.addOutput, r.addEvents, r.addPages, r.addTrace, r.addFiles} {
 		if err := add(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if page != nil {
 		r.add(page)
 	}
 	if err := r.addKept(book); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if r.failures != nil { // it comes before those who ask it
 		r.all = append([]event.Reporter{r.failures}, r.all...)
 	}
-	return reporters.Multi(r.all...), nil
+	return reporters.Multi(r.all...), r.testEnv, nil
 }
 
 // reports are the reporters of a run as they are made.
@@ -54,6 +55,7 @@ type reports struct {
 	log      io.Writer      // where the CI service reads
 	failures *failure.Watch // nil while nobody asks
 	all      []event.Reporter
+	testEnv  []string // NAME=VALUE
 }
 
 func (r *reports) add(one event.Reporter) { r.all = append(r.all, one) }

@@ -131,7 +131,7 @@ func (r *request) run(c *cli.Context) error {
 		return err
 	}
 	defer page.end(c)
-	reporter, err := newReporter(c, r.command, book, page)
+	reporter, testEnv, err := newReporter(c, r.command, book, page)
 	if err != nil {
 		return classify(err)
 	}
@@ -173,6 +173,7 @@ func (r *request) run(c *cli.Context) error {
 		Replay:           r.replay.queues(),
 		RunID:            run.id,
 		RunDir:           run.dir,
+		TestEnv:          testEnv,
 		Live:             r.command.JSON,
 		Platform:         gotest.Platform{GOOS: r.toolchain.GOOS, GOARCH: r.toolchain.GOARCH},
 		Toolchain:        r.toolchain,

@@ -173,7 +173,7 @@ func stepKey(c *cli.Context, command *gotest.Command, toolchain gotest.Toolchain
 var indifferentFlags = []string{
 	"tx", "numprocesses", "maxprocesses", "min-nodes", "nodes-wait", "allow-missing", "max-worker-restart", "split-subtests",
 	flagLastFailed, flagFailedFirst, flagStepwise, "replay", "shard", "shuffle", "maxfail", "x", "testrunuid", "slow",
-	"format", "ci", "html", "trace-out", "junitxml", "junit-output", "junit-schema", "jsonfile", "events", "json", "durations",
+	"format", "ci", "html", "trace-out", "otel", "junitxml", "junit-output", "junit-schema", "jsonfile", "events", "json", "durations",
 	"timings", "timings-out", "no-history", "no-color", "debug", "pull", "pull-limit", "mirror-dir", "mirror-keep",
 	"cache-dir", "cache-size", "rerun-fails", "packages",
 }
@@ -182,7 +182,7 @@ var indifferentFlags = []string{
 // time, and nothing that tests look at.
 var sessionVariables = []string{
 	"_", "PWD", "OLDPWD", "SHLVL", "COLUMNS", "LINES", "WINDOWID", "TERM_SESSION_ID", "ITERM_SESSION_ID", "WT_SESSION",
-	"TMUX", "TMUX_PANE", "STY", "WINDOW", "GPG_TTY", "SSH_TTY", "SSH_CLIENT", "SSH_CONNECTION", "SSH_AUTH_SOCK", "XDG_SESSION_ID",
+	"TMUX", "TMUX_PANE", "STY", "WINDOW", "GPG_TTY", "SSH_TTY", "SSH_CLIENT", "SSH_CONNECTION", "SSH_AUTH_SOCK", "XDG_SESSION_ID", "TRACEPARENT", "TRACESTATE",
 }
 
 // finished reports whether a run has left nothing to do for a next step.
