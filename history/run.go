@@ -23,8 +23,9 @@ type Run struct {
 	Elapsed  time.Duration
 	Command  []string // packages and go test flags as the user gave them
 	Dist     string
-	Stopped  string // why it ended early, or ""
-	Partial  bool   // only some subtests were asked for: those that are missing are not gone
+	Stopped  string  // why it ended early, or ""
+	Foreseen float64 // as in RunSummary
+	Partial  bool    // only some subtests were asked for: those that are missing are not gone
 	Tests    []TestRun
 	Packages []PackageRun
 	Hosts    []HostRun
@@ -109,5 +110,6 @@ type RunSummary struct {
 	Actual     time.Duration // what the same tests took
 	Total      time.Duration // what all tests took
 	Bound      time.Duration // what the run could have taken by what was expected: the longest test, or an even share of the sum
+	Foreseen   float64       // how long processes were to run as the plan had it at half of that time, in relation to how long they did; 0 is not known
 	MedianMiss float64       // how far off the expectation of a test was in the middle, as a factor of at least 1; 0 is not known
 }

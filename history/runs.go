@@ -28,7 +28,7 @@ type details struct {
 // summary is what a Book lists of a run.
 func (run Run) summary() RunSummary {
 	s := RunSummary{
-		ID: run.ID, Time: run.Time.UTC().Truncate(time.Second), Elapsed: run.Elapsed, Command: run.Command, Dist: run.Dist, Stopped: run.Stopped,
+		ID: run.ID, Time: run.Time.UTC().Truncate(time.Second), Elapsed: run.Elapsed, Command: run.Command, Dist: run.Dist, Stopped: run.Stopped, Foreseen: run.Foreseen,
 	}
 	gateways := make(map[string]bool)
 	var longest time.Duration

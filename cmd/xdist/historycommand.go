@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -55,27 +54,6 @@ func shownBook(c *cli.Context) (*history.Book, error) {
 	return book, err
 }
 
-// testLine is a test in the output of xdist history --json.
-type testLine struct {
-	ID       string  `json:"id"`
-	Platform string  `json:"platform"`
-	Seconds  float64 `json:"seconds"`
-	Spread   float64 `json:"spread"`
-	Before   float64 `json:"before,omitempty"`
-	Latest   float64 `json:"latest,omitempty"`
-	Runs     int     `json:"runs"`
-	Failures int     `json:"failures"`
-	Recent   int     `json:"recent"`
-	Flaky    bool    `json:"flaky"`
-}
-
-func newTestLine(s history.TestSummary) testLine {
-	return testLine{
-		ID: gotest.ID(s.Package, s.Test), Platform: s.Platform, Seconds: s.Cost.Seconds(), Spread: s.Spread.Seconds(),
-		Before: s.Before.Seconds(), Latest: s.Latest.Seconds(), Runs: s.Runs, Failures: s.Failures, Recent: s.Recent, Flaky: s.Flaky,
-	}
-}
-
 func showHistory(c *cli.Context) error {
 	book, err := shownBook(c)
 	if err != nil {
@@ -97,7 +75,7 @@ func showHistory(c *cli.Context) error {
 	idOf := namer(all)
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, map[string][]testLine{
-			"slowest": linesOf(c, slowest), "flaky": linesOf(c, flaky), "slower": linesOf(c, slower),
+			"slowest": linesOf(c, slowest, newTestLine), "flaky": linesOf(c, flaky, newTestLine), "slower": linesOf(c, slower, newTestLine),
 		})
 	}
 	var t textTable
@@ -130,14 +108,6 @@ func atMostShown(c *cli.Context, n int) int {
 	return n
 }
 
-func linesOf(c *cli.Context, tests []history.TestSummary) []testLine {
-	lines := []testLine{}
-	for _, s := range tests[:atMostShown(c, len(tests))] {
-		lines = append(lines, newTestLine(s))
-	}
-	return lines
-}
-
 // namer returns what shows the id of a test, with its platform where there are several.
 func namer(all []history.TestSummary) func(history.TestSummary) string {
 	several := several(all)
@@ -161,10 +131,10 @@ func showRuns(c *cli.Context) error {
 		return err
 	}
 	runs := book.Runs()
-	runs = runs[:atMostShown(c, len(runs))]
 	if c.Bool("json") {
-		return printJSON(c.App.Writer, append([]history.RunSummary{}, runs...))
+		return printJSON(c.App.Writer, linesOf(c, runs, newRunLine))
 	}
+	runs = runs[:atMostShown(c, len(runs))]
 	var t textTable
 	if len(runs) > 0 {
 		t.title("Last %s", plural(len(runs), "run"))
@@ -231,12 +201,6 @@ func missOf(r history.RunSummary) string {
 		return "-"
 	}
 	return fmt.Sprintf("×%.2f", r.MedianMiss)
-}
-
-func printJSON(w io.Writer, v any) error {
-	out := json.NewEncoder(w)
-	out.SetIndent("", "  ")
-	return out.Encode(v)
 }
 
 // textTable prints rows in columns below titles; each title begins a table of its own.
