@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"math"
+	"os"
 	"slices"
 	"strings"
 )
@@ -12,6 +15,9 @@ import (
 func learnedSuites() []learnedSuite {
 	return []learnedSuite{{raft, 0.15}, {serf, 0.25}, {grpc, 0.5}}
 }
+
+// mostMissed is by how much of its time the end of a run may be missed at half of it.
+const mostMissed = 0.15
 
 type learnedSuite struct {
 	module
@@ -36,6 +42,11 @@ func (b *bench) learned(ctx context.Context) (*table, error) {
 		}
 		t.compare(s.name+", first run", inSeconds, walls(p.peer), walls(p.first), limit{})
 		t.compare(s.name+", second run", inSeconds, walls(p.peer), walls(p.second), atMost(s.bound))
+		if len(p.missed) > 0 {
+			t.add(s.name+", its end at half of it", "", fmt.Sprintf("missed by %.2f", p.missed.median()), "", atMost(mostMissed).String(), t.judge(atMost(mostMissed), p.missed.median()))
+		} else {
+			t.miss("%s: no run said when it would end", s.name)
+		}
 		repeat := func(packages []string) (verdicts, error) { return b.runPackages(ctx, s.module, packages) }
 		if err := p.account(t, s.module, repeat); err != nil {
 			return t, err
@@ -44,8 +55,13 @@ func (b *bench) learned(ctx context.Context) (*table, error) {
 	return t, nil
 }
 
-// lessons are runs of go test, each with a first and a second run of xdist over the same module.
-type lessons struct{ peer, first, second []timing }
+// lessons are runs of go test, each with a first and a second run of xdist over the same module,
+// and by how much of its time the second one had missed its end, as the plan had it at half of
+// that.
+type lessons struct {
+	peer, first, second []timing
+	missed              sample
+}
 
 // teach runs go test, and xdist twice with a store that was empty before, in turns, after one run
 // of go test that is not counted.
@@ -65,9 +81,12 @@ func (b *bench) teach(ctx context.Context, m module, runs int) (lessons, error) 
 		if err != nil {
 			return lessons{}, err
 		}
-		first, second, err := b.runTwice(ctx, dir, m)
+		first, second, foreseen, err := b.runTwice(ctx, dir, m)
 		if err != nil {
 			return lessons{}, err
+		}
+		if foreseen > 0 {
+			l.missed = append(l.missed, math.Abs(foreseen-1))
 		}
 		l.peer, l.first, l.second = append(l.peer, peer), append(l.first, first), append(l.second, second)
 	}
@@ -75,19 +94,33 @@ func (b *bench) teach(ctx context.Context, m module, runs int) (lessons, error) 
 }
 
 // runTwice runs xdist with a new store, and again with what is in it then: what it has learned, and
-// the test binaries.
-func (b *bench) runTwice(ctx context.Context, dir string, m module) (first, second timing, err error) {
+// the test binaries. foreseen is what the history says of the second one.
+func (b *bench) runTwice(ctx context.Context, dir string, m module) (first, second timing, foreseen float64, err error) {
 	store, remove, err := b.emptyStore()
 	if err != nil {
-		return timing{}, timing{}, err
+		return timing{}, timing{}, 0, err
 	}
 	defer remove()
 	argv := b.xdistCommand(m, append(wideFlags(), "--json"), store)
 	if first, err = b.run(ctx, dir, argv...); err != nil {
-		return timing{}, timing{}, err
+		return timing{}, timing{}, 0, err
 	}
-	second, err = b.run(ctx, dir, argv...)
-	return first, second, err
+	if second, err = b.run(ctx, dir, argv...); err != nil {
+		return timing{}, timing{}, 0, err
+	}
+	runs, err := b.run(ctx, dir, "env", "XDIST_CACHE="+store, b.xdist, "history", "runs", "--json")
+	if err != nil {
+		return timing{}, timing{}, 0, err
+	}
+	text, err := os.ReadFile(runs.log)
+	if err != nil {
+		return timing{}, timing{}, 0, err
+	}
+	var told []struct{ Foreseen float64 } // the last run first
+	if err := json.Unmarshal(text, &told); err != nil || len(told) != 2 {
+		return timing{}, timing{}, 0, fmt.Errorf("xdist history runs says %q (%w)", text, err)
+	}
+	return first, second, told[0].Foreseen, nil
 }
 
 // runPackages runs go test on some packages of a module once more.

@@ -148,6 +148,16 @@ func readEvents(t testing.TB, text string) []event.Event {
 				said = "    " + l.Place[strings.LastIndexByte(l.Place, '/')+1:] + ": " + said
 			}
 			run = append(run, event.Suspected{Time: h.Time, Gateway: l.Gateway, Package: l.Package, Test: l.Test, Why: l.Why, Said: []test2json.Event{{Action: "output", Output: said + "\n"}}})
+		case "estimate":
+			var l estimateLine
+			as(&l)
+			run = append(run, event.Estimate{Time: h.Time, Left: ofSeconds(l.Left)})
+		case "suspended":
+			run = append(run, event.Suspended{Time: h.Time})
+		case "resumed":
+			var l standstillLine
+			as(&l)
+			run = append(run, event.Resumed{Time: h.Time, Stood: ofSeconds(l.Stood)})
 		case "slow":
 			var l slowLine
 			as(&l)

@@ -210,6 +210,10 @@ type (
 		Place   string `json:"place,omitempty"`
 		Message string `json:"message,omitempty"`
 	}
+	estimateLine struct {
+		head
+		Left float64 `json:"left"`
+	}
 	slowLine struct {
 		head
 		Gateway string  `json:"gateway"`
@@ -312,6 +316,8 @@ func (e *Events) lines(ev event.Event) iter.Seq[any] {
 	case event.Suspected:
 		p := failure.Find(outputOf(ev.Said), e.sources.Lines(ev.Package))
 		return one(suspicionLine{head{"suspected", ev.Time}, ev.Gateway, ev.Package, ev.Test, ev.Why, e.sources.Place(ev.Package, p), p.Message})
+	case event.Estimate:
+		return one(estimateLine{head{"estimate", ev.Time}, ev.Left.Seconds()})
 	case event.SlowTest:
 		return one(slowLine{head{"slow", ev.Time}, ev.Gateway, ev.Package, ev.Test, ev.Running.Seconds()})
 	case event.Running:

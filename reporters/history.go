@@ -41,6 +41,8 @@ type History struct {
 
 	clock    history.Clock
 	stood    time.Duration             // that the run stood still
+	begun    time.Time                 // when the first process began
+	foreseen []event.Estimate          // from then on
 	tests    map[string]map[string]int // places in run.Tests by package, as it is shown, and test
 	rounds   []int                     // of each of run.Tests, that ended
 	names    int                       // bytes of their ids
@@ -90,6 +92,10 @@ func (h *History) Handle(e event.Event) error {
 		h.unitStarted(e)
 	case event.Resumed:
 		h.resumed(e)
+	case event.Estimate:
+		if !h.begun.IsZero() {
+			h.foreseen = append(h.foreseen, e)
+		}
 	case event.Progress:
 		h.progress(e)
 	case event.UnitEnded:
@@ -137,6 +143,9 @@ func (h *History) up(e event.GatewayUp) {
 }
 
 func (h *History) unitStarted(e event.UnitStarted) {
+	if h.begun.IsZero() {
+		h.begun = e.Time
+	}
 	p := h.pkg(e.Package)
 	p.Key = cmp.Or(e.Key, p.Key)
 	h.units[e.Gateway] = &openUnit{shown: e.Package, started: e.Time}
@@ -257,6 +266,20 @@ func (h *History) learnBroken(incomplete map[string]bool) {
 	}
 }
 
+// halfTime is how long processes were to run as the plan had it at half of that time, in relation
+// to how long they did; 0 where it said nothing, and of a run that was ended or stood still.
+func (h *History) halfTime(e event.RunEnded) float64 {
+	took := e.Time.Sub(h.begun)
+	i, _ := slices.BinarySearchFunc(h.foreseen, h.begun.Add(took/2), func(f event.Estimate, t time.Time) int {
+		return cmp.Or(f.Time.Compare(t), -1) // behind those of that time
+	})
+	if i == 0 || h.stood > 0 || e.Fatal != nil || e.Summary.Stopped != "" || e.Summary.Interrupted {
+		return 0
+	}
+	last := h.foreseen[i-1]
+	return last.Time.Add(last.Left).Sub(h.begun).Seconds() / took.Seconds()
+}
+
 type packagePlace struct{ pkg, platform string }
 
 // count adds a round of a test, or begins anew with what another attempt says.
@@ -281,6 +304,7 @@ func (h *History) count(i int, e event.Test, took time.Duration) {
 func (h *History) ended(e event.RunEnded) {
 	h.learnBroken(e.Summary.Incomplete())
 	h.run.Elapsed, h.run.Stopped, h.run.Partial = e.Elapsed, e.Summary.Stopped, h.cfg.Partial
+	h.run.Foreseen = h.halfTime(e)
 	for _, d := range e.Summary.Durations {
 		pkg, test, _ := strings.Cut(d.ID, "::")
 		i, ok := h.tests[pkg][test]

@@ -3,6 +3,7 @@ package reporters
 import (
 	"bytes"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -271,5 +272,49 @@ func TestHistoryWithoutStandstill(t *testing.T) {
 	}
 	if start := again.Host("h").Start; start != 2*time.Millisecond {
 		t.Errorf("the host takes %v to start", start)
+	}
+}
+
+// What the plan said at half of the time is kept of a run that came to its end; what it said later
+// is not, and nothing of a run that stood still.
+func TestHistoryKeepsWhatWasForeseen(t *testing.T) {
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
+	estimate := func(s, left int) event.Event {
+		return event.Estimate{Time: at(s), Left: time.Duration(left) * time.Second}
+	}
+	unit := event.UnitStarted{Time: at(10), Gateway: "gw1", Package: historyPackage}
+	end := event.RunEnded{Time: at(30)}
+	stopped := end
+	stopped.Summary.Stopped = "--maxfail"
+	for name, tt := range map[string]struct {
+		events []event.Event
+		want   float64
+	}{
+		"the last one before":      {[]event.Event{unit, estimate(12, 1), estimate(16, 12), estimate(21, 1), end}, 0.9},
+		"just then":                {[]event.Event{unit, estimate(20, 14), estimate(21, 1), end}, 1.2},
+		"nothing by then":          {[]event.Event{unit, estimate(21, 9), end}, 0},
+		"nothing at all":           {[]event.Event{unit, end}, 0},
+		"before any process":       {[]event.Event{estimate(5, 9), unit, end}, 0},
+		"a run that ended early":   {[]event.Event{unit, estimate(12, 9), stopped}, 0},
+		"a run that was suspended": {[]event.Event{unit, estimate(12, 9), event.Suspended{Time: at(13)}, event.Resumed{Time: at(14), Stood: time.Second}, end}, 0},
+	} {
+		dir := t.TempDir()
+		book, err := history.Open(dir, "example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := NewHistory(HistoryConfig{Book: book, Warn: func(err error) { t.Error(err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		play(t, h, append([]event.Event{event.RunStarted{Time: start, RunID: "r"}, event.GatewayUp{Time: at(1), Gateway: "gw1", Hostname: "h"}}, tt.events...))
+		again, err := history.Open(dir, "example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := again.Runs()[0].Foreseen; math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
 	}
 }

@@ -21,8 +21,8 @@ const (
 	rowsShown = 6
 	// screenPart is the part of the screen that the status may have.
 	screenPart = 3
-	// estimateAfter is how long tests must have run before the rest is estimated: the first ones
-	// say little.
+	// estimateAfter is how long tests must have run before the rest is told: the first ones say
+	// little.
 	estimateAfter = 2 * time.Second
 )
 
@@ -37,8 +37,7 @@ type progress struct {
 	total    int
 	done     int
 	failed   int       // items, and builds
-	end      time.Time // when the run will have ended, as far as could be told when of items had; zero is not known
-	of       int
+	end      time.Time // when the run will have ended, as the plan has it; zero is not known
 	rows     map[string]*row
 	hosts    map[string]string // by gateway
 	opening  []opening         // gateways that have not answered, in the order in which that began
@@ -100,6 +99,8 @@ func (p *progress) update(e event.Event) {
 			p.begun = e.Time
 		}
 		p.row(e.Gateway).update(e)
+	case event.Estimate:
+		p.end = e.Time.Add(e.Left)
 	case event.Resumed:
 		p.shift(e.Stood)
 	case event.Suspected:
@@ -243,15 +244,11 @@ func (p *progress) count() string {
 	return fmt.Sprintf("%d/%d %d%%", p.done, p.total, min(p.done, p.total)*100/p.total)
 }
 
-// left estimates the time to the end from the time that the items took so far. It is done anew when
-// more of them have ended, so that it does not grow while nothing changes.
+// left is the time to the end that the plan has foreseen. Until it says something else, the end
+// does not move.
 func (p *progress) left(now time.Time) (time.Duration, bool) {
-	spent := now.Sub(p.begun)
-	if p.begun.IsZero() || spent < estimateAfter || p.done == 0 || p.done >= p.total {
+	if p.begun.IsZero() || now.Sub(p.begun) < estimateAfter || p.end.IsZero() || p.done >= p.total {
 		return 0, false
-	}
-	if p.of != p.done {
-		p.of, p.end = p.done, now.Add(time.Duration(float64(spent)/float64(p.done)*float64(p.total-p.done)))
 	}
 	return max(time.Second, p.end.Sub(now).Round(time.Second)), true
 }

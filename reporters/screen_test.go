@@ -212,7 +212,7 @@ func TestStatusLineStory(t *testing.T) {
 	l.shows("0/10 0% · gw0 m/p.TestA 1s · gw1 m/q 1s")
 
 	// A test fails; the package's line scrolls above, and the status comes back with it.
-	l.handle(on(testEvent("fail", "TestA", ""), "gw0", "m/p", 2, 1, 10))
+	l.handle(on(testEvent("fail", "TestA", ""), "gw0", "m/p", 2, 1, 10), event.Estimate{Time: startOfClock.Add(2 * time.Second), Left: 29 * time.Second})
 	l.clock.advance(2 * time.Second)
 	l.shows("1/10 10% · 1 failed · about 27s left · gw0 m/p 3s · gw1 m/q 3s")
 	l.clock.advance(10 * time.Millisecond)
@@ -242,6 +242,7 @@ func TestStatusLineBelowDots(t *testing.T) {
 	dot(0, "Test0")
 	l.clock.advance(200 * time.Millisecond)
 	l.shows("[m/p]·", "0/50 0%")
+	l.handle(event.Estimate{Time: l.clock.Now(), Left: 100 * time.Second})
 	for i := range 14 {
 		dot(1, fmt.Sprint("Test", i))
 		l.clock.advance(200 * time.Millisecond)
@@ -360,6 +361,7 @@ func TestBoardParkedTests(t *testing.T) {
 	}
 	p.follow(on(testEvent("pass", "TestOther", ""), "gw0", "m/p", 4, 1, 2))
 	p.follow(on(testEvent("cont", "TestParked", ""), "gw0", "m/p", 4, 1, 2))
+	p.update(event.Estimate{Time: startOfClock.Add(4 * time.Second), Left: 6 * time.Second})
 	if got, want := strings.Join(p.lines(startOfClock.Add(5*time.Second), 80, 0), ""), "1/2 50% · about 5s left · gw0 m/p.TestParked 1s"; got != want {
 		t.Errorf("continued: %q, want %q", got, want)
 	}

@@ -161,6 +161,7 @@ func (c *controller) loop(ctx context.Context) {
 		}
 		c.await()
 		c.dispatch()
+		c.foresee()
 		over = c.over()
 	}
 }

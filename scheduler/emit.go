@@ -15,6 +15,7 @@ type output struct {
 	profile     *cover.Writer // -coverprofile, or nil
 	profileFile *os.File
 	table       cover.Table // of the profiles of packages that are not closed
+	foreseen    time.Time   // when the end of the run was estimated last
 }
 
 // emit hands an event to the reporter.

@@ -80,5 +80,6 @@ func (c *controller) up(n *node, info gateway.Info, l link) {
 	c.offer(n.pool.supply)
 	known := c.cfg.History.Host(info.Hostname)
 	n.pool.policy.AddNode(policy.NodeID(n.id), policy.Node{Host: info.Hostname, Store: c.storeOf(n, l, known.Link), Labels: n.spec.Labels, Speed: known.Speed})
+	c.foreseen = time.Time{} // with one more, all is another matter
 	c.endStranded()
 }

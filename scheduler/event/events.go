@@ -120,6 +120,13 @@ type Progress struct {
 	Test    string
 }
 
+// Estimate says how long the run will still last, as far as the plan can tell. The last one counts;
+// they come once a second at most, and when a gateway comes.
+type Estimate struct {
+	Time time.Time
+	Left time.Duration
+}
+
 // Suspected says that an attempt at a test has failed and that there will be another one, because
 // of the rule that Why says.
 type Suspected struct {
@@ -202,6 +209,7 @@ type RunEnded struct {
 }
 
 func (RunStarted) event()     {}
+func (Estimate) event()       {}
 func (Collected) event()      {}
 func (Listening) event()      {}
 func (Built) event()          {}

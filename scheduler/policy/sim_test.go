@@ -31,7 +31,18 @@ func playOn(t testing.TB, cfg Config, s suite, f fleet, build time.Duration) pla
 // playTold is playOn for a Policy that is told other speeds than the nodes have.
 func playTold(t testing.TB, cfg Config, s suite, f, told fleet, build time.Duration) played {
 	t.Helper()
-	sim := &simulation{suite: s, policy: New(cfg), speeds: map[NodeID]float64{}}
+	return playSeen(t, cfg, s, f, told, build, nil)
+}
+
+// playWatched is play with somebody who looks after each instant, and returns the makespan.
+func playWatched(t testing.TB, s suite, n int, watch func(*simulation)) time.Duration {
+	t.Helper()
+	return playSeen(t, Config{}, s, equal(n), equal(n), 0, watch).makespan
+}
+
+func playSeen(t testing.TB, cfg Config, s suite, f, told fleet, build time.Duration, watch func(*simulation)) played {
+	t.Helper()
+	sim := &simulation{suite: s, policy: New(cfg), speeds: map[NodeID]float64{}, began: map[NodeID]time.Duration{}}
 	for i, v := range f {
 		id := NodeID("gw" + strconv.Itoa(i))
 		sim.policy.AddNode(id, Node{Host: "host" + strconv.Itoa(i), Speed: told[i]})
@@ -48,6 +59,9 @@ func playTold(t testing.TB, cfg Config, s suite, f, told fleet, build time.Durat
 		})
 	}
 	for sim.step() {
+		if watch != nil {
+			watch(sim)
+		}
 	}
 	if !sim.policy.Done() {
 		t.Fatalf("%s on %d nodes stopped with %d items pending", s.name, len(f), sim.policy.Pending())
@@ -64,6 +78,7 @@ type simulation struct {
 	events eventHeap
 	idle   []NodeID
 	speeds map[NodeID]float64
+	began  map[NodeID]time.Duration // the unit that it runs, or ran last
 	count  int
 	ships  *ships // nil when all nodes have all binaries
 	played played
@@ -110,6 +125,7 @@ func (sim *simulation) start(id NodeID, u Unit) {
 		out.Done = append(out.Done, ItemTime{Item: item, Elapsed: d})
 		took += d
 	}
+	sim.began[id] = sim.now
 	sim.played.units++
 	sim.played.sent = sim.ships.count()
 	sim.at(sim.now+took, func() {
