@@ -148,6 +148,10 @@ func readEvents(t testing.TB, text string) []event.Event {
 				said = "    " + l.Place[strings.LastIndexByte(l.Place, '/')+1:] + ": " + said
 			}
 			run = append(run, event.Suspected{Time: h.Time, Gateway: l.Gateway, Package: l.Package, Test: l.Test, Why: l.Why, Said: []test2json.Event{{Action: "output", Output: said + "\n"}}})
+		case "sending":
+			var l sendingLine
+			as(&l)
+			run = append(run, event.Sending{Time: h.Time, Hostname: l.Hostname, Bytes: l.Bytes})
 		case "estimate":
 			var l estimateLine
 			as(&l)

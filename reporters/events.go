@@ -210,6 +210,11 @@ type (
 		Place   string `json:"place,omitempty"`
 		Message string `json:"message,omitempty"`
 	}
+	sendingLine struct {
+		head
+		Hostname string `json:"hostname"`
+		Bytes    int64  `json:"bytes"`
+	}
 	estimateLine struct {
 		head
 		Left float64 `json:"left"`
@@ -316,6 +321,8 @@ func (e *Events) lines(ev event.Event) iter.Seq[any] {
 	case event.Suspected:
 		p := failure.Find(outputOf(ev.Said), e.sources.Lines(ev.Package))
 		return one(suspicionLine{head{"suspected", ev.Time}, ev.Gateway, ev.Package, ev.Test, ev.Why, e.sources.Place(ev.Package, p), p.Message})
+	case event.Sending:
+		return one(sendingLine{head{"sending", ev.Time}, ev.Hostname, ev.Bytes})
 	case event.Estimate:
 		return one(estimateLine{head{"estimate", ev.Time}, ev.Left.Seconds()})
 	case event.SlowTest:

@@ -40,7 +40,8 @@ type progress struct {
 	end      time.Time // when the run will have ended, as the plan has it; zero is not known
 	rows     map[string]*row
 	hosts    map[string]string // by gateway
-	opening  []opening         // gateways that have not answered, in the order in which that began
+	sending  map[string]*sending
+	opening  []opening // gateways that have not answered, in the order in which that began
 
 	suspects map[suspect]bool // items that have failed and run again, to be confirmed
 }
@@ -52,6 +53,15 @@ type opening struct {
 	gateway, spec string
 	since         time.Time
 }
+
+// sending is what is sent to a host.
+type sending struct {
+	since, last   time.Time
+	before, bytes int64 // that were sent since the beginning, at these times
+}
+
+// sendingGap is how long nothing may have been told of what is sent for it to be over.
+const sendingGap = time.Second
 
 // row is what one gateway does.
 type row struct {
@@ -99,6 +109,8 @@ func (p *progress) update(e event.Event) {
 			p.begun = e.Time
 		}
 		p.row(e.Gateway).update(e)
+	case event.Sending:
+		p.sent(e)
 	case event.Estimate:
 		p.end = e.Time.Add(e.Left)
 	case event.Resumed:
@@ -129,6 +141,51 @@ func (p *progress) shift(d time.Duration) {
 			r.tests[i].since = r.tests[i].since.Add(d)
 		}
 	}
+}
+
+func (p *progress) sent(e event.Sending) {
+	s := p.sending[e.Hostname]
+	if s == nil {
+		s = new(sending)
+		if p.sending == nil {
+			p.sending = map[string]*sending{}
+		}
+		p.sending[e.Hostname] = s
+	}
+	if e.Time.Sub(s.last) > sendingGap {
+		s.since, s.before = e.Time, e.Bytes
+	}
+	s.last, s.bytes = e.Time, e.Bytes
+}
+
+// carried is what is being sent, to whom, and how fast; "" is nothing.
+func (p *progress) carried(now time.Time) string {
+	var bytes int64
+	var rate float64
+	var to []string
+	for host, s := range p.sending {
+		if now.Sub(s.last) > sendingGap {
+			continue
+		}
+		to = append(to, printable(host))
+		bytes += s.bytes
+		if took := s.last.Sub(s.since).Seconds(); took > 0 {
+			rate += max(0, float64(s.bytes-s.before)) / took
+		}
+	}
+	if len(to) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("sending %.1f MB to ", float64(bytes)/1e6)
+	if len(to) == 1 {
+		text += to[0]
+	} else {
+		text += count(len(to), "host")
+	}
+	if rate > 0 {
+		text += fmt.Sprintf(" %.1f MB/s", rate/1e6)
+	}
+	return text
 }
 
 func (p *progress) opened(gateway string) {
@@ -226,6 +283,9 @@ func (p *progress) head(now time.Time) string {
 		if n > 1 {
 			text += fmt.Sprintf(" +%d more", n-1)
 		}
+		parts = append(parts, text)
+	}
+	if text := p.carried(now); text != "" {
 		parts = append(parts, text)
 	}
 	if d := now.Sub(p.started).Truncate(time.Second); !p.started.IsZero() && d > 0 {

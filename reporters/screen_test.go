@@ -434,6 +434,35 @@ func TestStatusOfTheStart(t *testing.T) {
 	}
 }
 
+// What is sent to hosts is told with its rate, and no more when nothing was heard of it for a
+// while.
+func TestStatusOfWhatIsSent(t *testing.T) {
+	var p progress
+	at := func(ms int) time.Time { return startOfClock.Add(time.Duration(ms) * time.Millisecond) }
+	sent := func(ms int, host string, megabytes int64) {
+		p.update(event.Sending{Time: at(ms), Hostname: host, Bytes: megabytes * 1e6})
+	}
+	for _, step := range []struct {
+		do   func()
+		at   int
+		want string
+	}{
+		{func() { p.update(event.RunStarted{Time: at(0)}) }, 100, "collecting"},
+		{func() { sent(500, "far", 1) }, 600, "collecting · sending 1.0 MB to far"},
+		{func() { sent(1000, "far", 3) }, 1100, "collecting · sending 3.0 MB to far 4.0 MB/s · 1s"},
+		{func() { sent(1000, "other", 2); sent(1500, "other", 3) }, 1600, "collecting · sending 6.0 MB to 2 hosts 6.0 MB/s · 1s"},
+		{func() {}, 2100, "collecting · sending 3.0 MB to other 2.0 MB/s · 2s"},
+		{func() {}, 3000, "collecting · 3s"},
+		{func() { sent(9000, "far", 9) }, 9100, "collecting · sending 9.0 MB to far · 9s"},
+		{func() { sent(9500, "far", 8) }, 9600, "collecting · sending 8.0 MB to far · 9s"},
+	} {
+		step.do()
+		if got := p.lines(at(step.at), 100, 0)[0]; got != step.want {
+			t.Errorf("after %d ms: got %q, want %q", step.at, got, step.want)
+		}
+	}
+}
+
 // On a screen whose height is known each gateway has a line; where they are more than a third of
 // the screen has room for, each host has one.
 func TestStatusTable(t *testing.T) {

@@ -110,6 +110,9 @@ func (sd *sender) send(ctx context.Context, packet []byte) error {
 	start := time.Now()
 	err := sd.ch.Send(ctx, packet)
 	sd.codec.pace.sent(len(packet), time.Since(start))
+	if sd.opts.Sent != nil {
+		sd.opts.Sent(len(packet))
+	}
 	return err
 }
 

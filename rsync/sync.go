@@ -36,6 +36,9 @@ type TargetOptions struct {
 	// allows; negative is not at all, but for a quarter of a second in which one that has ended
 	// leaves.
 	Wait time.Duration
+	// Sent, unless it is nil, is called with the size of each part of the tree as it leaves,
+	// packed, from goroutines of Send. It should not take long.
+	Sent func(bytes int)
 	// Done is called once, when the target is as it is to be (nil) or will not be, while Send may
 	// go on with others. It must not block.
 	Done func(error)

@@ -214,6 +214,9 @@ func (c *controller) next(s signals) any {
 // eventsOnly reports whether a message is what tests say while they run. That comes far more often
 // than all else, and neither gives other nodes something to do nor ends the run.
 func eventsOnly(m any) bool {
+	if _, sending := m.(hosts.Sending); sending {
+		return true
+	}
 	r, ok := m.(nodeReport)
 	return ok && r.report.Result == nil
 }
@@ -234,6 +237,8 @@ func (c *controller) handle(m any) {
 		c.handleFound(m)
 	case hosts.Elsewhere:
 		c.warnOfHost(m.Hostname, fmt.Sprintf("%s belongs to another user, or is no directory; the tree goes to %s, and test binaries are built for that apart", m.Taken, m.Dir))
+	case hosts.Sending:
+		c.emit(event.Sending{Time: time.Now(), Hostname: m.Hostname, Bytes: m.Bytes})
 	case hosts.BinariesListed:
 		c.handleListed(m)
 	case proxyFailed:

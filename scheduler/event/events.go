@@ -55,6 +55,14 @@ type GatewayOpening struct {
 	Spec    string
 }
 
+// Sending says how many bytes have been sent to a host so far: of the tree, packed, and of
+// binaries. It comes a few times a second while something is sent.
+type Sending struct {
+	Time     time.Time
+	Hostname string
+	Bytes    int64
+}
+
 // GatewayUp says that a gateway answered and takes work.
 type GatewayUp struct {
 	Time     time.Time
@@ -210,6 +218,7 @@ type RunEnded struct {
 
 func (RunStarted) event()     {}
 func (Estimate) event()       {}
+func (Sending) event()        {}
 func (Collected) event()      {}
 func (Listening) event()      {}
 func (Built) event()          {}

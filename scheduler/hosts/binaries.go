@@ -27,6 +27,12 @@ type (
 	}
 	// Elsewhere says that a directory is another user's on a host, which has its mirror in Dir.
 	Elsewhere struct{ Hostname, Taken, Dir string }
+	// Sending says how many bytes have been sent to a host so far: of the tree, packed, and of
+	// binaries.
+	Sending struct {
+		Hostname string
+		Bytes    int64
+	}
 )
 
 // ErrDamaged says that a binary of the controller is not what its digest says: no host can have it.
@@ -35,6 +41,18 @@ var ErrDamaged = errors.New("the test binary is damaged")
 // leastSent is how many bytes must have been sent to tell something of a link: less takes a round
 // trip more than anything else.
 const leastSent = 2 << 20
+
+// tellSentEvery is how often the loop is told of what is sent to a host, at most.
+const tellSentEvery = 250 * time.Millisecond
+
+// tellSent counts what was sent to a host, and tells the loop now and then.
+func (hs *Set) tellSent(gw *gateway.Gateway, h *Host, bytes int) {
+	all, now := h.carried.Add(int64(bytes)), time.Now().UnixNano()
+	last := h.toldOf.Load()
+	if now-last >= int64(tellSentEvery) && h.toldOf.CompareAndSwap(last, now) {
+		hs.tell(Sending{gw.Info().Hostname, all})
+	}
+}
 
 // list asks a host which binaries it has, beside the sync of its tree, which takes no less than the
 // answer. It closes what it returns when the loop was told. Without an answer nothing is known,
@@ -65,6 +83,7 @@ func (hs *Set) put(ctx context.Context, gw *gateway.Gateway, h *Host, known, pat
 			begun, before = time.Now(), h.sent.Load()
 		}
 		h.sent.Add(int64(bytes))
+		hs.tellSent(gw, h, bytes)
 	}
 	there, err := rsync.PutBlob(ctx, gw, path, o)
 	if d, parseErr := store.ParseDigest(o.Digest); err != nil && parseErr == nil && store.Differs(ctx, path, d) {

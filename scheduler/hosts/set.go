@@ -61,7 +61,7 @@ type Set struct {
 	built  *Host  // binaries that have come to the controller from the host that has built them; only bring is used
 
 	sends sync.WaitGroup // syncs that go on
-	tell  func(any)      // posts a BinaryFound, BinariesListed or Elsewhere to the loop
+	tell  func(any)      // posts what binaries.go has to the loop
 
 	mu      sync.Mutex // guards the fields below
 	byToken map[string]*Host
@@ -80,6 +80,9 @@ type Host struct {
 	used   bool               // it was given tests to run; guarded by Set.mu
 	doors  []*gateway.Gateway // those on it, which may have ended; guarded by Set.mu
 	sent   atomic.Int64       // bytes of binaries so far
+
+	carried atomic.Int64 // bytes of all that was sent so far
+	toldOf  atomic.Int64 // when the loop was told of that, in nanoseconds
 
 	brings turns.Turns       // whose holder brings a thing
 	mu     sync.Mutex        // guards paths
@@ -135,7 +138,7 @@ func (hs *Set) Join(ctx context.Context, gw *gateway.Gateway) (*Host, error) {
 	}
 	_, err = h.bring(ctx, theTree, func() (string, error) {
 		listed := hs.list(ctx, gw, h)
-		err := hs.send(ctx, gw, h.mirror)
+		err := hs.send(ctx, gw, h)
 		<-listed
 		if err != nil {
 			return "", fmt.Errorf("sync %s to gateway %s: %w", hs.Mirror.Source.Root, gw.ID(), err)
@@ -204,7 +207,7 @@ func (hs *Set) Shared(h *Host) bool {
 
 // send brings the tree to the host of gw, together with the hosts that ask at about the same time,
 // and does not wait for those.
-func (hs *Set) send(ctx context.Context, gw *gateway.Gateway, dir string) error {
+func (hs *Set) send(ctx context.Context, gw *gateway.Gateway, h *Host) error {
 	hs.mu.Lock()
 	b, first := hs.batch, false
 	if b == nil {
@@ -212,7 +215,11 @@ func (hs *Set) send(ctx context.Context, gw *gateway.Gateway, dir string) error 
 		hs.batch, first = b, true
 	}
 	resultc := make(chan error, 1) // never closed
-	t := b.sync.AddTarget(gw, dir, rsync.TargetOptions{Delete: true, Clean: !hs.Mirror.Keep, Hold: true, Done: func(err error) { resultc <- err }})
+	t := b.sync.AddTarget(gw, h.mirror, rsync.TargetOptions{
+		Delete: true, Clean: !hs.Mirror.Keep, Hold: true,
+		Sent: func(bytes int) { hs.tellSent(gw, h, bytes) },
+		Done: func(err error) { resultc <- err },
+	})
 	hs.targets = append(hs.targets, t)
 	if hs.asked++; hs.asked >= hs.expect {
 		hs.batch = nil
