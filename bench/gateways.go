@@ -13,6 +13,10 @@ import (
 	"github.com/xdist-go/xdist/gateway"
 )
 
+// inFlightLimit is what calls in flight may take of memory at either end, in bytes: 10 KiB for each
+// of 10,000.
+const inFlightLimit = 100 << 20
+
 // execnetPeer is execnet's side of the comparison.
 //
 //go:embed execnet_peer.py
@@ -94,6 +98,13 @@ func fillGateways(t *table, peer, ours []measured) {
 	t.compare("round trip", inMicroseconds, pick(peer, trip), pick(ours, trip), atMost(1))
 	t.compare("call of a function, beside remote_exec", inMicroseconds, pick(peer, script), pick(ours, call), atMost(0.7))
 	t.compare("same, beside our round trip", inMicroseconds, pick(ours, trip), pick(ours, call), atMost(1.5))
+	for _, side := range []struct {
+		where string
+		bytes sample
+	}{{"here", pick(ours, inFlight)}, {"in the agent", pick(ours, inFlightThere)}} {
+		t.add(fmt.Sprintf("%d calls in flight, memory %s", fullWorkload.InFlight, side.where), "", inMebibytes.summary(side.bytes), "",
+			"≤ "+inMebibytes.show(inFlightLimit)+" MiB", t.judge(atMost(inFlightLimit), side.bytes.median()))
+	}
 	t.compare("Python source to first item", inMicroseconds, pick(peer, script), pick(ours, script), atMost(1))
 	t.compare("Go source to first item, beside our start", inMilliseconds, pick(ours, start), pick(ours, source), atMost(3))
 	t.compare("small items to agent", inThousands, pick(peer, itemsOut), pick(ours, itemsOut), tenfold)
@@ -103,17 +114,19 @@ func fillGateways(t *table, peer, ours []measured) {
 	t.compare("processor for 800 MB", inSeconds, pick(peer, cpu), pick(ours, cpu), atMost(1.0/2))
 }
 
-func start(m measured) float64     { return m.Start }
-func toolStart(m measured) float64 { return m.Tool }
-func trip(m measured) float64      { return m.Trip }
-func script(m measured) float64    { return m.Script }
-func call(m measured) float64      { return m.Call }
-func source(m measured) float64    { return m.Source }
-func itemsOut(m measured) float64  { return m.ItemsOut }
-func itemsIn(m measured) float64   { return m.ItemsIn }
-func bytesOut(m measured) float64  { return m.BytesOut }
-func bytesIn(m measured) float64   { return m.BytesIn }
-func cpu(m measured) float64       { return m.CPU }
+func start(m measured) float64         { return m.Start }
+func toolStart(m measured) float64     { return m.Tool }
+func trip(m measured) float64          { return m.Trip }
+func script(m measured) float64        { return m.Script }
+func call(m measured) float64          { return m.Call }
+func inFlight(m measured) float64      { return m.InFlight }
+func inFlightThere(m measured) float64 { return m.InFlightThere }
+func source(m measured) float64        { return m.Source }
+func itemsOut(m measured) float64      { return m.ItemsOut }
+func itemsIn(m measured) float64       { return m.ItemsIn }
+func bytesOut(m measured) float64      { return m.BytesOut }
+func bytesIn(m measured) float64       { return m.BytesIn }
+func cpu(m measured) float64           { return m.CPU }
 
 // pick makes a sample of one figure of each run.
 func pick(runs []measured, figure func(measured) float64) sample {

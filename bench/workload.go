@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -19,10 +22,11 @@ type workload struct {
 	Blocks    int `json:"blocks"`    // large ones in a stream
 	BlockSize int `json:"blockSize"` // bytes
 	Scripts   int `json:"scripts"`   // sources that are run
+	InFlight  int `json:"inFlight"`  // calls that wait at the same time; only our side has them
 }
 
 // fullWorkload takes about a second on each side.
-var fullWorkload = workload{Starts: 10, Trips: 10_000, Items: 100_000, Blocks: 300, BlockSize: 1_000_000, Scripts: 2_000}
+var fullWorkload = workload{Starts: 10, Trips: 10_000, Items: 100_000, Blocks: 300, BlockSize: 1_000_000, Scripts: 2_000, InFlight: 10_000}
 
 // bulkWorkload moves blocks and next to nothing else, so that processor time is theirs.
 var bulkWorkload = workload{Starts: 1, Trips: 1, Items: 1, Blocks: 400, BlockSize: 1_000_000, Scripts: 1}
@@ -43,6 +47,10 @@ type measured struct {
 	// before to the first item that it sends, in seconds. Only our side has them.
 	Call   float64 `json:"call"`
 	Source float64 `json:"source"`
+	// InFlight and InFlightThere are what the calls that wait take of memory in all, here and in
+	// the agent, in bytes. Only our side has them.
+	InFlight      float64 `json:"inFlight"`
+	InFlightThere float64 `json:"inFlightThere"`
 	// Tool is Start with the xdist executable as the agent, up to its first status. Only our side
 	// has it.
 	Tool float64 `json:"tool"`
@@ -57,6 +65,62 @@ func handlers() gateway.Handlers {
 
 // oneMore is the function of calls, as echo is that of a channel.
 var oneMore = gateway.Func("one more", func(_ context.Context, n int) (int, error) { return n + 1, nil })
+
+// waiting is the function of calls in flight, memory tells what the process takes.
+var (
+	released = make(chan struct{})
+	waiting  = gateway.Func("wait", func(ctx context.Context, _ int) (int, error) {
+		select {
+		case <-released:
+			return 1, nil
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	})
+	releasing = gateway.Func("release", func(context.Context, int) (int, error) { close(released); return 0, nil })
+	taken     = gateway.Func("memory", func(context.Context, int) (float64, error) { return memoryInUse(), nil })
+)
+
+// memoryInUse is what this process has from the system and has not given back, in bytes, after a
+// collection of garbage.
+func memoryInUse() float64 {
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.Sys - m.HeapReleased)
+}
+
+// measureInFlight has so many calls wait at the same time, in a gateway of their own.
+func measureInFlight(ctx context.Context, cfg gateway.Config, calls int, m *measured) (err error) {
+	cfg.MaxCalls = calls + 2 // and those that ask
+	g := gateway.NewGroup(cfg)
+	defer func() { err = errors.Join(err, g.Terminate(context.WithoutCancel(ctx), time.Second)) }()
+	gw, err := g.Open(ctx, "popen")
+	if err != nil {
+		return err
+	}
+	there := func() float64 {
+		n, callErr := taken.Call(ctx, gw, 0)
+		err = errors.Join(err, callErr)
+		return n
+	}
+	before, beforeThere := memoryInUse(), there()
+	futures := make([]*gateway.Future[int], calls)
+	for i := range futures {
+		futures[i] = waiting.Go(ctx, gw, 0)
+	}
+	// What is asked last is answered when all before it have come.
+	m.InFlightThere = there() - beforeThere
+	m.InFlight = memoryInUse() - before
+	_, callErr := releasing.Call(ctx, gw, 0)
+	err = errors.Join(err, callErr)
+	for _, f := range futures {
+		if n, callErr := f.Wait(ctx); callErr != nil || n != 1 {
+			return errors.Join(err, fmt.Errorf("a call in flight gave %d: %w", n, callErr))
+		}
+	}
+	return err
+}
 
 func answer(ctx context.Context, ch *gateway.Channel, _ gateway.Item) error { return ch.Send(ctx, 1) }
 
@@ -165,7 +229,10 @@ func measure(ctx context.Context, w workload, own, tool gateway.Config, python s
 	if err := measureStreams(ctx, gw, w, &m); err != nil {
 		return m, err
 	}
-	return m, measureCode(ctx, gw, w, python, &m)
+	if err := measureCode(ctx, gw, w, python, &m); err != nil {
+		return m, err
+	}
+	return m, measureInFlight(ctx, own, w.InFlight, &m)
 }
 
 // measureCall returns the mean time of a call, in seconds.
