@@ -52,7 +52,7 @@ func needWine(t *testing.T) wine {
 	}
 	dir := t.TempDir()
 	prefix, home := filepath.Join(dir, "prefix"), filepath.Join(dir, "home")
-	env := []string{"WINEPREFIX=" + prefix, "HOME=" + home, "WINEDEBUG=-all", "DISPLAY="}
+	env := []string{"WINEPREFIX=" + prefix, "HOME=" + home, "WINEDEBUG=-all", "DISPLAY=", "TMPDIR=" + dir}
 	if err := os.Mkdir(home, 0o777); err != nil {
 		t.Fatal(err)
 	}
