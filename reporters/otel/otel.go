@@ -127,8 +127,9 @@ func (t *Trace) Env() []string {
 func (t *Trace) Handle(e event.Event) error {
 	t.timeline.Add(e)
 	if ended := t.failures.See(e); ended != nil && len(t.why) < spansKept {
-		for _, f := range ended.Findings {
-			t.why[testID{f.Package, f.Test}] = f
+		for _, f := range ended.Findings { // of an item, or of what in it has failed
+			top, _, _ := strings.Cut(f.Test, "/")
+			t.why[testID{f.Package, top}] = f
 		}
 	}
 	switch e := e.(type) {

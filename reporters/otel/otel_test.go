@@ -116,6 +116,29 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// A test that failed for a subtest says what that has said.
+func TestFailedSubtest(t *testing.T) {
+	t.Setenv("TRACEPARENT", "")
+	test := func(action, name, output string) event.Event {
+		return event.Test{Event: test2json.Event{Time: at(21), Action: action, Package: "m/p", Test: name, Output: output}, Gateway: "gw0", Attempt: 1}
+	}
+	sent, _, _ := send(t, nil, []event.Event{
+		event.RunStarted{Time: at(0)}, event.GatewayUp{Time: at(5), Gateway: "gw0"}, event.UnitStarted{Time: at(10), Gateway: "gw0", Package: "m/p"},
+		event.Progress{Time: at(11), Gateway: "gw0", Action: "run", Package: "m/p", Test: "TestX"},
+		event.Progress{Time: at(21), Gateway: "gw0", Action: "fail", Package: "m/p", Test: "TestX"}, event.UnitEnded{Time: at(25), Gateway: "gw0", Package: "m/p"},
+		test("run", "TestX", ""), test("run", "TestX/sub", ""), test("output", "TestX/sub", "        x_test.go:9: it is 5\n"), test("fail", "TestX/sub", ""), test("fail", "TestX", ""),
+		event.RunEnded{Time: at(40)},
+	})
+	for _, s := range sent {
+		if s.Name == "TestX" && s.Status.Description != "it is 5" {
+			t.Errorf("the failure is %+v", s.Status)
+		}
+	}
+	if len(sent) != 3 {
+		t.Errorf("%d spans", len(sent))
+	}
+}
+
 // A caller that does not sample its trace gets none of this run, and tests are told so.
 func TestUnsampled(t *testing.T) {
 	t.Setenv("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
