@@ -5,8 +5,9 @@
 // demand the same and may share a process. A node is an agent on a host that runs one test process
 // at a time. A Unit is what one process runs: items of one family. The caller tells the Policy what
 // happens (AddPackage, AddNode, SetLink, Hold, Finish, Wake, Withdraw, RemoveNode) and asks, for
-// each idle node and after each change, what it shall run (Next). An Outcome says which items of a
-// unit have a verdict and which must run again.
+// each idle node and after each change, what it shall run (Next), and now and then how long the
+// rest will take (Remaining). An Outcome says which items of a unit have a verdict and which must
+// run again.
 //
 // Every item is in exactly one of four places: pending, in the unit of one node, done, or withdrawn
 // (Drop, Withdraw, Revoke). Dormant items are not in the run until Wake makes them pending. A
