@@ -79,7 +79,7 @@ func TestTrace(t *testing.T) {
 		}
 		var text strings.Builder
 		for _, kv := range s.Attributes {
-			text.WriteString(string(kv.Key) + "=" + kv.Value.Emit() + " ")
+			text.WriteString(string(kv.Key) + "=" + kv.Value.String() + " ")
 		}
 		attempts[s.Name+" "+text.String()] = s.Status.Code
 		if s.Status.Code == codes.Error && s.Name == "TestX" && (s.Status.Description != "it is 3, not 4" || !strings.Contains(text.String(), "x_test.go")) {
