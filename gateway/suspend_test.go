@@ -39,6 +39,7 @@ func TestSuspend(t *testing.T) {
 		<-watching
 		for range 2 {
 			suspend(t, controller)
+			synctest.Wait() // for what was under way
 			before := controller.mux.received() + agent.mux.received()
 			time.Sleep(SuspendLimit - time.Second) // virtual
 			if said := controller.mux.received() + agent.mux.received() - before; said != 0 {

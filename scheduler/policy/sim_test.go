@@ -42,7 +42,7 @@ func playWatched(t testing.TB, s suite, n int, watch func(*simulation)) time.Dur
 
 func playSeen(t testing.TB, cfg Config, s suite, f, told fleet, build time.Duration, watch func(*simulation)) played {
 	t.Helper()
-	sim := &simulation{suite: s, policy: New(cfg), speeds: map[NodeID]float64{}, began: map[NodeID]time.Duration{}}
+	sim := &simulation{suite: s, policy: New(cfg), speeds: map[NodeID]float64{}}
 	for i, v := range f {
 		id := NodeID("gw" + strconv.Itoa(i))
 		sim.policy.AddNode(id, Node{Host: "host" + strconv.Itoa(i), Speed: told[i]})
@@ -124,6 +124,9 @@ func (sim *simulation) start(id NodeID, u Unit) {
 		d := time.Duration(float64(p.times[item]) / sim.speeds[id])
 		out.Done = append(out.Done, ItemTime{Item: item, Elapsed: d})
 		took += d
+	}
+	if sim.began == nil {
+		sim.began = map[NodeID]time.Duration{}
 	}
 	sim.began[id] = sim.now
 	sim.played.units++
