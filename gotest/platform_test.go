@@ -246,7 +246,7 @@ func TestTrimLeadsToTheMirror(t *testing.T) {
 		{name: "named packages", args: []string{"-gcflags=-N -l"}, trimmed: true},
 		{name: "a pattern", args: []string{"-gcflags=example.com/alpha=-N"}, trimmed: true},
 		{name: "nothing", args: []string{"-gcflags="}, trimmed: true},
-		{name: "GOFLAGS", goflags: "-gcflags=-N", trimmed: true},
+		{name: "GOFLAGS", goflags: "-gcflags=all=-N", trimmed: true},
 		{name: "other directory", args: []string{"-C=alpha"}, trimmed: true},
 		{name: "trimpath", args: []string{"-trimpath"}},
 	} {

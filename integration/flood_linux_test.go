@@ -20,14 +20,16 @@ import (
 // floodLimit is what the memory of a controller stays below, whatever its agents say.
 const floodLimit = 300 << 20
 
-// floodRun is how many agents a run has, all of which lie, and how many of them are replaced.
-type floodRun struct {
+// floodRuns are the agents of a run, all of which lie, and how many of them are replaced.
+var floodRuns = []struct {
 	name     string
 	agents   int
 	restarts string // --max-worker-restart; "" is the default
+}{
+	{"two", 2, "0"},
+	{"replaced", 2, ""},
+	{"eight", 8, "8"},
 }
-
-var two, replaced, eight = floodRun{"two", 2, "0"}, floodRun{"replaced", 2, ""}, floodRun{"eight", 8, "8"}
 
 var floodsFull = flag.Bool("floods.full", false, "TestFloods has each flood from few agents and from many, and not only from one number of them")
 
@@ -38,23 +40,22 @@ type floodEnds map[int]*regexp.Regexp
 // floodsOf are the floods with what the controller answers to them.
 var floodsOf = []struct {
 	flood   string
-	run     floodRun // which one of them make test has
-	endless bool     // the run is interrupted when it has lasted for a while
+	endless bool // the run is interrupted when it has lasted for a while
 	ends    floodEnds
 }{
-	{"profile", two, false, refusedFor(`read cover profile: it has more than \d+ blocks of one file`)},
-	{"profiles", replaced, false, profilesTooLarge},
-	{"files", eight, false, profilesTooLarge},
-	{"counts", two, false, floodEnds{
+	{"profile", false, refusedFor(`read cover profile: it has more than \d+ blocks of one file`)},
+	{"profiles", false, profilesTooLarge},
+	{"files", false, profilesTooLarge},
+	{"counts", false, floodEnds{
 		0: regexp.MustCompile(`-coverprofile once for each of \d+ processes: they were too large to be kept apart|` + nodeProfilesTooLarge),
 		5: refusedFor(nodeProfilesTooLarge)[5],
 	}},
-	{"subtests", two, false, refusedFor(`its tests are too many, or their names too long: (they take more than 16 MiB|more than 12 MiB of them have to be held)`)},
-	{"names", eight, false, refusedFor(`its tests are too many, or their names too long: (they take more than 16 MiB|more than 12 MiB of them have to be held|it has \d+ MiB of subtests that have begun and not ended)`)},
-	{"strangers", two, false, refusedFor(`its tests are too many, or their names too long: it has \d+ MiB of tests that its package does not have`)},
-	{"untested", two, true, untilInterrupted},
-	{"line", two, true, untilInterrupted},
-	{"chatter", eight, true, untilInterrupted},
+	{"subtests", false, refusedFor(`its tests are too many, or their names too long: (they take more than 16 MiB|more than 12 MiB of them have to be held)`)},
+	{"names", false, refusedFor(`its tests are too many, or their names too long: (they take more than 16 MiB|more than 12 MiB of them have to be held|it has \d+ MiB of subtests that have begun and not ended)`)},
+	{"strangers", false, refusedFor(`its tests are too many, or their names too long: it has \d+ MiB of tests that its package does not have`)},
+	{"untested", true, untilInterrupted},
+	{"line", true, untilInterrupted},
+	{"chatter", true, untilInterrupted},
 }
 
 // refusedFor is the end of a run all of whose agents were ended for a reason.
@@ -79,13 +80,13 @@ var (
 // interrupt ends it.
 func TestFloods(t *testing.T) {
 	dir := floodModule(t)
-	for _, tt := range floodsOf {
-		runs := []floodRun{tt.run}
-		if *floodsFull {
-			runs = []floodRun{two, replaced, eight}
+	for i, tt := range floodsOf {
+		runs := floodRuns
+		if tt.endless { // nobody is ended, and so replaced
+			runs = slices.Delete(slices.Clone(runs), 1, 2)
 		}
-		if *floodsFull && tt.endless { // nobody is ended, and so replaced
-			runs = []floodRun{two, eight}
+		if !*floodsFull {
+			runs = runs[i%len(runs):][:1]
 		}
 		for _, run := range runs {
 			t.Run(tt.flood+"/"+run.name, func(t *testing.T) {
@@ -161,11 +162,7 @@ func runFlood(t *testing.T, dir, flood string, agents int, restarts string, endl
 	defer look.Stop()
 	var interrupt <-chan time.Time
 	if endless {
-		lasts := 3 * time.Second
-		if *floodsFull {
-			lasts = 8 * time.Second
-		}
-		interrupt = time.After(lasts)
+		interrupt = time.After(8 * time.Second)
 	}
 	limit := time.After(runLimit)
 	for {
