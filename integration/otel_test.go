@@ -19,10 +19,10 @@ import (
 
 // collected is what a collector was sent.
 type collected struct {
-	mu    sync.Mutex // guards what follows
-	spans map[string]*v1.Span
-	names map[string]string // of spans, by their id
-	about []string          // attributes of what sent them
+	mu    sync.Mutex          // guards what follows
+	spans map[string]*v1.Span // by their names
+	names map[string]string   // of spans, by their id
+	about []string            // attributes of what sent them
 }
 
 func (c *collected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -47,13 +47,7 @@ func (c *collected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		for _, scope := range resource.ScopeSpans {
 			for _, span := range scope.Spans {
-				name := span.Name
-				for _, kv := range span.Attributes {
-					if kv.Key == "xdist.attempt" && kv.Value.GetIntValue() > 1 {
-						name += " again"
-					}
-				}
-				c.spans[name] = span
+				c.spans[span.Name] = span
 				c.names[string(span.SpanId)] = span.Name
 			}
 		}
@@ -75,7 +69,7 @@ import ("os"; "testing")
 
 func TestTold(t *testing.T) { if err := os.WriteFile(os.Getenv("TOLD"), []byte(os.Getenv("TRACEPARENT")), 0o644); err != nil { t.Fatal(err) } }
 func TestFails(t *testing.T) { t.Error("so it is") }
-func TestSkips(t *testing.T) { t.Skip() }
+func TestSkips(t *testing.T) { t.Skip("not here") }
 `,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {

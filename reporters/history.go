@@ -270,13 +270,15 @@ func (h *History) learnBroken(incomplete map[string]bool) {
 // to how long they did; 0 where it said nothing, and of a run that was ended or stood still.
 func (h *History) halfTime(e event.RunEnded) float64 {
 	took := e.Time.Sub(h.begun)
-	i, _ := slices.BinarySearchFunc(h.foreseen, h.begun.Add(took/2), func(f event.Estimate, t time.Time) int {
-		return cmp.Or(f.Time.Compare(t), -1) // behind those of that time
-	})
-	if i == 0 || h.stood > 0 || e.Fatal != nil || e.Summary.Stopped != "" || e.Summary.Interrupted {
+	var last event.Estimate
+	for _, f := range h.foreseen {
+		if f.Time.Sub(h.begun) <= took/2 {
+			last = f
+		}
+	}
+	if last.Time.IsZero() || h.stood > 0 || e.Fatal != nil || e.Summary.Stopped != "" || e.Summary.Interrupted {
 		return 0
 	}
-	last := h.foreseen[i-1]
 	return last.Time.Add(last.Left).Sub(h.begun).Seconds() / took.Seconds()
 }
 

@@ -17,6 +17,7 @@ func (c *controller) foresee() {
 	if c.stopped != "" || now.Sub(c.foreseen) < foreseeEvery {
 		return
 	}
+	c.foreseen = now
 	ran := func(id policy.NodeID) time.Duration {
 		if n := c.nodes[string(id)]; n != nil && n.job != nil {
 			return now.Sub(n.job.started)
@@ -25,14 +26,11 @@ func (c *controller) foresee() {
 	}
 	var left time.Duration
 	for _, pool := range c.pools {
-		rest, ok := pool.policy.Remaining(ran)
-		if !ok {
-			continue
+		if rest, ok := pool.policy.Remaining(ran); ok {
+			left = max(left, rest)
 		}
-		left = max(left, rest)
 	}
 	if left > 0 {
-		c.foreseen = now
 		c.emit(event.Estimate{Time: now, Left: left})
 	}
 }

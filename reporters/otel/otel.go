@@ -157,7 +157,8 @@ func (t *Trace) Close() error {
 	}
 	t.sent.ctx = ctx
 	for _, r := range t.reached {
-		t.span(t.run, "connect "+r.gateway, r.from, r.to, attribute.String("xdist.gateway", r.gateway), semconv.HostName(r.host)).End(trace.WithTimestamp(r.to))
+		_, connect := t.begin(t.run, "connect "+r.gateway, r.from, attribute.String("xdist.gateway", r.gateway), semconv.HostName(r.host))
+		connect.End(trace.WithTimestamp(r.to))
 	}
 	t.sendProcesses()
 	t.endRun()
@@ -168,10 +169,9 @@ func (t *Trace) Close() error {
 	return nil
 }
 
-// span begins a span at a time of this machine.
-func (t *Trace) span(in context.Context, name string, from, to time.Time, attrs ...attribute.KeyValue) trace.Span {
-	_, span := t.tracer.Start(in, name, trace.WithTimestamp(from), trace.WithAttributes(attrs...))
-	return span
+// begin begins a span at a time of this machine.
+func (t *Trace) begin(in context.Context, name string, from time.Time, attrs ...attribute.KeyValue) (context.Context, trace.Span) {
+	return t.tracer.Start(in, name, trace.WithTimestamp(from), trace.WithAttributes(attrs...))
 }
 
 // sendProcesses sends what gateways ran. A timeline has the tests of a process before it, as they
@@ -185,8 +185,8 @@ func (t *Trace) sendProcesses() {
 			continue
 		}
 		g := t.timeline.Gateways[bar.Gateway]
-		ctx, process := t.tracer.Start(t.run, bar.Package, trace.WithTimestamp(t.at(bar.From)), trace.WithAttributes(
-			semconv.TestSuiteName(bar.Package), attribute.String("xdist.gateway", g.ID), semconv.HostName(g.Host)))
+		ctx, process := t.begin(t.run, bar.Package, t.at(bar.From),
+			semconv.TestSuiteName(bar.Package), attribute.String("xdist.gateway", g.ID), semconv.HostName(g.Host))
 		for _, test := range tests[bar.Gateway] {
 			id := testID{test.Package, test.Test}
 			attempts[id]++
@@ -202,9 +202,9 @@ func (t *Trace) at(since time.Duration) time.Time { return t.started.Time.Add(si
 
 // sendTest sends an attempt at a test.
 func (t *Trace) sendTest(process context.Context, bar timeline.Bar, attempt int) {
-	_, span := t.tracer.Start(process, bar.Test, trace.WithTimestamp(t.at(bar.From)), trace.WithAttributes(
+	_, span := t.begin(process, bar.Test, t.at(bar.From),
 		semconv.TestCaseName(bar.ID()), semconv.TestSuiteName(bar.Package),
-		attribute.String("test.case.result.status", bar.Outcome.String()), attribute.Int("xdist.attempt", attempt)))
+		attribute.String("test.case.result.status", bar.Outcome.String()), attribute.Int("xdist.attempt", attempt))
 	if bar.Outcome == timeline.Failed || bar.Outcome == timeline.Ended {
 		f := t.why[testID{bar.Package, bar.Test}]
 		span.SetStatus(codes.Error, f.Place.Message)
