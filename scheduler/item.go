@@ -168,6 +168,14 @@ func (it *itemRun) lasted(j *job) time.Duration {
 	return it.process
 }
 
+// from is when the item began, or its process where that is not known.
+func (it *itemRun) from(j *job) time.Time {
+	if it == nil || it.watch.first.IsZero() {
+		return j.started
+	}
+	return it.watch.first
+}
+
 // among are the items that had begun in its process when it failed, or have by now.
 func (it *itemRun) among(j *job) []int {
 	if it == nil || it.begun == nil {

@@ -93,7 +93,7 @@ func (j *job) stopped() bool { return j.told == toldStop }
 // company is what ran beside a job.
 type company struct {
 	met  attempt.Around // the most at any time
-	over bool           // more than its host has processors
+	host *crowd         // it is part of, or nil where that does not matter
 }
 
 // has reports whether item i of the package is in the unit.

@@ -19,6 +19,7 @@ const (
 // stopwatch is for how long an item runs by the controller's clock, not counting the time that it
 // waits in t.Parallel.
 type stopwatch struct {
+	first time.Time // it began, in its first round
 	began time.Time // or went on; zero while it waits or has ended
 	spent time.Duration
 	told  time.Duration // when it was last announced as slow, or 0
@@ -28,7 +29,10 @@ func (s *stopwatch) observe(action string) {
 	now := time.Now()
 	switch action {
 	case test2json.ActionRun:
-		*s = stopwatch{began: now}
+		*s = stopwatch{first: s.first, began: now}
+		if s.first.IsZero() {
+			s.first = now
+		}
 	case test2json.ActionCont:
 		s.began = now
 	case test2json.ActionPause, test2json.ActionPass, test2json.ActionFail, test2json.ActionSkip:

@@ -163,7 +163,7 @@ func (p *pkg) endsWithin(d time.Duration, j *job) bool {
 
 // seen is an attempt at item i in j as the rules are to see it.
 func (p *pkg) seen(j *job, i int, it *itemRun, end attempt.End, changed bool) attempt.Seen {
-	s := attempt.Seen{Attempt: attempt.Attempt{Before: j.made}, Met: j.met, Over: j.over, End: end, Lasted: it.lasted(j), Begun: len(it.among(j))}
+	s := attempt.Seen{Attempt: attempt.Attempt{Before: j.made}, Met: j.met, Over: j.host.since(it.from(j)), End: end, Lasted: it.lasted(j), Begun: len(it.among(j))}
 	if t := p.trials[i]; t != nil && t.number == p.attempts[i] {
 		s.Around = t.next.Around
 	}
