@@ -84,7 +84,7 @@ func (d *doneOrders) answers(o *wire.Order) []wire.Report {
 	if names == nil {
 		names = d.tests
 	}
-	var events []test2json.Event
+	events := make([]test2json.Event, 0, 4*len(names))
 	now, elapsed := time.Now(), 0.0
 	for _, name := range names {
 		events = append(events,
