@@ -70,8 +70,8 @@ type (
 	Stderr struct{ Text string }
 )
 
-// BuildEvent is one of Ready, Reported, BuildOutput, Stderr and Warning, and from Load also Listed
-// and Profile.
+// BuildEvent is one of Ready, Reported, BuildOutput, Stderr, Step and Warning, and from Load also
+// Listed and Profile.
 type BuildEvent interface{ buildEvent() }
 
 func (Ready) buildEvent()       {}
@@ -131,7 +131,14 @@ func (b *builder) run(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start go test: %w", err)
 	}
+	ctx, ended := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	following.Go(func() {
+		followSteps(ctx, cmd.Process.Pid, b.cfg.Handoff[0], func(s Step) { b.send(s) })
+	})
 	readErr := b.read(stdout)
+	ended()
+	following.Wait() // before the process is, whose number may be another's then
 	err = cmd.Wait()
 	tail.flush()
 	b.stderr = tail.end()

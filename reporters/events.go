@@ -210,6 +210,11 @@ type (
 		Place   string `json:"place,omitempty"`
 		Message string `json:"message,omitempty"`
 	}
+	buildStepLine struct {
+		head
+		Platform string `json:"platform"`
+		Step     string `json:"step,omitempty"`
+	}
 	sendingLine struct {
 		head
 		Hostname string `json:"hostname"`
@@ -321,6 +326,8 @@ func (e *Events) lines(ev event.Event) iter.Seq[any] {
 	case event.Suspected:
 		p := failure.Find(outputOf(ev.Said), e.sources.Lines(ev.Package))
 		return one(suspicionLine{head{"suspected", ev.Time}, ev.Gateway, ev.Package, ev.Test, ev.Why, e.sources.Place(ev.Package, p), p.Message})
+	case event.BuildStep:
+		return one(buildStepLine{head{"build-step", ev.Time}, ev.Platform, ev.Step})
 	case event.Sending:
 		return one(sendingLine{head{"sending", ev.Time}, ev.Hostname, ev.Bytes})
 	case event.Estimate:

@@ -21,7 +21,7 @@ import (
 
 // kinds are the forms of the lines by the names of their events.
 var kinds = map[string][]any{
-	"run": {runLine{}}, "collected": {collectedLine{}}, "built": {builtLine{}}, "listening": {listeningLine{}},
+	"run": {runLine{}}, "collected": {collectedLine{}}, "built": {builtLine{}}, "build-step": {buildStepLine{}}, "listening": {listeningLine{}},
 	"gateway": {gatewayLine{}, "gateway-opening", "gateway-up", "gateway-down"}, "unit": {unitLine{}, "unit-started", "unit-ended"},
 	"test": {testLine{}}, "progress": {progressLine{}}, "suspected": {suspicionLine{}}, "sending": {sendingLine{}}, "estimate": {estimateLine{}}, "slow": {slowLine{}}, "running": {runningLine{}}, "standstill": {standstillLine{}, "suspended", "resumed"},
 	"text": {textLine{}, "stderr", "warning"}, "learned": {learnedLine{}}, "verdict": {verdictLine{}}, "end": {endLine{}},
@@ -41,6 +41,7 @@ func everyEvent() []event.Event {
 		event.UnitStarted{Time: at, Gateway: "gw0", Package: "m/p", Items: 2, Tests: []string{"TestX/..."}, Skip: []string{"a"}, Key: "k"},
 		event.Progress{Time: at, Gateway: "gw0", Action: "run", Package: "m/p", Test: "TestX"},
 		event.Suspected{Time: at, Gateway: "gw0", Package: "m/p", Test: "TestX", Why: "w", Said: []test2json.Event{{Action: "output", Output: "    x_test.go:3: m\n"}}},
+		event.BuildStep{Time: at, Platform: "linux/amd64", Step: "link a.test"},
 		event.Sending{Time: at, Hostname: "h", Bytes: 1},
 		event.Estimate{Time: at, Left: time.Minute},
 		event.SlowTest{Time: at, Gateway: "gw0", Package: "m/p", Test: "TestX", Running: time.Minute},
@@ -173,7 +174,7 @@ func schema() any {
 		properties, required := object{"event": object{"enum": events}, "time": of(reflect.TypeFor[time.Time]())}, []string{"event"}
 		defs[name] = fields(reflect.TypeOf(form[0]), properties, required)
 	}
-	for _, name := range []string{"run", "collected", "built", "listening", "gateway", "unit", "test", "progress", "suspected", "sending", "estimate", "slow", "running", "standstill", "text", "learned", "verdict", "end"} {
+	for _, name := range []string{"run", "collected", "built", "build-step", "listening", "gateway", "unit", "test", "progress", "suspected", "sending", "estimate", "slow", "running", "standstill", "text", "learned", "verdict", "end"} {
 		choice = append(choice, object{"$ref": "#/$defs/" + name})
 	}
 	return object{"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A line of xdist --events, version 1", "oneOf": choice, "$defs": defs}

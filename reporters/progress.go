@@ -33,7 +33,8 @@ type progress struct {
 	started  time.Time               // of the run
 	begun    time.Time               // when the first test began
 	packages int
-	built    int // packages of which it is known whether they can run
+	built    int    // packages of which it is known whether they can run
+	step     string // what the go command does, or ""
 	total    int
 	done     int
 	failed   int       // items, and builds
@@ -109,6 +110,8 @@ func (p *progress) update(e event.Event) {
 			p.begun = e.Time
 		}
 		p.row(e.Gateway).update(e)
+	case event.BuildStep:
+		p.step = e.Step
 	case event.Sending:
 		p.sent(e)
 	case event.Estimate:
@@ -275,7 +278,11 @@ func (p *progress) head(now time.Time) string {
 		parts = append(parts, fmt.Sprintf("%d suspected", n))
 	}
 	if p.built < p.packages {
-		parts = append(parts, fmt.Sprintf("building %d/%d packages", p.built, p.packages))
+		text := fmt.Sprintf("building %d/%d packages", p.built, p.packages)
+		if p.step != "" {
+			text += ": " + printable(p.step)
+		}
+		parts = append(parts, text)
 	}
 	if n := len(p.opening); n > 0 {
 		o := p.opening[0]

@@ -419,10 +419,12 @@ func TestStatusOfTheStart(t *testing.T) {
 		event.GatewayUp{Gateway: "gw0", Hostname: "here"},
 		event.Collected{Items: 40, Packages: 4},
 		event.Built{Package: "m/p", Ready: true},
+		event.BuildStep{Step: "compile m/p"},
+		event.BuildStep{Step: "link \x1bq.test"},
 	} {
 		p.update(e)
 	}
-	if got, want := p.lines(at(12), 100, 0)[0], "0/40 0% · building 1/4 packages · connecting gw1 ssh=far 11s · 12s"; got != want {
+	if got, want := p.lines(at(12), 100, 0)[0], "0/40 0% · building 1/4 packages: link �q.test · connecting gw1 ssh=far 11s · 12s"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for range 3 {

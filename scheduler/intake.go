@@ -34,6 +34,8 @@ func (c *controller) handleSource(s *supply, e gotest.BuildEvent) {
 		c.reportFault(c.addProfileText(e.Text))
 	case gotest.Stderr:
 		c.emit(event.Stderr{Text: e.Text})
+	case gotest.Step:
+		c.emit(event.BuildStep{Time: time.Now(), Platform: s.name, Step: e.Text})
 	case gotest.Warning:
 		c.emit(s.warning(e.Text))
 	default:

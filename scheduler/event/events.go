@@ -55,6 +55,14 @@ type GatewayOpening struct {
 	Spec    string
 }
 
+// BuildStep says what the go command does that builds for a platform: a tool and what it works on,
+// "" for nothing that is known. It comes when that changes, once a second at most.
+type BuildStep struct {
+	Time     time.Time
+	Platform string
+	Step     string
+}
+
 // Sending says how many bytes have been sent to a host so far: of the tree, packed, and of
 // binaries. It comes a few times a second while something is sent.
 type Sending struct {
@@ -218,6 +226,7 @@ type RunEnded struct {
 
 func (RunStarted) event()     {}
 func (Estimate) event()       {}
+func (BuildStep) event()      {}
 func (Sending) event()        {}
 func (Collected) event()      {}
 func (Listening) event()      {}

@@ -157,6 +157,8 @@ func (h *hostBuild) event(e gotest.BuildEvent) {
 		}
 	case gotest.Stderr:
 		h.send(wire.BuildReport{Stderr: e.Text})
+	case gotest.Step:
+		h.send(wire.BuildReport{Step: &e})
 	case gotest.Warning:
 		h.send(wire.BuildReport{Warning: e.Text})
 	default:

@@ -214,6 +214,8 @@ func (b *Build) take(r wire.BuildReport, place Place) (done bool, err error) {
 		b.cfg.Emit(gotest.BuildOutput{Event: *r.Output})
 	case r.Stderr != "":
 		b.cfg.Emit(gotest.Stderr{Text: r.Stderr})
+	case r.Step != nil:
+		b.cfg.Emit(*r.Step)
 	case r.Warning != "":
 		b.cfg.Emit(gotest.Warning{Text: r.Warning})
 	case r.Profile != nil:

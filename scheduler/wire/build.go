@@ -32,6 +32,7 @@ type BuildReport struct {
 	Warning  string           `cbor:"8,keyasint,omitempty"`
 	Profile  []byte           `cbor:"9,keyasint,omitempty"` // the next part of what go test itself writes to -coverprofile
 	Done     *BuildEnd        `cbor:"10,keyasint,omitempty"`
+	Step     *gotest.Step     `cbor:"11,keyasint,omitempty"`
 }
 
 // BuiltPackage is gotest.Ready as the host has it.
