@@ -47,8 +47,8 @@ func TestHistory(t *testing.T) {
 	if strings.Contains(page, "<script") || strings.Contains(page, "http:") || strings.Index(page, `class="flaky" style`) > strings.Index(page, `class="pass" style="height: 100%"`) {
 		t.Error("the page has a script or an address, or the newest run is not on the right")
 	}
-	if dom := chromium.Page(t, "file://"+file); strings.Count(dom, "<i ") != 4+3+2+2 {
-		t.Errorf("%d columns are drawn", strings.Count(dom, "<i "))
+	if columns := chromium.Open(t, "file://"+file, 1400).Shown("i"); columns != 4+3+2+2 {
+		t.Errorf("%d columns are drawn", columns)
 	}
 	if err := WriteHistory(t.TempDir(), h); err == nil {
 		t.Error("a directory was written to")

@@ -3,13 +3,16 @@ package html
 import (
 	"encoding/json"
 	"fmt"
-	"html"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/internal/chromium"
@@ -175,19 +178,98 @@ func TestClass(t *testing.T) {
 	}
 }
 
-// A browser draws a bar for each test, lists what was searched for, and has nothing to complain of.
-func TestInChromium(t *testing.T) {
+// A reader opens the report of a run with failures and finds one by search, by verdict and by what
+// took longest.
+func TestSearchInChromium(t *testing.T) {
 	file, _ := written(t, aRun(t, 60))
-	all := chromium.Page(t, "file://"+file)
-	if bars, listed := strings.Count(all, "data-bar="), strings.Count(all, "data-test="); bars != 60 || listed != 62 {
+	p := chromium.Open(t, "file://"+file, 1400)
+	if bars, listed := p.Count("[data-bar]"), p.Count("[data-test]"); bars != 60 || listed != 62 {
 		t.Errorf("%d bars and %d tests in the list, want 60 and 62", bars, listed)
 	}
-	if strings.Contains(all, `id="timeline-section" hidden`) || !strings.Contains(all, `<details class="failure"`) {
-		t.Error("the timeline is hidden, or no failure is there")
+	if p.Shown("#timeline-section") != 1 || p.Shown(".failure[open] .output") != 1 {
+		t.Error("the timeline is hidden, or the first failure is not open")
 	}
-	searched := chromium.Page(t, "file://"+file+"#search=number17")
-	if listed := strings.Count(searched, "data-test="); listed != 1 || !strings.Contains(searched, "<td>m/p::TestNumber17</td>") {
-		t.Errorf("a search for one test lists %d", listed)
+
+	const names = "#list tbody td:first-child"
+	search := func(keys string) {
+		t.Helper()
+		chromium.Eval[bool](p, `(search => (search.focus(), search.select(), true))(document.getElementById("search"))`)
+		p.Do(chromedp.KeyEvent(keys))
+	}
+	search("number17")
+	if got := p.Text(names); got != "m/p::TestNumber17" || p.Text("#count") != "1 of 62" || p.Shown(".failure") != 0 {
+		t.Errorf("a search for one test that passed finds %q, %s, and shows %d failures", got, p.Text("#count"), p.Shown(".failure"))
+	}
+	if got := chromium.Eval[string](p, "location.hash"); got != "#search=number17" {
+		t.Errorf("the search is remembered as %q", got)
+	}
+	p.Do(chromedp.Reload())
+	if got := p.Text(names); got != "m/p::TestNumber17" {
+		t.Errorf("a link to the search finds %q", got)
+	}
+	search("testbad m/p")
+	if got := p.Text(names); !strings.HasPrefix(got, "m/p::TestBad") || p.Count("[data-test]") != 1 || p.Shown(".failure") != 1 {
+		t.Errorf("a search for the failure finds %q, and shows %d failures", got, p.Shown(".failure"))
+	}
+
+	search(kb.Backspace)
+	p.Do(chromedp.Focus(chromedp.ID("filter")), chromedp.KeyEvent("failed"))
+	if got := p.Count("[data-test]"); got != 2 || p.Count("#list td.fail") != 2 {
+		t.Errorf("%d tests have failed", got)
+	}
+	p.Do(chromedp.Click(chromedp.CSS(`[data-sort="name"]`)))
+	if got := p.Text(names); !strings.HasPrefix(got, "m/p [linux/arm64]::TestNumber0") {
+		t.Errorf("by name, the failures are %q", got)
+	}
+	p.Do(chromedp.Click(chromedp.CSS(`[data-sort="name"]`)))
+	if got := p.Text(names); !strings.HasPrefix(got, "m/p::TestBad") {
+		t.Errorf("by name from the end, the failures are %q", got)
+	}
+}
+
+// The timeline is looked at by mouse and by keyboard.
+func TestTimelineInChromium(t *testing.T) {
+	file, _ := written(t, aRun(t, 60))
+	p := chromium.Open(t, "file://"+file, 1400)
+	// A test of the middle is shown whichever half is.
+	const middle = `Array.from(document.querySelectorAll("[data-bar]")).find(b => tests(b).endsWith("TestNumber31"))`
+	chromium.Eval[bool](p, `window.tests = b => report.tests[report.bars[+b.dataset.bar][1]][1], true`)
+	type place struct{ X, Width float64 }
+	look := func() place {
+		t.Helper()
+		return chromium.Eval[place](p, `(r => ({ X: r.x + r.width / 2, Width: r.width }))(`+middle+`.getBoundingClientRect())`)
+	}
+	y := chromium.Eval[float64](p, `(r => r.y + r.height / 2)(`+middle+`.getBoundingClientRect())`)
+
+	before := look()
+	p.Do(chromedp.MouseEvent(chromedp.MouseMoved, before.X, y))
+	if tip := p.Text("#tip"); !strings.HasPrefix(tip, "m/p::TestNumber31: passed after 0.02 s on gw2") {
+		t.Errorf("of the bar below the mouse it says %q", tip)
+	}
+	p.Do(chromedp.Focus(chromedp.ID("lanes")), chromedp.KeyEvent("+"))
+	near := look()
+	if near.Width < 1.9*before.Width || p.Count("[data-bar]") >= 60 {
+		t.Errorf("+ makes a bar of %.1f pixels %.1f wide, and shows %d bars", before.Width, near.Width, p.Count("[data-bar]"))
+	}
+	p.Do(chromedp.KeyEvent(kb.ArrowRight))
+	if moved := look(); moved.X >= near.X-1 {
+		t.Errorf("an arrow moves a bar from %.1f to %.1f", near.X, moved.X)
+	}
+	p.Do(chromedp.KeyEvent(kb.ArrowLeft))
+	drag := func(kind input.DispatchMouseEventType, x float64) chromedp.Action[chromedp.Void] {
+		return chromedp.MouseEvent(kind, x, y, func(m *input.DispatchMouseEventParams) { m.Buttons, m.Button = 1, input.MouseButtonLeft })
+	}
+	p.Do(drag(chromedp.MousePressed, near.X), drag(chromedp.MouseMoved, near.X+100), drag(chromedp.MouseReleased, near.X+100))
+	if moved := look(); moved.X < near.X+90 || moved.X > near.X+110 {
+		t.Errorf("the mouse drags a bar by 100 pixels from %.1f to %.1f", near.X, moved.X)
+	}
+	p.Do(chromedp.KeyEvent("0"))
+	if again := look(); again != before || p.Count("[data-bar]") != 60 {
+		t.Errorf("0 shows %d bars, and the one of the middle as %+v, not as %+v", p.Count("[data-bar]"), again, before)
+	}
+	p.Do(chromedp.MouseClickXY(before.X, y))
+	if got := p.Text("#list tbody td:first-child"); got != "m/p::TestNumber31" {
+		t.Errorf("a click on a bar lists %q", got)
 	}
 }
 
@@ -201,31 +283,23 @@ func TestAccessible(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no axe-core: npm ci --prefix reporters/html/testdata/axe installs it")
 	}
-	_, text := written(t, aRun(t, 60))
-	check := `for (const d of document.querySelectorAll("details")) d.open = true;
-axe.run(document, { resultTypes: ["violations"] }).then(
-	r => r.violations.filter(v => v.impact === "serious" || v.impact === "critical").flatMap(v => v.nodes.map(n => v.id + ": " + v.help + ": " + n.html.slice(0, 200))).concat("checked " + r.testEngine.name),
-	e => ["axe-core failed: " + e]).then(found => document.documentElement.setAttribute("data-found", JSON.stringify(found)));`
-	file := filepath.Join(t.TempDir(), "page.html")
-	page := strings.Replace(text, "</body>", "<script>"+string(script)+"</script><script>"+check+"</script></body>", 1)
-	if err := os.WriteFile(file, []byte(page), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, flags := range map[string][]string{"light": nil, "dark": {"--blink-settings=preferredColorScheme=0"}, "narrow": {"--window-size=420,900"}} {
-		dom := chromium.Page(t, "file://"+file, append(flags, "--virtual-time-budget=60000")...)
-		m := regexp.MustCompile(`<html[^>]* data-found="([^"]*)"`).FindStringSubmatch(dom)
-		if m == nil {
-			t.Fatalf("%s: axe-core has not come to its end", name)
-		}
-		var found []string
-		if err := json.Unmarshal([]byte(html.UnescapeString(m[1])), &found); err != nil {
-			t.Fatalf("%s: %q: %v", name, m[1], err)
-		}
-		if last := found[len(found)-1]; last != "checked axe-core" {
-			t.Errorf("%s: it ended with %q", name, last)
-		}
-		for _, fault := range found[:len(found)-1] {
-			t.Errorf("%s: %s", name, fault)
-		}
+	file, _ := written(t, aRun(t, 60))
+	for _, tt := range []struct {
+		name  string
+		width int64
+		dark  bool
+	}{{"light", 1400, false}, {"dark", 1400, true}, {"narrow", 420, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := chromium.Open(t, "file://"+file, tt.width)
+			if tt.dark {
+				p.Dark()
+			}
+			chromium.Eval[bool](p, string(script)+`; document.querySelectorAll("details").forEach(d => d.open = true), true`)
+			found := chromium.Eval[[]string](p, `axe.run(document, { resultTypes: ["violations"] }).then(r =>
+				r.violations.filter(v => v.impact === "serious" || v.impact === "critical").flatMap(v => v.nodes.map(n => v.id + ": " + v.help + ": " + n.html.slice(0, 200))).concat(r.passes.length > 5 ? [] : ["next to nothing was checked"]))`)
+			for _, fault := range found {
+				t.Error(fault)
+			}
+		})
 	}
 }

@@ -6,10 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -216,50 +212,17 @@ func TestLiveInChromium(t *testing.T) {
 	run := aRun(t)
 	l.handleAll(t, run[:len(run)-1])
 	l.handleAll(t, []event.Event{event.Progress{Time: start.Add(time.Second), Gateway: "gw2", Action: test2json.ActionRun, Package: "m/p", Test: "TestStays"}})
-	all := chromium.Page(t, l.heldUntil(t, `document.querySelectorAll("[data-bar]").length >= 61`))
-	if bars, listed := strings.Count(all, "data-bar="), strings.Count(all, "data-test="); bars != 61 || listed != 61 {
+	p := chromium.Open(t, l.Address(), 1400)
+	p.Await(`document.querySelectorAll("[data-bar]").length >= 61`)
+	if bars, listed := p.Count("[data-bar]"), p.Count("[data-test]"); bars != 61 || listed != 61 {
 		t.Errorf("%d bars and %d tests in the list, want 61 of both", bars, listed)
 	}
-	if !strings.Contains(all, `<details class="failure"`) || !strings.Contains(all, `class="b4"`) {
-		t.Error("the failure, or what runs, is not there")
+	if p.Shown(".failure") != 1 || p.Count(".b4") != 1 {
+		t.Errorf("%d failures and %d running tests are shown, want 1 of both", p.Shown(".failure"), p.Count(".b4"))
 	}
 	l.handleAll(t, run[len(run)-1:])
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
-	if all := chromium.Page(t, l.Address()); !strings.Contains(all, "failed: 1 of 60 tests") || strings.Count(all, "data-test=") != 60 {
-		t.Error("the report is not there at the end")
-	}
-}
-
-// heldUntil is the address of the page with a picture that comes when a condition of its script has
-// come true: a browser that dumps a page waits for its pictures.
-func (l *Server) heldUntil(t *testing.T, condition string) string {
-	there, err := url.Parse("http://" + l.server.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	forward := httputil.NewSingleHostReverseProxy(there)
-	forward.FlushInterval = -1
-	came := make(chan struct{})
-	mux := http.NewServeMux()
-	mux.Handle("/news", forward)
-	mux.HandleFunc("/true", func(http.ResponseWriter, *http.Request) { close(came) })
-	mux.HandleFunc("/picture", func(_ http.ResponseWriter, r *http.Request) {
-		select {
-		case <-came:
-		case <-r.Context().Done():
-		}
-	})
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
-		resp, page := ask(t, l.Address())
-		text := regexp.MustCompile(`<meta http-equiv="Content-Security-Policy"[^>]*>`).ReplaceAllString(page(), "")
-		w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
-		fmt.Fprint(w, strings.Replace(text, "</body>", `<img src="picture" alt=""><script>
-const waits = setInterval(() => { if (`+condition+`) { clearInterval(waits); fetch("true"); } }, 20);
-</script></body>`, 1))
-	})
-	front := httptest.NewServer(mux)
-	t.Cleanup(front.Close)
-	return front.URL + "/?token=" + l.secret
+	p.Await(`document.querySelector(".headline")?.textContent.includes("failed: 1 of 60 tests") && document.querySelectorAll("[data-test]").length === 60`)
 }
