@@ -95,7 +95,7 @@ func readEvents(t testing.TB, text string) []event.Event {
 			var l collectedLine
 			as(&l)
 			total += l.Tests
-			run = append(run, event.Collected{Platform: l.Platform, Packages: l.Packages, Items: l.Tests, Dirs: l.Dirs})
+			run = append(run, event.Collected{Time: l.Time, Platform: l.Platform, Packages: l.Packages, Items: l.Tests, Dirs: l.Dirs})
 		case "test":
 			var l testLine
 			as(&l)

@@ -301,7 +301,7 @@ func (e *Events) lines(ev event.Event) iter.Seq[any] {
 			head{"run", ev.Time}, EventsVersion, ev.RunID, ev.Dist, orEmpty(ev.Specs), orEmpty(ev.Command), ev.Workdir, ev.Hostname, ev.Shard,
 		})
 	case event.Collected:
-		return one(collectedLine{head{Event: "collected"}, ev.Platform, ev.Packages, ev.Items, maps.Collect(maps.All(ev.Dirs))})
+		return one(collectedLine{head{"collected", ev.Time}, ev.Platform, ev.Packages, ev.Items, maps.Collect(maps.All(ev.Dirs))})
 	case event.Built:
 		return one(builtLine{head{"built", ev.Time}, ev.Package, ev.Platform, ev.Ready})
 	case event.Listening:

@@ -33,7 +33,7 @@ func everyEvent() []event.Event {
 	elapsed := 0.25
 	return []event.Event{
 		event.RunStarted{Time: at, RunID: "r", Dist: "load", Specs: []string{"popen"}, Command: []string{"./..."}, Workdir: "/m", Hostname: "h", Shard: "1/2"},
-		event.Collected{Platform: "linux/amd64", Packages: 1, Items: 2, Dirs: map[string]string{"m/p": "/m/p"}},
+		event.Collected{Time: at, Platform: "linux/amd64", Packages: 1, Items: 2, Dirs: map[string]string{"m/p": "/m/p"}},
 		event.Built{Time: at, Platform: "linux/amd64", Package: "m/p", Ready: true},
 		event.Listening{Spec: "listen=:0", Addr: "127.0.0.1:1"},
 		event.GatewayOpening{Time: at, Gateway: "gw0", Spec: "popen"},

@@ -80,7 +80,7 @@ func (c *controller) collect(t *pool, packages []gotest.Package) {
 		items += len(p.names)
 	}
 	c.expectAll(t)
-	c.emit(event.Collected{Platform: t.supply.name, Packages: len(packages), Items: items, Dirs: dirs})
+	c.emit(event.Collected{Time: time.Now(), Platform: t.supply.name, Packages: len(packages), Items: items, Dirs: dirs})
 }
 
 func (c *controller) addPackage(t *pool, path string, items []gotest.Item) *pkg {

@@ -51,7 +51,7 @@ var style string
 var script string
 
 // parts are the page, and what it is made of.
-var parts = template.Must(template.New("report").Funcs(template.FuncMap{"seconds": seconds, "named": named}).Parse(page))
+var parts = template.Must(template.New("report").Funcs(template.FuncMap{"seconds": seconds, "named": named, "legend": legend}).Parse(page))
 
 // Report collects a run and writes it at the end. Its methods are called from one goroutine.
 type Report struct {
@@ -104,6 +104,16 @@ type view struct {
 }
 
 type fact struct{ Name, Value string }
+
+// sign is a line of the legend of the timeline.
+type sign struct{ Class, Text string }
+
+func legend() []sign {
+	return []sign{
+		{"b0", "passed"}, {"b1", "failed"}, {"b2", "skipped"}, {"b3", "ended by its process"}, {"b0 again", "run again"}, {"b0 critical", "bounds the run"},
+		{"s0", "connect"}, {"s1", "collect and build"}, {"s3", "send"},
+	}
+}
 
 // write writes the page of a run that has ended.
 func (r *run) write(w io.Writer) error {

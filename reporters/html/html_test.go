@@ -3,6 +3,7 @@ package html
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -34,10 +35,13 @@ func aRun(t testing.TB, n int) []event.Event {
 	}
 	run := []event.Event{
 		event.RunStarted{Time: start, RunID: "run1", Workdir: dir, Hostname: "here", Command: []string{"./..."}, Specs: []string{"popen", "ssh=far"}},
-		event.Collected{Dirs: map[string]string{"m/p": dir}},
+		event.Collected{Time: start.Add(40 * time.Millisecond), Platform: "linux/amd64", Dirs: map[string]string{"m/p": dir}},
+		event.GatewayOpening{Time: start, Gateway: "gw10"},
+		event.Sending{Time: start.Add(10 * time.Millisecond), Hostname: "far", Bytes: 1e6}, event.Sending{Time: start.Add(60 * time.Millisecond), Hostname: "far", Bytes: 3e6},
+		event.Built{Time: start.Add(100 * time.Millisecond), Platform: "linux/amd64", Package: "m/p", Ready: true},
 	}
 	for _, g := range []string{"gw10", "gw2", "gw1"} {
-		run = append(run, event.GatewayUp{Gateway: g, Hostname: map[string]string{"gw10": "far", "gw2": "near", "gw1": "near"}[g]})
+		run = append(run, event.GatewayUp{Time: start.Add(30 * time.Millisecond), Gateway: g, Hostname: map[string]string{"gw10": "far", "gw2": "near", "gw1": "near"}[g]})
 	}
 	s := event.Summary{Collected: n, Counts: map[event.Verdict]int{}, Failed: 1}
 	for i := range n {
@@ -113,13 +117,16 @@ func TestPage(t *testing.T) {
 	if urls := regexp.MustCompile(`https?://[^"']*`).FindAllString(script, -1); len(urls) != 1 || urls[0] != "http://www.w3.org/2000/svg" {
 		t.Errorf("addresses in the script: %q", urls)
 	}
-	var d struct{ Bars, Tests, Gateways []any }
+	var d struct{ Bars, Tests, Steps, Gateways []any }
 	line, _, _ := strings.Cut(strings.TrimPrefix(script, "const report = "), ";\n")
 	if err := json.Unmarshal([]byte(line), &d); err != nil {
 		t.Fatal(err)
 	}
-	if len(d.Bars) != 30 || len(d.Tests) != 32 || fmt.Sprint(d.Gateways) != "[[gw10 far] [gw1 near] [gw2 near]]" {
+	if len(d.Bars) != 30 || len(d.Tests) != 32 || fmt.Sprint(d.Gateways) != "[[build linux/amd64 here] [sent far] [gw10 far] [gw1 near] [gw2 near]]" {
 		t.Errorf("%d bars, %d tests, gateways %v", len(d.Bars), len(d.Tests), d.Gateways)
+	}
+	if want := "[[0 collect the tests of linux/amd64 0 40 1] [1 send 3.0 MB to far 10 50 3] [0 build m/p 40 60 2] [2 connect to gw10 0 30 0]]"; fmt.Sprint(d.Steps) != want {
+		t.Errorf("steps %v, want %s", d.Steps, want)
 	}
 }
 
@@ -233,7 +240,7 @@ func TestTimelineInChromium(t *testing.T) {
 	p := chromium.Open(t, "file://"+file, 1400)
 	// A test of the middle is shown whichever half is.
 	const middle = `Array.from(document.querySelectorAll("[data-bar]")).find(b => tests(b).endsWith("TestNumber31"))`
-	chromium.Eval[bool](p, `window.tests = b => report.tests[report.bars[+b.dataset.bar][1]][1], true`)
+	chromium.Eval[bool](p, `document.getElementById("lanes").scrollIntoView(), window.tests = b => report.tests[report.bars[+b.dataset.bar][1]][1], true`)
 	type place struct{ X, Width float64 }
 	look := func() place {
 		t.Helper()
@@ -245,6 +252,14 @@ func TestTimelineInChromium(t *testing.T) {
 	p.Do(chromedp.MouseEvent(chromedp.MouseMoved, before.X, y))
 	if tip := p.Text("#tip"); !strings.HasPrefix(tip, "m/p::TestNumber31: passed after 0.02 s on gw2") {
 		t.Errorf("of the bar below the mouse it says %q", tip)
+	}
+	if n := p.Count("[data-step]"); n != 4 {
+		t.Errorf("%d steps are drawn, want 4", n)
+	}
+	build := chromium.Eval[[2]float64](p, `(r => [r.x + r.width / 2, r.y + r.height / 2])(document.querySelector(".s2[data-step]").getBoundingClientRect())`)
+	p.Do(chromedp.MouseEvent(chromedp.MouseMoved, build[0], build[1]))
+	if tip := p.Text("#tip"); tip != "build m/p: 0.06 s, from 0.04 s" {
+		t.Errorf("of the build it says %q", tip)
 	}
 	p.Do(chromedp.Focus(chromedp.ID("lanes")), chromedp.KeyEvent("+"))
 	near := look()
@@ -264,12 +279,15 @@ func TestTimelineInChromium(t *testing.T) {
 		t.Errorf("the mouse drags a bar by 100 pixels from %.1f to %.1f", near.X, moved.X)
 	}
 	p.Do(chromedp.KeyEvent("0"))
-	if again := look(); again != before || p.Count("[data-bar]") != 60 {
+	if again := look(); math.Abs(again.X-before.X) > .1 || math.Abs(again.Width-before.Width) > .1 || p.Count("[data-bar]") != 60 {
 		t.Errorf("0 shows %d bars, and the one of the middle as %+v, not as %+v", p.Count("[data-bar]"), again, before)
 	}
 	p.Do(chromedp.MouseClickXY(before.X, y))
 	if got := p.Text("#list tbody td:first-child"); got != "m/p::TestNumber31" {
 		t.Errorf("a click on a bar lists %q", got)
+	}
+	if dim := p.Count("[data-bar].dim"); dim != 59 {
+		t.Errorf("%d bars are dim when one test is searched for", dim)
 	}
 }
 

@@ -106,7 +106,7 @@ func (l *Live) WritePage(w io.Writer) error {
 	}
 	l.mu.Unlock()
 	return writePage(w, v, func(out *bufio.Writer) {
-		out.WriteString(`{"live":true,"tests":[],"bars":[],"gateways":[],"packages":[],"platforms":[],"length":0}`)
+		out.WriteString(`{"live":true,"tests":[],"bars":[],"steps":[],"gateways":[],"packages":[],"platforms":[],"length":0}`)
 	})
 }
 
@@ -123,21 +123,22 @@ func (l *Live) headline() string {
 }
 
 // News is a message to the script of a page. Tests are package, name, verdict, gateway,
-// milliseconds and platform; bars gateway, package, name, start, length and outcome; what runs
-// gateway, test and start.
+// milliseconds and platform; bars gateway, package, name, start, length, outcome and attempt; steps
+// lane, host, text, start, length and kind, but for what is sent; what runs gateway, test and start.
 type News struct {
 	Headline string      `json:"headline"`
 	Length   int64       `json:"length"`
 	Gateways [][2]string `json:"gateways"` // all, with their hosts
 	Tests    [][]any     `json:"tests,omitempty"`
 	Bars     [][]any     `json:"bars,omitempty"`
+	Steps    [][]any     `json:"steps,omitempty"`
 	Running  [][]any     `json:"running,omitempty"`
 	Failures string      `json:"failures,omitempty"` // HTML
 	Ended    bool        `json:"ended,omitempty"`    // the page is to be asked for again
 }
 
 // Seen is how much of a run a page has. The zero value is nothing.
-type Seen struct{ Tests, Bars, Findings int }
+type Seen struct{ Tests, Bars, Steps, Findings int }
 
 // Since is what is new to a page, which has that then, and whether there is more than one News
 // has.
@@ -151,7 +152,13 @@ func (l *Live) Since(at *Seen) (n News, more bool) {
 	}
 	gateways := slices.Clone(l.run.timeline.Gateways)
 	settled, bars, findings := part(l.settled, &at.Tests), part(l.run.timeline.Bars, &at.Bars), part(l.run.findings, &at.Findings)
-	more = at.Tests < len(l.settled) || at.Bars < len(l.run.timeline.Bars) || at.Findings < len(l.run.findings)
+	for _, s := range part(l.run.timeline.Steps, &at.Steps) {
+		if s.Kind != timeline.Send { // it grows
+			where := laneOf(s)
+			n.Steps = append(n.Steps, []any{where.name, where.host, stepText(s), s.From.Milliseconds(), (s.To - s.From).Milliseconds(), int(s.Kind)})
+		}
+	}
+	more = at.Tests < len(l.settled) || at.Bars < len(l.run.timeline.Bars) || at.Steps < len(l.run.timeline.Steps) || at.Findings < len(l.run.findings)
 	for gateway, now := range l.running {
 		n.Running = append(n.Running, []any{gateway, now.test, now.from.Milliseconds()})
 	}
@@ -165,7 +172,7 @@ func (l *Live) Since(at *Seen) (n News, more bool) {
 	}
 	for _, b := range bars {
 		if b.Outcome != timeline.Process {
-			n.Bars = append(n.Bars, []any{gateways[b.Gateway].ID, b.Package, b.Test, b.From.Milliseconds(), (b.To - b.From).Milliseconds(), int(b.Outcome - timeline.Passed)})
+			n.Bars = append(n.Bars, []any{gateways[b.Gateway].ID, b.Package, b.Test, b.From.Milliseconds(), (b.To - b.From).Milliseconds(), int(b.Outcome - timeline.Passed), b.Attempt})
 		}
 	}
 	var b strings.Builder

@@ -1,6 +1,6 @@
 (() => {
 	"use strict";
-	const { packages, tests, gateways, platforms, bars } = report;
+	const { packages, tests, gateways, platforms, bars, steps } = report;
 	let length = report.length;
 	const verdicts = ["pass", "fail", "flaky", "skip", "crash", "not-run"];
 	const rows = 500; // of the list at a time: more are slow, and searched for
@@ -16,33 +16,35 @@
 
 	// The list of tests: searched by words that must all be in the id, filtered by verdict, sorted.
 	let order = "took", down = true;
+	let found = null; // the tests that are searched for, null for all
 	const list = () => {
 		const words = $("search").value.toLowerCase().split(/\s+/).filter(w => w);
 		const wanted = $("filter").value;
-		const found = [];
+		const rowsFound = [];
 		tests.forEach((t, i) => {
 			if (wanted !== "" && t[2] !== +wanted) return;
 			const name = id(t).toLowerCase();
-			if (words.every(w => name.includes(w))) found.push(i);
+			if (words.every(w => name.includes(w))) rowsFound.push(i);
 		});
+		found = rowsFound.length < tests.length ? new Set(rowsFound) : null;
 		const sign = down ? -1 : 1;
-		found.sort((a, b) => sign * (order === "took" ? tests[a][4] - tests[b][4] : id(tests[a]) < id(tests[b]) ? -1 : 1));
+		rowsFound.sort((a, b) => sign * (order === "took" ? tests[a][4] - tests[b][4] : id(tests[a]) < id(tests[b]) ? -1 : 1));
 		const body = document.createDocumentFragment();
-		for (const i of found.slice(0, rows)) {
+		for (const i of rowsFound.slice(0, rows)) {
 			const t = tests[i], row = element("tr", { "data-test": i });
 			row.append(element("td", {}, id(t)), element("td", { class: verdicts[t[2]] }, verdicts[t[2]]), element("td", { class: "number" }, took(t[4])),
 				element("td", {}, t[3] < 0 ? "" : gateways[t[3]][0]), element("td", {}, platforms[t[6]] || ""));
 			body.append(row);
 		}
 		$("list").tBodies[0].replaceChildren(body);
-		$("count").textContent = found.length > rows ? `${rows} of ${found.length} shown` : `${found.length} of ${tests.length}`;
+		$("count").textContent = rowsFound.length > rows ? `${rows} of ${rowsFound.length} shown` : `${rowsFound.length} of ${tests.length}`;
 		const failures = document.querySelectorAll(".failure");
 		for (const f of failures) f.hidden = !words.every(w => (f.id + f.querySelector("summary").textContent).toLowerCase().includes(w));
 	};
 
 	// The timeline: a lane for each gateway, a bar for each test. Bars that are too short to be seen
 	// are joined, so that the number of elements is bounded by the width.
-	const lane = 20, left = 90, top = 22;
+	const lane = 20, left = 130, top = 22;
 	let from = 0, span = Math.max(length, 1);
 	let critical = new Set();
 	const findCritical = () => { // what ended last, and on its gateway all before it without a gap
@@ -59,10 +61,12 @@
 		}
 		return path;
 	};
-	let byLane = [];
+	let byLane = [], stepsByLane = [];
 	const arrange = () => {
 		critical = report.live ? new Set() : findCritical();
 		byLane = gateways.map(() => []);
+		stepsByLane = gateways.map(() => []);
+		steps.forEach((s, i) => stepsByLane[s[0]].push(i));
 		bars.forEach((b, i) => { if (b[0] >= 0) byLane[b[0]].push(i); });
 		byLane.forEach(l => l.sort((a, b) => bars[a][2] - bars[b][2]));
 	};
@@ -71,6 +75,10 @@
 		for (const k in attributes) e.setAttribute(k, attributes[k]);
 		if (text !== undefined) e.textContent = text;
 		return e;
+	};
+	const clip = (text, width) => {
+		const fits = Math.floor(width / 6.5);
+		return text.length > fits ? text.slice(0, fits - 1) + "…" : text;
 	};
 	const draw = () => {
 		const width = Math.max($("lanes").clientWidth, 300), scale = (width - left) / span;
@@ -82,20 +90,26 @@
 		}
 		gateways.forEach((g, n) => {
 			const y = top + n * lane;
+			if (n > 0 && g[1] !== gateways[n - 1][1]) all.append(svg("line", { x1: 0, x2: width, y1: y, y2: y, stroke: "currentColor", "stroke-opacity": .4 }));
+			const reach = (start, ms) => [Math.max(left, left + (start - from) * scale), Math.min(width, left + (start + ms - from) * scale)];
+			for (const i of stepsByLane[n]) {
+				const [, text, start, ms, kind] = steps[i];
+				if (start + ms < from || start > from + span) continue;
+				const [x, right] = reach(start, ms);
+				all.append(svg("rect", { x, y: y + 5, width: Math.max(.7, right - x), height: lane - 11, class: `s${kind}`, "data-step": i }));
+				if (right - x > 60) all.append(svg("text", { x: x + 3, y: y + 14, "pointer-events": "none" }, clip(text, right - x)));
+			}
 			let end = -1;
 			for (const i of byLane[n]) {
-				const [, t, start, ms, outcome] = bars[i];
+				const [, t, start, ms, outcome, attempt] = bars[i];
 				if (start + ms < from || start > from + span) continue;
-				const x = Math.max(left, left + (start - from) * scale), right = Math.min(width, left + (start + ms - from) * scale);
+				const [x, right] = reach(start, ms);
 				if (right - x < .7 && x < end + .7 && outcome !== 1) continue;
 				end = Math.max(right, x + .7);
-				all.append(svg("rect", { x, y: y + 2, width: Math.max(.7, right - x), height: lane - 5, class: `b${outcome}` + (critical.has(i) ? " critical" : ""), "data-bar": i }));
-				if (right - x > 60) {
-					const name = tests[t][1], fits = Math.floor((right - x) / 6.5);
-					all.append(svg("text", { x: x + 3, y: y + 13, "pointer-events": "none" }, name.length > fits ? name.slice(0, fits - 1) + "…" : name));
-				}
+				all.append(svg("rect", { x, y: y + 2, width: Math.max(.7, right - x), height: lane - 5, class: `b${outcome}` + (critical.has(i) ? " critical" : "") + (attempt > 1 ? " again" : "") + (found && !found.has(t) ? " dim" : ""), "data-bar": i }));
+				if (right - x > 60) all.append(svg("text", { x: x + 3, y: y + 13, "pointer-events": "none" }, clip(tests[t][1], right - x)));
 			}
-			all.append(svg("rect", { x: 0, y, width: left - 2, height: lane, style: "fill: var(--paper); stroke: none" }), svg("text", { x: 2, y: y + 13 }, `${g[0]} ${g[1]}`.slice(0, 15)));
+			all.append(svg("rect", { x: 0, y, width: left - 2, height: lane, style: "fill: var(--paper); stroke: none" }), svg("text", { x: 2, y: y + 13 }, `${g[0]} ${g[1]}`.slice(0, 22)));
 		});
 		$("lanes").replaceChildren(all);
 	};
@@ -107,19 +121,24 @@
 	};
 	const pan = by => { from = Math.max(0, Math.min(length - span, from + by)); draw(); };
 	const tell = i => {
-		const [g, t, start, ms, outcome] = bars[i];
-		$("tip").textContent = `${id(tests[t])}: ${["passed", "failed", "skipped", "ended", "runs"][outcome]} after ${took(ms)} on ${gateways[g][0]}, from ${took(start)}`;
+		const [g, t, start, ms, outcome, attempt] = bars[i];
+		$("tip").textContent = `${id(tests[t])}: ${["passed", "failed", "skipped", "ended", "runs"][outcome]} after ${took(ms)} on ${gateways[g][0]}, from ${took(start)}` + (attempt > 1 ? `, attempt ${attempt}` : "");
+	};
+	const tellStep = i => {
+		const [, text, start, ms] = steps[i];
+		$("tip").textContent = `${text}: ${took(ms)}, from ${took(start)}`;
 	};
 	const lanes = $("lanes");
 	lanes.addEventListener("wheel", e => { e.preventDefault(); zoom(e.deltaY > 0 ? 1.25 : .8, Math.max(0, (e.offsetX - left) / (lanes.clientWidth - left))); }, { passive: false });
 	lanes.addEventListener("pointermove", e => {
 		if (e.buttons === 1) pan(-e.movementX * span / (lanes.clientWidth - left));
 		else if (e.target.dataset && e.target.dataset.bar) tell(+e.target.dataset.bar);
+		else if (e.target.dataset && e.target.dataset.step) tellStep(+e.target.dataset.step);
 	});
 	lanes.addEventListener("click", e => {
 		if (!e.target.dataset.bar) return;
 		$("search").value = id(tests[bars[+e.target.dataset.bar][1]]);
-		list();
+		search();
 	});
 	lanes.addEventListener("keydown", e => {
 		const keys = { "+": () => zoom(.5, .5), "=": () => zoom(.5, .5), "-": () => zoom(2, .5), "0": () => { from = 0; span = length; draw(); }, ArrowLeft: () => pan(-span / 5), ArrowRight: () => pan(span / 5) };
@@ -129,8 +148,9 @@
 
 	// #search=… in the address is a search: it can be linked to.
 	const remember = () => { history.replaceState(null, "", $("search").value ? "#search=" + encodeURIComponent($("search").value) : "#"); };
-	$("search").addEventListener("input", () => { list(); try { remember(); } catch { } });
-	$("filter").addEventListener("change", list);
+	const search = () => { list(); draw(); try { remember(); } catch { } };
+	$("search").addEventListener("input", search);
+	$("filter").addEventListener("change", search);
 	for (const b of document.querySelectorAll("[data-sort]")) {
 		b.addEventListener("click", () => { down = order === b.dataset.sort ? !down : b.dataset.sort === "took"; order = b.dataset.sort; list(); });
 	}
@@ -142,7 +162,7 @@
 	list();
 	const show = () => {
 		arrange();
-		if (bars.length) {
+		if (bars.length + steps.length) {
 			$("timeline-section").hidden = false;
 			draw();
 		}
@@ -170,8 +190,9 @@
 			const g = byGateway.has(gateway) ? byGateway.get(gateway) : -1;
 			tests[testAt(pkg, name)] = [byPackage.get(pkg), name, verdict, g, ms, 0, numberIn(platforms, byPlatform, platform, platform)];
 		}
+		for (const [name, host, text, start, ms, kind] of news.steps || []) steps.push([numberIn(gateways, byGateway, name, [name, host]), text, start, ms, kind]);
 		bars.length = ended;
-		for (const [gateway, pkg, name, start, ms, outcome] of news.bars || []) bars.push([byGateway.get(gateway), testAt(pkg, name), start, ms, outcome]);
+		for (const [gateway, pkg, name, start, ms, outcome, attempt] of news.bars || []) bars.push([byGateway.get(gateway), testAt(pkg, name), start, ms, outcome, attempt]);
 		ended = bars.length;
 		for (const [gateway, test, start] of news.running || []) {
 			const [pkg, name] = test.split("::");

@@ -3,6 +3,7 @@ package html
 import (
 	"bufio"
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,8 +17,9 @@ import (
 // table writes what the script draws, as JSON: texts once, and rows of numbers that refer to them.
 //
 //	tests      package, name, verdict, gateway, milliseconds, expected milliseconds, platform
-//	bars       gateway, test, start, length (milliseconds), outcome
-//	gateways   name, host
+//	bars       lane, test, start, length (milliseconds), outcome, attempt if not the first
+//	steps      lane, what is done, start, length, kind
+//	gateways   the lanes: name, host
 //	packages, platforms: texts
 //	length     of the run, in milliseconds
 //
@@ -32,6 +34,7 @@ type table struct {
 	packages  texts
 	platforms texts
 	gateways  []int // places in the list that is written, by place in the timeline
+	steps     []int // as gateways
 	ids       map[string]int
 }
 
@@ -57,7 +60,7 @@ func (t *texts) number(text string) int {
 }
 
 func newTable(r *run, out *bufio.Writer) *table {
-	return &table{report: r, out: out, tests: map[testKey]int{}, gateways: make([]int, len(r.timeline.Gateways)), ids: map[string]int{}}
+	return &table{report: r, out: out, tests: map[testKey]int{}, gateways: make([]int, len(r.timeline.Gateways)), steps: make([]int, len(r.timeline.Steps)), ids: map[string]int{}}
 }
 
 var verdictCodes = []event.Verdict{event.Pass, event.Fail, event.Flaky, event.Skip, event.Crash, event.NotRun}
@@ -89,12 +92,23 @@ func (t *table) write() {
 		t.begin(first)
 		first = false
 		t.numbers(t.gateways[b.Gateway], t.tests[testKey{b.Package, b.Test}], int(b.From.Milliseconds()), int((b.To - b.From).Milliseconds()), int(b.Outcome-timeline.Passed))
+		if b.Attempt > 1 {
+			t.numbers(int(b.Attempt))
+		}
+		t.end()
+	}
+	t.out.WriteString(`],"steps":[`)
+	for i, s := range t.report.timeline.Steps {
+		t.begin(i == 0)
+		t.numbers(t.steps[i])
+		t.texts(stepText(s))
+		t.numbers(int(s.From.Milliseconds()), int((s.To - s.From).Milliseconds()), int(s.Kind))
 		t.end()
 	}
 	t.out.WriteString(`],"gateways":[`)
 	for i, g := range lanes {
 		t.begin(i == 0)
-		t.texts(t.report.timeline.Gateways[g].ID, t.report.timeline.Gateways[g].Host)
+		t.texts(g.name, g.host)
 		t.end()
 	}
 	t.out.WriteString(`],"packages":`)
@@ -104,22 +118,87 @@ func (t *table) write() {
 	t.out.WriteString(`,"length":` + strconv.FormatInt(t.report.ended.Elapsed.Milliseconds(), 10) + "}")
 }
 
-// lanes are the gateways of the timeline in the order in which they are shown: those of a host
-// together, and gw2 before gw10.
-func (t *table) lanes() []int {
-	all := t.report.timeline.Gateways
-	lanes := make([]int, len(all))
-	for i := range all {
-		lanes[i] = i
+// laneRank orders the lanes of a host.
+type laneRank int
+
+const (
+	laneBuild laneRank = iota // what is built for a platform
+	laneSent                  // what is sent to the host
+	laneGateway
+)
+
+// lane is a line of the timeline.
+type lane struct {
+	name, host string
+	rank       laneRank
+}
+
+// laneOf is where a step is shown.
+func laneOf(s timeline.Step) lane {
+	switch s.Kind {
+	case timeline.Connect:
+		return lane{s.Of, s.Host, laneGateway}
+	case timeline.Send:
+		return lane{"sent", s.Host, laneSent}
 	}
-	slices.SortFunc(lanes, func(i, j int) int {
-		a, b := all[i], all[j]
-		return cmp.Or(strings.Compare(a.Host, b.Host), cmp.Compare(len(a.ID), len(b.ID)), strings.Compare(a.ID, b.ID))
+	return lane{"build " + s.Of, s.Host, laneBuild}
+}
+
+// stepText is what a step is, with what it was done.
+func stepText(s timeline.Step) string {
+	switch s.Kind {
+	case timeline.Collect:
+		return "collect the tests of " + s.Of
+	case timeline.Build:
+		if s.Failed {
+			return "build " + s.Package + ": nothing to run"
+		}
+		return "build " + s.Package
+	case timeline.Send:
+		return fmt.Sprintf("send %.1f MB to %s", float64(s.Bytes)/1e6, s.Of)
+	}
+	return "connect to " + s.Of
+}
+
+// lanes are the lines of the timeline in the order in which they are shown: those of a host
+// together, the controller's first, and gw2 before gw10.
+func (t *table) lanes() []lane {
+	var all []lane
+	seen := map[lane]bool{}
+	add := func(l lane) {
+		if !seen[l] {
+			seen[l] = true
+			all = append(all, l)
+		}
+	}
+	for _, g := range t.report.timeline.Gateways {
+		add(lane{g.ID, g.Host, laneGateway})
+	}
+	for _, s := range t.report.timeline.Steps {
+		add(laneOf(s))
+	}
+	here := t.report.started.Hostname
+	slices.SortFunc(all, func(a, b lane) int {
+		far := func(l lane) int {
+			if l.host == here {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(far(a), far(b)), strings.Compare(a.host, b.host), cmp.Compare(a.rank, b.rank), cmp.Compare(len(a.name), len(b.name)), strings.Compare(a.name, b.name))
 	})
-	for place, i := range lanes {
-		t.gateways[i], t.ids[all[i].ID] = place, place
+	places := make(map[lane]int, len(all))
+	for i, l := range all {
+		places[l] = i
 	}
-	return lanes
+	for i, g := range t.report.timeline.Gateways {
+		t.gateways[i] = places[lane{g.ID, g.Host, laneGateway}]
+		t.ids[g.ID] = t.gateways[i]
+	}
+	for i, s := range t.report.timeline.Steps {
+		t.steps[i] = places[laneOf(s)]
+	}
+	return all
 }
 
 func keyOf(id string) testKey {

@@ -62,18 +62,10 @@ type Trace struct {
 	timeline timeline.Timeline
 	started  event.RunStarted
 	ended    event.RunEnded
-	opening  map[string]time.Time // by gateway
-	reached  []reached
 	why      map[testID]failure.Finding // of the tests that failed
 }
 
 type testID struct{ pkg, test string }
-
-// reached is a gateway that was opened.
-type reached struct {
-	gateway, host string
-	from, to      time.Time
-}
 
 // New begins a trace. It asks nothing of the collector.
 func New(ctx context.Context, cfg Config) (*Trace, error) {
@@ -105,7 +97,7 @@ func newTrace(ctx context.Context, cfg Config, exporter sdk.SpanExporter) (*Trac
 		return nil, fmt.Errorf("OpenTelemetry's resource: %w", err)
 	}
 	t := &Trace{cfg: cfg, exporter: exporter, sent: &sender{exporter: exporter}, failures: failure.Share(cfg.Failures),
-		timeline: timeline.Timeline{Limit: spansKept}, opening: map[string]time.Time{}, why: map[testID]failure.Finding{}}
+		timeline: timeline.Timeline{Limit: spansKept}, why: map[testID]failure.Finding{}}
 	t.tracer = sdk.NewTracerProvider(sdk.WithResource(about), sdk.WithSpanProcessor(t.sent)).Tracer("github.com/xdist-go/xdist/reporters/otel")
 	above := propagation.MapCarrier{"traceparent": os.Getenv("TRACEPARENT"), "tracestate": os.Getenv("TRACESTATE")}
 	t.run, _ = t.tracer.Start(propagation.TraceContext{}.Extract(context.WithoutCancel(ctx), above), "xdist", trace.WithSpanKind(trace.SpanKindInternal))
@@ -135,12 +127,6 @@ func (t *Trace) Handle(e event.Event) error {
 	switch e := e.(type) {
 	case event.RunStarted:
 		t.started = e
-	case event.GatewayOpening:
-		t.opening[e.Gateway] = e.Time
-	case event.GatewayUp:
-		if from, ok := t.opening[e.Gateway]; ok {
-			t.reached = append(t.reached, reached{e.Gateway, e.Hostname, from, e.Time})
-		}
 	case event.RunEnded:
 		t.ended = e
 	}
@@ -156,9 +142,8 @@ func (t *Trace) Close() error {
 		return nil
 	}
 	t.sent.ctx = ctx
-	for _, r := range t.reached {
-		_, connect := t.begin(t.run, "connect "+r.gateway, r.from, attribute.String("xdist.gateway", r.gateway), semconv.HostName(r.host))
-		connect.End(trace.WithTimestamp(r.to))
+	for _, s := range t.timeline.Steps {
+		t.sendStep(s)
 	}
 	t.sendProcesses()
 	t.endRun()
@@ -167,6 +152,26 @@ func (t *Trace) Close() error {
 		t.cfg.Warn(fmt.Errorf("send the trace to OpenTelemetry's collector: %w", t.sent.err))
 	}
 	return nil
+}
+
+// sendStep sends what was done so that tests could run.
+func (t *Trace) sendStep(s timeline.Step) {
+	name, about := s.Of, []attribute.KeyValue{semconv.HostName(s.Host)}
+	switch s.Kind {
+	case timeline.Connect:
+		about = append(about, attribute.String("xdist.gateway", s.Of))
+	case timeline.Build:
+		name, about = s.Package, append(about, semconv.TestSuiteName(s.Package), attribute.String("xdist.platform", s.Of))
+	case timeline.Collect:
+		about = append(about, attribute.String("xdist.platform", s.Of))
+	case timeline.Send:
+		about = append(about, attribute.Int64("xdist.bytes", s.Bytes))
+	}
+	_, span := t.begin(t.run, s.Kind.String()+" "+name, t.at(s.From), about...)
+	if s.Failed {
+		span.SetStatus(codes.Error, "there is nothing to run")
+	}
+	span.End(trace.WithTimestamp(t.at(s.To)))
 }
 
 // begin begins a span at a time of this machine.
@@ -178,7 +183,6 @@ func (t *Trace) begin(in context.Context, name string, from time.Time, attrs ...
 // end first.
 func (t *Trace) sendProcesses() {
 	tests := make([][]timeline.Bar, len(t.timeline.Gateways)) // of the process that has not come yet
-	attempts := map[testID]int{}
 	for _, bar := range t.timeline.Bars {
 		if bar.Outcome != timeline.Process {
 			tests[bar.Gateway] = append(tests[bar.Gateway], bar)
@@ -188,9 +192,7 @@ func (t *Trace) sendProcesses() {
 		ctx, process := t.begin(t.run, bar.Package, t.at(bar.From),
 			semconv.TestSuiteName(bar.Package), attribute.String("xdist.gateway", g.ID), semconv.HostName(g.Host))
 		for _, test := range tests[bar.Gateway] {
-			id := testID{test.Package, test.Test}
-			attempts[id]++
-			t.sendTest(ctx, test, attempts[id])
+			t.sendTest(ctx, test)
 		}
 		tests[bar.Gateway] = tests[bar.Gateway][:0]
 		process.End(trace.WithTimestamp(t.at(bar.To)))
@@ -201,10 +203,10 @@ func (t *Trace) sendProcesses() {
 func (t *Trace) at(since time.Duration) time.Time { return t.started.Time.Add(since) }
 
 // sendTest sends an attempt at a test.
-func (t *Trace) sendTest(process context.Context, bar timeline.Bar, attempt int) {
+func (t *Trace) sendTest(process context.Context, bar timeline.Bar) {
 	_, span := t.begin(process, bar.Test, t.at(bar.From),
 		semconv.TestCaseName(bar.ID()), semconv.TestSuiteName(bar.Package),
-		attribute.String("test.case.result.status", bar.Outcome.String()), attribute.Int("xdist.attempt", attempt))
+		attribute.String("test.case.result.status", bar.Outcome.String()), attribute.Int("xdist.attempt", int(bar.Attempt)))
 	if bar.Outcome == timeline.Failed || bar.Outcome == timeline.Ended {
 		f := t.why[testID{bar.Package, bar.Test}]
 		span.SetStatus(codes.Error, f.Place.Message)

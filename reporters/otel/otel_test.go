@@ -25,9 +25,12 @@ func aRun() []event.Event {
 		return event.Test{Event: test2json.Event{Time: at(21), Action: action, Package: "m/p", Test: name, Output: output}, Gateway: gateway, Attempt: 1}
 	}
 	return []event.Event{
-		event.RunStarted{Time: at(0), RunID: "r", Command: []string{"./..."}},
+		event.RunStarted{Time: at(0), Hostname: "here", RunID: "r", Command: []string{"./..."}},
 		event.GatewayOpening{Time: at(0), Gateway: "gw0"}, event.GatewayUp{Time: at(5), Gateway: "gw0", Hostname: "a"},
 		event.GatewayOpening{Time: at(0), Gateway: "gw1"}, event.GatewayUp{Time: at(9), Gateway: "gw1", Hostname: "b"},
+		event.Collected{Time: at(3), Platform: "linux/amd64"},
+		event.Sending{Time: at(6), Hostname: "b", Bytes: 10}, event.Sending{Time: at(8), Hostname: "b", Bytes: 20},
+		event.Built{Time: at(10), Platform: "linux/amd64", Package: "m/p", Ready: true}, event.Built{Time: at(20), Platform: "linux/amd64", Package: "m/q"},
 		event.UnitStarted{Time: at(10), Gateway: "gw0", Package: "m/p"},
 		event.Progress{Time: at(11), Gateway: "gw0", Action: "run", Package: "m/p", Test: "TestX"},
 		event.Progress{Time: at(12), Gateway: "gw0", Action: "run", Package: "m/p", Test: "TestX/sub"},
@@ -73,7 +76,7 @@ func TestTrace(t *testing.T) {
 	for _, s := range sent {
 		above := byID[s.Parent.SpanID().String()]
 		inside := !s.StartTime.Before(above.StartTime) && !s.EndTime.After(above.EndTime)
-		want := map[string]string{"xdist": "", "m/p": "xdist", "connect gw0": "xdist", "connect gw1": "xdist", "TestX": "m/p", "TestCut": "m/p"}[s.Name]
+		want := map[string]string{"xdist": "", "m/p": "xdist", "connect gw0": "xdist", "connect gw1": "xdist", "collect linux/amd64": "xdist", "build m/p": "xdist", "build m/q": "xdist", "send b": "xdist", "TestX": "m/p", "TestCut": "m/p"}[s.Name]
 		if above.Name != want || want == "m/p" && !inside {
 			t.Errorf("%s is in %q, %v to %v", s.Name, above.Name, s.StartTime, s.EndTime)
 		}
@@ -97,6 +100,10 @@ func TestTrace(t *testing.T) {
 		{[]string{"TestX ", "result.status=pass", "attempt=2"}, codes.Unset},
 		{[]string{"TestCut ", "result.status=ended"}, codes.Error},
 		{[]string{"xdist ", "xdist.run.id=r", "xdist.tests.flaky=1", "xdist.gateways=2"}, codes.Unset},
+		{[]string{"build m/p ", "xdist.platform=linux/amd64", "host.name=here"}, codes.Unset},
+		{[]string{"build m/q "}, codes.Error},
+		{[]string{"send b ", "xdist.bytes=20"}, codes.Unset},
+		{[]string{"collect linux/amd64 "}, codes.Unset},
 		{[]string{"m/p ", "xdist.gateway=gw1", "host.name=b"}, codes.Unset},
 	} {
 		found := false
@@ -111,7 +118,7 @@ func TestTrace(t *testing.T) {
 			t.Errorf("no span with %q and status %v in %v", want.has, want.code, attempts)
 		}
 	}
-	if len(sent) != 8 || len(warned) > 0 {
+	if len(sent) != 12 || len(warned) > 0 {
 		t.Errorf("%d spans, warned of %v", len(sent), warned)
 	}
 }
@@ -161,7 +168,7 @@ func TestCollectorFails(t *testing.T) {
 	if len(sent) != batchSize || len(warned) != 1 || !errors.Is(warned[0], refused) {
 		t.Errorf("%d spans, warned of %v", len(sent), warned)
 	}
-	if sent, _, _ := send(t, nil, events); len(sent) != 8+3*batchSize {
+	if sent, _, _ := send(t, nil, events); len(sent) != 12+3*batchSize {
 		t.Errorf("%d spans of a collector that takes all", len(sent))
 	}
 	// A run that has not begun has no trace.

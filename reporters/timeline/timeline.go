@@ -1,11 +1,13 @@
 // Package timeline keeps what ran where and when: a bar for each process that a gateway ran, and
-// for each top-level test in it, failed attempts included. Pages and traces are drawn from it.
+// for each top-level test in it, failed attempts included; and the steps around that (steps.go).
+// Pages and traces are drawn from it.
 //
 // Time in which the run stood still counts for nothing, as in its reports.
 //
 // # Goroutines, limits
 //
-// None. Bars beyond the limit of a Timeline are counted and left out. A bar takes 56 bytes.
+// None. Bars beyond the limit of a Timeline are counted and left out. A bar takes 56 bytes. Of each
+// kind of step the first stepsKept are kept.
 package timeline
 
 import (
@@ -43,6 +45,7 @@ type Bar struct {
 	Test     string        // "" is the process
 	From, To time.Duration // since the run began; clocks of hosts may be off, but nothing is before the run
 	Gateway  int32         // index into Timeline.Gateways
+	Attempt  uint16        // at this test, from 1; of a process 0
 	Outcome  Outcome
 }
 
@@ -64,10 +67,13 @@ type Timeline struct {
 	Bars     []Bar // in the order in which they ended
 	Lost     int   // bars that are left out
 	Gateways []Gateway
+	Steps    []Step // in the order in which they ended
 
-	began time.Time
-	stood []event.Resumed
-	lanes map[string]*lane // by id of the gateway
+	began   time.Time
+	stood   []event.Resumed
+	lanes   map[string]*lane // by id of the gateway
+	again   map[test]uint16  // how often it has not passed
+	stepper stepper
 }
 
 // lane is what a gateway runs.
@@ -85,8 +91,10 @@ func (t *Timeline) Add(e event.Event) {
 	switch e := e.(type) {
 	case event.RunStarted:
 		t.began = e.Time
+		t.stepper.controller = e.Hostname
 	case event.GatewayUp:
 		t.up(e)
+		t.step(e)
 	case event.UnitStarted:
 		if l := t.lanes[e.Gateway]; l != nil {
 			l.running, l.unit = true, Bar{Gateway: l.gateway, Package: e.Package, From: t.Since(e.Time)}
@@ -97,6 +105,8 @@ func (t *Timeline) Add(e event.Event) {
 		t.unitEnded(e)
 	case event.Resumed:
 		t.stood = append(t.stood, e)
+	default:
+		t.step(e)
 	}
 }
 
@@ -133,7 +143,7 @@ func (t *Timeline) progress(e event.Progress) {
 	outcome := Passed
 	switch e.Action {
 	case test2json.ActionRun:
-		l.tests[k] = Bar{Gateway: l.gateway, Package: e.Package, Test: e.Test, From: t.Since(e.Time)}
+		l.tests[k] = Bar{Gateway: l.gateway, Package: e.Package, Test: e.Test, From: t.Since(e.Time), Attempt: t.again[k] + 1}
 		return
 	case test2json.ActionPass:
 	case test2json.ActionFail:
@@ -170,6 +180,12 @@ func (t *Timeline) unitEnded(e event.UnitEnded) {
 
 // end keeps a bar that has ended.
 func (t *Timeline) end(b Bar, at time.Time, outcome Outcome) {
+	if outcome == Failed || outcome == Ended {
+		if t.again == nil {
+			t.again = map[test]uint16{}
+		}
+		t.again[test{b.Package, b.Test}]++
+	}
 	if len(t.Bars) == t.Limit {
 		t.Lost++
 		return

@@ -1,7 +1,7 @@
 // Package trace writes a run as Chrome trace events, which ui.perfetto.dev and chrome://tracing
-// open: a process for each host, a thread for each gateway, with what it ran; and one for the
-// controller, with the time until packages were built. A failed attempt has an arrow to the next
-// one.
+// open: a process for each host, a thread for each gateway, with what it ran, and one for what was
+// sent to the host; and a process for the controller, with what it collected and built for each
+// platform. A failed attempt has an arrow to the next one.
 //
 // # Goroutines, limits
 //
@@ -32,9 +32,6 @@ type Trace struct {
 	file     *atomicfile.File
 	timeline timeline.Timeline
 	run      event.RunStarted
-	built    []event.Built
-	opening  map[string]time.Time // by gateway
-	up       map[string]time.Time
 	ended    time.Time
 }
 
@@ -44,7 +41,7 @@ func New(file string) (*Trace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare trace %q: %w", file, err)
 	}
-	return &Trace{name: file, file: f, timeline: timeline.Timeline{Limit: barsKept}, opening: map[string]time.Time{}, up: map[string]time.Time{}}, nil
+	return &Trace{name: file, file: f, timeline: timeline.Timeline{Limit: barsKept}}, nil
 }
 
 // Handle keeps what the trace needs. It returns no error.
@@ -53,12 +50,6 @@ func (t *Trace) Handle(e event.Event) error {
 	switch e := e.(type) {
 	case event.RunStarted:
 		t.run = e
-	case event.Built:
-		t.built = append(t.built, e)
-	case event.GatewayOpening:
-		t.opening[e.Gateway] = e.Time
-	case event.GatewayUp:
-		t.up[e.Gateway] = e.Time
 	case event.RunEnded:
 		t.ended = e.Time
 	}
@@ -120,32 +111,65 @@ func (w *writer) add(e entry) {
 // since is a time as the trace has it.
 func (t *Trace) since(at time.Time) int64 { return t.timeline.Since(at).Microseconds() }
 
-// Processes of the trace: hosts come behind the controller.
-const controller = 1
+// Processes of the trace: hosts come behind the controller. Threads of steps come behind those of
+// gateways.
+const (
+	controller  = 1
+	stepThreads = 1 << 20
+)
 
 var colours = map[timeline.Outcome]string{timeline.Passed: "good", timeline.Failed: "terrible", timeline.Skipped: "grey", timeline.Ended: "bad"}
 
 func (t *Trace) write(w *writer) {
 	w.add(entry{Name: "process_name", Phase: "M", Process: controller, Args: map[string]any{"name": "controller on " + t.run.Hostname}})
 	w.add(entry{Name: "run", Phase: "X", Duration: t.since(t.ended), Process: controller, Thread: 1, Args: map[string]any{"id": t.run.RunID, "command": t.run.Command}})
-	for _, b := range t.built {
-		w.add(entry{Name: "built " + b.Package, Phase: "i", Time: t.since(b.Time), Process: controller, Thread: 1, Scope: "t", Args: map[string]any{"ready": b.Ready}})
-	}
-	hosts := map[string]int{}
+	hosts, threads := map[string]int{}, map[thread]int{}
 	for i, g := range t.timeline.Gateways {
 		if hosts[g.Host] == 0 {
 			hosts[g.Host] = controller + 1 + len(hosts)
 			w.add(entry{Name: "process_name", Phase: "M", Process: hosts[g.Host], Args: map[string]any{"name": g.Host}})
 		}
 		w.add(entry{Name: "thread_name", Phase: "M", Process: hosts[g.Host], Thread: i + 1, Args: map[string]any{"name": g.ID}})
-		if from, ok := t.opening[g.ID]; ok {
-			w.add(entry{Name: "connect", Phase: "X", Time: t.since(from), Duration: max(1, t.since(t.up[g.ID])-t.since(from)), Process: hosts[g.Host], Thread: i + 1})
-		}
+		threads[thread{hosts[g.Host], g.ID}] = i + 1
+	}
+	for _, s := range t.timeline.Steps {
+		t.writeStep(w, hosts, threads, s)
 	}
 	t.writeBars(w, hosts)
 	if t.timeline.Lost > 0 {
 		w.add(entry{Name: fmt.Sprintf("%d more are left out", t.timeline.Lost), Phase: "i", Time: t.since(t.ended), Process: controller, Thread: 1, Scope: "g"})
 	}
+}
+
+// thread is a row of a process of the trace.
+type thread struct {
+	process int
+	name    string
+}
+
+// writeStep writes what was done so that tests could run: to connect in the thread of the gateway,
+// all else in threads of their own.
+func (t *Trace) writeStep(w *writer, hosts map[string]int, threads map[thread]int, s timeline.Step) {
+	e := entry{Name: s.Kind.String(), Phase: "X", Time: s.From.Microseconds(), Duration: max(1, (s.To - s.From).Microseconds()), Category: "step", Process: controller}
+	at := s.Of
+	switch s.Kind {
+	case timeline.Connect:
+		e.Process = hosts[s.Host]
+	case timeline.Send:
+		at, e.Process, e.Args = "to "+s.Of, hosts[s.Host], map[string]any{"bytes": s.Bytes}
+	case timeline.Build:
+		e.Name, e.Args = "build "+s.Package, map[string]any{"ready": !s.Failed}
+	}
+	if e.Process == 0 {
+		return // nothing answered there
+	}
+	row := thread{e.Process, at}
+	if threads[row] == 0 {
+		threads[row] = stepThreads + len(threads)
+		w.add(entry{Name: "thread_name", Phase: "M", Process: e.Process, Thread: threads[row], Args: map[string]any{"name": at}})
+	}
+	e.Thread = threads[row]
+	w.add(e)
 }
 
 // writeBars writes what ran, in the order in which it began, with arrows from failed attempts to

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,7 +27,9 @@ func TestTrace(t *testing.T) {
 		event.RunStarted{Time: at(0), Hostname: "here", RunID: "r"},
 		event.GatewayOpening{Time: at(0), Gateway: "gw0"}, event.GatewayUp{Time: at(5), Gateway: "gw0", Hostname: "a"},
 		event.GatewayOpening{Time: at(0), Gateway: "gw1"}, event.GatewayUp{Time: at(9), Gateway: "gw1", Hostname: "b"},
-		event.Built{Time: at(10), Package: "m/p", Ready: true},
+		event.Collected{Time: at(3), Platform: "linux/amd64"},
+		event.Sending{Time: at(6), Hostname: "b", Bytes: 10}, event.Sending{Time: at(8), Hostname: "b", Bytes: 20},
+		event.Built{Time: at(10), Platform: "linux/amd64", Package: "m/p", Ready: true},
 		event.UnitStarted{Time: at(10), Gateway: "gw0", Package: "m/p"},
 		event.Progress{Time: at(11), Gateway: "gw0", Action: "run", Package: "m/p", Test: "TestX"},
 		event.Progress{Time: at(12), Gateway: "gw0", Action: "run", Package: "m/p", Test: "TestX/sub"},
@@ -57,7 +60,8 @@ func TestTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	count := map[string]int{}
-	var tests, processes []entry
+	var tests, processes, steps []entry
+	names := map[[2]int]string{} // of threads
 	for _, e := range read.TraceEvents {
 		count[e.Phase]++
 		switch e.Category {
@@ -65,9 +69,21 @@ func TestTrace(t *testing.T) {
 			tests = append(tests, e)
 		case "process":
 			processes = append(processes, e)
+		case "step":
+			steps = append(steps, e)
+		}
+		if e.Name == "thread_name" {
+			names[[2]int{e.Process, e.Thread}] = e.Args["name"].(string)
 		}
 	}
-	if count["M"] != 5 || count["s"] != 1 || count["f"] != 1 || count["i"] != 1 || len(tests) != 3 || len(processes) != 2 {
+	var told []string
+	for _, e := range steps {
+		told = append(told, fmt.Sprintf("%s in %s of %d, %d+%d", e.Name, names[[2]int{e.Process, e.Thread}], e.Process, e.Time/1000, e.Duration/1000))
+	}
+	if want := []string{"connect in gw0 of 2, 0+5", "connect in gw1 of 3, 0+9", "collect in linux/amd64 of 1, 0+3", "send in to b of 3, 6+2", "build m/p in linux/amd64 of 1, 3+7"}; !slices.Equal(told, want) {
+		t.Errorf("steps %q, want %q", told, want)
+	}
+	if count["M"] != 7 || count["s"] != 1 || count["f"] != 1 || count["i"] != 0 || len(tests) != 3 || len(processes) != 2 {
 		t.Errorf("events by phase %v, %d tests, %d processes", count, len(tests), len(processes))
 	}
 	for _, e := range tests {

@@ -26,6 +26,7 @@ type RunStarted struct {
 // Collected says how much there is to do on one platform, under --dist each on one gateway of it.
 // Items counts test ids.
 type Collected struct {
+	Time     time.Time
 	Platform string // "linux/amd64"
 	Packages int
 	Items    int
