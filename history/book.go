@@ -247,12 +247,30 @@ func (b *Book) Tests() []TestSummary {
 	return all
 }
 
-func (r *testRecord) summary(at place, test string) TestSummary {
-	s := TestSummary{Platform: at.platform, Package: at.pkg, Test: test, Failures: r.failures(), Recent: len(r.Recent)}
-	s.Known, _ = r.known()
-	for _, o := range r.Recent {
-		s.Seen = append(s.Seen, Sight{Time: time.Unix(o.At, 0), Elapsed: o.duration(), Verdict: sights[o.Verdict]})
+// Sights returns what the recent runs saw of a test on a platform, newest first.
+func (b *Book) Sights(platform, pkg, test string) []Sight {
+	if b == nil {
+		return nil
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.record(b.at(pkg, platform)); p != nil && p.Tests[test] != nil {
+		return p.Tests[test].sights()
+	}
+	return nil
+}
+
+func (r *testRecord) sights() []Sight {
+	seen := make([]Sight, 0, len(r.Recent))
+	for _, o := range r.Recent {
+		seen = append(seen, Sight{Time: time.Unix(o.At, 0), Elapsed: o.duration(), Verdict: sights[o.Verdict]})
+	}
+	return seen
+}
+
+func (r *testRecord) summary(at place, test string) TestSummary {
+	s := TestSummary{Platform: at.platform, Package: at.pkg, Test: test, Failures: r.failures(), Recent: len(r.Recent), Seen: r.sights()}
+	s.Known, _ = r.known()
 	durations := r.durations()
 	if len(durations) == 0 {
 		return s

@@ -34,7 +34,7 @@ var reporterMakers = []struct {
 		return ci.New(ci.Config{Service: ci.GitHub, Out: io.Discard, Getenv: func(string) string { return "" }, Failures: failures}), nil
 	}},
 	{"html", func(dir string, failures *failure.Watch) (event.Reporter, error) {
-		return html.New(filepath.Join(dir, "html"), failures)
+		return html.New(filepath.Join(dir, "html"), failures, nil)
 	}},
 	{"trace", func(dir string, _ *failure.Watch) (event.Reporter, error) {
 		return trace.New(filepath.Join(dir, "trace"))

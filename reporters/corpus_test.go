@@ -344,7 +344,7 @@ func rendered(t *testing.T, run []event.Event) []rendering {
 		add("ci "+string(service), ciText(t, service, run))
 	}
 	file := filepath.Join(t.TempDir(), "report")
-	page, err := html.New(file, nil)
+	page, err := html.New(file, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

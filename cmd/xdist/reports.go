@@ -30,7 +30,7 @@ func newReporter(c *cli.Context, command *gotest.Command, book *history.Book, pa
 		return nil, nil, usageError(fmt.Errorf("--ci: %w", err))
 	}
 	r := &reports{cli: c, command: command, service: service}
-	for _, add := range []func() error{r.addOutput, r.addEvents, r.addPages, r.addTrace, r.addFiles} {
+	for _, add := range []func() error{r.addOutput, r.addEvents, func() error { return r.addPages(book) }, r.addTrace, r.addFiles} {
 		if err := add(); err != nil {
 			return nil, nil, err
 		}
@@ -114,12 +114,12 @@ func (r *reports) addEvents() error {
 }
 
 // addPages adds what people look at elsewhere: at their CI service, in a browser, in a viewer.
-func (r *reports) addPages() error {
+func (r *reports) addPages(book *history.Book) error {
 	if r.service.Tests() {
 		r.add(ci.New(ci.Config{Service: r.service, Out: r.log, Failures: r.watch()}))
 	}
 	if file := r.cli.String("html"); file != "" {
-		page, err := html.New(file, r.watch())
+		page, err := html.New(file, r.watch(), book.Sights)
 		if err != nil {
 			return err
 		}

@@ -126,7 +126,7 @@ func (r *request) run(c *cli.Context) error {
 	if r.tests.repeat.step != nil && r.correct.maxFail == 0 {
 		r.correct.maxFail = 1
 	}
-	page, err := openPage(c)
+	page, err := openPage(c, book)
 	if err != nil {
 		return err
 	}

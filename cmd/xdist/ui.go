@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/reporters/ui"
 )
 
@@ -27,11 +28,11 @@ func uiCommand() *cli.Command {
 type page struct{ *ui.Server }
 
 // openPage serves the page where it was asked for.
-func openPage(c *cli.Context) (*page, error) {
+func openPage(c *cli.Context, book *history.Book) (*page, error) {
 	if c.Command.Name != "ui" {
 		return nil, nil
 	}
-	server, err := ui.NewServer(nil)
+	server, err := ui.NewServer(nil, book.Sights)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/internal/atomicfile"
 	"github.com/xdist-go/xdist/reporters/failure"
 	"github.com/xdist-go/xdist/scheduler/event"
@@ -32,6 +33,9 @@ const (
 	outputKept  = 64 << 10 // bytes of one failure
 	outputsKept = 8 << 20  // of all
 	barsKept    = 200_000
+	// pastKept is for how many tests the page has what earlier runs saw of them. Where there are
+	// more, it has that of those that did not pass.
+	pastKept    = 20_000
 	sourceLines = 3   // before and after the line that failed
 	lineShown   = 500 // bytes of each
 	// reasonShown is how many tests are named that did not run for one reason.
@@ -60,15 +64,18 @@ type Report struct {
 	file *atomicfile.File
 }
 
+// Past is what earlier runs saw of a test on a platform, newest first; nil knows nothing.
+type Past func(platform, pkg, test string) []history.Sight
+
 // New makes sure that the file can be written, and returns a Report, whose Close writes it. watch
 // is what other reporters of the run ask too, and is handed each event before them; nil: nobody
 // does.
-func New(file string, watch *failure.Watch) (*Report, error) {
+func New(file string, watch *failure.Watch, past Past) (*Report, error) {
 	f, err := atomicfile.New(file)
 	if err != nil {
 		return nil, fmt.Errorf("prepare HTML report %q: %w", file, err)
 	}
-	return &Report{newRun(watch), file, f}, nil
+	return &Report{newRun(watch, past), file, f}, nil
 }
 
 // Handle keeps what the page needs. It returns no error.

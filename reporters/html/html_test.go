@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/internal/chromium"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
@@ -72,11 +73,30 @@ func aRun(t testing.TB, n int) []event.Event {
 	return append(run, event.RunEnded{Time: start.Add(time.Minute), Elapsed: time.Duration(n/3+1) * 20 * time.Millisecond, Summary: s})
 }
 
+// past is what earlier runs saw of two tests, and this run.
+func past(platform, pkg, test string) []history.Sight {
+	seen := func(verdicts ...history.Verdict) []history.Sight {
+		sights := []history.Sight{{Time: start, Elapsed: time.Second, Verdict: history.Crash}}
+		for i, v := range verdicts {
+			sights = append(sights, history.Sight{Time: start.Add(-time.Duration(i+1) * time.Hour), Elapsed: time.Duration(i+1) * 50 * time.Millisecond, Verdict: v})
+		}
+		return sights
+	}
+	switch {
+	case platform != "linux/amd64" || pkg != "m/p":
+	case test == "TestNumber17":
+		return seen(history.Pass, history.Flaky, history.Skip, history.Pass)
+	case strings.HasPrefix(test, "TestBad"):
+		return seen(history.Fail, history.Pass, history.Crash)
+	}
+	return nil
+}
+
 // written is the report of a run.
 func written(t *testing.T, run []event.Event) (file, text string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "out", "report.html")
-	r, err := New(file, nil)
+	r, err := New(file, nil, past)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +123,7 @@ func written(t *testing.T, run []event.Event) (file, text string) {
 func TestPage(t *testing.T) {
 	_, text := written(t, aRun(t, 30))
 	page, script, _ := strings.Cut(text, "<script>")
-	for _, want := range []string{"failed: 1 of 30 tests", "p_test.go:4", "bad &lt;i&gt;", "its package did not build", "m/q::TestQ", `<td class="fail">fail</td>`} {
+	for _, want := range []string{"failed: 1 of 30 tests", "p_test.go:4", "bad &lt;i&gt;", "its package did not build", "m/q::TestQ", `<td class="fail">fail</td>`, "failed in 2 of the 3 runs before, not on " + start.Add(-2*time.Hour).Local().Format(time.DateTime)} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not have %q", want)
 		}
@@ -117,7 +137,7 @@ func TestPage(t *testing.T) {
 	if urls := regexp.MustCompile(`https?://[^"']*`).FindAllString(script, -1); len(urls) != 1 || urls[0] != "http://www.w3.org/2000/svg" {
 		t.Errorf("addresses in the script: %q", urls)
 	}
-	var d struct{ Bars, Tests, Steps, Gateways []any }
+	var d struct{ Bars, Tests, Steps, Gateways, Past []any }
 	line, _, _ := strings.Cut(strings.TrimPrefix(script, "const report = "), ";\n")
 	if err := json.Unmarshal([]byte(line), &d); err != nil {
 		t.Fatal(err)
@@ -127,6 +147,9 @@ func TestPage(t *testing.T) {
 	}
 	if want := "[[0 collect the tests of linux/amd64 0 40 1] [1 send 3.0 MB to far 10 50 3] [0 build m/p 40 60 2] [2 connect to gw10 0 30 0]]"; fmt.Sprint(d.Steps) != want {
 		t.Errorf("steps %v, want %s", d.Steps, want)
+	}
+	if want := "[[1 1 50 0 100 4 150] [17 0 50 2 100 3 150 0 200]]"; fmt.Sprint(d.Past) != want {
+		t.Errorf("of earlier runs it has %v, want %s", d.Past, want)
 	}
 }
 
@@ -143,7 +166,7 @@ func TestSize(t *testing.T) {
 func BenchmarkReport(b *testing.B) {
 	run := aRun(b, 100_000)
 	for b.Loop() {
-		r, err := New(filepath.Join(b.TempDir(), "report.html"), nil)
+		r, err := New(filepath.Join(b.TempDir(), "report.html"), nil, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -161,7 +184,7 @@ func BenchmarkReport(b *testing.B) {
 
 // A place where nothing can be written is an error before the run.
 func TestNowhere(t *testing.T) {
-	if _, err := New(filepath.Join("html.go", "report.html"), nil); err == nil || !strings.Contains(err.Error(), "prepare HTML report") {
+	if _, err := New(filepath.Join("html.go", "report.html"), nil, nil); err == nil || !strings.Contains(err.Error(), "prepare HTML report") {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -206,6 +229,9 @@ func TestSearchInChromium(t *testing.T) {
 	search("number17")
 	if got := p.Text(names); got != "m/p::TestNumber17" || p.Text("#count") != "1 of 62" || p.Shown(".failure") != 0 {
 		t.Errorf("a search for one test that passed finds %q, %s, and shows %d failures", got, p.Text("#count"), p.Shown(".failure"))
+	}
+	if told := chromium.Eval[string](p, `document.querySelector("#list [role=img]").ariaLabel`); told != "failed in 1 of 4 runs before: pass 0.20 s, skip 0.15 s, flaky 0.10 s, pass 0.05 s" {
+		t.Errorf("of earlier runs it says %q", told)
 	}
 	if got := chromium.Eval[string](p, "location.hash"); got != "#search=number17" {
 		t.Errorf("the search is remembered as %q", got)

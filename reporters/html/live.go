@@ -40,9 +40,10 @@ type running struct {
 	from time.Duration // since the run began
 }
 
-// NewLive returns the page of a run that has not begun. now is time.Now, and watch as for New.
-func NewLive(now func() time.Time, watch *failure.Watch) *Live {
-	return &Live{now: now, run: newRun(watch), running: map[string]running{}}
+// NewLive returns the page of a run that has not begun. now is time.Now; watch and past are as for
+// New.
+func NewLive(now func() time.Time, watch *failure.Watch, past Past) *Live {
+	return &Live{now: now, run: newRun(watch, past), running: map[string]running{}}
 }
 
 // See takes the next event of the run.
@@ -106,7 +107,7 @@ func (l *Live) WritePage(w io.Writer) error {
 	}
 	l.mu.Unlock()
 	return writePage(w, v, func(out *bufio.Writer) {
-		out.WriteString(`{"live":true,"tests":[],"bars":[],"steps":[],"gateways":[],"packages":[],"platforms":[],"length":0}`)
+		out.WriteString(`{"live":true,"tests":[],"bars":[],"steps":[],"past":[],"gateways":[],"packages":[],"platforms":[],"length":0}`)
 	})
 }
 
@@ -123,8 +124,9 @@ func (l *Live) headline() string {
 }
 
 // News is a message to the script of a page. Tests are package, name, verdict, gateway,
-// milliseconds and platform; bars gateway, package, name, start, length, outcome and attempt; steps
-// lane, host, text, start, length and kind, but for what is sent; what runs gateway, test and start.
+// milliseconds and platform; bars gateway, package, name, start, length, outcome and attempt;
+// steps, but for what is sent, lane, host, text, start, length and kind; what runs gateway, test
+// and start.
 type News struct {
 	Headline string      `json:"headline"`
 	Length   int64       `json:"length"`

@@ -14,6 +14,28 @@
 		return e;
 	};
 
+	// What earlier runs saw of each test: a column for each run, the newest on the right.
+	const past = new Map(report.past.map(([test, ...seen]) => [test, seen]));
+	const before = i => {
+		const seen = past.get(i);
+		if (!seen) return "";
+		const runs = seen.length / 2, told = [];
+		const trend = element("span", { class: "trend small", role: "img" });
+		let most = 1, failed = 0;
+		for (let r = 0; r < runs; r++) most = Math.max(most, seen[2 * r + 1]);
+		for (let r = runs - 1; r >= 0; r--) {
+			const verdict = verdicts[seen[2 * r]];
+			if (verdict !== "pass" && verdict !== "skip") failed++;
+			const column = element("i", { class: verdict });
+			column.style.height = `${Math.round(100 * seen[2 * r + 1] / most)}%`;
+			told.push(`${verdict} ${took(seen[2 * r + 1])}`);
+			trend.append(column);
+		}
+		trend.title = told.join(", ");
+		trend.setAttribute("aria-label", `failed in ${failed} of ${runs} runs before: ${trend.title}`);
+		return trend;
+	};
+
 	// The list of tests: searched by words that must all be in the id, filtered by verdict, sorted.
 	let order = "took", down = true;
 	let found = null; // the tests that are searched for, null for all
@@ -34,6 +56,9 @@
 			const t = tests[i], row = element("tr", { "data-test": i });
 			row.append(element("td", {}, id(t)), element("td", { class: verdicts[t[2]] }, verdicts[t[2]]), element("td", { class: "number" }, took(t[4])),
 				element("td", {}, t[3] < 0 ? "" : gateways[t[3]][0]), element("td", {}, platforms[t[6]] || ""));
+			const trend = element("td");
+			trend.append(before(i));
+			row.append(trend);
 			body.append(row);
 		}
 		$("list").tBodies[0].replaceChildren(body);

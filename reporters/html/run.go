@@ -1,8 +1,12 @@
 package html
 
 import (
+	"fmt"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/reporters/failure"
 	"github.com/xdist-go/xdist/reporters/timeline"
 	"github.com/xdist-go/xdist/scheduler/event"
@@ -16,17 +20,18 @@ type run struct {
 	findings []finding
 	outputs  int // bytes
 	alone    int // packages that failed though none of their tests did
+	past     Past
 	ended    *event.RunEnded
 }
 
-func newRun(watch *failure.Watch) *run {
-	return &run{failures: failure.Share(watch), timeline: timeline.Timeline{Limit: barsKept}}
+func newRun(watch *failure.Watch, past Past) *run {
+	return &run{failures: failure.Share(watch), past: past, timeline: timeline.Timeline{Limit: barsKept}}
 }
 
 // finding is what failed, for the page.
 type finding struct {
-	ID, Name, Place, Message, Gateway, Platform, Output string
-	Source                                              []sourceLine
+	ID, Name, Place, Message, Gateway, Platform, Output, Before string
+	Source                                                      []sourceLine
 }
 
 type sourceLine struct {
@@ -65,7 +70,7 @@ func (r *run) failed(e *failure.Ended) []finding {
 	for _, f := range e.Findings {
 		made := finding{
 			ID: e.ID(), Name: sources.Name(f.Package), Place: sources.Place(f.Package, f.Place), Message: f.Place.Message,
-			Gateway: f.Gateway, Platform: f.Platform, Output: text, Source: r.around(f),
+			Gateway: f.Gateway, Platform: f.Platform, Output: text, Source: r.around(f), Before: told(r.sights(f.Platform, f.Package, f.Test)),
 		}
 		if f.Test != "" {
 			made.Name += "." + f.Test
@@ -96,4 +101,36 @@ func (r *run) around(f failure.Finding) []sourceLine {
 		found = append(found, sourceLine{n, strings.ReplaceAll(text, "\t", "    "), n == f.Place.Line})
 	}
 	return found
+}
+
+// sights are what earlier runs saw of a test, newest first. pkg is as events have it.
+func (r *run) sights(platform, pkg, test string) []history.Sight {
+	if r.past == nil {
+		return nil
+	}
+	path, _, _ := history.SplitShown(pkg)
+	name, _, _ := strings.Cut(test, "/")
+	seen := r.past(platform, path, name)
+	// The run itself may be in its own history by now.
+	return slices.DeleteFunc(seen, func(s history.Sight) bool { return s.Time.Unix() >= r.started.Time.Unix() })
+}
+
+// told is what earlier runs saw, in words.
+func told(seen []history.Sight) string {
+	if len(seen) == 0 {
+		return ""
+	}
+	failed, latest := 0, time.Time{} // the last time that it did not fail
+	for _, s := range seen {
+		if s.Verdict != history.Pass && s.Verdict != history.Skip {
+			failed++
+		} else if latest.IsZero() {
+			latest = s.Time
+		}
+	}
+	text := fmt.Sprintf("failed in %d of the %d runs before", failed, len(seen))
+	if failed > 0 && !latest.IsZero() {
+		text += ", not on " + date(latest)
+	}
+	return text
 }

@@ -19,6 +19,7 @@ import (
 //	tests      package, name, verdict, gateway, milliseconds, expected milliseconds, platform
 //	bars       lane, test, start, length (milliseconds), outcome, attempt if not the first
 //	steps      lane, what is done, start, length, kind
+//	past       test, then verdict and milliseconds of each earlier run, newest first
 //	gateways   the lanes: name, host
 //	packages, platforms: texts
 //	length     of the run, in milliseconds
@@ -105,6 +106,8 @@ func (t *table) write() {
 		t.numbers(int(s.From.Milliseconds()), int((s.To - s.From).Milliseconds()), int(s.Kind))
 		t.end()
 	}
+	t.out.WriteString(`],"past":[`)
+	t.past(s.Durations)
 	t.out.WriteString(`],"gateways":[`)
 	for i, g := range lanes {
 		t.begin(i == 0)
@@ -116,6 +119,28 @@ func (t *table) write() {
 	t.out.WriteString(`,"platforms":`)
 	t.list(t.platforms.list)
 	t.out.WriteString(`,"length":` + strconv.FormatInt(t.report.ended.Elapsed.Milliseconds(), 10) + "}")
+}
+
+// past writes what earlier runs saw of the tests.
+func (t *table) past(tests []event.ItemSeconds) {
+	first := true
+	for _, it := range tests {
+		if len(tests) > pastKept && it.Verdict == event.Pass {
+			continue
+		}
+		k := keyOf(it.ID)
+		seen := t.report.sights(it.Platform, k.pkg, k.name)
+		if len(seen) == 0 {
+			continue
+		}
+		t.begin(first)
+		first = false
+		t.numbers(t.tests[k])
+		for _, s := range seen {
+			t.numbers(slices.Index(verdictCodes, event.Verdict(s.Verdict)), int(s.Elapsed.Milliseconds()))
+		}
+		t.end()
+	}
 }
 
 // laneRank orders the lanes of a host.

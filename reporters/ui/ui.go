@@ -49,15 +49,18 @@ type Server struct {
 	left    chan struct{} // closed when there are none any more after Close
 }
 
-// NewServer listens on the loopback. The run is shown at Server.Address. watch is as for html.New.
-func NewServer(watch *failure.Watch) (*Server, error) { return newServer(time.Now, watch) }
+// NewServer listens on the loopback. The run is shown at Server.Address. watch and past are as
+// for html.New.
+func NewServer(watch *failure.Watch, past html.Past) (*Server, error) {
+	return newServer(time.Now, watch, past)
+}
 
-func newServer(now func() time.Time, watch *failure.Watch) (*Server, error) {
+func newServer(now func() time.Time, watch *failure.Watch, past html.Past) (*Server, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("show the run in a browser: %w", err)
 	}
-	s := &Server{live: html.NewLive(now, watch), secret: rand.Text(), served: make(chan error, 1), closed: make(chan struct{}), left: make(chan struct{})}
+	s := &Server{live: html.NewLive(now, watch, past), secret: rand.Text(), served: make(chan error, 1), closed: make(chan struct{}), left: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /news", s.news)

@@ -49,7 +49,7 @@ func aRun(t *testing.T) []event.Event {
 // live shows a run, which is left where the test goes on.
 func live(t *testing.T) *Server {
 	t.Helper()
-	l, err := newServer(func() time.Time { return start.Add(5 * time.Second) }, nil)
+	l, err := newServer(func() time.Time { return start.Add(5 * time.Second) }, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
