@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/width"
 	"gotest.tools/gotestsum/testjson"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
@@ -427,19 +428,22 @@ func cells(text string) int {
 	return n
 }
 
+// cellsOf is two also where it depends on the terminal, but for letters that are near to Latin and
+// for what gotestsum's formats and this package write.
 func cellsOf(r rune) int {
-	if maybeWide(r) {
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
 		return 2
+	case width.EastAsianAmbiguous:
+		if r >= firstOfTwo && !strings.ContainsRune("·✖↷✓∅…\ufffd", r) {
+			return 2
+		}
 	}
 	return 1
 }
 
-// maybeWide reports whether there are terminals that give r two cells. Scripts that have such
-// characters begin at U+1100; of those after it the ones are known that gotestsum's formats and
-// this package write.
-func maybeWide(r rune) bool {
-	return r >= 0x1100 && !strings.ContainsRune("·✖↷✓∅…\ufffd", r)
-}
+// firstOfTwo is the first character that is as wide as two.
+const firstOfTwo = 0x1100
 
 // cut shortens text to at most width columns, and marks that with an ellipsis.
 func cut(text string, width int) string {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 )
@@ -209,7 +210,7 @@ func (c *cursor) advance(text string) {
 			c.cells, c.lost = 0, false
 		case r == '\t':
 			c.cells += 8 - c.cells%8
-		case r == '\b' || maybeWide(r):
+		case r == '\b' || cellsOf(r) > 1 || unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
 			c.lost = true
 		case r >= ' ' && r != 0x7f:
 			c.cells++

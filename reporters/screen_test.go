@@ -544,3 +544,22 @@ func TestStatusIsThereAtOnce(t *testing.T) {
 		t.Errorf("the screen has %q", got)
 	}
 }
+
+// What a text takes at most is told by its characters: those of East Asia are two cells wide, and
+// signs that some terminals make wide.
+func TestCells(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 0, "TestX": 5, "naïve": 5, "Привет": 6, "αβγ": 3, "日本語": 6, "한국": 4, "ｆｕｌｌ": 8, "ሰላም": 3, "🎉": 2, "★": 2, "─": 2, "· ✓ …": 5, "e\u0301": 2,
+	} {
+		if got := cells(text); got != want {
+			t.Errorf("%q takes %d cells, want %d", text, got, want)
+		}
+	}
+	for text, known := range map[string]bool{"abc": true, "日本": false, "e\u0301": false, "\u200dx": false, "✓": true} {
+		var c cursor
+		c.advance(text)
+		if _, got := c.column(80); got != known {
+			t.Errorf("after %q the column is known: %v, want %v", text, got, known)
+		}
+	}
+}

@@ -21,7 +21,7 @@
 		if (!seen) return "";
 		const runs = seen.length / 2, told = [];
 		const trend = element("span", { class: "trend small", role: "img" });
-		let most = 1, failed = 0;
+		let most = 50, failed = 0; // milliseconds: below that it is chance
 		for (let r = 0; r < runs; r++) most = Math.max(most, seen[2 * r + 1]);
 		for (let r = runs - 1; r >= 0; r--) {
 			const verdict = verdicts[seen[2 * r]];
