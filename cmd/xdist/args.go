@@ -43,8 +43,8 @@ func splitArgs(args []string) []string {
 		}
 		rest = rest[1:]
 	}
-	own := ownFlags()
-	if out[len(out)-1] == "ui" {
+	own, subcommand := ownFlags(), slices.Clone(out[1:])
+	if slices.Contains(subcommand, "ui") {
 		own[flagKeep] = false
 	}
 	var forGo []string
@@ -57,6 +57,8 @@ func splitArgs(args []string) []string {
 			isOwn = false // go test's, which has a value of its own
 		}
 		switch {
+		case isOwn && (name == "help" || name == "h") && (!inPackages || strings.HasPrefix(arg, "--")):
+			return slices.Concat([]string{program, "help"}, subcommand)
 		case arg == "--" && !inPackages: // as gotestsum has it: go test's arguments follow
 			return append(append(append(out, "--"), forGo...), rest[1:]...)
 		case arg == "-args" || arg == "--args" || arg == "--":

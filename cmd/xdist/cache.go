@@ -14,7 +14,7 @@ func cacheCommand() *cli.Command {
 		Usage:           "show or prune the store of test binaries",
 		HideHelpCommand: true,
 		Action: func(c *cli.Context) error {
-			return usageError(fmt.Errorf("xdist cache: want show or prune, got %q", c.Args().First()))
+			return usageError(fmt.Errorf("xdist cache: want show or prune, got %q%s", c.Args().First(), meant(c.Args().First(), commandNames(c.Command.Subcommands), "")))
 		},
 		Subcommands: []*cli.Command{
 			{Name: "show", Usage: "print where the store is and what it holds", Flags: cacheFlags(), Action: showCache},

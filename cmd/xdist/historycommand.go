@@ -42,7 +42,7 @@ func historyCommand() *cli.Command {
 // shownBook opens the history for a command that shows it: what is wrong is an error here.
 func shownBook(c *cli.Context) (*history.Book, error) {
 	if c.Args().Present() {
-		return nil, usageError(fmt.Errorf("xdist history: want nothing or runs, got %q", c.Args().First()))
+		return nil, usageError(fmt.Errorf("xdist history: want nothing or runs, got %q%s", c.Args().First(), meant(c.Args().First(), []string{"runs"}, "")))
 	}
 	if n := c.Int("n"); n < 0 {
 		return nil, usageError(fmt.Errorf("-n %d: want a number that is not negative", n))

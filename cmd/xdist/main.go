@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/urfave/cli/v2"
 )
 
 func main() {
@@ -17,6 +19,7 @@ func main() {
 func run(args []string) status {
 	ctx, stop := signalContext(context.Background())
 	defer stop()
+	cli.HelpPrinter = printHelp
 	err := newApp(os.Stdout, os.Stderr).RunContext(ctx, splitArgs(args))
 	var ended *endedError
 	switch {

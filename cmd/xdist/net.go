@@ -37,7 +37,7 @@ xdist net uninstall NAME`,
 			"Without --tx a network has the hosts of [networks.NAME] in the configuration. Hosts that are added later are forgotten when it ends.",
 		HideHelpCommand: true,
 		Action: func(c *cli.Context) error {
-			return usageError(fmt.Errorf("xdist net: want start, add, remove, list, status, stop, install or uninstall, got %q", c.Args().First()))
+			return usageError(fmt.Errorf("xdist net: want start, add, remove, list, status, stop, install or uninstall, got %q%s", c.Args().First(), meant(c.Args().First(), commandNames(c.Command.Subcommands), "")))
 		},
 		Subcommands: []*cli.Command{
 			{Name: "start", Usage: "start a network, which outlives this terminal", Flags: only("tx", "config", "wait", "cache-dir", "debug"), Action: startNet},

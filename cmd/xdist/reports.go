@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,9 @@ import (
 // cannot be written is known before the first test runs.
 // The second result is what tests are to find in their environment.
 func newReporter(c *cli.Context, command *gotest.Command, book *history.Book, page *page) (event.Reporter, []string, error) {
+	if err := oneOf("ci", cmp.Or(c.String("ci"), "auto"), ci.Names()); err != nil {
+		return nil, nil, err
+	}
 	service, err := ci.Parse(c.String("ci"), os.Getenv)
 	if err != nil {
 		return nil, nil, usageError(fmt.Errorf("--ci: %w", err))
@@ -87,6 +91,11 @@ func (r *reports) addOutput() error {
 	case c.String("events") == "-":
 		r.add(reporters.NewNotices(c.App.ErrWriter))
 	default:
+		if c.IsSet("format") {
+			if err := oneOf("format", c.String("format"), formats()); err != nil {
+				return err
+			}
+		}
 		r.log = c.App.Writer
 		console, err := newConsole(c, r.command, r.service, r.watch())
 		if err != nil {

@@ -237,8 +237,12 @@ func runGo(ctx context.Context, args []string) error {
 // gateways are the specs of a run and how tests are spread over them.
 func gateways(c *cli.Context, open *opener) ([]xspec.Spec, scheduler.Dist, error) {
 	dist := scheduler.Dist(c.String("dist"))
-	if !slices.Contains(scheduler.Dists(), dist) {
-		return nil, "", fmt.Errorf("--dist %q: want load, worksteal, loadscope, loadfile, loadgroup, each or no", dist)
+	var modes []string
+	for _, d := range scheduler.Dists() {
+		modes = append(modes, string(d))
+	}
+	if err := oneOf("dist", string(dist), modes); err != nil {
+		return nil, "", err
 	}
 	texts := c.StringSlice("tx")
 	if c.IsSet("numprocesses") || len(texts) == 0 {
