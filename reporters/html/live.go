@@ -142,6 +142,21 @@ type News struct {
 // Seen is how much of a run a page has. The zero value is nothing.
 type Seen struct{ Tests, Bars, Steps, Findings int }
 
+const seenForm = "%d-%d-%d-%d"
+
+// String is a text that ParseSeen reads.
+func (s Seen) String() string {
+	return fmt.Sprintf(seenForm, s.Tests, s.Bars, s.Steps, s.Findings)
+}
+
+// ParseSeen reads what String wrote; all else is nothing.
+func ParseSeen(text string) (s Seen) {
+	if n, err := fmt.Sscanf(text, seenForm, &s.Tests, &s.Bars, &s.Steps, &s.Findings); n < 4 || err != nil {
+		return Seen{}
+	}
+	return s
+}
+
 // Since is what is new to a page, which has that then, and whether there is more than one News
 // has.
 func (l *Live) Since(at *Seen) (n News, more bool) {

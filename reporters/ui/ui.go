@@ -116,8 +116,7 @@ func (s *Server) news(w http.ResponseWriter, r *http.Request) {
 			s.leave()
 		}
 	}()
-	var at html.Seen
-	fmt.Sscanf(r.Header.Get("Last-Event-ID"), "%d-%d-%d", &at.Tests, &at.Bars, &at.Findings) // else from the beginning
+	at := html.ParseSeen(r.Header.Get("Last-Event-ID"))
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
 	tick := time.NewTicker(refresh)
@@ -136,7 +135,7 @@ func (s *Server) news(w http.ResponseWriter, r *http.Request) {
 			return // it has nothing that cannot be
 		}
 		if err = out.SetWriteDeadline(time.Now().Add(sendWait)); err == nil {
-			_, err = fmt.Fprintf(w, "id: %d-%d-%d\ndata: %s\n\n", at.Tests, at.Bars, at.Findings, text)
+			_, err = fmt.Fprintf(w, "id: %v\ndata: %s\n\n", at, text)
 		}
 		if err = errors.Join(err, out.Flush()); err != nil {
 			return

@@ -23,7 +23,7 @@ var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func aRun(t *testing.T) []event.Event {
 	run := []event.Event{event.RunStarted{Time: start, Workdir: t.TempDir()}}
 	for _, g := range []string{"gw0", "gw1", "gw2"} {
-		run = append(run, event.GatewayUp{Gateway: g, Hostname: "here"})
+		run = append(run, event.GatewayOpening{Time: start, Gateway: g}, event.GatewayUp{Time: start, Gateway: g, Hostname: "here"})
 	}
 	s := event.Summary{Collected: 60, Counts: map[event.Verdict]int{event.Pass: 59, event.Fail: 1}, Failed: 1}
 	for i := range 60 {
@@ -173,7 +173,9 @@ func TestLiveResumes(t *testing.T) {
 	l := live(t)
 	run := aRun(t)
 	l.handleAll(t, run[:len(run)-1])
-	for id, want := range map[string]int{"": 60, "40-0-0": 20, "60-60-1": 0, "999-1-1": 0, "-5-0-0": 60, "x": 60} {
+	for id, want := range map[string][2]int{ // tests and steps
+		"": {60, 3}, "40-0-0-0": {20, 3}, "60-60-2-1": {0, 1}, "999-1-9-1": {0, 0}, "-5-0-0-0": {60, 3}, "40-0-0": {60, 3}, "x": {60, 3},
+	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.server.Addr+"/news?token="+l.secret, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -197,8 +199,8 @@ func TestLiveResumes(t *testing.T) {
 			}
 		}
 		resp.Body.Close()
-		if len(n.Tests) != want {
-			t.Errorf("after %q: %d tests, want %d", id, len(n.Tests), want)
+		if len(n.Tests) != want[0] || len(n.Steps) != want[1] {
+			t.Errorf("after %q: %d tests and %d steps, want %v", id, len(n.Tests), len(n.Steps), want)
 		}
 	}
 	if err := l.Close(); err != nil {
