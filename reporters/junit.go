@@ -3,10 +3,13 @@ package reporters
 import (
 	"fmt"
 	"maps"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"gotest.tools/gotestsum/testjson"
 
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/internal/atomicfile"
@@ -37,6 +40,43 @@ type JUnitConfig struct {
 	OutputLimit int
 	// Schema says what is written beside what all readers take.
 	Schema JUnitSchema
+	// Suites and Classes say how the package is called that a testsuite is of, and that is the
+	// classname of a testcase.
+	Suites, Classes PackageName
+	// HideEmpty leaves out packages without testcases.
+	HideEmpty bool
+	// Root is what the files of failures are relative to; "" is the directory of the run.
+	Root string
+}
+
+// PackageName is a way to call a package, as gotestsum has them.
+type PackageName string
+
+// The ways. The zero value is FullName.
+const (
+	FullName     PackageName = "full"     // the import path
+	RelativeName PackageName = "relative" // from the module of the working directory
+	ShortName    PackageName = "short"    // the last element
+)
+
+// PackageNames returns the ways to call a package.
+func PackageNames() []string {
+	return []string{string(FullName), string(RelativeName), string(ShortName)}
+}
+
+// of calls a package, which events may have with its platform or gateway.
+func (n PackageName) of(shown string) string {
+	name, suffix, several := strings.Cut(shown, " ")
+	switch n {
+	case RelativeName:
+		name = testjson.RelativePackagePath(name)
+	case ShortName:
+		name = path.Base(name)
+	}
+	if several {
+		name += " " + suffix
+	}
+	return name
 }
 
 // JUnitSchema is a dialect of JUnit XML.
@@ -285,8 +325,18 @@ func (j *JUnit) locate(s *suite, c *testcase) {
 	at := c.remark()
 	at.file, at.line = p.File, p.Line
 	if path := j.sources.Find(s.name, p.File); path != "" {
-		at.file = filepath.ToSlash(j.sources.Shown(path))
+		at.file = filepath.ToSlash(j.shown(path))
 	}
+}
+
+// shown is a file as the report has it.
+func (j *JUnit) shown(file string) string {
+	if j.cfg.Root != "" {
+		if rel, err := filepath.Rel(j.cfg.Root, file); err == nil && filepath.IsLocal(rel) {
+			return rel
+		}
+	}
+	return j.sources.Shown(file)
 }
 
 // end moves c to the cases that have ended. The output of one that passed goes now, or a run would

@@ -547,3 +547,50 @@ func TestJUnitIsReadByOthers(t *testing.T) {
 		}
 	}
 }
+
+// Packages are called as is asked for, in suites and in classnames; those without testcases can be
+// left out; files are relative to the root of the repository.
+func TestJUnitNames(t *testing.T) {
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "junit.xml")
+	pkg := filepath.Join(dir, "sub", "p")
+	if err := os.MkdirAll(pkg, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(pkg, "x_test.go"), []byte("package p\n\nfunc f() { t.Error(1) }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, err := NewJUnit(JUnitConfig{File: file, Name: "shop", Suites: ShortName, Classes: RelativeName, HideEmpty: true, Root: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell := func(action, pkg, test, output string) event.Test {
+		return event.Test{Event: test2json.Event{Action: action, Package: pkg, Test: test, Output: output}, Attempt: 1}
+	}
+	for _, e := range []event.Event{
+		event.RunStarted{Workdir: filepath.Join(dir, "sub")},
+		event.Collected{Dirs: map[string]string{"example.com/shop/p": pkg}},
+		tell("run", "example.com/shop/p [linux/arm64]", "TestX", ""), tell("output", "example.com/shop/p [linux/arm64]", "TestX", "    x_test.go:3: 1\n"),
+		tell("fail", "example.com/shop/p [linux/arm64]", "TestX", ""), tell("fail", "example.com/shop/p [linux/arm64]", "", ""),
+		tell("skip", "example.com/shop/empty", "", ""),
+		event.RunEnded{Summary: event.Summary{Collected: 1, Failed: 1, Counts: map[event.Verdict]int{event.Fail: 1}}},
+	} {
+		if err := j.Handle(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`<testsuites name="shop"`, `<testsuite name="p [linux/arm64]"`, `classname="example.com/shop/p [linux/arm64]"`, `file="sub/p/x_test.go"`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the report does not have %s", want)
+		}
+	}
+	if n := strings.Count(string(text), "<testsuite "); n != 1 {
+		t.Errorf("there are %d suites", n)
+	}
+}

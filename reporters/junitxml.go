@@ -105,8 +105,10 @@ func (j *JUnit) write(w io.Writer) error {
 	out := newXMLWriter(w)
 	out.begin(doc)
 	for _, name := range slices.Sorted(maps.Keys(j.suites)) {
-		x := j.xmlSuite(j.suites[name])
-		out.suite(&x)
+		if s := j.suites[name]; len(s.cases) > 0 || !j.cfg.HideEmpty {
+			x := j.xmlSuite(s)
+			out.suite(&x)
+		}
 	}
 	return out.finish()
 }
@@ -131,7 +133,7 @@ func (j *JUnit) xmlSuite(s *suite) xmlSuite {
 	if start.IsZero() {
 		start = j.started
 	}
-	x := xmlSuite{Name: xmlLegal(s.name), Tests: len(s.cases), Time: xmlSeconds(s.elapsed), Hostname: xmlLegal(j.hostOf(s))}
+	x := xmlSuite{Name: xmlLegal(j.cfg.Suites.of(s.name)), Tests: len(s.cases), Time: xmlSeconds(s.elapsed), Hostname: xmlLegal(j.hostOf(s))}
 	if s.platform != "" {
 		x.Properties = &xmlProperties{[]xmlProperty{{Name: "platform", Value: xmlLegal(s.platform)}}}
 	}
@@ -169,7 +171,7 @@ func (j *JUnit) hostOf(s *suite) string {
 func (j *JUnit) xmlCase(s *suite, c *testcase) xmlCase {
 	text := xmlLegal(failure.WithoutFraming(c.out.String()))
 	x := xmlCase{
-		Classname: xmlLegal(s.name), Name: xmlLegal(c.name), Time: xmlSeconds(c.elapsed),
+		Classname: xmlLegal(j.cfg.Classes.of(s.name)), Name: xmlLegal(c.name), Time: xmlSeconds(c.elapsed),
 	}
 	if j.cfg.Schema != JUnitJenkins {
 		x.Properties = j.properties(c)

@@ -8,6 +8,11 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+const (
+	flagSuiteName = "junitfile-testsuite-name"
+	flagClassName = "junitfile-testcase-classname"
+)
+
 // gotestsumFlags are flags that people have in their Makefiles for gotestsum and that xdist has by
 // another name. Those with the same meaning work; of the others the error says what to write.
 func gotestsumFlags() []cli.Flag {
@@ -58,10 +63,6 @@ var inGotestsum = map[string]string{
 	"hide-summary":                   "--format says what the console shows; --format none shows the sum only",
 	"format-hide-empty-pkg":          "--format xdist, the default, has no lines for packages without tests",
 	"format-icons":                   "xdist has one set of icons",
-	"junitfile-testsuite-name":       "a suite of --junitxml has the import path of its package",
-	"junitfile-testcase-classname":   "a testcase of --junitxml has the import path of its package",
-	"junitfile-project-name":         "--junitxml has no name for the project",
-	"junitfile-hide-empty-pkg":       "--junitxml has the packages without tests",
 	"rerun-fails-max-failures":       "--maxfail N stops the run after N failures",
 	"rerun-fails-run-root-test":      "--reruns runs the whole test again, always",
 	"rerun-fails-report":             "--junitxml and --json have each attempt",

@@ -161,7 +161,19 @@ func (r *reports) addFiles() error {
 	if err != nil {
 		return usageError(fmt.Errorf("--junit-schema: %w", err))
 	}
-	cfg := reporters.JUnitConfig{File: file, Schema: schema}
+	names := reporters.PackageNames()
+	for _, flag := range []string{flagSuiteName, flagClassName} {
+		if err := oneOf(flag, r.cli.String(flag), names); err != nil {
+			return err
+		}
+	}
+	cfg := reporters.JUnitConfig{
+		File: file, Schema: schema, Name: r.cli.String("junitfile-project-name"), HideEmpty: r.cli.Bool("junitfile-hide-empty-pkg"),
+		Suites: reporters.PackageName(r.cli.String(flagSuiteName)), Classes: reporters.PackageName(r.cli.String(flagClassName)),
+	}
+	if dir, err := os.Getwd(); err == nil {
+		cfg.Root = r.service.Root(dir, os.Getenv)
+	}
 	if r.cli.Bool("junit-output") {
 		cfg.SystemOut = reporters.EveryTest
 	}
