@@ -136,6 +136,7 @@ func runFlags() []cli.Flag {
 			&cli.StringFlag{Name: "events", Usage: "write all that happens as lines of JSON (docs/events.md) to `FILE`, to standard output (-) or to a descriptor (fd:N)"},
 			&cli.StringFlag{Name: "trace-out", Usage: "write Chrome trace events, which ui.perfetto.dev opens, to `FILE`"},
 			&cli.BoolFlag{Name: "otel", Usage: "send a trace of the run to the OpenTelemetry collector that OTEL_EXPORTER_OTLP_ENDPOINT names"},
+			&cli.StringFlag{Name: flagPostRun, Usage: "when the reports are written run `COMMAND`, which finds gotestsum's variables (TESTS_FAILED, GOTESTSUM_JUNITFILE, …)"},
 		),
 		in(groupKept,
 			&cli.StringFlag{Name: "config", Usage: "read the configuration `FILE`", DefaultText: config.Name + " of the module or workspace"},

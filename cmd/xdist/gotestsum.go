@@ -67,7 +67,6 @@ var inGotestsum = map[string]string{
 	"rerun-fails-run-root-test":      "--reruns runs the whole test again, always",
 	"rerun-fails-report":             "--junitxml and --json have each attempt",
 	"rerun-fails-abort-on-data-race": "a data race counts at once, always",
-	"post-run-command":               "run the command behind xdist: what it would read is in --json and --junitxml",
 	"raw-command":                    "xdist runs go test itself",
 	"watch":                          "xdist does not watch files yet",
 	"jsonfile-timing-events":         "--jsonfile, or --timings-out for durations",

@@ -126,6 +126,10 @@ func (r *request) run(c *cli.Context) error {
 	if r.tests.repeat.step != nil && r.correct.maxFail == 0 {
 		r.correct.maxFail = 1
 	}
+	after, err := newPostRun(c)
+	if err != nil {
+		return err
+	}
 	page, err := openPage(c, book)
 	if err != nil {
 		return err
@@ -197,9 +201,10 @@ func (r *request) run(c *cli.Context) error {
 	if stepErr := r.tests.repeat.step.record(summary, finished(summary, err)); stepErr != nil {
 		warnTo(c.App.ErrWriter)(stepErr)
 	}
+	ran := after.run(c, summary)
 	page.stay(c)
 	empty := r.command.Bench != "" || r.command.Fuzz != "" || r.tests.leftOut.Load() // may be, and is no mistake
-	return strict(c, summary, conclude(summary, err, empty))
+	return also(strict(c, summary, conclude(summary, err, empty)), ran, warnTo(c.App.ErrWriter))
 }
 
 // parseCommand asks the toolchain for its settings and parses go test's part of the command line
