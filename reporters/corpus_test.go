@@ -152,7 +152,8 @@ func readEvent(h head, as func(form any)) event.Event {
 	case "run":
 		var l runLine
 		as(&l)
-		return event.RunStarted{Time: h.Time, RunID: l.Run, Dist: l.Dist, Specs: l.Specs, Command: l.Command, Workdir: l.Workdir, Hostname: l.Hostname, Shard: l.Shard}
+		return event.RunStarted{Time: h.Time, RunID: l.Run, Dist: l.Dist, Specs: l.Specs, Command: l.Command, Workdir: l.Workdir, Hostname: l.Hostname, Shard: l.Shard,
+			Version: l.Xdist, GoVersion: l.Go, Platform: l.Platform}
 	case "built":
 		var l builtLine
 		as(&l)
@@ -180,7 +181,15 @@ func readEvent(h head, as func(form any)) event.Event {
 	case "progress":
 		var l progressLine
 		as(&l)
-		return event.Progress{Time: h.Time, Action: l.Action, Gateway: l.Gateway, Package: l.Package, Test: l.Test}
+		return event.Progress{Time: h.Time, Action: l.Action, Gateway: l.Gateway, Package: l.Package, Test: l.Test, Expected: ofSeconds(l.Expected)}
+	case "build-step":
+		var l buildStepLine
+		as(&l)
+		return event.BuildStep{Time: h.Time, Platform: l.Platform, Step: l.Step}
+	case "running":
+		var l runningLine
+		as(&l)
+		return event.Running{Time: h.Time, Gateways: []event.GatewayRuns{{Gateway: l.Gateway, Package: l.Package, For: ofSeconds(l.Running), More: l.More, Output: l.Output}}}
 	case "suspected":
 		var l suspicionLine
 		as(&l)
@@ -217,6 +226,32 @@ func readEvent(h head, as func(form any)) event.Event {
 		return event.Learned{Lesson: history.Lesson{Platform: l.Platform, Package: l.Package, Test: l.Test, Kind: history.LessonKind(l.Lesson), Undone: l.Undone}}
 	}
 	return nil
+}
+
+// Whatever Events writes can be read again: a recording may have all of it.
+func TestEveryEventIsRead(t *testing.T) {
+	var text bytes.Buffer
+	e, err := OpenEvents("-", &text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range everyEvent() {
+		if err := e.Handle(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	read := map[string]bool{}
+	for _, one := range readEvents(t, text.String()) {
+		read[fmt.Sprintf("%T", one)] = true
+	}
+	for _, one := range everyEvent() {
+		if !read[fmt.Sprintf("%T", one)] {
+			t.Errorf("no %T was read", one)
+		}
+	}
 }
 
 func ofSeconds(s float64) time.Duration { return time.Duration(math.Round(s * 1e9)) }

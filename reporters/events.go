@@ -141,6 +141,9 @@ type (
 		Workdir  string   `json:"workdir"`
 		Hostname string   `json:"hostname"`
 		Shard    string   `json:"shard,omitempty"`
+		Xdist    string   `json:"xdist,omitempty"`
+		Go       string   `json:"go,omitempty"`
+		Platform string   `json:"platform,omitempty"`
 	}
 	collectedLine struct {
 		head
@@ -196,10 +199,11 @@ type (
 	}
 	progressLine struct {
 		head
-		Action  string `json:"action"`
-		Gateway string `json:"gateway"`
-		Package string `json:"package"`
-		Test    string `json:"test"`
+		Action   string  `json:"action"`
+		Gateway  string  `json:"gateway"`
+		Package  string  `json:"package"`
+		Test     string  `json:"test"`
+		Expected float64 `json:"expected,omitempty"`
 	}
 	suspicionLine struct {
 		head
@@ -298,7 +302,7 @@ func (e *Events) lines(ev event.Event) iter.Seq[any] {
 	switch ev := ev.(type) {
 	case event.RunStarted:
 		return one(runLine{
-			head{"run", ev.Time}, EventsVersion, ev.RunID, ev.Dist, orEmpty(ev.Specs), orEmpty(ev.Command), ev.Workdir, ev.Hostname, ev.Shard,
+			head{"run", ev.Time}, EventsVersion, ev.RunID, ev.Dist, orEmpty(ev.Specs), orEmpty(ev.Command), ev.Workdir, ev.Hostname, ev.Shard, ev.Version, ev.GoVersion, ev.Platform,
 		})
 	case event.Collected:
 		return one(collectedLine{head{"collected", ev.Time}, ev.Platform, ev.Packages, ev.Items, maps.Collect(maps.All(ev.Dirs))})
@@ -322,7 +326,7 @@ func (e *Events) lines(ev event.Event) iter.Seq[any] {
 			ev.Output, ev.FailedBuild, ev.Key, ev.Value, ev.Path,
 		})
 	case event.Progress:
-		return one(progressLine{head{"progress", ev.Time}, ev.Action, ev.Gateway, ev.Package, ev.Test})
+		return one(progressLine{head{"progress", ev.Time}, ev.Action, ev.Gateway, ev.Package, ev.Test, ev.Expected.Seconds()})
 	case event.Suspected:
 		p := failure.Find(outputOf(ev.Said), e.sources.Lines(ev.Package))
 		return one(suspicionLine{head{"suspected", ev.Time}, ev.Gateway, ev.Package, ev.Test, ev.Why, e.sources.Place(ev.Package, p), p.Message})

@@ -32,14 +32,14 @@ func everyEvent() []event.Event {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC)
 	elapsed := 0.25
 	return []event.Event{
-		event.RunStarted{Time: at, RunID: "r", Dist: "load", Specs: []string{"popen"}, Command: []string{"./..."}, Workdir: "/m", Hostname: "h", Shard: "1/2"},
+		event.RunStarted{Time: at, RunID: "r", Dist: "load", Specs: []string{"popen"}, Command: []string{"./..."}, Workdir: "/m", Hostname: "h", Shard: "1/2", Version: "v1", GoVersion: "go1.26.0", Platform: "linux/amd64"},
 		event.Collected{Time: at, Platform: "linux/amd64", Packages: 1, Items: 2, Dirs: map[string]string{"m/p": "/m/p"}},
 		event.Built{Time: at, Platform: "linux/amd64", Package: "m/p", Ready: true},
 		event.Listening{Spec: "listen=:0", Addr: "127.0.0.1:1"},
 		event.GatewayOpening{Time: at, Gateway: "gw0", Spec: "popen"},
 		event.GatewayUp{Time: at, Gateway: "gw0", Spec: "popen", Hostname: "h", Platform: "linux/amd64", Pid: 1},
 		event.UnitStarted{Time: at, Gateway: "gw0", Package: "m/p", Items: 2, Tests: []string{"TestX/..."}, Skip: []string{"a"}, Key: "k"},
-		event.Progress{Time: at, Gateway: "gw0", Action: "run", Package: "m/p", Test: "TestX"},
+		event.Progress{Time: at, Gateway: "gw0", Action: "run", Package: "m/p", Test: "TestX", Expected: time.Second},
 		event.Suspected{Time: at, Gateway: "gw0", Package: "m/p", Test: "TestX", Why: "w", Said: []test2json.Event{{Action: "output", Output: "    x_test.go:3: m\n"}}},
 		event.BuildStep{Time: at, Platform: "linux/amd64", Step: "link a.test"},
 		event.Sending{Time: at, Hostname: "h", Bytes: 1},

@@ -23,6 +23,7 @@ func appendOften(dst []byte, ev event.Event) ([]byte, bool) {
 		dst = appendAlways(dst, `,"gateway":`, ev.Gateway)
 		dst = appendAlways(dst, `,"package":`, ev.Package)
 		dst = appendAlways(dst, `,"test":`, ev.Test)
+		dst = appendNumber(dst, `,"expected":`, ev.Expected.Seconds())
 		return append(dst, "}\n"...), true
 	}
 	return dst, false

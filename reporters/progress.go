@@ -46,6 +46,13 @@ type progress struct {
 	opening  []opening // gateways that have not answered, in the order in which that began
 
 	suspects map[suspect]bool // items that have failed and run again, to be confirmed
+	flakes
+}
+
+// flakes are the items that passed after a failure that counts.
+type flakes struct {
+	again map[suspect]bool // items that have failed and run again
+	flaky int
 }
 
 type suspect struct{ pkg, name string }
@@ -76,7 +83,8 @@ type row struct {
 type runningTest struct {
 	pkg, name string
 	since     time.Time
-	parked    bool // waits in t.Parallel
+	expected  time.Duration // to take; 0 is not known
+	parked    bool          // waits in t.Parallel
 }
 
 func (p *progress) update(e event.Event) {
@@ -206,6 +214,17 @@ func (p *progress) updateTest(t event.Test) {
 	if t.Action != test2json.ActionPass && t.Action != test2json.ActionFail && t.Action != test2json.ActionSkip {
 		return
 	}
+	if item := (suspect{t.Package, t.Test}); t.Again {
+		if p.again == nil {
+			p.again = map[suspect]bool{}
+		}
+		p.again[item] = true
+	} else if p.again[item] {
+		delete(p.again, item)
+		if t.Action == test2json.ActionPass {
+			p.flaky++
+		}
+	}
 	// What does not run in the end has no event but its package's.
 	maps.DeleteFunc(p.suspects, func(s suspect, _ bool) bool {
 		return s.pkg == t.Package && (s.name == t.Test || t.Test == "")
@@ -228,7 +247,7 @@ func (r *row) update(e event.Progress) {
 	i := slices.IndexFunc(r.tests, func(t runningTest) bool { return t.name == e.Test && t.pkg == e.Package })
 	switch {
 	case e.Action == test2json.ActionRun && i < 0:
-		r.tests = append(r.tests, runningTest{pkg: e.Package, name: e.Test, since: e.Time})
+		r.tests = append(r.tests, runningTest{pkg: e.Package, name: e.Test, since: e.Time, expected: e.Expected})
 	case i < 0:
 	case e.Action == test2json.ActionPause:
 		r.tests[i].parked = true
@@ -240,14 +259,14 @@ func (r *row) update(e event.Progress) {
 }
 
 // current returns what the gateway has been at for longest: the first of its running tests, or its
-// unit between tests.
-func (r *row) current() (pkg, test string, since time.Time) {
+// unit between tests, which has no name.
+func (r *row) current() runningTest {
 	for _, t := range r.tests {
 		if !t.parked {
-			return t.pkg, t.name, t.since
+			return t
 		}
 	}
-	return r.pkg, "", r.since
+	return runningTest{pkg: r.pkg, since: r.since}
 }
 
 // lines returns the status, each line at most width cells wide, without colours or newlines: how
@@ -274,6 +293,9 @@ func (p *progress) head(now time.Time) string {
 	parts := []string{p.count()}
 	if p.failed > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", p.failed))
+	}
+	if p.flaky > 0 {
+		parts = append(parts, fmt.Sprintf("%d flaky", p.flaky))
 	}
 	if n := len(p.suspects); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d suspected", n))
@@ -355,18 +377,23 @@ func (p *progress) table(now time.Time, room int) []string {
 	return lines
 }
 
-// doing is what the gateway has been at for longest, and since when.
+// doing is what the gateway has been at for longest, for how long, and how long that is expected to
+// take.
 func (p *progress) doing(r *row, now time.Time) string {
-	pkg, test, since := r.current()
+	at := r.current()
+	pkg := at.pkg
 	if p.name != nil {
 		pkg = p.name(pkg)
 	}
 	text := printable(pkg)
-	if test != "" {
-		text += "." + printable(test)
+	if at.name != "" {
+		text += "." + printable(at.name)
 	}
-	if d := now.Sub(since).Truncate(time.Second); d > 0 {
+	if d := now.Sub(at.since).Truncate(time.Second); d > 0 {
 		text += " " + d.String()
+		if whole := at.expected.Round(time.Second); whole > 0 {
+			text += " of " + whole.String()
+		}
 	}
 	return text
 }
@@ -404,8 +431,7 @@ func (p *progress) busy() []*row {
 		}
 	}
 	slices.SortFunc(busy, func(x, y *row) int {
-		_, _, sx := x.current()
-		_, _, sy := y.current()
+		sx, sy := x.current().since, y.current().since
 		return cmp.Or(sx.Compare(sy), byID(x, y))
 	})
 	return busy

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
 )
 
@@ -432,6 +434,28 @@ func TestStatusOfTheStart(t *testing.T) {
 	}
 	p.update(event.GatewayDown{Gateway: "gw1"})
 	if got, want := p.lines(at(13), 100, 0)[0], "0/40 0% · 13s"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What runs is told with how long it has and how long it should take, and tests that failed and then
+// passed are counted.
+func TestStatusOfWhatRuns(t *testing.T) {
+	at := func(s int) time.Time { return startOfClock.Add(time.Duration(s) * time.Second) }
+	var p progress
+	tell := func(action, test string, again bool) event.Test {
+		return event.Test{Event: test2json.Event{Action: action, Package: "m/p", Test: test}, Again: again, Total: 9}
+	}
+	for _, e := range []event.Event{
+		event.RunStarted{Time: at(0)},
+		event.Progress{Time: at(1), Gateway: "gw0", Action: "run", Package: "m/p", Test: "TestLong", Expected: 40*time.Second + 400*time.Millisecond},
+		event.Progress{Time: at(2), Gateway: "gw1", Action: "run", Package: "m/p", Test: "TestNew"},
+		tell("fail", "TestFlaky", true), tell("fail", "TestBad", true), tell("fail", "TestFlaky", true),
+		tell("pass", "TestFlaky", false), tell("fail", "TestBad", false), tell("pass", "TestGood", false),
+	} {
+		p.update(e)
+	}
+	if got, want := p.lines(at(13), 100, 24), []string{"0/9 0% · 1 failed · 1 flaky · 13s", "  gw0  m/p.TestLong 12s of 40s", "  gw1  m/p.TestNew 11s"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

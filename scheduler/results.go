@@ -90,7 +90,11 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 		return
 	}
 	if e.Action != test2json.ActionOutput {
-		c.emit(event.Progress{Gateway: n.id, Time: e.Time, Action: e.Action, Package: e.Package, Test: e.Test})
+		now := event.Progress{Gateway: n.id, Time: e.Time, Action: e.Action, Package: e.Package, Test: e.Test}
+		if known && e.Action == test2json.ActionRun && e.Test == name {
+			now.Expected = j.pkg.expected[i]
+		}
+		c.emit(now)
 	}
 	it := j.items[name]
 	if it == nil {

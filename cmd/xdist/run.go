@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -194,9 +195,10 @@ func (r *request) run(c *cli.Context) error {
 		Requests:         watch.requests,
 		History:          book,
 		Warnings:         append(run.warnings, doubts...),
-		Started:          event.RunStarted{Command: r.args, Workdir: r.command.Dir, Hostname: hostname, Shard: r.tests.shard()},
-		Source:           made.load,
-		Mend:             made.mend,
+		Started: event.RunStarted{Command: r.args, Workdir: r.command.Dir, Hostname: hostname, Shard: r.tests.shard(),
+			Version: version(), GoVersion: r.toolchain.GOVERSION, Platform: runtime.GOOS + "/" + runtime.GOARCH},
+		Source: made.load,
+		Mend:   made.mend,
 	})
 	if stepErr := r.tests.repeat.step.record(summary, finished(summary, err)); stepErr != nil {
 		warnTo(c.App.ErrWriter)(stepErr)

@@ -21,6 +21,10 @@ type RunStarted struct {
 	Workdir  string
 	Hostname string
 	Shard    string // "2/3" when others run the rest, or ""
+
+	Version   string // of xdist
+	GoVersion string // "go1.26.1", of the go command
+	Platform  string // of the controller
 }
 
 // Collected says how much there is to do on one platform, under --dist each on one gateway of it.
@@ -135,6 +139,9 @@ type Progress struct {
 	Action  string // run, pause, cont, pass, fail, skip
 	Package string
 	Test    string
+	// Expected is how long an item that begins to run will take, as the plan has it; 0 is not
+	// known.
+	Expected time.Duration
 }
 
 // Estimate says how long the run will still last, as far as the plan can tell. The last one counts;
