@@ -132,8 +132,8 @@ func (c *controller) howEnded(j *job, i int, it *itemRun, end jobEnd, tainted, b
 		if it != nil && it.late(attempt.Failed) {
 			return attempt.CutOff
 		}
-		if it != nil && it.raced || end.kind == endHung && j.limits == nil {
-			return attempt.Raced // it has had all of go test's time
+		if it != nil && it.raced || end.kind == endHung && j.met != attempt.Package && j.limits == nil {
+			return attempt.Raced // it has had all of go test's time, and nothing of its package beside it
 		}
 		return attempt.Failed
 	case j.pkg.names[i] == end.cutOff:

@@ -53,7 +53,9 @@
 // A hang is doubted, too. Where a package is split, a test whose duration is known may take ten
 // times that long, and 5 s at least, while other processes of its package run. Then its process is
 // ended and the test is on trial. The attempt with nothing of the package beside it has the time
-// that go test would give it.
+// that go test would give it. A test of which nothing is known may take all of -timeout there; it
+// is on trial then, too, and has a tenth of that the next time, and 30 s at least: where it hangs
+// by itself the run takes little longer than go test.
 //
 // A unit that fails before its first test, while another process of its package runs, is no
 // verdict. The package runs one process at a time from then on, and the unit again.

@@ -51,6 +51,7 @@ type trial struct {
 	said   said            // by the last attempt, should it come to count
 	first  *job            // in which it failed first
 	lasted time.Duration   // that, until then
+	hung   bool            // an attempt took all the time that -timeout gives
 	among  []int           // the items that had begun in it
 	apart  bool            // it failed with nothing of its package beside it, or did not run
 }
@@ -212,6 +213,9 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 	if it != nil && it.rounds > 0 {
 		p.note(i, it)
 	}
+	if t.hung && how == attempt.Failed && j.limits[p.names[i]] {
+		t.hold(before) // go test would say that, and nothing of a limit of ours
+	}
 	if d.Verdict != attempt.Open {
 		c.settleTrial(n, i, it, end, t, d)
 		return false
@@ -219,6 +223,7 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 	if end.kind == endSilent && how == attempt.Lost || how == attempt.CutOff {
 		t.hold(before) // this one was nobody's fault
 	}
+	t.hung = t.hung || end.kind == endHung
 	t.apart = t.apart || how == attempt.Absent || how == attempt.Failed && s.Met != attempt.Package && s.Before != attempt.Whole
 	if p.trials == nil {
 		p.trials = make(map[int]*trial)
@@ -443,26 +448,34 @@ func (c *controller) settleSaid(p *pkg, i int, t *trial) {
 
 // What a test may take that an earlier run has seen, beside other processes of its package, before
 // it is doubted that it will end: tests of a package that take each other's ports also hang, and
-// -timeout is far away. An attempt with nothing of its package beside it has go test's time.
+// -timeout is far away. An attempt with nothing of its package beside it has go test's time, but
+// where an earlier one took all of that: then a part of it has to be enough, so that a test that
+// hangs by itself costs little more than under go test.
 const (
 	patience    = 10 // times what it is known to take
 	minPatience = 5 * time.Second
+	// hungPart of -timeout, and minHung at least, is what a test has that took all of it before.
+	hungPart = 10
+	minHung  = 30 * time.Second
 )
 
 // losePatience gives tests of an order for j a limit of their own, where the user has not set a
 // shorter one.
 func (c *controller) losePatience(j *job, o *wire.Order) {
-	p := j.pkg
-	if j.made == attempt.Whole || j.around != attempt.Package || c.replay != nil || c.cfg.Command.Grain() != gotest.Split {
+	if c.replay != nil || c.cfg.Command.Grain() != gotest.Split {
 		return
 	}
 	for _, name := range o.Names {
-		i, ok := p.index[name]
-		if !ok || p.expected[i] == 0 || j.made == attempt.Unit && j.division() == nil && p.attempts[i] > 1 {
+		i, ok := j.pkg.index[name]
+		if !ok {
 			continue
 		}
-		limit := max(minPatience, patience*p.expected[i])
-		if asked, ok := o.TestTimeouts[name]; ok && asked > 0 && asked <= limit || !ok && o.TestTimeout > 0 && o.TestTimeout <= limit {
+		limit := c.patienceFor(j, i)
+		asked, own := o.TestTimeouts[name]
+		if !own {
+			asked = o.TestTimeout
+		}
+		if limit == 0 || asked > 0 && asked <= limit {
 			continue
 		}
 		if o.TestTimeouts == nil {
@@ -473,6 +486,20 @@ func (c *controller) losePatience(j *job, o *wire.Order) {
 		}
 		o.TestTimeouts[name], j.limits[name] = limit, true
 	}
+}
+
+// patienceFor is the limit of item i in j, 0 for none but go test's.
+func (c *controller) patienceFor(j *job, i int) time.Duration {
+	p := j.pkg
+	switch t := p.trials[i]; {
+	case t != nil && t.hung && j.has(i):
+		return min(c.cfg.Command.Timeout, max(minHung, c.cfg.Command.Timeout/hungPart))
+	case j.made == attempt.Whole || j.around != attempt.Package || p.expected[i] == 0:
+		return 0
+	case j.made == attempt.Unit && j.division() == nil && p.attempts[i] > 1:
+		return 0
+	}
+	return max(minPatience, patience*p.expected[i])
 }
 
 // showsRace finds the lines by which package testing, the race detector and the runtime tell of a

@@ -481,3 +481,41 @@ func TestPatienceOfTheUser(t *testing.T) {
 		t.Errorf("limits of tests beside that of the user: %v", w.timeouts)
 	}
 }
+
+// A test that takes all of -timeout beside another process of its package, and of which nothing is
+// known, hangs for that reason or by itself: it runs again without, for a part of that time, and
+// what is shown of a hang is what go test would show.
+func TestHangsBesideAnotherProcess(t *testing.T) {
+	for kind, want := range map[string]event.Verdict{"ShyWedge": event.Pass, "Wedge": event.Crash} {
+		t.Run(kind, func(t *testing.T) {
+			tests := append(mixed(60, "Tree", "Shy"), "Test"+kind+"_120")
+			w := newWorld(t, 4, map[string][]string{"a": tests})
+			w.meet = newMeeting(true)
+			s, r, err := w.run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w.shied == 0 {
+				t.Fatal("no test met another process: nothing was tested")
+			}
+			w.check(s, r)
+			counts := map[event.Verdict]int{event.Pass: len(tests)}
+			if want != event.Pass {
+				counts = map[event.Verdict]int{event.Pass: len(tests) - 1, want: 1}
+			}
+			w.wantCounts(s, counts)
+			var text strings.Builder
+			for _, e := range r.events {
+				if e, ok := e.(event.Test); ok && e.Test == tests[len(tests)-1] {
+					text.WriteString(e.Output)
+				}
+			}
+			if told := strings.Contains(text.String(), "test timed out after 10m0s"); told != (want == event.Crash) {
+				t.Errorf("of the hang it says %q", text.String())
+			}
+			if limit := w.timeouts[tests[len(tests)-1]]; limit != time.Minute {
+				t.Errorf("it had %v the next time, want a minute", limit)
+			}
+		})
+	}
+}

@@ -47,6 +47,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	TestSpoiled…                    fails in a process that runs a TestSpoiler…, which passes
 //	TestLong…                       passes with a subtest before it ends, and TestLongFail… fails with one that passes
 //	TestLittle…                     fails on s390x
+//	TestWedge…                      runs until -timeout, or a limit, and TestShyWedge… beside another process of its package only
 //	TestStuck…                      ends only by a limit, when it has one, and passes without
 //	TestTree…                       has subtests, see tree
 //	TestFlaky…                      fails the first time that it runs, TestFlakyExit… ends its process and TestFlakyKill… its agent then

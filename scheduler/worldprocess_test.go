@@ -236,6 +236,15 @@ func (p *fakeProcess) start(name string) (kind string, first bool) {
 // misbehave plays the kinds of tests that end more than themselves.
 func (p *fakeProcess) misbehave(name, kind string, first bool) after {
 	switch kind {
+	case "Wedge":
+		if limit := p.o.TestTimeouts[name]; limit > 0 {
+			p.die(name, -1, "killed")
+			p.result.TestTimeout = limit
+			break
+		}
+		p.say(name, "panic: test timed out after 10m0s\n")
+		p.die(name, 2, "")
+		p.result.TimedOut = true
 	case "Stuck":
 		limit := p.o.TestTimeouts[name]
 		if limit <= 0 {
@@ -380,7 +389,7 @@ func (w *world) moody(kind string, names []string, crowd, all bool) string {
 	defer w.mu.Unlock()
 	fails := false
 	switch kind {
-	case "Shy", "ShyExit":
+	case "Shy", "ShyExit", "ShyWedge":
 		fails = crowd
 	case "After":
 		fails = !all
@@ -404,6 +413,8 @@ func (w *world) moody(kind string, names []string, crowd, all bool) string {
 		return "Pass"
 	case kind == "ShyExit", kind == "FirstExit":
 		kind = "Exit"
+	case kind == "ShyWedge":
+		kind = "Wedge"
 	default:
 		kind = "Fail"
 	}
