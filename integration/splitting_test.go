@@ -67,6 +67,7 @@ var splitFaults = []splitFault{
 	{name: "exits", module: "exits", args: []string{"./..."}, judge: sameVerdicts, uncounted: true},
 	{name: "testmainLeak", module: "testmainLeak", args: []string{"."}, judge: sameVerdicts},
 	{name: "failing", module: "failing", args: []string{"./..."}, judge: sameVerdicts},
+	{name: "portHang", module: "portHang", args: []string{"-timeout=8s", "."}, judge: sameVerdicts},
 }
 
 // place is one cell of the matrix.

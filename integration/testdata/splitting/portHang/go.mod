@@ -1,0 +1,3 @@
+module example.com/portHang
+
+go 1.26.0
