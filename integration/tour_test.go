@@ -19,7 +19,9 @@ func TestFirstCommand(t *testing.T) {
 	if first == nil {
 		t.Fatal("README.md has no first command")
 	}
-	e := command(t, "..", append(os.Environ(), "XDIST_CACHE="+t.TempDir(), "XDIST_NO_HISTORY=", "CI=", "GITHUB_ACTIONS=", "NO_COLOR=1"), xdist(t), strings.Fields(string(first[1]))...)
+	report := filepath.Join(t.TempDir(), "report.html")
+	line := strings.Replace(string(first[1]), " report.html ", " "+report+" ", 1)
+	e := command(t, "..", append(os.Environ(), "XDIST_CACHE="+t.TempDir(), "XDIST_NO_HISTORY=", "CI=", "GITHUB_ACTIONS=", "NO_COLOR=1"), xdist(t), strings.Fields(line)...)
 	if e.status != 1 {
 		t.Errorf("exit status %d", e.status)
 	}
@@ -29,10 +31,13 @@ func TestFirstCommand(t *testing.T) {
 		`(?m)^✓  other/list `,
 		`(?m)^FAIL  1 of 14 tests, 1 skipped, 1 flaky   .* on 2 gateways\)$`,
 		`(?m)^  money\.TestString/debt  ` + regexp.QuoteMeta(filepath.Join("money", "money_test.go")) + `:\d+   -250 cents are "-2\.-50", want "-2\.50"$`,
-		`(?m)^again: xdist --last-failed --tx '2\*popen' --reruns 1 -C examples/tour \./\.\.\.$`,
+		`(?m)^again: xdist --last-failed --tx '2\*popen' --reruns 1 --html \S+ -C examples/tour \./\.\.\.      report: \S+report\.html$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(e.stdout) {
 			t.Errorf("nothing like %s in\n%s", want, e.stdout)
 		}
+	}
+	if page, err := os.ReadFile(report); err != nil || !strings.Contains(string(page), "failed: 1 of 14 tests, 1 skipped") {
+		t.Errorf("the report: %v", err)
 	}
 }
