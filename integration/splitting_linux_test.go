@@ -69,7 +69,7 @@ func itemCounts(m *compare.Model) map[string]int {
 // counted is the line with the sums at the end of a run.
 type counted struct{ tests, skipped, failures int }
 
-// closing is the end of the closing line: "PASS  3 tests   1s (first test after 90ms, 910ms on 2
+// closing is the end of the closing line: "PASS  3 tests   1s (build 90ms, tests 910ms on 2
 // gateways)". Warnings speak of gateways too.
 var closing = regexp.MustCompile(` on \d+ gateways?\)`)
 

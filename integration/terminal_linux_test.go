@@ -197,7 +197,7 @@ func TestTerminal(t *testing.T) {
 			got := times.ReplaceAllString(s.text(), "T")
 			got = regexp.MustCompile(`gw[01]`).ReplaceAllString(got, "gwN")
 			got = regexp.MustCompile(`(?m)^=== Running .*$`).ReplaceAllString(got, "=== Running")
-			want := "✓  quick (T)\n=== Running\ngwN  waits.TestWaits  T\n      the first line\n      waiting for a sign\ngwN  idle\n✓  waits (T)\n\nPASS  4 tests, 1 skipped   T (first test after T, T on 2 gateways)\nbounded by waits.TestWaits on gwN: T of T"
+			want := "✓  quick (T)\n=== Running\ngwN  waits.TestWaits  T\n      the first line\n      waiting for a sign\ngwN  idle\n✓  waits (T)\n\nPASS  4 tests, 1 skipped   T (build T, tests T on 2 gateways)\nbounded by waits.TestWaits on gwN: T of T"
 			if diff := cmp.Diff(want, strings.Replace(got, "gwN  idle\ngwN  waits.TestWaits  T\n      the first line\n      waiting for a sign\n", "gwN  waits.TestWaits  T\n      the first line\n      waiting for a sign\ngwN  idle\n", 1)); diff != "" {
 				t.Errorf("at the end (-want +got):\n%s", diff)
 			}

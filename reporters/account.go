@@ -16,13 +16,14 @@ import (
 // account is the end of FormatXdist: one sum, what failed with its place, and each thing that
 // somebody may want to know once.
 //
-//	FAIL  2 of 465 tests, 2 skipped   1m55s (first test after 1m36s, 18.7s on 2 gateways)
+//	FAIL  2 of 465 tests, 2 skipped   1m55s (build 1m36s, tests 18.7s on 2 gateways)
 //	  assert.TestDirExists    assert/assertions_test.go:2673   Should be true
 //	  assert.TestNoDirExists  assert/assertions_test.go:2694   Should be false
 //	again: xdist --last-failed
 type account struct {
 	begun    time.Time // of the run
 	first    time.Time // when the first unit began
+	awaited  string    // what it waited for: build or connect; "" is not known
 	gateways map[string]bool
 	failures []failure.Finding
 	bytes    int // bytes of them
@@ -52,6 +53,14 @@ func (a *account) learn(e event.Event) {
 		a.begun = a.begun.Add(e.Stood)
 		if !a.first.IsZero() {
 			a.first = a.first.Add(e.Stood)
+		}
+	case event.GatewayUp:
+		if a.first.IsZero() && a.awaited == "" {
+			a.awaited = "build" // of which nothing was there before the first gateway
+		}
+	case event.Built:
+		if a.first.IsZero() && a.awaited == "" && e.Ready {
+			a.awaited = "connect"
 		}
 	case event.UnitStarted:
 		if a.first.IsZero() {
@@ -175,22 +184,37 @@ func verdictWord(o event.Outcome) string {
 // times is how long the run took, and what part of it the tests had.
 func (a *account) times(e *event.RunEnded) string {
 	text := took(e.Elapsed.Seconds())
-	if a.first.IsZero() || a.begun.IsZero() {
+	before, ok := a.before(e)
+	if !ok {
 		return text
 	}
-	before := a.first.Sub(a.begun)
-	if before < 0 || before > e.Elapsed {
-		return text
-	}
-	return fmt.Sprintf("%s (first test after %s, %s on %s)", text, took(before.Seconds()), took((e.Elapsed - before).Seconds()), count(len(a.gateways), "gateway"))
+	return fmt.Sprintf("%s (%s %s, tests %s on %s)", text, cmp.Or(a.awaited, "build"), took(before.Seconds()), took((e.Elapsed - before).Seconds()), count(len(a.gateways), "gateway"))
 }
 
-// bound names the test that made the run long, "" when none did by itself.
+// before is how long the run took before its first test, where that is known.
+func (a *account) before(e *event.RunEnded) (time.Duration, bool) {
+	before := a.first.Sub(a.begun)
+	return before, !a.first.IsZero() && !a.begun.IsZero() && before >= 0 && before <= e.Elapsed
+}
+
+// bound names what made the run long: what came before the tests, or one test; "" when nothing did
+// by itself.
 func (a *account) bound(e *event.RunEnded, d *digest) string {
-	if len(e.Summary.Durations) == 0 || a.first.IsZero() {
+	before, ok := a.before(e)
+	if !ok {
 		return ""
 	}
-	tests := e.Elapsed - a.first.Sub(a.begun)
+	if before >= boundedFrom && before.Seconds() >= boundedBy*e.Elapsed.Seconds() {
+		what := "build"
+		if a.awaited == "connect" {
+			what = "connections to gateways"
+		}
+		return fmt.Sprintf("bounded by the %s: %s of %s", what, took(before.Seconds()), took(e.Elapsed.Seconds()))
+	}
+	if len(e.Summary.Durations) == 0 {
+		return ""
+	}
+	tests := e.Elapsed - before
 	longest := slices.MaxFunc(e.Summary.Durations, func(x, y event.ItemSeconds) int { return cmp.Compare(x.Elapsed, y.Elapsed) })
 	if tests < boundedFrom || longest.Elapsed.Seconds() < boundedBy*tests.Seconds() {
 		return ""

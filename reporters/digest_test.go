@@ -92,7 +92,7 @@ p/q.TestFlaky (failed once, passed on gw1)
     attempt 1 on gw1:
     q_test.go:5: at first
 
-FAIL  1 of 2 tests, 1 flaky, 2 packages did not build   11s (first test after 1s, 10s on 1 gateway)
+FAIL  1 of 2 tests, 1 flaky, 2 packages did not build   11s (build 1s, tests 10s on 1 gateway)
   p/q.TestX           ` + place + `:5   there
   m/c [build failed]  b/b.go:1
   m/d [build failed]  b/b.go:1

@@ -84,7 +84,7 @@ func TestAccountWhileSuspended(t *testing.T) {
 		run = append([]event.Event{event.RunStarted{Time: at(0)}}, run...)
 		run = append(run, event.RunEnded{Time: at(3606), Elapsed: 6 * time.Second, Summary: event.Summary{Collected: 1}})
 		stdout, _ := consoleText(t, ConsoleConfig{}, run)
-		if want := "6s (first test after 4s, 2s on 1 gateway)"; !strings.Contains(stdout, want) {
+		if want := "6s (build 4s, tests 2s on 1 gateway)"; !strings.Contains(stdout, want) {
 			t.Errorf("%s: %q is not in:\n%s", name, want, stdout)
 		}
 	}

@@ -438,8 +438,8 @@ func TestStatusOfTheStart(t *testing.T) {
 	}
 }
 
-// What runs is told with how long it has and how long it should take, and tests that failed and then
-// passed are counted.
+// What runs is told with how long it has and how long it should take, and tests that failed and
+// then passed are counted.
 func TestStatusOfWhatRuns(t *testing.T) {
 	at := func(s int) time.Time { return startOfClock.Add(time.Duration(s) * time.Second) }
 	var p progress
