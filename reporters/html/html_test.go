@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -314,6 +315,45 @@ func TestTimelineInChromium(t *testing.T) {
 	}
 	if dim := p.Count("[data-bar].dim"); dim != 59 {
 		t.Errorf("%d bars are dim when one test is searched for", dim)
+	}
+}
+
+// What bounds a run is marked from its end to its beginning: tests, and what they waited for. On
+// paper all failures are open.
+func TestCriticalInChromium(t *testing.T) {
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	run := []event.Event{
+		event.RunStarted{Time: at(0), Hostname: "here"}, event.Collected{Time: at(300), Platform: "linux/amd64"},
+		event.GatewayOpening{Time: at(0), Gateway: "gw1"}, event.GatewayUp{Time: at(200), Gateway: "gw1", Hostname: "here"},
+		event.GatewayOpening{Time: at(0), Gateway: "gw2"}, event.GatewayUp{Time: at(100), Gateway: "gw2", Hostname: "here"},
+		event.Built{Time: at(1000), Platform: "linux/amd64", Package: "m/p", Ready: true},
+	}
+	s := event.Summary{Counts: map[event.Verdict]int{event.Pass: 2, event.Fail: 2}, Failed: 1}
+	for _, ran := range []struct {
+		gateway, test string
+		from, to      int
+		action        string
+	}{
+		{"gw1", "TestFirst", 1001, 2000, "pass"}, {"gw2", "TestShort", 1001, 1500, "fail"}, {"gw1", "TestSecond", 2010, 4000, "pass"}, {"gw2", "TestLate", 4010, 5000, "fail"},
+	} {
+		test := test2json.Event{Time: at(ran.to), Action: ran.action, Package: "m/p", Test: ran.test}
+		run = append(run, event.Progress{Time: at(ran.from), Gateway: ran.gateway, Action: "run", Package: "m/p", Test: ran.test},
+			event.Progress{Time: at(ran.to), Gateway: ran.gateway, Action: ran.action, Package: "m/p", Test: ran.test}, event.Test{Event: test, Gateway: ran.gateway, Attempt: 1})
+		s.Durations = append(s.Durations, event.ItemSeconds{ID: "m/p::" + ran.test, Gateway: ran.gateway, Verdict: event.Verdict(ran.action)})
+	}
+	file, _ := written(t, append(run, event.RunEnded{Time: at(5000), Elapsed: 5 * time.Second, Summary: s}))
+	p := chromium.Open(t, "file://"+file, 1400)
+	marked := chromium.Eval[[]string](p, `Array.from(document.querySelectorAll(".critical[data-bar], .critical[data-step]")).map(e =>
+		"bar" in e.dataset ? report.tests[report.bars[e.dataset.bar][1]][1] : report.steps[e.dataset.step][1]).sort()`)
+	if want := []string{"TestFirst", "TestLate", "TestSecond", "build m/p", "collect the tests of linux/amd64"}; !slices.Equal(marked, want) {
+		t.Errorf("the run is bounded by %q, want %q", marked, want)
+	}
+	if open := p.Count(".failure[open]"); open != 1 || p.Count(".failure") != 2 {
+		t.Errorf("%d of %d failures are open", open, p.Count(".failure"))
+	}
+	chromium.Eval[bool](p, `dispatchEvent(new Event("beforeprint"))`)
+	if open := p.Count(".failure[open]"); open != 2 {
+		t.Errorf("on paper %d failures are open", open)
 	}
 }
 

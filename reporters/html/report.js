@@ -72,17 +72,26 @@
 	const lane = 20, left = 130, top = 22;
 	let from = 0, span = Math.max(length, 1);
 	let critical = new Set();
-	const findCritical = () => { // what ended last, and on its gateway all before it without a gap
+	// From what ended last back to the beginning, each time to what had ended last before: on the
+	// same lane where that is about as late, else on another, which it waited for.
+	const findCritical = () => {
+		const all = [];
+		bars.forEach(([lane, , start, ms], i) => all.push({ key: "b" + i, lane, start, end: start + ms }));
+		steps.forEach(([lane, , start, ms], i) => all.push({ key: "s" + i, lane, start, end: start + ms }));
+		all.sort((a, b) => a.end - b.end);
 		const path = new Set();
-		let last = -1;
-		bars.forEach((b, i) => { if (last < 0 || b[2] + b[3] > bars[last][2] + bars[last][3]) last = i; });
-		if (last < 0) return path;
-		const lane = bars.map((b, i) => i).filter(i => bars[i][0] === bars[last][0]).sort((a, b) => bars[b][2] - bars[a][2]);
-		let start = Infinity;
-		for (const i of lane) {
-			if (bars[i][2] + bars[i][3] < start - 100 && start !== Infinity) break;
-			start = bars[i][2];
-			path.add(i);
+		for (let at = all.length - 1; at >= 0;) {
+			const { key, lane, start } = all[at];
+			path.add(key);
+			let low = 0, high = at; // the first that ended after it began
+			while (low < high) {
+				const middle = (low + high) >> 1;
+				if (all[middle].end <= start + 5) low = middle + 1; else high = middle;
+			}
+			at = low - 1;
+			for (let i = at; i >= 0 && all[at].end - all[i].end <= 100; i--) {
+				if (all[i].lane === lane) { at = i; break; }
+			}
 		}
 		return path;
 	};
@@ -121,7 +130,7 @@
 				const [, text, start, ms, kind] = steps[i];
 				if (start + ms < from || start > from + span) continue;
 				const [x, right] = reach(start, ms);
-				all.append(svg("rect", { x, y: y + 5, width: Math.max(.7, right - x), height: lane - 11, class: `s${kind}`, "data-step": i }));
+				all.append(svg("rect", { x, y: y + 5, width: Math.max(.7, right - x), height: lane - 11, class: `s${kind}` + (critical.has("s" + i) ? " critical" : ""), "data-step": i }));
 				if (right - x > 60) all.append(svg("text", { x: x + 3, y: y + 14, "pointer-events": "none" }, clip(text, right - x)));
 			}
 			let end = -1;
@@ -131,7 +140,7 @@
 				const [x, right] = reach(start, ms);
 				if (right - x < .7 && x < end + .7 && outcome !== 1) continue;
 				end = Math.max(right, x + .7);
-				all.append(svg("rect", { x, y: y + 2, width: Math.max(.7, right - x), height: lane - 5, class: `b${outcome}` + (critical.has(i) ? " critical" : "") + (attempt > 1 ? " again" : "") + (found && !found.has(t) ? " dim" : ""), "data-bar": i }));
+				all.append(svg("rect", { x, y: y + 2, width: Math.max(.7, right - x), height: lane - 5, class: `b${outcome}` + (critical.has("b" + i) ? " critical" : "") + (attempt > 1 ? " again" : "") + (found && !found.has(t) ? " dim" : ""), "data-bar": i }));
 				if (right - x > 60) all.append(svg("text", { x: x + 3, y: y + 13, "pointer-events": "none" }, clip(tests[t][1], right - x)));
 			}
 			all.append(svg("rect", { x: 0, y, width: left - 2, height: lane, style: "fill: var(--paper); stroke: none" }), svg("text", { x: 2, y: y + 13 }, `${g[0]} ${g[1]}`.slice(0, 22)));
@@ -170,6 +179,7 @@
 		if (keys[e.key]) { e.preventDefault(); keys[e.key](); }
 	});
 	addEventListener("resize", draw);
+	addEventListener("beforeprint", () => { for (const d of document.querySelectorAll("details")) d.open = true; });
 
 	// #search=… in the address is a search: it can be linked to.
 	const remember = () => { history.replaceState(null, "", $("search").value ? "#search=" + encodeURIComponent($("search").value) : "#"); };
