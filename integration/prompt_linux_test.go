@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
 
@@ -28,29 +28,11 @@ type terminal struct {
 
 func openTerminal(t *testing.T) *terminal {
 	t.Helper()
-	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	ours, theirs, err := pty.Open()
 	if err != nil {
 		t.Skipf("skipped: no pseudo terminals: %v", err)
 	}
-	t.Cleanup(func() { ours.Close() })
-	raw, err := ours.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var n int
-	var ptyErr error
-	err = raw.Control(func(fd uintptr) {
-		n, ptyErr = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
-		ptyErr = errors.Join(ptyErr, unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0))
-	})
-	if err = errors.Join(err, ptyErr); err != nil {
-		t.Fatal(err)
-	}
-	theirs, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("skipped: no pseudo terminals: %v", err)
-	}
-	t.Cleanup(func() { theirs.Close() })
+	t.Cleanup(func() { ours.Close(); theirs.Close() })
 	return &terminal{t: t, ours: ours, theirs: theirs}
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
 	"github.com/hinshun/vt10x"
 	"golang.org/x/sys/unix"
@@ -39,7 +40,7 @@ func newScreen(t *testing.T, cols, rows int) *screen {
 func (s *screen) resize(cols, rows int) {
 	s.t.Helper()
 	s.vt.Resize(cols, rows)
-	if err := unix.IoctlSetWinsize(int(s.theirs.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(rows), Col: uint16(cols)}); err != nil {
+	if err := pty.Setsize(s.ours, &pty.Winsize{Rows: uint16(rows), Cols: uint16(cols)}); err != nil {
 		s.t.Fatal(err)
 	}
 }
