@@ -54,6 +54,16 @@ func shownBook(c *cli.Context) (*history.Book, error) {
 	return book, err
 }
 
+// lastFailure is when a test failed last, of what is kept of its runs.
+func lastFailure(t history.TestSummary) time.Time {
+	for _, s := range t.Seen { // newest first
+		if s.Verdict != history.Pass && s.Verdict != history.Skip {
+			return s.Time
+		}
+	}
+	return time.Time{}
+}
+
 func showHistory(c *cli.Context) error {
 	book, err := shownBook(c)
 	if err != nil {
@@ -67,6 +77,7 @@ func showHistory(c *cli.Context) error {
 	slower := slices.DeleteFunc(slices.Clone(all), func(s history.TestSummary) bool { return !s.Slower })
 	slices.SortStableFunc(slower, func(a, b history.TestSummary) int { return cmp.Compare(b.Latest-b.Before, a.Latest-a.Before) })
 	if file := c.String("html"); file != "" {
+		slices.SortStableFunc(flaky, func(a, b history.TestSummary) int { return lastFailure(b).Compare(lastFailure(a)) })
 		return html.WriteHistory(file, html.History{
 			Module: moduleOf("."), Runs: book.Runs(), Flaky: flaky[:atMostShown(c, len(flaky))], Slower: slower[:atMostShown(c, len(slower))],
 			Slowest: slowest[:atMostShown(c, len(slowest))], Several: several(all),
