@@ -27,6 +27,9 @@ func (c *controller) handleSource(s *supply, e gotest.BuildEvent) {
 			c.apply(t, e)
 		}
 	case gotest.BuildOutput:
+		if c.stopped != "" {
+			return // the run's end has interrupted a compiler or a linker
+		}
 		t := c.event(s.buildOutput(e.Event))
 		t.Platform = s.name
 		c.emit(t)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/xspec"
@@ -126,5 +127,19 @@ func TestRestartsAreLimited(t *testing.T) {
 	}
 	if w.agents != 2*(1+restartsPerGateway) || s.Counts[event.Crash] == 0 || s.Counts[event.NotRun] == 0 {
 		t.Errorf("%d agents, counts %v", w.agents, s.Counts)
+	}
+}
+
+// What the end of a run does to a build is no error of the build's.
+func TestInterruptedBuildSaysNothing(t *testing.T) {
+	for stopped, want := range map[string]int{"": 1, "stopped after 1 failure": 0} {
+		r := new(record)
+		c := newController(Config{Reporter: r})
+		c.stopped = stopped
+		s := &supply{pools: []*pool{{}}}
+		c.handleSource(s, gotest.BuildOutput{Event: test2json.Event{Action: test2json.ActionBuildOutput, ImportPath: "m/p", Output: "link: signal: interrupt\n"}})
+		if len(r.events) != want {
+			t.Errorf("with %q: events %v, want %d", stopped, r.events, want)
+		}
 	}
 }
