@@ -1,7 +1,6 @@
 package reporters
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -186,7 +185,7 @@ func (c *Console) Handle(e event.Event) error {
 		}
 	case event.GatewayDown:
 		if e.Reason != "" {
-			c.complain(fmt.Sprintf("%s gateway %s is down: %s\n", color.YellowString("warning:"), e.Gateway, e.Reason))
+			c.complain(color.YellowString("warning:") + " " + down(e) + "\n")
 		}
 	case event.RunEnded:
 		c.end(&e)

@@ -37,7 +37,7 @@ func (n Notices) Handle(e event.Event) error {
 		text = running(e, "", nil)
 	case event.GatewayDown:
 		if e.Reason != "" {
-			text = fmt.Sprintf("warning: gateway %s is down: %s\n", e.Gateway, e.Reason)
+			text = "warning: " + down(e) + "\n"
 		}
 	case event.RunEnded:
 		text = closing(e.Summary)
@@ -138,4 +138,12 @@ func (n Notices) Close() error { return nil }
 // listening says where agents may join a run.
 func listening(e event.Listening) string {
 	return fmt.Sprintf("xdist: waiting for agents at %s (xdist join)", e.Addr)
+}
+
+// down says once which gateway has ended, and why.
+func down(e event.GatewayDown) string {
+	if strings.HasPrefix(e.Reason, "gateway "+e.Gateway+" ") {
+		return e.Reason
+	}
+	return fmt.Sprintf("gateway %s is down: %s", e.Gateway, e.Reason)
 }

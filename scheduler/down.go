@@ -188,6 +188,7 @@ func (c *controller) removeFromPolicy(n *node, end gatewayEnd, err error) {
 	if err != nil {
 		how.how += err.Error()
 	}
+	how.how = strings.Replace(how.how, "ended: gateway "+n.id+" is lost", "is lost", 1) // which one, others say
 	if j.signalled || fateUnknown(err) {
 		how.kind = endSilent
 	}
