@@ -65,12 +65,31 @@ const maxSize = 1 << 20
 func Load(name string, flags []string) (*File, error) {
 	text, err := ownfile.Read(name, maxSize)
 	if err != nil {
-		if path, ok := errors.AsType[*os.PathError](err); ok {
-			err = path.Err
-		}
-		return nil, &Error{Name: name, Reason: err.Error()}
+		return nil, unreadable(name, err)
 	}
 	return parse(name, text, flags)
+}
+
+// LoadFound is Load for what Find has found and nobody has named. It refuses a file that somebody
+// else than this user and root has made or may write to, and one in such a directory: a file says
+// which programs xdist runs, and which files it writes.
+func LoadFound(name string, flags []string) (*File, error) {
+	text, err := ownfile.ReadOwn(name, maxSize)
+	if errors.Is(err, ownfile.ErrShared) {
+		err = fmt.Errorf("%w, and it can have xdist run programs; if you trust it, say so by --config %s", err, name)
+	}
+	if err != nil {
+		return nil, unreadable(name, err)
+	}
+	return parse(name, text, flags)
+}
+
+// unreadable names the file once.
+func unreadable(name string, err error) error {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
+		err = path.Err
+	}
+	return &Error{Name: name, Reason: err.Error()}
 }
 
 // document is the file as the TOML library sees it.

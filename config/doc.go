@@ -1,10 +1,10 @@
 // Package config reads xdist's configuration file, which asks for tests what their authors could
 // have asked for in directives, and gives flags other defaults.
 //
-// The nouns, in the order you meet them: a [File] is a configuration, read by [Load] or found by
-// [Find]; a [Rule] is a pattern of test ids with what it asks for the tests that match, as
-// [gotest.Directives]; [File.Resolve] gives every test of a collection all that is asked for it, by
-// the file and by itself.
+// The nouns, in the order you meet them: a [File] is a configuration, read by [Load], or found by
+// [Find] and read by [LoadFound], which is careful about who has written it; a [Rule] is a pattern
+// of test ids with what it asks for the tests that match, as [gotest.Directives]; [File.Resolve]
+// gives every test of a collection all that is asked for it, by the file and by itself.
 //
 //	[run]
 //	tx = ["4*popen"]

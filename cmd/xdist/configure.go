@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,13 +16,7 @@ import (
 // configure reads the configuration of the module and gives the flags that the command line does
 // not have the values that are there. args are go test's, of which -C says where the module is.
 func configure(c *cli.Context, args []string) (*config.File, error) {
-	name := c.String("config")
-	if name == "" {
-		if name = findConfig(args); name == "" {
-			return &config.File{}, nil
-		}
-	}
-	file, err := config.Load(name, defaultable())
+	file, err := loadConfig(c, args)
 	if err != nil {
 		return nil, err
 	}
@@ -58,27 +51,33 @@ func defaultable() []string {
 	return names
 }
 
-// findConfig looks for the configuration from the directory of the go command upwards: at the root
-// of the module, and else at that of its workspace.
+// loadConfig reads the configuration that the user names, or else the one that is found.
+func loadConfig(c *cli.Context, args []string) (*config.File, error) {
+	if name := c.String("config"); name != "" {
+		return config.Load(name, defaultable())
+	}
+	if name := findConfig(args); name != "" {
+		return config.LoadFound(name, defaultable())
+	}
+	return &config.File{}, nil
+}
+
+// findConfig looks for the configuration at the root of the module that the go command would be in,
+// and else at that of its workspace. It does not look further up, where others may write.
 func findConfig(args []string) string {
 	dir, err := filepath.Abs(chdirOf(args))
 	if err != nil {
 		return ""
 	}
-	for {
-		for _, root := range []string{"go.mod", "go.work"} {
-			if _, err := os.Stat(filepath.Join(dir, root)); err == nil {
-				if name := config.Find(dir); name != "" {
-					return name
-				}
-			}
+	for _, root := range []string{moduleRoot(dir), workspaceRoot(dir)} {
+		if root == "" {
+			continue
 		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return ""
+		if name := config.Find(root); name != "" {
+			return name
 		}
-		dir = up
 	}
+	return ""
 }
 
 // chdirOf is go test's -C, which is its first flag or none.

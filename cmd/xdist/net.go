@@ -102,7 +102,7 @@ func connectNet(c *cli.Context, more string) (*gateway.Network, error) {
 func netSpecs(c *cli.Context, name string) ([]string, error) {
 	specs := c.StringSlice("tx")
 	if !c.IsSet("tx") {
-		file, err := netConfig(c)
+		file, err := loadConfig(c, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -114,17 +114,6 @@ func netSpecs(c *cli.Context, name string) ([]string, error) {
 		}
 	}
 	return specs, nil
-}
-
-// netConfig is the configuration; networks need no module.
-func netConfig(c *cli.Context) (*config.File, error) {
-	name := c.String("config")
-	if name == "" {
-		if name = findConfig(nil); name == "" {
-			return &config.File{}, nil
-		}
-	}
-	return config.Load(name, defaultable())
 }
 
 func addToNet(c *cli.Context) error {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -104,34 +102,5 @@ func TestShuffleFlagIsOnlyOursWithTwoDashes(t *testing.T) {
 		if got := splitArgs(tc.in); !slices.Equal(got, tc.want) {
 			t.Errorf("%q: got %q", tc.in, got)
 		}
-	}
-}
-
-// TestFindConfig: that of the module, else that of the workspace around it, and none from
-// elsewhere.
-func TestFindConfig(t *testing.T) {
-	root := t.TempDir()
-	write := func(name string) string {
-		name = filepath.Join(root, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, nil, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		return name
-	}
-	write("work/go.work")
-	write("work/m/go.mod")
-	write("work/m/sub/a.go")
-	write("work/m/sub/.config/xdist.toml") // no root of anything
-	dir := filepath.Join(root, "work", "m", "sub")
-	outer := write("work/.config/xdist.toml")
-	if got := findConfig([]string{"-C=" + dir}); got != outer {
-		t.Errorf("found %q, want the workspace's", got)
-	}
-	inner := write("work/m/.config/xdist.toml")
-	if got := findConfig([]string{"-C", dir, "./..."}); got != inner {
-		t.Errorf("found %q, want the module's", got)
 	}
 }

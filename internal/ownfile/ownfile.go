@@ -67,6 +67,21 @@ func Read(name string, limit int64) ([]byte, error) {
 	return ReadAll(f, limit)
 }
 
+// ReadOwn is Read for a file that nobody has named. It refuses with ErrShared one that somebody else
+// than this user and root has made or may write to, and one in such a directory. Where root acts
+// for somebody (sudo), what that one has made is fine too.
+func ReadOwn(name string, limit int64) ([]byte, error) {
+	f, err := Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := checkAuthors(f, name); err != nil {
+		return nil, err
+	}
+	return ReadAll(f, limit)
+}
+
 // ReadAll reads a file to its end. It is an error when that is more than limit bytes away.
 func ReadAll(f *os.File, limit int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(f, limit+1))

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"syscall"
 )
 
@@ -43,4 +45,62 @@ func checkOwn(dir string, excuse fs.FileMode) error {
 		return fmt.Errorf("%w: others may write to %s (mode %04o) and put programs there; chmod go-w it, or choose another place", ErrShared, dir, info.Mode().Perm())
 	}
 	return nil
+}
+
+// checkAuthors looks at a file that was opened by a name, and at its directory. Both may be links,
+// and in a directory like /tmp everybody can make one.
+func checkAuthors(f *os.File, name string) error {
+	dir := filepath.Dir(name)
+	opened := func(string) (fs.FileInfo, error) { return f.Stat() }
+	for _, at := range []struct {
+		name string
+		stat func(name string) (fs.FileInfo, error)
+	}{{dir, os.Lstat}, {dir, os.Stat}, {name, os.Lstat}, {name, opened}} {
+		info, err := at.stat(at.name)
+		if err == nil {
+			err = checkAuthor(at.name, info)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkAuthor refuses what somebody else than this user and root has made or may write to. A group
+// that is named like the owner is the owner's alone: for it many systems have a umask of 002.
+func checkAuthor(name string, info fs.FileInfo) error {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	mode, writers := info.Mode(), fs.FileMode(0o022)
+	if mode&0o020 != 0 && ownGroup(stat) {
+		writers = 0o002
+	}
+	switch {
+	case stat.Uid != 0 && int(stat.Uid) != os.Geteuid() && !calledSudo(stat.Uid):
+		return fmt.Errorf("%w: %s belongs to uid %d", ErrShared, name, stat.Uid)
+	case mode&fs.ModeSymlink == 0 && mode&writers != 0: // a link's mode says nothing
+		return fmt.Errorf("%w: others may write to %s (mode %04o)", ErrShared, name, mode.Perm())
+	}
+	return nil
+}
+
+// calledSudo reports whether this process is root's because a user has called sudo.
+func calledSudo(uid uint32) bool {
+	return os.Geteuid() == 0 && os.Getenv("SUDO_UID") == strconv.FormatUint(uint64(uid), 10)
+}
+
+// ownGroup reports whether the group of a file has its owner's number or name.
+func ownGroup(stat *syscall.Stat_t) bool {
+	if stat.Gid == stat.Uid {
+		return true
+	}
+	owner, err := user.LookupId(strconv.FormatUint(uint64(stat.Uid), 10))
+	if err != nil {
+		return false
+	}
+	group, err := user.LookupGroupId(strconv.FormatUint(uint64(stat.Gid), 10))
+	return err == nil && group.Name == owner.Username
 }
