@@ -34,7 +34,11 @@ func (l gatewayLink) Build(ctx context.Context, cmd *gotest.Command, args wire.B
 	if args.Command, err = moved.Encode(); err != nil {
 		return nil, err
 	}
-	return hostbuild.Start(ctx, l.gw, l.host, l.hosts.Mirror.Source.Root, args)
+	link, err := hostbuild.Start(ctx, l.gw, l.host, l.hosts.Mirror.Source.Root, args)
+	if err != nil {
+		return nil, err
+	}
+	return hostbuild.Checked(link, cmd), nil
 }
 
 // offer gives a supply that waits for one a host to build on.

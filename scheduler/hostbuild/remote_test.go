@@ -44,7 +44,7 @@ func TestEndlessBuilds(t *testing.T) {
 			return wire.BuildReport{More: true, Listed: []gotest.Package{{ImportPath: "p", Items: items}}}
 		},
 		"binaries": func(i int) wire.BuildReport {
-			return wire.BuildReport{Ready: &wire.BuiltPackage{Package: fmt.Sprint(i, strings.Repeat("x", 8<<10)), Digest: make([]byte, 32)}}
+			return wire.BuildReport{Ready: &wire.BuiltPackage{Package: fmt.Sprint(i, strings.Repeat("x", 8<<10)), Digest: make([]byte, 32), Binary: "/b/p.test"}}
 		},
 		"profile": func(int) wire.BuildReport { return wire.BuildReport{Profile: part} },
 	} {

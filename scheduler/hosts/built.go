@@ -2,11 +2,12 @@ package hosts
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/scheduler/wire"
@@ -15,7 +16,7 @@ import (
 // fetchBuilt brings the binary of an order, and its coverage data, from the host that has built it
 // to the controller, once, and puts their paths here into the order.
 func (hs *Set) fetchBuilt(ctx context.Context, token, digest string, o *wire.Order) (err error) {
-	dir, name := splitPath(o.Binary)
+	dir, name := wire.LastElement(o.Binary)
 	local := filepath.Join(hs.runDir, "built", digest)
 	o.Binary, err = hs.built.bring(ctx, digest, func() (string, error) {
 		return filepath.Join(local, name), hs.fetch(ctx, token, dir, name, local)
@@ -23,11 +24,19 @@ func (hs *Set) fetchBuilt(ctx context.Context, token, digest string, o *wire.Ord
 	if err != nil || o.CoverMeta == "" {
 		return err
 	}
-	_, name = splitPath(o.CoverMeta)
-	local = filepath.Join(hs.runDir, "built", name)
 	meta := o.CoverMeta
-	o.CoverMeta, err = hs.built.bring(ctx, meta, func() (string, error) { return local, hs.fetch(ctx, token, meta, "*", local) })
+	local = hs.coverPlace(token, meta)
+	o.CoverMeta, err = hs.built.bring(ctx, token+" "+meta, func() (string, error) { return local, hs.fetch(ctx, token, meta, "*", local) })
 	return err
+}
+
+// coverPlace is where the coverage data of a host go here: in a directory of their own, whatever
+// that host and others call theirs. The last element of their name stays, since a copy on a third
+// host is called by it.
+func (hs *Set) coverPlace(token, meta string) string {
+	whose := sha256.Sum256([]byte(token + "\x00" + meta))
+	_, name := wire.LastElement(meta)
+	return filepath.Join(hs.runDir, "cover", hex.EncodeToString(whose[:8]), name)
 }
 
 // fetch brings what matches a pattern from a directory of the host with a token, through the first
@@ -45,10 +54,4 @@ func (hs *Set) fetch(ctx context.Context, token, dir, pattern, local string) err
 		errs = append(errs, err)
 	}
 	return fmt.Errorf("bring what another host has built: %w", errors.Join(errs...))
-}
-
-// splitPath splits a path of a host of any platform at its last element.
-func splitPath(path string) (dir, name string) {
-	i := strings.LastIndexAny(path, `/\`)
-	return path[:max(i, 0)], path[i+1:]
 }

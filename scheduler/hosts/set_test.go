@@ -99,11 +99,15 @@ func TestTokenOfADirectory(t *testing.T) {
 	}
 }
 
-// TestSplitPath splits paths of other platforms.
-func TestSplitPath(t *testing.T) {
-	for path, want := range map[string][2]string{"/a/b": {"/a", "b"}, `C:\a\b.exe`: {`C:\a`, "b.exe"}, "x": {"", "x"}} {
-		if dir, name := splitPath(path); dir != want[0] || name != want[1] {
-			t.Errorf("%s: %q and %q", path, dir, name)
+// What two hosts call by one name is kept apart, and away from binaries.
+func TestPlacesOfCoverageData(t *testing.T) {
+	hs := New(&Mirror{}, nil, "/run", func(any) {})
+	const meta = "/x/covermeta-1"
+	seen := map[string]bool{filepath.Join("/run", "built"): true}
+	for _, place := range []string{hs.coverPlace("a", meta), hs.coverPlace("b", meta), hs.coverPlace("a", "/y/covermeta-1")} {
+		if seen[filepath.Dir(place)] || filepath.Base(place) != "covermeta-1" || filepath.Dir(filepath.Dir(place)) != filepath.Join("/run", "cover") {
+			t.Errorf("%s", place)
 		}
+		seen[filepath.Dir(place)] = true
 	}
 }

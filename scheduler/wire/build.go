@@ -2,6 +2,9 @@ package wire
 
 import (
 	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/store"
@@ -78,7 +81,8 @@ func BuiltOf(r gotest.Ready) *BuiltPackage {
 	}
 }
 
-// Ready is the package for the controller. host is the token of the host that has built it.
+// Ready is the package for the controller. host is the token of the host that has built it. A path
+// whose last element is no name is an error: it becomes one in the controller's own directories.
 func (b *BuiltPackage) Ready(host string) (gotest.Ready, error) {
 	r := gotest.Ready{
 		Package: b.Package, Name: b.Name, Binary: b.Binary, Args: b.Args, Dir: b.Dir, Env: b.Env, CoverMeta: b.CoverMeta, Tests: b.Tests, Host: host,
@@ -90,5 +94,23 @@ func (b *BuiltPackage) Ready(host string) (gotest.Ready, error) {
 		return r, errors.New("digest of another length")
 	}
 	copy(r.Digest[:], b.Digest)
+	if !endsInName(b.Binary) {
+		return r, fmt.Errorf("the path of its binary ends in no name: %q", b.Binary)
+	}
+	if b.CoverMeta != "" && !endsInName(b.CoverMeta) {
+		return r, fmt.Errorf("the path of its coverage data ends in no name: %q", b.CoverMeta)
+	}
 	return r, nil
+}
+
+// endsInName reports whether the last element of a path is a name here.
+func endsInName(path string) bool {
+	_, name := LastElement(path)
+	return filepath.IsLocal(name) && name != "."
+}
+
+// LastElement splits a path of a host of any platform at its last element.
+func LastElement(path string) (dir, name string) {
+	i := strings.LastIndexAny(path, `/\`)
+	return path[:max(i, 0)], path[i+1:]
 }
