@@ -53,7 +53,7 @@ type Listing struct {
 // Package is a package that a command's patterns match.
 type Package struct {
 	ImportPath  string
-	Dir         string // absolute; tests run in it
+	Dir         string // absolute; tests run in it. "" is one of another host that is not here too
 	NoTestFiles bool
 	Items       []Item // what -run and -skip leave, in the order in which the binary runs it
 	HasTestMain bool

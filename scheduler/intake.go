@@ -77,7 +77,9 @@ func (c *controller) collect(t *pool, packages []gotest.Package) {
 	}
 	dirs := make(map[string]string, len(packages))
 	for _, lp := range packages {
-		dirs[lp.ImportPath] = lp.Dir
+		if lp.Dir != "" { // else it is on another host only
+			dirs[lp.ImportPath] = lp.Dir
+		}
 		p := c.addPackage(t, lp.ImportPath, lp.Items)
 		p.serial, p.undivided, p.partial = lp.Serial, lp.Undivided, lp.Partial
 		items += len(p.names)

@@ -38,7 +38,8 @@ func (l gatewayLink) Build(ctx context.Context, cmd *gotest.Command, args wire.B
 	if err != nil {
 		return nil, err
 	}
-	return hostbuild.Checked(link, cmd), nil
+	home := func(path string) string { return l.host.Home(l.hosts.Mirror, l.gw.Info().GOOS, path) }
+	return hostbuild.Checked(link, cmd, home), nil
 }
 
 // offer gives a supply that waits for one a host to build on.

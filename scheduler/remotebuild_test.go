@@ -135,6 +135,11 @@ func TestRemoteBuild(t *testing.T) {
 	if got := warnings(r); !strings.Contains(got, "builds with go1.25.3, and this one has go1.26.1") {
 		t.Errorf("warnings %q", got)
 	}
+	for _, e := range r.events {
+		if e, ok := e.(event.Collected); ok && len(e.Dirs) > 0 {
+			t.Errorf("packages that are not on this machine are in %q", e.Dirs)
+		}
+	}
 	if want := (wire.BuildArgs{RunID: "run", GOFLAGS: "-tags=x"}); len(b.args) != 1 || fmt.Sprint(b.args[0]) != fmt.Sprint(want) {
 		t.Errorf("builds %+v, want one of %+v", b.args, want)
 	}

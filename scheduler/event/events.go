@@ -34,7 +34,7 @@ type Collected struct {
 	Platform string // "linux/amd64"
 	Packages int
 	Items    int
-	Dirs     map[string]string // of the packages on this machine, absolute, by import path
+	Dirs     map[string]string // of the packages that are on this machine, absolute, by import path
 }
 
 // Listening says that agents may join the run at Addr, which is known before the first event of a

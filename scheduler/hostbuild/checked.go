@@ -9,12 +9,16 @@ import (
 	"github.com/xdist-go/xdist/scheduler/wire"
 )
 
-// Checked is a link whose host says nothing that it was not asked for: such a report is an error.
-func Checked(l Link, cmd *gotest.Command) Link { return checkedLink{l, cmd} }
+// Checked is a link to a host that is not believed. A report of what it was not asked for is an
+// error. Directories of packages are those here that home makes of the host's, or "".
+func Checked(l Link, cmd *gotest.Command, home func(path string) string) Link {
+	return checkedLink{l, cmd, home}
+}
 
 type checkedLink struct {
 	Link
 	command *gotest.Command
+	home    func(path string) string
 }
 
 func (l checkedLink) Receive(ctx context.Context) (wire.BuildReport, error) {
@@ -23,6 +27,9 @@ func (l checkedLink) Receive(ctx context.Context) (wire.BuildReport, error) {
 		if err = l.checkReady(r.Ready); err != nil {
 			err = fmt.Errorf("read the report on %s: %w", r.Ready.Package, err)
 		}
+	}
+	for i := range r.Listed {
+		r.Listed[i].Dir = l.home(r.Listed[i].Dir)
 	}
 	return r, err
 }
