@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // buildFlags make the executable depend on nothing but the sources, the Go version and the
@@ -30,7 +32,7 @@ func (m *Maker) compiled(ctx context.Context, goos, goarch string) (string, erro
 	if m.cfg.Sources == nil {
 		return "", errors.New("this xdist has no sources in it")
 	}
-	if err := os.MkdirAll(m.cfg.Dir, 0o777); err != nil {
+	if err := ownfile.MakeDir(m.cfg.Dir); err != nil {
 		return "", err
 	}
 	env := m.env(goos, goarch)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/internal/gobuild"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // unpackedPrefix begins the names of what Unpack makes.
@@ -17,7 +18,8 @@ const unpackedPrefix = "sources-"
 
 // Unpack writes a module's files into a directory below dir whose name tells their content, unless
 // they are there, and returns its path. Those of other content that nobody has asked for in 30 days
-// are removed. Tests are left out.
+// are removed. Tests are left out. A dir that another user may write to is refused: programs are
+// made of what is there.
 func Unpack(sources fs.FS, dir string) (string, error) {
 	if sources == nil {
 		return "", errors.New("this program has no sources in it")
@@ -26,12 +28,12 @@ func Unpack(sources fs.FS, dir string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the embedded sources: %w", err)
 	}
+	if err := ownfile.MakeDir(dir); err != nil {
+		return "", err
+	}
 	target, now := filepath.Join(dir, unpackedPrefix+digest[:16]), time.Now()
 	if os.Chtimes(target, now, now) == nil {
-		return target, nil
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
+		return target, ownfile.CheckDir(target)
 	}
 	removeUnpacked(dir, now)
 	kept := gobuild.Dir{Path: dir}
@@ -45,11 +47,11 @@ func Unpack(sources fs.FS, dir string) (string, error) {
 		return "", fmt.Errorf("write the sources: %w", err)
 	}
 	if err := os.Rename(made, target); err != nil {
-		if _, there := os.Stat(target); there != nil { // else somebody else was quicker
+		if _, there := os.Stat(target); there != nil { // else another process of this user was quicker
 			return "", err
 		}
 	}
-	return target, nil
+	return target, ownfile.CheckDir(target)
 }
 
 // removeUnpacked removes what nobody has asked for.

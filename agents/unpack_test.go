@@ -1,12 +1,15 @@
 package agents
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/xdist-go/xdist/internal/gobuild"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // Sources are unpacked once, and old ones go.
@@ -43,6 +46,20 @@ func TestUnpack(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 || entries[0].Name() != filepath.Base(second) {
 		t.Errorf("left are %v, %v", entries, err)
+	}
+	if runtime.GOOS != "windows" {
+		if err := os.Chmod(second, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Unpack(other, dir); !errors.Is(err, ownfile.ErrShared) {
+			t.Errorf("others may write to what is there: %v", err)
+		}
+		if err := os.Chmod(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Unpack(tiny(), dir); !errors.Is(err, ownfile.ErrShared) {
+			t.Errorf("others may write to the directory: %v", err)
+		}
 	}
 	if _, err := Unpack(nil, dir); err == nil {
 		t.Error("no sources were unpacked")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/internal/gobuild"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // remoteHandler is the name under which a compiled source offers its function Remote.
@@ -38,8 +39,8 @@ const remoteHandler = "remote"
 // -trimpath, counts with its working directory. The source embeds no files and uses no cgo.
 //
 // The go command on PATH compiles it, with CGO_ENABLED=0. This takes seconds the first time; then
-// the program is found in the user's cache directory, which keeps those used last, half a GiB of
-// them, until something has changed that it was made of. On the gateway's host it is kept under its
+// the program is found in Config.CacheDir, which keeps those used last, half a GiB of them, until
+// something has changed that it was made of. On the gateway's host it is kept under its
 // digest, as agents are.
 //
 // Errors: *CompileError, whose text names the lines of the source by the file's name, those of a
@@ -293,12 +294,12 @@ func (gw *Gateway) runProgram(ctx context.Context, dir string, files map[string]
 
 // compile returns a program for the gateway's host.
 func (gw *Gateway) compile(ctx context.Context, dir string, files map[string]string) (Agent, error) {
-	cache, err := os.UserCacheDir()
+	dirKept, err := gw.group.cfg.sourceCache()
 	if err != nil {
-		return Agent{}, err
+		return Agent{}, fmt.Errorf("keep what is compiled: %w", err)
 	}
 	goos, goarch := gw.Info().GOOS, gw.Info().GOARCH
-	kept := gobuild.Dir{Path: filepath.Join(cache, "xdist", "sources"), Most: mostSources}
+	kept := gobuild.Dir{Path: dirKept, Most: mostSources}
 	p := gobuild.Program{
 		Dir: dir, Package: sourcePackage, Files: files,
 		Env:   append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch),
@@ -324,6 +325,19 @@ func (gw *Gateway) compile(ctx context.Context, dir string, files map[string]str
 	}
 	digest, err := kept.Digest(name)
 	return Agent{Path: name, Digest: digest, Args: []string{agentArgument}}, err
+}
+
+// sourceCache is the directory of compiled sources, which is made. Nobody else can write there.
+func (cfg *Config) sourceCache() (string, error) {
+	const name = "sources"
+	if cfg.CacheDir == "" {
+		return ownfile.UserCache(name)
+	}
+	dir, err := filepath.Abs(cfg.CacheDir)
+	if err != nil {
+		return "", err
+	}
+	return ownfile.MakeIn(dir, name)
 }
 
 // compilerText is what the go command complains about, without the names that are only ours.

@@ -61,16 +61,13 @@ var errNoBackground = errors.New("no server of this user runs in the background:
 
 // openBackground makes the directory when it is missing.
 func openBackground() (background, error) {
-	dir := os.Getenv("XDIST_CACHE")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return background{}, err
-		}
-		dir = filepath.Join(cache, "xdist")
+	const name = "serve"
+	if cache := os.Getenv("XDIST_CACHE"); cache != "" {
+		dir, err := ownfile.MakeIn(cache, name)
+		return background{dir}, err
 	}
-	b := background{filepath.Join(dir, "serve")}
-	return b, ownfile.MakeDir(b.dir)
+	dir, err := ownfile.UserCache(name)
+	return background{dir}, err
 }
 
 func (b background) lock() *flock.Flock { return lockfile.Private(filepath.Join(b.dir, "lock")) }

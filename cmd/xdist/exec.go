@@ -57,6 +57,7 @@ type execution struct {
 	source  string // a text, or the name of a Go file; "" runs command
 	isGo    bool   // source is Go; else it is Python
 	dir     string // in whose module a Go source is compiled
+	cache   string // where what was compiled is kept
 	push    []pushed
 	pull    []string
 	limit   int64 // bytes of one pull
@@ -75,7 +76,7 @@ func execOnAll(c *cli.Context) error {
 		return usageError(err)
 	}
 	defer e.close()
-	open := newOpener(c, func(cfg *gateway.Config) { cfg.Stderr, cfg.SourceDir = c.App.ErrWriter, e.dir })
+	open := newOpener(c, func(cfg *gateway.Config) { cfg.Stderr, cfg.SourceDir, cfg.CacheDir = c.App.ErrWriter, e.dir, e.cache })
 	defer func() {
 		if err := open.group.Terminate(context.WithoutCancel(c.Context), countEnd); err != nil {
 			fmt.Fprintf(c.App.ErrWriter, "xdist: end the gateways: %v\n", err)
@@ -143,19 +144,23 @@ func newExecution(c *cli.Context) (*execution, error) {
 	if name == "" {
 		return e, nil
 	}
+	var err error
+	if e.isGo {
+		if e.cache, _, err = cachePlace(c); err != nil {
+			return e, err
+		}
+	}
 	if e.isGo && name != "-" {
 		e.source = name
-		var err error
 		if _, err = os.Stat(name); err == nil && filepath.Ext(name) != ".go" {
 			err = fmt.Errorf("xdist exec: %s: Go sources have names that end in .go", name)
 		}
 		if err == nil {
-			e.dir, err = sourceDir(filepath.Dir(name))
+			e.dir, err = sourceDir(filepath.Dir(name), e.cache)
 		}
 		return e, err
 	}
 	var text []byte
-	var err error
 	if name == "-" {
 		text, err = io.ReadAll(os.Stdin)
 	} else {
@@ -163,7 +168,7 @@ func newExecution(c *cli.Context) (*execution, error) {
 	}
 	e.source = string(text) + "\n"
 	if err == nil && e.isGo {
-		e.dir, err = sourceDir(".")
+		e.dir, err = sourceDir(".", e.cache)
 	}
 	return e, err
 }
@@ -199,8 +204,8 @@ func (e *execution) close() {
 }
 
 // sourceDir is where a Go source below dir is compiled: there, when its module has package gateway,
-// or else where this program's own sources are.
-func sourceDir(dir string) (string, error) {
+// or else where this program's own sources are, below the cache directory.
+func sourceDir(dir, cache string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err
@@ -214,11 +219,7 @@ func sourceDir(dir string) (string, error) {
 			break
 		}
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	return agents.Unpack(xdist.Sources(), filepath.Join(cache, "xdist", "sources"))
+	return agents.Unpack(xdist.Sources(), filepath.Join(cache, "sources"))
 }
 
 // on does all of it on one gateway, and tells how that ended.

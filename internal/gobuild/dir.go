@@ -38,7 +38,7 @@ const (
 
 // Dir is a directory with executables. Its methods may be called concurrently.
 type Dir struct {
-	Path string // made when missing
+	Path string // made when missing, and refused when another user may write there
 	Go   string // the go command; "" is go on PATH
 	Most int64  // how many bytes of executables Prune leaves; 0 is any number
 }

@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // Program is a main package of which some files need not be on disk.
@@ -73,7 +75,7 @@ func (d Dir) Executable(ctx context.Context, p Program) (string, error) {
 	if name, ok := d.Known(p); ok {
 		return name, nil
 	}
-	if err := os.MkdirAll(d.Path, 0o700); err != nil {
+	if err := ownfile.MakeDir(d.Path); err != nil {
 		return "", err
 	}
 	d.Prune(time.Now())

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // stamp is what is remembered of an executable, so that it need not be read again while nothing
@@ -90,7 +92,7 @@ func readStamp(file string) (s stamp, ok bool) {
 
 // Write makes a file of d, in one step for those who look at it.
 func (d Dir) Write(name string, data []byte) error {
-	if err := os.MkdirAll(d.Path, 0o777); err != nil {
+	if err := ownfile.MakeDir(d.Path); err != nil {
 		return err
 	}
 	tmp, err := os.CreateTemp(d.Path, "file-*"+Temporary)

@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // ErrShared says that a directory is not this user's alone.
@@ -112,4 +113,24 @@ func MakeDir(dir string) error {
 		return err
 	}
 	return CheckDir(dir)
+}
+
+// UserCache returns the directory of a name that xdist has in the user's cache directory, and makes
+// it, as MakeDir does. It is refused also where others may write to one of those that it is in, and
+// so could exchange it while it is used.
+func UserCache(name string) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return MakeIn(filepath.Join(cache, "xdist"), name)
+}
+
+// MakeIn makes a directory by MakeDir, and in it another one of a name, whose path it returns.
+func MakeIn(dir, name string) (string, error) {
+	if err := MakeDir(dir); err != nil {
+		return "", err
+	}
+	inside := filepath.Join(dir, name)
+	return inside, MakeDir(inside)
 }
