@@ -30,7 +30,8 @@ type Source struct {
 	// left out with all that is in it.
 	Ignore []string
 	// Cache is a directory, made when it is missing, for an index of the contents' digests, so that
-	// only files that were changed are read again. Empty is none.
+	// only files that were changed are read again. It is done without one where another user may
+	// write. Empty is none.
 	Cache string
 
 	kept *memory // an index in memory beside that of Cache; nil is none

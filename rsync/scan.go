@@ -15,6 +15,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // image is a source as a scan has found it.
@@ -188,7 +190,7 @@ func (s Source) loadIndex(t *tree) *memory {
 	if s.kept != nil && len(s.kept.records) > 0 {
 		return s.kept
 	}
-	if s.Cache != "" {
+	if s.Cache != "" && ownfile.CheckDir(s.Cache) == nil {
 		if b, err := os.ReadFile(s.indexName(t)); err == nil {
 			if m, err := decodeMemory(b); err == nil {
 				return m
@@ -208,7 +210,7 @@ func (s Source) saveIndex(t *tree, old *memory, records []record) error {
 	if s.Cache == "" || same {
 		return nil
 	}
-	if err := os.MkdirAll(s.Cache, 0o777); err != nil {
+	if err := ownfile.MakeDir(s.Cache); err != nil {
 		return fmt.Errorf("save index: %w", err)
 	}
 	if err := replaceFile(s.indexName(t), m.encode()); err != nil {

@@ -3,12 +3,15 @@
 package rsync
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/xdist-go/xdist/internal/ownfile"
 	"github.com/xdist-go/xdist/internal/strangers"
 )
 
@@ -52,4 +55,46 @@ func TestBlobsAmongStrangers(t *testing.T) {
 			t.Errorf("made in what is there: %v", left)
 		}
 	})
+}
+
+// The index is neither read nor written where another user may write: it says of which files the
+// content need not be looked at.
+func TestIndexAmongStrangers(t *testing.T) {
+	src := newPlace(t)
+	src.write("file", "content")
+	cache := filepath.Join(t.TempDir(), "index")
+	s := Source{Root: src.dir, Cache: cache}
+	if img, err := s.scan(t.Context()); err != nil || img.warn != nil {
+		t.Fatal(err, img.warn)
+	}
+	tr, err := s.tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.loadIndex(tr).records) != 1 {
+		t.Fatal("there is no index")
+	}
+	src.do(os.Chmod(cache, 0o777))
+	if len(s.loadIndex(tr).records) != 0 {
+		t.Error("an index is read from where others may write")
+	}
+	img, err := s.scan(t.Context())
+	if err != nil || !errors.Is(img.warn, ownfile.ErrShared) {
+		t.Errorf("%v, warning %v", err, img.warn)
+	}
+}
+
+// The directory of the index is private whatever the umask is.
+func TestIndexIsPrivate(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	src := newPlace(t)
+	src.write("file", "content")
+	cache := filepath.Join(t.TempDir(), "index")
+	src.do(os.Chmod(filepath.Dir(cache), 0o755))
+	if img, err := (Source{Root: src.dir, Cache: cache}).scan(t.Context()); err != nil || img.warn != nil {
+		t.Fatal(err, img.warn)
+	}
+	if info, err := os.Stat(cache); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
 }

@@ -62,7 +62,7 @@ func (s *Store) begin() (*Run, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		if err := os.Mkdir(dir, 0o777); err != nil {
+		if err := os.Mkdir(dir, 0o700); err != nil {
 			return nil, errors.Join(err, lockfile.Remove(lock))
 		}
 		return &Run{store: s, dir: dir, lock: lock}, nil
@@ -113,7 +113,7 @@ func (r *Run) binary(ctx context.Context, d Digest, name string) (string, error)
 	if !ok {
 		return "", ErrMissing
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
 	}
 	if err := r.name(ctx, stored, path); err != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/internal/diskspace"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // DefaultMaxBytes is the bound of a store that is opened with none: some hundred test binaries.
@@ -55,7 +56,8 @@ const (
 // down to: zero is DefaultMaxBytes, negative is none. A nil log is silence.
 //
 // Open takes the same short time whatever the store holds. It tries to write, and fails with
-// ErrReadOnly or ErrFull when it cannot.
+// ErrReadOnly or ErrFull when it cannot. What it makes is this user's alone, and a directory in the
+// store that another user may write to is an error, as in ownfile.CheckBelow: binaries are executed.
 func Open(dir string, maxBytes int64, log *slog.Logger) (*Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -78,12 +80,13 @@ func Open(dir string, maxBytes int64, log *slog.Logger) (*Store, error) {
 }
 
 func (s *Store) makeDirs() error {
-	for _, sub := range []string{binDir, recDir, runsDir, tmpDir} {
-		if err := os.MkdirAll(filepath.Join(s.dir, sub), 0o777); err != nil {
+	subs := []string{binDir, recDir, runsDir, tmpDir}
+	for _, sub := range subs {
+		if err := os.MkdirAll(filepath.Join(s.dir, sub), 0o700); err != nil {
 			return err
 		}
 	}
-	return nil
+	return ownfile.CheckBelow(s.dir, subs...)
 }
 
 // tryWrite finds out whether files can be made. A byte is written because a full disk still takes
@@ -241,7 +244,7 @@ func (s *Store) temp() (*os.File, error) {
 func publish(tmp, name string) error {
 	err := os.Rename(tmp, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 			return err
 		}
 		err = os.Rename(tmp, name)

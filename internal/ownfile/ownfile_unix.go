@@ -3,6 +3,7 @@
 package ownfile
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -85,6 +86,50 @@ func checkAuthor(name string, info fs.FileInfo) error {
 		return fmt.Errorf("%w: others may write to %s (mode %04o)", ErrShared, name, mode.Perm())
 	}
 	return nil
+}
+
+// CheckBelow refuses with ErrShared the directories of these names in dir, and those in them, that
+// another user has made or may write to. It looks at none where only this user can enter dir, and
+// follows no links.
+func CheckBelow(dir string, names ...string) error {
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode()&0o011 == 0 {
+		return err
+	}
+	for _, name := range names {
+		name = filepath.Join(dir, name)
+		entries, err := os.ReadDir(name)
+		if err != nil {
+			return err
+		}
+		if info, err = os.Lstat(name); err == nil {
+			err = checkAuthor(name, info)
+		}
+		for _, e := range entries {
+			if err == nil && e.IsDir() {
+				err = checkEntry(filepath.Join(name, e.Name()), e)
+			}
+		}
+		if errors.Is(err, ErrShared) {
+			err = fmt.Errorf("%w, and programs there may be theirs; remove it, or choose another place", err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkEntry is checkAuthor for what was listed. It may have gone since.
+func checkEntry(name string, e fs.DirEntry) error {
+	info, err := e.Info()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return checkAuthor(name, info)
 }
 
 // calledSudo reports whether this process is root's because a user has called sudo.
