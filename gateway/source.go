@@ -191,10 +191,13 @@ func (gw *Gateway) runPackage(ctx context.Context, dir, name string, args any) (
 	return gw.runProgram(ctx, dir, map[string]string{mainFile: text}, args)
 }
 
+// modLimit bounds a go.mod, in bytes.
+const modLimit = 4 << 20
+
 // importPath is that of the package in a directory.
 func importPath(dir string) (string, error) {
 	for up := dir; ; up = filepath.Dir(up) {
-		mod, _ := os.ReadFile(filepath.Join(up, "go.mod")) // most directories have none
+		mod, _ := ownfile.Read(filepath.Join(up, "go.mod"), modLimit) // most directories have none
 		for line := range strings.Lines(string(mod)) {
 			if words := strings.Fields(line); len(words) > 1 && words[0] == "module" {
 				rel, err := filepath.Rel(up, dir)

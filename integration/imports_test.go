@@ -43,7 +43,7 @@ var importPolicy = []rule{
 	{pkg: "internal/netsock", may: []string{"internal/lockfile"}, never: []string{"testing", "flag", "os/exec"}, noGo: true},
 	{pkg: "internal/ownfile", never: []string{"net", "testing", "flag", "os/exec"}, noGo: true},
 	{pkg: "internal/procgroup", never: []string{"net", "testing", "flag"}, noGo: true},
-	{pkg: "internal/programs", may: []string{"internal/diskspace", "internal/lockfile"}, never: []string{"net", "testing", "flag", "os/exec"}, noGo: true},
+	{pkg: "internal/programs", may: []string{"internal/diskspace", "internal/lockfile", "internal/ownfile"}, never: []string{"net", "testing", "flag", "os/exec"}, noGo: true},
 	{pkg: "internal/sshclient", may: []string{"internal/cmdline", "internal/ownfile", "internal/procgroup", "internal/turns"}, never: []string{"testing", "flag", "gotest.tools"}, private: true},
 	{pkg: "internal/chromium", never: []string{"net", "flag"}, noGo: true, tests: true},
 	{pkg: "internal/strangers", never: []string{"net", "flag", "os/exec"}, noGo: true, tests: true},

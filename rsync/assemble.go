@@ -9,6 +9,7 @@ import (
 	"path"
 
 	"github.com/xdist-go/xdist/internal/diskspace"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // assembly is a file that comes in pieces. It is written under a temporary name, which tells its
@@ -100,7 +101,7 @@ func (a *assembly) open() (err error) {
 	if a.signed.block > 0 {
 		a.hash = newHash()
 		a.kind = &a.tally.Patched
-		if a.base, err = a.root.Open(e.path); err != nil {
+		if a.base, err = ownfile.OpenIn(a.root, e.path); err != nil {
 			return err
 		}
 	}

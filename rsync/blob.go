@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // BlobHandler is the name under which an agent has [KeepBlobs].
@@ -90,7 +90,7 @@ func PutBlob(ctx context.Context, gw *gateway.Gateway, path string, o PutOptions
 }
 
 func putBlob(ctx context.Context, gw *gateway.Gateway, path string, o PutOptions) (string, error) {
-	f, err := os.Open(path)
+	f, err := ownfile.Open(path)
 	if err != nil {
 		return "", err
 	}

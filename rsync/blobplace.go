@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/xdist-go/xdist/internal/diskspace"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // BlobDir returns the directory in which this host keeps what [PutBlob] brings, and makes it. The
@@ -70,7 +71,7 @@ func keepBlob(ctx context.Context, path, digest string) (string, error) {
 
 // copy copies a file of this host, where no link can be made to it.
 func (s *blobs) copy(path, temp string) error {
-	from, err := os.Open(path)
+	from, err := ownfile.Open(path)
 	if err != nil {
 		return err
 	}

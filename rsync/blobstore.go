@@ -18,6 +18,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/internal/diskspace"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // KeepBlobs is the agent's side of [PutBlob] and [ListBlobs], to be registered under [BlobHandler].
@@ -251,7 +252,7 @@ func (s *blobs) doubts(b Blob, check bool) bool {
 // one that is wrong are removed: it gets its own when it is received again.
 func (s *blobs) right(b Blob) bool {
 	name := b.Digest + "/" + b.Name
-	f, err := s.root.Open(name)
+	f, err := ownfile.OpenIn(s.root, name)
 	if err != nil {
 		return false
 	}

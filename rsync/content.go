@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"sync"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 const (
@@ -127,10 +130,10 @@ func (l *lost) count(ft fate) {
 	}
 }
 
-// open opens a file of the image, nil if it has vanished.
+// open opens a file of the image, nil if it has vanished or something else is in its place.
 func (c *content) open(i int) (*os.File, error) {
-	f, err := os.Open(c.img.tree.file(c.img.entries[i].path))
-	if gone(err) {
+	f, err := ownfile.Open(c.img.tree.file(c.img.entries[i].path))
+	if gone(err) || errors.Is(err, fs.ErrInvalid) {
 		return nil, nil
 	}
 	return f, err

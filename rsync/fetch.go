@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // FetchHandler is the name under which an agent has [Offer].
@@ -310,7 +311,7 @@ func (c *catcher) has(h *hasher, e *entry) bool {
 	if err != nil || !info.Mode().IsRegular() || info.Size() != e.size {
 		return false
 	}
-	f, err := c.root.Open(e.path)
+	f, err := ownfile.OpenIn(c.root, e.path)
 	if err != nil {
 		return false
 	}

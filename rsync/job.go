@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // job is one round at a receiver.
@@ -115,7 +117,7 @@ func (j *job) read(ctx context.Context, check []int) error {
 	err := inParallel(ctx, lookers, len(check), func(n int) (err error) {
 		i := check[n]
 		e := &j.want.entries[i]
-		f, err := j.root.Open(e.path)
+		f, err := ownfile.OpenIn(j.root, e.path)
 		if err != nil {
 			differs[n] = true // unreadable or gone: it will be replaced
 			return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/internal/diskspace"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // Receive is the agent's side of a target, to be registered under [Handler]. It makes a directory
@@ -81,6 +82,9 @@ type sight struct {
 const (
 	lockFile   = "lock"
 	memoryFile = "memory"
+	// memoryLimit bounds what is read of a memory, or of an index, in bytes: that of a million files
+	// has some 100 MB.
+	memoryLimit = 1 << 30
 )
 
 func (r *receiver) open(ctx context.Context) (err error) {
@@ -152,7 +156,7 @@ func sideOf(dir string) string {
 
 // loadMemory returns what is remembered of a target: nothing when that cannot be read.
 func loadMemory(side string) *memory {
-	b, err := os.ReadFile(filepath.Join(side, memoryFile))
+	b, err := ownfile.Read(filepath.Join(side, memoryFile), memoryLimit)
 	if err != nil {
 		return new(memory)
 	}

@@ -120,9 +120,9 @@ func (t *tree) linkRecord(r record) (record, error) {
 // fileRecord reads a file. One that is written to meanwhile is recorded as it was at the end, and
 // noticed when it is sent.
 func (t *tree) fileRecord(h *hasher, r record, now time.Time) (record, error) {
-	f, err := os.Open(t.file(r.path))
-	if gone(err) {
-		return record{}, nil
+	f, err := ownfile.Open(t.file(r.path))
+	if gone(err) || errors.Is(err, fs.ErrInvalid) {
+		return record{}, nil // it has gone, or was replaced by something else, since it was listed
 	} else if err != nil {
 		return record{}, err
 	}
@@ -133,9 +133,6 @@ func (t *tree) fileRecord(h *hasher, r record, now time.Time) (record, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return record{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return record{}, nil // replaced since it was listed
 	}
 	if s := statOf(info); s != r.stat {
 		r.stat, now = s, time.Unix(0, 0) // the content read may be older than the stat: never to be trusted
@@ -191,7 +188,7 @@ func (s Source) loadIndex(t *tree) *memory {
 		return s.kept
 	}
 	if s.Cache != "" && ownfile.CheckDir(s.Cache) == nil {
-		if b, err := os.ReadFile(s.indexName(t)); err == nil {
+		if b, err := ownfile.Read(s.indexName(t), memoryLimit); err == nil {
 			if m, err := decodeMemory(b); err == nil {
 				return m
 			}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // transfer gets the files that are wanted. It owns one goroutine that asks for them, one that puts
@@ -100,7 +102,7 @@ func (t *transfer) appendRequest(b []byte, w *want) []byte {
 }
 
 func (t *transfer) sign(i int) (*signature, error) {
-	f, err := t.root.Open(t.want.entries[i].path)
+	f, err := ownfile.OpenIn(t.root, t.want.entries[i].path)
 	if err != nil {
 		return nil, err
 	}

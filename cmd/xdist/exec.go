@@ -211,7 +211,7 @@ func sourceDir(dir, cache string) (string, error) {
 		return "", err
 	}
 	for up := dir; ; up = filepath.Dir(up) {
-		mod, err := os.ReadFile(filepath.Join(up, "go.mod"))
+		mod, err := ownfile.Read(filepath.Join(up, "go.mod"), settingsLimit)
 		if err == nil && bytes.Contains(mod, []byte(library)) {
 			return dir, nil
 		}

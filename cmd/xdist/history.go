@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
 	"os"
@@ -99,17 +98,14 @@ func moduleAbove(dir string) (root, module string) {
 // modulePath finds the module line of a go.mod. What is wrong with the file is the go command's to
 // say.
 func modulePath(file string) (string, error) {
-	f, err := os.Open(file)
+	text, err := ownfile.Read(file, settingsLimit)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		words := strings.Fields(lines.Text())
-		if len(words) >= 2 && words[0] == "module" {
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) >= 2 && words[0] == "module" {
 			return strings.Trim(words[1], "\"`"), nil
 		}
 	}
-	return filepath.Dir(file), lines.Err()
+	return filepath.Dir(file), nil
 }

@@ -44,8 +44,8 @@ func rootAbove(dir, name string) string {
 	}
 }
 
-// settingsLimit bounds the file of "go env -w", in bytes.
-const settingsLimit = 1 << 20
+// settingsLimit bounds a go.mod and the file of "go env -w", in bytes.
+const settingsLimit = 4 << 20
 
 // goSetting is a setting of the go command: in the environment, or else of "go env -w". The go
 // command is not asked, because it reads the files that we are about to look at more carefully.

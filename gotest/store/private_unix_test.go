@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/xdist-go/xdist/internal/ownfile"
+	"github.com/xdist-go/xdist/internal/strangers"
 )
 
 // What a store makes is this user's alone, whatever the umask is, and in a directory that others
@@ -73,4 +74,22 @@ func TestOpenedDirectories(t *testing.T) {
 			t.Errorf("%s, which nobody can reach: %v", sub, err)
 		}
 	}
+}
+
+// A FIFO in the place of a binary is waited for by nobody.
+func TestFIFOsInAStore(t *testing.T) {
+	s := open(t, t.TempDir())
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	strangers.FIFO(t, fifo)
+	strangers.AtOnce(t, "a binary", func() {
+		if _, err := s.Put(t.Context(), fifo, Copy); err == nil {
+			t.Error("a FIFO is put")
+		}
+		if Differs(t.Context(), fifo, Digest{}) {
+			t.Error("what cannot be read does not count as different")
+		}
+		if err := begin(t, s).copy(t.Context(), fifo, filepath.Join(t.TempDir(), "copy")); err == nil {
+			t.Error("a FIFO is copied")
+		}
+	})
 }

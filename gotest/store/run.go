@@ -16,6 +16,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/xdist-go/xdist/internal/lockfile"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 const (
@@ -170,7 +171,7 @@ func (r *Run) Check(ctx context.Context, d Digest) (right bool, err error) {
 // Differs reports whether a file is not there, or its content is not what d stands for. A file that
 // cannot be read does not count as different, nor does one that ctx leaves no time for.
 func Differs(ctx context.Context, name string, d Digest) bool {
-	f, err := os.Open(name)
+	f, err := ownfile.Open(name)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist)
 	}
@@ -181,7 +182,7 @@ func Differs(ctx context.Context, name string, d Digest) bool {
 
 // copy makes the file path from the file stored.
 func (r *Run) copy(ctx context.Context, stored, path string) error {
-	in, err := os.Open(stored)
+	in, err := ownfile.Open(stored)
 	if errors.Is(err, fs.ErrNotExist) {
 		return ErrMissing // pruned since we found it
 	}

@@ -130,7 +130,7 @@ func (s *Store) Dir() string { return s.dir }
 // Errors are ErrReadOnly and ErrFull, those of reading path, and that of ctx.
 func (s *Store) Put(ctx context.Context, path string, how How) (Digest, error) {
 	var d Digest
-	in, err := os.Open(path)
+	in, err := ownfile.Open(path)
 	if err == nil {
 		defer in.Close()
 		d, err = s.put(ctx, in, how)

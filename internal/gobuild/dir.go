@@ -21,6 +21,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 const (
@@ -181,7 +183,7 @@ func (d Dir) removeUnused(file string) {
 
 // own reads the stamp of an executable in d.
 func (d Dir) own(file string) (s stamp, err error) {
-	data, err := os.ReadFile(file)
+	data, err := ownfile.Read(file, stampLimit)
 	if err == nil {
 		err = json.Unmarshal(data, &s)
 	}

@@ -44,7 +44,7 @@ type known struct {
 // asked.
 func (d Dir) Known(p Program) (string, bool) {
 	file := d.knownFile(p)
-	data, err := os.ReadFile(file)
+	data, err := ownfile.Read(file, knownLimit)
 	if err != nil {
 		return "", false
 	}

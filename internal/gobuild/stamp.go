@@ -27,9 +27,16 @@ type stamp struct {
 // use.
 const usedEvery = 24 * time.Hour
 
+// stampLimit and knownLimit bound what is read of a stamp and of what is remembered of a program, in
+// bytes: a program of 50,000 files has some 5 MB.
+const (
+	stampLimit = 64 << 10
+	knownLimit = 64 << 20
+)
+
 // Digest returns the SHA-256 of a file in hexadecimal digits, from its stamp where that is true.
 func (d Dir) Digest(name string) (string, error) {
-	f, err := os.Open(name)
+	f, err := ownfile.Open(name)
 	if err != nil {
 		return "", err
 	}
@@ -82,7 +89,7 @@ func (d Dir) StampFile(name string) string {
 
 // readStamp also marks the stamp as used.
 func readStamp(file string) (s stamp, ok bool) {
-	data, err := os.ReadFile(file)
+	data, err := ownfile.Read(file, stampLimit)
 	if err != nil || json.Unmarshal(data, &s) != nil || len(s.Digest) != 2*sha256.Size {
 		return stamp{}, false
 	}

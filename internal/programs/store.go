@@ -21,6 +21,7 @@ import (
 
 	"github.com/xdist-go/xdist/internal/diskspace"
 	"github.com/xdist-go/xdist/internal/lockfile"
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // Program is what an executable is known by.
@@ -131,7 +132,7 @@ func (s *Store) ifSelf(p Program) string {
 }
 
 func digestOf(file string) (string, error) {
-	f, err := os.Open(file)
+	f, err := ownfile.Open(file)
 	if err != nil {
 		return "", err
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/xdist-go/xdist/internal/strangers"
 )
 
 // stranger is the id of a user that the tests are not.
@@ -72,4 +74,15 @@ func check(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A FIFO in the place of a program is waited for by nobody.
+func TestProgramThatIsAFIFO(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "xdist")
+	strangers.FIFO(t, name)
+	strangers.AtOnce(t, "a program", func() {
+		if digest, err := digestOf(name); err == nil {
+			t.Errorf("a FIFO has the digest %s", digest)
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // ID is the id of a user that the tests are not.
@@ -40,5 +41,38 @@ func Each(t *testing.T, test func(t *testing.T, what string, plant func(name, pr
 				}
 			})
 		})
+	}
+}
+
+// FIFO puts a FIFO that nobody writes to under a name, in the place of what is there.
+func FIFO(t *testing.T, name string) {
+	t.Helper()
+	err := os.RemoveAll(name)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(name), 0o700)
+	}
+	if err == nil {
+		err = syscall.Mkfifo(name, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitsAfter is when AtOnce takes it that f waits: what does not is done in milliseconds.
+const waitsAfter = 10 * time.Second
+
+// AtOnce fails a test when f waits for what it finds, and leaves f behind then.
+func AtOnce(t *testing.T, what string, f func()) {
+	t.Helper()
+	donec := make(chan struct{}) // closed when f returns
+	go func() {
+		defer close(donec)
+		f()
+	}()
+	select {
+	case <-donec:
+	case <-time.After(waitsAfter):
+		t.Fatalf("%s is waited for", what)
 	}
 }

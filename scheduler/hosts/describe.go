@@ -56,6 +56,9 @@ var errTaken = errors.New("it belongs to another user, or is no directory")
 // tokenFile holds the token in the directory of a mirror.
 const tokenFile = "host"
 
+// tokenLimit bounds a token, in bytes. It has 26.
+const tokenLimit = 1 << 10
+
 // tokenIn returns the token of a directory, and makes both when they are missing.
 func tokenIn(dir string) (string, error) {
 	_, err := os.Lstat(dir)
@@ -77,7 +80,7 @@ func tokenIn(dir string) (string, error) {
 		return "", fmt.Errorf("use %s for the mirror (--mirror-dir): %w", dir, err)
 	}
 	name := filepath.Join(dir, tokenFile)
-	if token, err := os.ReadFile(name); err == nil && len(token) > 0 {
+	if token, err := ownfile.Read(name, tokenLimit); err == nil && len(token) > 0 {
 		return string(token), nil
 	}
 	// A link takes its name only once, with all of its content: of several agents that begin here
@@ -94,6 +97,9 @@ func tokenIn(dir string) (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("mark the directory of the mirror: %w", err)
 	}
-	token, err := os.ReadFile(name)
-	return string(token), err
+	token, err := ownfile.Read(name, tokenLimit)
+	if err != nil {
+		return "", fmt.Errorf("read the mark of the mirror's directory: %w", err)
+	}
+	return string(token), nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/xdist-go/xdist/internal/lockfile"
+	"github.com/xdist-go/xdist/internal/strangers"
 )
 
 // planted is what another user may have put where a lock is looked for. Each returns a name that
@@ -232,4 +233,18 @@ func TestLockOfAWorkDirIsPrivate(t *testing.T) {
 		}
 	}
 	check(t, w.Close())
+}
+
+// A FIFO in the place of a mirror's token is an error, and nobody waits for it.
+func TestTokenThatIsAFIFO(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mirror")
+	if _, err := tokenIn(dir); err != nil {
+		t.Fatal(err)
+	}
+	strangers.FIFO(t, filepath.Join(dir, tokenFile))
+	strangers.AtOnce(t, "a token", func() {
+		if token, err := tokenIn(dir); err == nil || !strings.Contains(err.Error(), "it is a FIFO") {
+			t.Errorf("token %q, %v", token, err)
+		}
+	})
 }

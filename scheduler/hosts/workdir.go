@@ -18,6 +18,7 @@ import (
 	"github.com/xdist-go/xdist/gotest/store"
 	"github.com/xdist-go/xdist/internal/diskspace"
 	"github.com/xdist-go/xdist/internal/lockfile"
+	"github.com/xdist-go/xdist/internal/ownfile"
 	"github.com/xdist-go/xdist/rsync"
 )
 
@@ -221,7 +222,7 @@ func (w *WorkDir) drop(b *placedBinary) error {
 // copy copies a binary, where no link can be made to it, and returns its size. Copies that are not
 // in use make room for it.
 func (w *WorkDir) copy(stored, path string) (int64, error) {
-	from, err := os.Open(stored)
+	from, err := ownfile.Open(stored)
 	if err != nil {
 		return 0, err
 	}
