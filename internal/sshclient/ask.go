@@ -26,6 +26,16 @@ const answerLimit = 30 * time.Second
 // escaped may hold the pipe.
 const lateWait = 200 * time.Millisecond
 
+const (
+	// longestAnswer bounds what ssh -G says, in bytes. It is some 3 KB, and more with many keys and
+	// certificates.
+	longestAnswer = 1 << 20
+	// saidLimit is how much is kept of what it writes to standard error, in bytes.
+	saidLimit = 16 << 10
+)
+
+var errLongAnswer = fmt.Errorf("it has answered more than %d bytes", longestAnswer)
+
 // isOpenSSH reports whether the program is OpenSSH's. Others know no -G, and would connect.
 func isOpenSSH(ctx context.Context, program string) bool {
 	out, err := runSSH(ctx, program, "-V")
@@ -83,11 +93,14 @@ func quoteOption(keyword, value string) string {
 func runSSH(ctx context.Context, program string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("no answer within %v", answerLimit))
 	defer cancel()
-	var out, said bytes.Buffer
+	ctx, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	out := &atMost{limit: longestAnswer, beyond: func() { refuse(errLongAnswer) }}
+	said := &atMost{limit: saidLimit, beyond: func() {}}
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Stdout, cmd.Stderr = &out, &said
+	cmd.Stdout, cmd.Stderr = out, said
 	if slices.Contains(args, "-V") { // which goes to stderr
-		cmd.Stderr = &out
+		cmd.Stderr = out
 	}
 	cmd.SysProcAttr = procgroup.Session()
 	cmd.Cancel = func() error {
@@ -100,10 +113,27 @@ func runSSH(ctx context.Context, program string, args ...string) (string, error)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	if text := strings.TrimSpace(said.String()); err != nil && text != "" {
+	if text := strings.TrimSpace(said.kept.String()); err != nil && text != "" {
 		err = fmt.Errorf("%w: %s", err, strings.ReplaceAll(text, "\n", "; "))
 	}
-	return out.String(), err
+	return out.kept.String(), err
+}
+
+// atMost is a buffer that drops what is beyond its limit, in bytes, and tells of it.
+type atMost struct {
+	kept   bytes.Buffer
+	limit  int
+	beyond func()
+}
+
+// Write implements io.Writer. It takes all: a program that waits is not better than one that talks.
+func (b *atMost) Write(p []byte) (int, error) {
+	room := b.limit - b.kept.Len()
+	if len(p) > room {
+		b.beyond()
+	}
+	b.kept.Write(p[:min(len(p), room)]) // never fails
+	return len(p), nil
 }
 
 // parseAnswer reads the lines of ssh -G: a keyword in lower case, a blank, the value as it is.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // fakeSSH puts a script in the place of ssh, and HOME where no configuration is.
@@ -91,5 +92,30 @@ sh -c 'echo up; exec sleep 1000' >hang & wait`)
 	}
 	if err := <-endc; err != nil {
 		t.Error(err)
+	}
+}
+
+// A command of Match exec, or another program that is called ssh, cannot fill the memory while its
+// answer is waited for.
+func TestAskSSHThatFloods(t *testing.T) {
+	fakeSSH(t, `case $1 in -V) echo OpenSSH_9.9 >&2; exit;; esac
+[ "$3" = -F ] || { while echo user me; do :; done; exit 1; }
+i=0
+while [ $i -lt 20000 ]; do echo a warning >&2; i=$((i+1)); done
+exit 255`)
+	began := time.Now()
+	_, err := new(lookup).host(t.Context(), Target{host: "box"})
+	if !errors.Is(err, errLongAnswer) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(began); took > answerLimit/2 {
+		t.Errorf("it took %v", took)
+	}
+	_, err = new(lookup).host(t.Context(), Target{host: "box", ConfigFile: "other"})
+	if err == nil || !strings.Contains(err.Error(), "exit status 255: a warning; a warning") {
+		t.Fatalf("got %v", err)
+	}
+	if n := len(err.Error()); n > 2*saidLimit {
+		t.Errorf("the error has %d bytes", n)
 	}
 }
