@@ -99,10 +99,31 @@ func (b *bootstrap) attempt(ctx context.Context, shell shellOpener) (*endpoint, 
 		err = ctx.Err() // else it says what was waited for
 	}
 	if err != nil {
-		return nil, abandon(l, &PhaseError{Phase: b.phase, Host: b.host, Err: err})
+		e := &PhaseError{Phase: b.phase, Host: b.host, Err: err}
+		abandon(l, e)
+		b.explainStart(e)
+		return nil, e
 	}
 	return &endpoint{conn: conn, proc: l.proc}, nil
 }
+
+// explainStart says more of a program that is there and cannot be started. The shell has found the
+// file; what was not found after all is its dynamic linker, or a library. Under a wrapper it may be
+// the wrapper.
+func (b *bootstrap) explainStart(e *PhaseError) {
+	if e.Phase == PhaseStart && e.Status == statusNotFound && len(b.wrapper) == 0 {
+		e.Err = fmt.Errorf("%w: %s", e.Err, needsLibraries)
+	}
+}
+
+const (
+	// statusNotFound is how a shell ends that has not found what it was to start, and a dynamic
+	// linker that has not found a library.
+	statusNotFound = "exit status 127"
+	// needsLibraries explains the end of a program that was linked with a C library its host does
+	// not have.
+	needsLibraries = "the program needs shared libraries that its host does not have: build it with CGO_ENABLED=0, or set gateway.Config.Agent to agents.Self()"
+)
 
 // begin is for a conversation that nobody else has had.
 func (b *bootstrap) begin() {

@@ -341,7 +341,7 @@ func (c *socketClient) dismiss(err error) {
 // explainStart says more of a program that is there and cannot be started.
 func explainStart(path string, err error) error {
 	if _, statErr := os.Stat(path); statErr == nil && errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: the program needs shared libraries that are not on this host: build it with CGO_ENABLED=0, or set gateway.Config.Agent to agents.Self()", err)
+		return fmt.Errorf("%w: %s", err, needsLibraries)
 	}
 	return err
 }

@@ -5,6 +5,8 @@ package network
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"os"
@@ -465,6 +467,27 @@ func TestNetworkBringsTheAgent(t *testing.T) {
 	check(t, os.WriteFile(agents[0], append([]byte("#!/bin/sh\nexit 3\n"), make([]byte, info.Size()-17)...), 0o700))
 	if _, err := g.Open(t.Context(), "net=mynet"); err != nil || uploads() != 3 {
 		t.Errorf("a file of the same size: %v, %d uploads", err, uploads())
+	}
+}
+
+// A program that needs libraries which the host does not have is told from others that do not
+// start. The first attempt, in the hope that it is there, does not hide it.
+func TestNetworkHostWithoutLibraries(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", world(t))
+	start(t, "mynet", "popen//id=a")
+	for status, want := range map[string]bool{"127": true, "3": false} { // 127 is a dynamic linker's
+		text := []byte("#!/bin/sh\nexit " + status + "\n")
+		sum := sha256.Sum256(text)
+		a := gateway.Agent{Path: filepath.Join(t.TempDir(), "program"), Digest: hex.EncodeToString(sum[:])}
+		check(t, os.WriteFile(a.Path, text, 0o700))
+		g := gateway.NewGroup(gateway.Config{Agent: func(context.Context, string, string) (gateway.Agent, error) { return a, nil }})
+		t.Cleanup(func() { check(t, g.Close()) })
+		for range 2 { // it is brought there, and then found there
+			_, err := g.Open(t.Context(), "net=mynet")
+			if err == nil || strings.Contains(err.Error(), "needs shared libraries") != want {
+				t.Errorf("exit status %s: %v", status, err)
+			}
+		}
 	}
 }
 
