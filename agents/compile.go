@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,10 +21,12 @@ import (
 // platform.
 var buildFlags = []string{"-trimpath", "-ldflags=-s -w", "-tags=xdist_agent"}
 
-// baseline is the environment that reaches the code of an agent. The oldest processors are good
-// enough, and -buildvcs stands for a GOFLAGS of the user's, which an empty one would not replace.
-var baseline = []string{
-	"CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off", "GO111MODULE=on",
+// baseline is the environment that reaches the code of an agent. -buildvcs stands for a GOFLAGS of
+// the user's, which an empty one would not replace.
+var baseline = append([]string{"CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off", "GO111MODULE=on"}, oldest...)
+
+// oldest are the processors that code for hosts is for, whatever the user has here.
+var oldest = []string{
 	"GOAMD64=v1", "GO386=sse2", "GOARM=6", "GOARM64=v8.0", "GOMIPS=softfloat", "GOMIPS64=softfloat", "GOPPC64=power8", "GORISCV64=rva20u64",
 }
 
@@ -91,7 +94,7 @@ func (m *Maker) compile(ctx context.Context, env []string, name string) error {
 	if err := extract(m.cfg.Sources, src); err != nil {
 		return fmt.Errorf("write the sources: %w", err)
 	}
-	if err := m.kept().Build(ctx, src, dir, env, name, append(buildFlags[:len(buildFlags):len(buildFlags)], m.cfg.Package)...); err != nil {
+	if err := m.kept().Build(ctx, src, dir, env, name, slices.Concat([]string{"build"}, buildFlags, []string{m.cfg.Package})...); err != nil {
 		return err
 	}
 	_, err = m.kept().Digest(name)

@@ -17,8 +17,8 @@
 // two xdists may share the directory. Those that nobody has used for a month are removed when
 // another one is compiled.
 //
-// Self is for programs other than xdist: it gives the running program, compiled for other platforms
-// from the directory of its main package.
+// Self is for programs other than xdist: it gives the running program, or test binary, compiled for
+// other platforms from the directory of its package, with the settings that it was built with.
 //
 // A Maker has no goroutines. Its callers wait for each other where they want the same platform; a
 // ctx that ends wakes its caller and interrupts the go command.

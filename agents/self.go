@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,21 +22,33 @@ import (
 // Self returns what gives the running program to hosts of other platforms, for
 // gateway.Config.Agent. It is called in the program's main package, whose sources are compiled
 // where they lie, without cgo, by the go command on PATH: once in the life of the process for each
-// platform. For its own platform the program itself is given, unless it needs shared libraries of
-// its host; if then nothing can be compiled the error says so. What was compiled is kept in the
-// user's cache directory, one executable for each program and platform. The program calls
-// gateway.Main.
+// platform. In a test it is called in the package that is tested, and gives the test binary. For
+// its own platform the program itself is given, unless it needs shared libraries of its host; if
+// then nothing can be compiled the error says so. What was compiled is kept in the user's cache
+// directory, one executable for each program and platform. The program calls gateway.Main.
+//
+// What is compiled has the build tags of the running program, the variables that -ldflags=-X has
+// set, its -gcflags, -asmflags, GOEXPERIMENT and GOFIPS140. The rest of the user's environment and
+// of go env counts as for go build, but for GOAMD64 and the like: the oldest processors are good
+// enough. It has no version control stamp, and no -race, -msan, -asan or -cover. Not known, and to
+// be left to GOFLAGS, are -mod, -modfile and -overlay.
 //
 // Errors: that the sources are not where they were when the program was built, or that it was built
 // with -trimpath; those of the go command; ctx's. The function may be called concurrently.
 func Self() func(ctx context.Context, goos, goarch string) (gateway.Agent, error) {
-	_, file, _, _ := runtime.Caller(1)
-	return (&self{dir: filepath.Dir(file)}).agent
+	var pc [1]uintptr
+	runtime.Callers(2, pc[:])
+	caller, _ := runtime.CallersFrames(pc[:]).Next()
+	info, _ := debug.ReadBuildInfo() // nil where there is none
+	s := &self{}
+	s.recipe, s.unknown = recipeOf(caller, info)
+	return s.agent
 }
 
 // self gives the running program for platforms.
 type self struct {
-	dir       string      // of the main package's sources
+	recipe    recipe
+	unknown   error       // why there is no recipe
 	cache     string      // "" is below the user's cache directory
 	platforms turns.Turns // whose holder may compile
 
@@ -80,11 +94,15 @@ func (s *self) build(ctx context.Context, goos, goarch string) (gateway.Agent, e
 	if goos == runtime.GOOS && goarch == runtime.GOARCH && selfContained(program) {
 		return m.take(program)
 	}
-	if info, err := os.Stat(s.dir); err != nil || !info.IsDir() || !filepath.IsAbs(s.dir) {
+	if s.unknown != nil {
+		return gateway.Agent{}, s.unknown
+	}
+	src := s.recipe.dir
+	if info, err := os.Stat(src); err != nil || !info.IsDir() || !filepath.IsAbs(src) {
 		return gateway.Agent{}, errors.New("its sources are not on this host, or it was built with -trimpath: " +
 			"build it where it runs, with CGO_ENABLED=0 if it is for hosts of its own platform, or set gateway.Config.Agent")
 	}
-	id := sha256.Sum256([]byte(s.dir + "\x00" + mainPath()))
+	id := sha256.Sum256([]byte(strings.Join(slices.Concat([]string{src, mainPath()}, s.recipe.command, s.recipe.flags, s.recipe.env), "\x00")))
 	name := filepath.Join(cache, hex.EncodeToString(id[:8])+"-"+goos+"-"+goarch+exe(goos))
 	m.kept().Prune(time.Now())
 	dir, remove, err := m.kept().Work()
@@ -92,8 +110,8 @@ func (s *self) build(ctx context.Context, goos, goarch string) (gateway.Agent, e
 		return gateway.Agent{}, err
 	}
 	defer remove()
-	env := append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
-	if err := m.kept().Build(ctx, s.dir, dir, env, name, "-trimpath", "."); err != nil {
+	env := slices.Concat(os.Environ(), oldest, s.recipe.env, []string{"CGO_ENABLED=0", "GOOS=" + goos, "GOARCH=" + goarch})
+	if err := m.kept().Build(ctx, src, dir, env, name, slices.Concat(s.recipe.command, s.recipe.flags, []string{"."})...); err != nil {
 		return gateway.Agent{}, err
 	}
 	return m.take(name)

@@ -19,7 +19,7 @@ func TestSelf(t *testing.T) {
 	if goarch == "" {
 		goarch = "amd64"
 	}
-	program := func() *self { return &self{dir: dir, cache: cache} }
+	program := func() *self { return &self{recipe: recipe{dir: dir, command: []string{"build"}}, cache: cache} }
 	one := program()
 	a, err := one.agent(t.Context(), "linux", goarch)
 	if err != nil {
@@ -45,7 +45,7 @@ func TestSelf(t *testing.T) {
 	if _, err := program().agent(t.Context(), "linux", goarch); err == nil || !strings.Contains(err.Error(), "undefined: nonsense") {
 		t.Errorf("of a program that does not compile: %v", err)
 	}
-	gone := &self{dir: filepath.Join(dir, "gone"), cache: cache}
+	gone := &self{recipe: recipe{dir: filepath.Join(dir, "gone")}, cache: cache}
 	if _, err := gone.agent(t.Context(), "linux", goarch); err == nil || !strings.Contains(err.Error(), "its sources are not on this host") {
 		t.Errorf("without its sources: %v", err)
 	}

@@ -71,14 +71,14 @@ func (d Dir) Work() (dir string, remove func(), err error) {
 }
 
 // Build has the go command, in src, make the executable of a name, with temporary files in work,
-// which Work has made.
+// which Work has made. args are its command, build or test -c, flags and package.
 func (d Dir) Build(ctx context.Context, src, work string, env []string, name string, args ...string) error {
 	env, err := workEnv(work, env)
 	if err != nil {
 		return err
 	}
 	made := filepath.Join(work, "agent")
-	if _, err := d.Run(ctx, src, env, append([]string{"build", "-o", made}, args...)...); err != nil {
+	if _, err := d.Run(ctx, src, env, slices.Concat(args[:1], []string{"-o", made}, args[1:])...); err != nil {
 		return err
 	}
 	if err := os.Rename(made, name); err != nil {

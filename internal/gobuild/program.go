@@ -94,7 +94,7 @@ func (d Dir) Executable(ctx context.Context, p Program) (string, error) {
 	}
 	k.State = k.Inputs.state() // before they are read: a change meanwhile has it made again
 	k.Name = filepath.Join(d.Path, hashOf(p.key(), k.State)+p.Suffix)
-	args := slices.Concat(flags, p.Flags, []string{"./" + p.Package})
+	args := slices.Concat([]string{"build"}, flags, p.Flags, []string{"./" + p.Package})
 	if err := d.Build(ctx, p.Dir, work, p.Env, k.Name, args...); err != nil {
 		return "", p.inPlace(err, work)
 	}

@@ -1,0 +1,5 @@
+//go:build selftag
+
+package agents
+
+func init() { tagged = true }
