@@ -18,7 +18,8 @@
 // another one is compiled.
 //
 // Self is for programs other than xdist: it gives the running program, or test binary, compiled for
-// other platforms from the directory of its package, with the settings that it was built with.
+// other platforms from the directory of its package, with the settings that it was built with. What
+// was compiled for an executable it is given again, as long as it is kept.
 //
 // A Maker has no goroutines. Its callers wait for each other where they want the same platform; a
 // ctx that ends wakes its caller and interrupts the go command.

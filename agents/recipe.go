@@ -12,17 +12,17 @@ import (
 
 // recipe is how the go command makes the running program once more.
 type recipe struct {
-	dir     string   // of the package's sources
-	command []string // build, or test -c
-	flags   []string
-	env     []string // beside the user's
+	dir   string // of the package's sources
+	tests bool   // the program is the test binary of the package
+	flags []string
+	env   []string // beside the user's
 }
 
 // recipeOf is the recipe of the program that info describes. caller is a function of it, in its
 // main package or in the package whose test it is. info is nil for a program that was built without
 // modules.
 func recipeOf(caller runtime.Frame, info *debug.BuildInfo) (recipe, error) {
-	r := recipe{dir: filepath.Dir(caller.File), command: []string{"build"}, flags: []string{"-trimpath", "-buildvcs=false"}}
+	r := recipe{dir: filepath.Dir(caller.File), flags: []string{"-trimpath", "-buildvcs=false"}}
 	if info == nil {
 		info = &debug.BuildInfo{}
 	}
@@ -31,7 +31,7 @@ func recipeOf(caller runtime.Frame, info *debug.BuildInfo) (recipe, error) {
 		if under := strings.TrimSuffix(info.Path, ".test"); under == "" || pkg != under && pkg != under+"_test" {
 			return r, fmt.Errorf("agents.Self was called in package %s: call it in the program's main package, or in the package that is tested", pkg)
 		}
-		r.command = []string{"test", "-c"}
+		r.tests = true
 	}
 	settings := make(map[string]string)
 	for _, s := range info.Settings {

@@ -12,20 +12,21 @@ func TestRecipe(t *testing.T) {
 	for _, tt := range []struct {
 		name, function, path string
 		settings             string // KEY=VALUE, separated by |
-		command, flags, env  string // separated by |
+		tests                bool
+		flags, env           string // separated by |
 		err                  string
 	}{
-		{name: "a program", function: "main.main", path: "example.com/m", command: "build", flags: "-tags=|-ldflags="},
-		{name: "of a file", function: "main.init", path: "command-line-arguments", command: "build", flags: "-tags=|-ldflags="},
-		{name: "without modules", function: "main.main.func1", command: "build", flags: "-tags=|-ldflags="},
-		{name: "a test", function: "example.com/m/a.TestMain", path: "example.com/m/a.test", command: "test|-c", flags: "-tags=|-ldflags="},
-		{name: "from outside", function: "example.com/m/a_test.TestMain", path: "example.com/m/a.test", command: "test|-c", flags: "-tags=|-ldflags="},
-		{name: "of a program", function: "example.com/m.TestMain", path: "example.com/m", command: "test|-c", flags: "-tags=|-ldflags="},
-		{name: "with a dot", function: "gopkg.in/m%2ev3.(*T).Method", path: "gopkg.in/m.v3.test", command: "test|-c", flags: "-tags=|-ldflags="},
+		{name: "a program", function: "main.main", path: "example.com/m", flags: "-tags=|-ldflags="},
+		{name: "of a file", function: "main.init", path: "command-line-arguments", flags: "-tags=|-ldflags="},
+		{name: "without modules", function: "main.main.func1", flags: "-tags=|-ldflags="},
+		{name: "a test", function: "example.com/m/a.TestMain", path: "example.com/m/a.test", tests: true, flags: "-tags=|-ldflags="},
+		{name: "from outside", function: "example.com/m/a_test.TestMain", path: "example.com/m/a.test", tests: true, flags: "-tags=|-ldflags="},
+		{name: "of a program", function: "example.com/m.TestMain", path: "example.com/m", tests: true, flags: "-tags=|-ldflags="},
+		{name: "with a dot", function: "gopkg.in/m%2ev3.(*T).Method", path: "gopkg.in/m.v3.test", tests: true, flags: "-tags=|-ldflags="},
 		{name: "a library", function: "example.com/m/a.Open", path: "example.com/m", err: "called in package example.com/m/a:"},
 		{name: "a library without modules", function: "a.Open", err: "called in package a:"},
 		{
-			name: "settings", function: "main.main", path: "example.com/m", command: "build",
+			name: "settings", function: "main.main", path: "example.com/m",
 			settings: "-buildmode=pie|-compiler=gc|-tags=a,b|-race=true|-gcflags=all=-N -l|CGO_ENABLED=1|CGO_CFLAGS=-I/x|GOAMD64=v3|GOEXPERIMENT=synctest|vcs.revision=1",
 			flags:    "-tags=a,b|-ldflags=|-gcflags=all=-N -l", env: "GOEXPERIMENT=synctest",
 		},
@@ -54,7 +55,7 @@ func TestRecipe(t *testing.T) {
 				return slices.DeleteFunc(strings.Split(text, "|"), func(s string) bool { return s == "" })
 			}
 			wantFlags := append([]string{"-trimpath", "-buildvcs=false"}, fields(tt.flags)...)
-			if r.dir != "/src" || !slices.Equal(r.command, fields(tt.command)) || !slices.Equal(r.flags, wantFlags) || !slices.Equal(r.env, fields(tt.env)) {
+			if r.dir != "/src" || r.tests != tt.tests || !slices.Equal(r.flags, wantFlags) || !slices.Equal(r.env, fields(tt.env)) {
 				t.Errorf("got %+v", r)
 			}
 		})

@@ -2,8 +2,6 @@ package agents
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -11,21 +9,26 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/internal/gobuild"
 	"github.com/xdist-go/xdist/internal/turns"
 )
 
 // Self returns what gives the running program to hosts of other platforms, for
 // gateway.Config.Agent. It is called in the program's main package, whose sources are compiled
-// where they lie, without cgo, by the go command on PATH: once in the life of the process for each
-// platform. In a test it is called in the package that is tested, and gives the test binary. For
-// its own platform the program itself is given, unless it needs shared libraries of its host; if
-// then nothing can be compiled the error says so. What was compiled is kept in the user's cache
-// directory, one executable for each program and platform. The program calls gateway.Main.
+// where they lie, without cgo, by the go command on PATH. In a test it is called in the package
+// that is tested, and gives the test binary. For its own platform the program itself is given,
+// unless it needs shared libraries of its host; if then nothing can be compiled the error says so.
+// The program calls gateway.Main.
+//
+// What was compiled is kept in the user's cache directory, which has those used last, half a GiB of
+// them. It is found again as long as the program's own executable has the same content, also where
+// sources and Go are gone; and by a program that was built anew, as long as its sources have not
+// changed. Sources that have changed since the program was built are compiled, too, but that is not
+// kept for this program.
 //
 // What is compiled has the build tags of the running program, the variables that -ldflags=-X has
 // set, its -gcflags, -asmflags, GOEXPERIMENT and GOFIPS140. The rest of the user's environment and
@@ -34,7 +37,8 @@ import (
 // be left to GOFLAGS, are -mod, -modfile and -overlay.
 //
 // Errors: that the sources are not where they were when the program was built, or that it was built
-// with -trimpath; those of the go command; ctx's. The function may be called concurrently.
+// with -trimpath; that Self was called in another package; those of the go command; ctx's. The
+// function may be called concurrently.
 func Self() func(ctx context.Context, goos, goarch string) (gateway.Agent, error) {
 	var pc [1]uintptr
 	runtime.Callers(2, pc[:])
@@ -45,10 +49,14 @@ func Self() func(ctx context.Context, goos, goarch string) (gateway.Agent, error
 	return s.agent
 }
 
+// mostPrograms is how many bytes of executables are kept, of all programs of the user.
+const mostPrograms = 512 << 20
+
 // self gives the running program for platforms.
 type self struct {
 	recipe    recipe
 	unknown   error       // why there is no recipe
+	program   string      // the running executable; "" is os.Executable
 	cache     string      // "" is below the user's cache directory
 	platforms turns.Turns // whose holder may compile
 
@@ -82,11 +90,11 @@ func (s *self) agent(ctx context.Context, goos, goarch string) (gateway.Agent, e
 }
 
 func (s *self) build(ctx context.Context, goos, goarch string) (gateway.Agent, error) {
-	cache, err := s.cacheDir()
+	kept, err := s.kept()
 	if err != nil {
 		return gateway.Agent{}, err
 	}
-	m := New(Config{Dir: cache, Args: []string{"agent"}})
+	m := New(Config{Dir: kept.Path, Args: []string{"agent"}, Program: s.program})
 	program, err := m.program()
 	if err != nil {
 		return gateway.Agent{}, err
@@ -94,45 +102,67 @@ func (s *self) build(ctx context.Context, goos, goarch string) (gateway.Agent, e
 	if goos == runtime.GOOS && goarch == runtime.GOARCH && selfContained(program) {
 		return m.take(program)
 	}
-	if s.unknown != nil {
-		return gateway.Agent{}, s.unknown
-	}
-	src := s.recipe.dir
-	if info, err := os.Stat(src); err != nil || !info.IsDir() || !filepath.IsAbs(src) {
-		return gateway.Agent{}, errors.New("its sources are not on this host, or it was built with -trimpath: " +
-			"build it where it runs, with CGO_ENABLED=0 if it is for hosts of its own platform, or set gateway.Config.Agent")
-	}
-	id := sha256.Sum256([]byte(strings.Join(slices.Concat([]string{src, mainPath()}, s.recipe.command, s.recipe.flags, s.recipe.env), "\x00")))
-	name := filepath.Join(cache, hex.EncodeToString(id[:8])+"-"+goos+"-"+goarch+exe(goos))
-	m.kept().Prune(time.Now())
-	dir, remove, err := m.kept().Work()
+	name, err := s.compiled(ctx, kept, program, goos, goarch)
 	if err != nil {
-		return gateway.Agent{}, err
-	}
-	defer remove()
-	env := slices.Concat(os.Environ(), oldest, s.recipe.env, []string{"CGO_ENABLED=0", "GOOS=" + goos, "GOARCH=" + goarch})
-	if err := m.kept().Build(ctx, src, dir, env, name, slices.Concat(s.recipe.command, s.recipe.flags, []string{"."})...); err != nil {
 		return gateway.Agent{}, err
 	}
 	return m.take(name)
 }
 
-func (s *self) cacheDir() (string, error) {
+// compiled returns the path of the program for a platform: what was compiled for this very
+// executable before, or what its sources give.
+func (s *self) compiled(ctx context.Context, kept gobuild.Dir, program, goos, goarch string) (string, error) {
+	id, built := identify(kept, program)
+	key := id + " " + goos + "/" + goarch
+	if name, ok := kept.Kept(key); ok {
+		return name, nil
+	}
+	p, err := s.sources(goos, goarch)
+	if err != nil {
+		return "", err
+	}
+	name, err := kept.Executable(ctx, p)
+	if err == nil && !kept.ChangedSince(p, built) { // what has changed since is not this program any more
+		err = kept.Keep(key, name)
+	}
+	return name, err
+}
+
+// identify tells an executable from all others, and when it was built. That is never for one that
+// is gone while it runs.
+func identify(kept gobuild.Dir, program string) (digest string, built time.Time) {
+	digest, err := kept.Digest(program)
+	info, statErr := os.Stat(program)
+	if err != nil || statErr != nil {
+		return "", time.Time{}
+	}
+	return digest, info.ModTime()
+}
+
+// sources are what the program is compiled from for a platform.
+func (s *self) sources(goos, goarch string) (gobuild.Program, error) {
+	if s.unknown != nil {
+		return gobuild.Program{}, s.unknown
+	}
+	if info, err := os.Stat(s.recipe.dir); err != nil || !info.IsDir() || !filepath.IsAbs(s.recipe.dir) {
+		return gobuild.Program{}, errors.New("its sources are not on this host, or it was built with -trimpath: " +
+			"build it where it runs, with CGO_ENABLED=0 if it is for hosts of its own platform, or set gateway.Config.Agent")
+	}
+	return gobuild.Program{
+		Dir: s.recipe.dir, Package: ".", Tests: s.recipe.tests, Flags: s.recipe.flags, Suffix: exe(goos),
+		Env: slices.Concat(os.Environ(), oldest, s.recipe.env, []string{"CGO_ENABLED=0", "GOOS=" + goos, "GOARCH=" + goarch}),
+	}, nil
+}
+
+// kept is where executables are.
+func (s *self) kept() (gobuild.Dir, error) {
 	dir := s.cache
 	if dir == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return "", err
+			return gobuild.Dir{}, err
 		}
 		dir = filepath.Join(user, "xdist", "programs")
 	}
-	return dir, os.MkdirAll(dir, 0o700)
-}
-
-// mainPath is the import path of the program.
-func mainPath() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Path
-	}
-	return ""
+	return gobuild.Dir{Path: dir, Most: mostPrograms}, os.MkdirAll(dir, 0o700)
 }

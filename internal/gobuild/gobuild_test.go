@@ -136,6 +136,98 @@ func TestExecutable(t *testing.T) {
 	}
 }
 
+// The test binary of a package is made when a file has changed of the package, of its tests, or of
+// what they are made of, and flags say which files count.
+func TestExecutableOfTests(t *testing.T) {
+	dir := module(t)
+	d, asked := counted(t)
+	const testMain = "package words_test\n\nimport (\n\t\"os\"\n\t\"testing\"\n\n\t\"example.com/m/words\"\n)\n\n" +
+		"func TestMain(*testing.M) { words.Say(); os.Exit(0) }\n"
+	write(t, filepath.Join(dir, "words", "words_test.go"), testMain)
+	write(t, filepath.Join(dir, "words", "inside_test.go"), "package words\n\nfunc init() { print(\"inside \") }\n")
+	write(t, filepath.Join(dir, "words", "tagged_test.go"), "//go:build tagged\n\npackage words\n\nimport \"example.com/m/tag\"\n\nfunc init() { print(tag.Text) }\n")
+	write(t, filepath.Join(dir, "tag", "tag.go"), "package tag\n\nconst Text = \"tagged \"\n")
+	p := Program{Dir: filepath.Join(dir, "words"), Package: ".", Tests: true, Env: append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS="), Flags: []string{"-trimpath"}}
+	run := func() string {
+		t.Helper()
+		name, err := d.Executable(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(name).CombinedOutput()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		made bool
+		want string
+	}{
+		{"the first time", func() {}, true, "inside hello 1"},
+		{"no change", func() {}, false, "inside hello 1"},
+		{"a tag", func() { p.Flags = append(p.Flags, "-tags=tagged") }, true, "inside tagged hello 1"},
+		{"what a file with the tag imports", func() {
+			write(t, filepath.Join(dir, "tag", "tag.go"), "package tag\n\nconst Text = \"still tagged \"\n")
+		}, true, "inside still tagged hello 1"},
+		{"a test of the package", func() {
+			write(t, filepath.Join(dir, "words", "inside_test.go"), "package words\n\nfunc init() { print(\"deep inside \") }\n")
+		}, true, "deep inside still tagged hello 1"},
+		{"a test from outside", func() {
+			write(t, filepath.Join(dir, "words", "words_test.go"), strings.Replace(testMain, "words.Say()", "words.Say(); println(2)", 1))
+		}, true, "deep inside still tagged hello 1\n2"},
+		{"the package", func() {
+			write(t, filepath.Join(dir, "words", "greeting.go"), "package words\n\nconst Greeting = \"hi\"\n")
+		}, true, "deep inside still tagged hi 1\n2"},
+		{"another test", func() {
+			write(t, filepath.Join(dir, "words", "more_test.go"), "package words\n\nfunc init() { print(\"more \") }\n")
+		}, true, "deep inside more still tagged hi 1\n2"},
+	} {
+		step.do()
+		got, n := run(), asked()
+		if got != step.want || (n > 0) != step.made {
+			t.Errorf("after %s it says %q, want %q; the go command was started %d times", step.name, got, step.want, n)
+		}
+	}
+}
+
+// What is kept under a key is there until somebody changes it, and goes with the executable.
+func TestKept(t *testing.T) {
+	dir := module(t)
+	d := Dir{Path: t.TempDir()}
+	p := program(dir)
+	if _, ok := d.Kept("key"); ok || !d.ChangedSince(p, time.Now()) {
+		t.Error("something is there before it was made")
+	}
+	name, err := d.Executable(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Keep("key", name); err != nil {
+		t.Fatal(err)
+	}
+	if d.ChangedSince(p, time.Now().Add(time.Minute)) || !d.ChangedSince(p, time.Now().Add(-time.Hour)) {
+		t.Error("the files were written just now")
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "words")); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := d.Kept("key"); !ok || got != name {
+		t.Errorf("without the sources %q, %t are kept", got, ok)
+	}
+	if _, ok := d.Kept("another key"); ok {
+		t.Error("another key has it, too")
+	}
+	if err := os.WriteFile(name, []byte("damaged"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := d.Kept("key"); ok {
+		t.Error("a damaged executable is kept")
+	}
+}
+
 // Its errors are those of the go command, and an ended context's.
 func TestExecutableFails(t *testing.T) {
 	dir := module(t)

@@ -15,16 +15,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
-// Program is a main package of which some files need not be on disk.
+// Program is a main package, or the tests of a package. A main package may have Files, and then
+// nothing else.
 type Program struct {
 	Dir     string            // absolute: in the module by which imports are resolved
-	Package string            // relative to Dir and local: the directory of the main package, which need not exist
+	Package string            // relative to Dir and local: the package's directory, which need not exist when it has Files
+	Tests   bool              // the program is the test binary of Package
 	Files   map[string]string // contents by name, of files in Package's directory
 	Env     []string          // of the go command, the platform included; the last of a name counts
 	Flags   []string          // of go build
@@ -43,17 +46,49 @@ type known struct {
 // while name, size and time are; files of the module cache never change. The go command is not
 // asked.
 func (d Dir) Known(p Program) (string, bool) {
-	file := d.knownFile(p)
-	data, err := ownfile.Read(file, knownLimit)
-	if err != nil {
-		return "", false
-	}
-	var k known
-	if json.Unmarshal(data, &k) != nil || filepath.Dir(k.Name) != filepath.Clean(d.Path) || k.State != k.Inputs.state() || !d.Intact(k.Name) {
+	return d.current(d.knownFile(p))
+}
+
+// current returns the path of the executable that a file tells of, if nothing has changed.
+func (d Dir) current(file string) (string, bool) {
+	k, ok := readKnown(file)
+	if !ok || filepath.Dir(k.Name) != filepath.Clean(d.Path) || k.State != k.Inputs.state() || !d.Intact(k.Name) {
 		return "", false
 	}
 	used(file)
 	return k.Name, true
+}
+
+func readKnown(file string) (k known, ok bool) {
+	data, err := ownfile.Read(file, knownLimit)
+	return k, err == nil && json.Unmarshal(data, &k) == nil
+}
+
+// ChangedSince reports whether a file has changed after a time of those that a program was made of.
+// Of a program that was not compiled here it reports that.
+func (d Dir) ChangedSince(p Program, t time.Time) bool {
+	k, ok := readKnown(d.knownFile(p))
+	return !ok || slices.ContainsFunc(k.Inputs.Files, func(name string) bool {
+		info, err := os.Stat(name)
+		return err == nil && info.ModTime().After(t)
+	})
+}
+
+// Keep remembers an executable of d under a key that says all about it. While it lies there it
+// counts as unchanged, whatever becomes of its sources.
+func (d Dir) Keep(key, name string) error {
+	data, err := json.Marshal(known{State: Inputs{}.state(), Name: name})
+	if err != nil {
+		return err
+	}
+	return d.Write(d.keptFile(key), data)
+}
+
+// Kept returns the path of the executable that Keep has remembered, while it is there.
+func (d Dir) Kept(key string) (string, bool) { return d.current(d.keptFile(key)) }
+
+func (d Dir) keptFile(key string) string {
+	return filepath.Join(d.Path, hashOf("kept", key)+knownSuffix)
 }
 
 func (d Dir) knownFile(p Program) string {
@@ -94,7 +129,7 @@ func (d Dir) Executable(ctx context.Context, p Program) (string, error) {
 	}
 	k.State = k.Inputs.state() // before they are read: a change meanwhile has it made again
 	k.Name = filepath.Join(d.Path, hashOf(p.key(), k.State)+p.Suffix)
-	args := slices.Concat([]string{"build"}, flags, p.Flags, []string{"./" + p.Package})
+	args := slices.Concat(p.command(), flags, p.Flags, []string{"./" + p.Package})
 	if err := d.Build(ctx, p.Dir, work, p.Env, k.Name, args...); err != nil {
 		return "", p.inPlace(err, work)
 	}
@@ -119,9 +154,17 @@ func used(file string) {
 	}
 }
 
+// command is that of go which makes it.
+func (p Program) command() []string {
+	if p.Tests {
+		return []string{"test", "-c"}
+	}
+	return []string{"build"}
+}
+
 // key tells programs apart by what the caller says of them.
 func (p Program) key() string {
-	parts := []string{p.Dir, p.Package, p.Suffix, strings.Join(p.Flags, " ")}
+	parts := []string{p.Dir, p.Package, p.Suffix, strings.Join(p.command(), " "), strings.Join(p.Flags, " ")}
 	for _, name := range slices.Sorted(maps.Keys(p.Files)) {
 		parts = append(parts, name, p.Files[name])
 	}
@@ -151,6 +194,9 @@ func hashOf(parts ...string) string {
 
 // overlay writes the program's files below work and returns the flags that put them in their place.
 func (p Program) overlay(work string) ([]string, error) {
+	if len(p.Files) == 0 {
+		return nil, nil
+	}
 	replace := make(map[string]string)
 	for name, content := range p.Files {
 		file := filepath.Join(work, name)
@@ -236,6 +282,9 @@ type listed struct {
 	GoFiles, IgnoredGoFiles, SFiles, HFiles, SysoFiles, EmbedFiles []string
 }
 
+// generated reports whether the go command makes up the package, as the main package of a test.
+func (l listed) generated() bool { return len(l.GoFiles) > 0 && filepath.IsAbs(l.GoFiles[0]) }
+
 // inputs asks the go command what a program is made of.
 func (d Dir) inputs(ctx context.Context, p Program, flags []string) (in Inputs, err error) {
 	out, err := d.Run(ctx, p.Dir, p.Env, "env", "-json", "GOMOD", "GOWORK", "GOROOT", "GOMODCACHE", "GOENV")
@@ -250,7 +299,8 @@ func (d Dir) inputs(ctx context.Context, p Program, flags []string) (in Inputs, 
 		return in, err
 	}
 	const fields = "-json=Dir,ImportPath,Standard,Module,GoFiles,IgnoredGoFiles,SFiles,HFiles,SysoFiles,EmbedFiles"
-	if out, err = d.Run(ctx, p.Dir, p.Env, slices.Concat([]string{"list", "-deps", fields}, flags, []string{"./" + p.Package})...); err != nil {
+	list := []string{"list", "-deps", fields, "-test=" + strconv.FormatBool(p.Tests)}
+	if out, err = d.Run(ctx, p.Dir, p.Env, slices.Concat(list, flags, p.Flags, []string{"./" + p.Package})...); err != nil {
 		return in, err
 	}
 	files, packages, trees := make(map[string]bool), make(map[string]bool), make(map[string]bool)
@@ -276,7 +326,7 @@ func (d Dir) inputs(ctx context.Context, p Program, flags []string) (in Inputs, 
 		} else if err != nil {
 			return in, fmt.Errorf("read what go list says: %w", err)
 		}
-		if l.Standard || l.Dir == filepath.Join(p.Dir, p.Package) || within(l.Dir, env.GOMODCACHE) {
+		if l.Standard || l.generated() || within(l.Dir, env.GOMODCACHE) || len(p.Files) > 0 && l.Dir == filepath.Join(p.Dir, p.Package) {
 			continue
 		}
 		packages[l.Dir] = true
