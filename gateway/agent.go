@@ -22,7 +22,8 @@ func (cfg Config) agent(ctx context.Context, goos, goarch string) (Agent, error)
 		return a, nil
 	}
 	if goos != runtime.GOOS || goarch != runtime.GOARCH {
-		return Agent{}, fmt.Errorf("get agent for %s/%s: this program has only its own, for %s/%s: set Config.Agent, as to agents.Self()", goos, goarch, runtime.GOOS, runtime.GOARCH)
+		return Agent{}, fmt.Errorf("get agent for %s/%s: this program has only its own, for %s/%s: "+
+			"give NewGroup, Open or Connect a gateway.Config{Agent: agents.Self()}", goos, goarch, runtime.GOOS, runtime.GOARCH)
 	}
 	return cfg.ownAgent()
 }

@@ -71,7 +71,7 @@
 // opening takes one round trip. A gateway through a network ends with the process that has opened
 // it, with the network's process, and with that one's gateway to the host.
 //
-//	net, err := gateway.Connect(ctx, "mynet")
+//	net, err := gateway.Connect(ctx, "mynet", gateway.Config{Agent: agents.Self()})
 //	gw, err := net.Open(ctx, gateway.On("linux", "arm64"))
 //
 // # Goroutines
@@ -105,10 +105,11 @@
 //
 // A host needs an account with a POSIX shell at hand, and nothing else: ssh= and cmd= make the
 // shell become the agent, which Config.Agent gives for the host's platform; the time that this
-// takes does not count against Config.OpenTimeout. It is kept under its digest in the user's cache
-// directory, or, where that cannot be, in one of the user's own in /var/tmp, /tmp or /dev/shm, and
-// is sent once for each version. Gateways to one destination share ssh connections, eight on each,
-// or as many as the host allows.
+// takes does not count against Config.OpenTimeout. Without it, as in Open and Connect when they are
+// given no Config, hosts have to be of this program's own platform. The agent is kept under its
+// digest in the user's cache directory, or, where that cannot be, in one of the user's own in
+// /var/tmp, /tmp or /dev/shm, and is sent once for each version. Gateways to one destination share
+// ssh connections, eight on each, or as many as the host allows.
 //
 // ssh -G tells the configuration of a host, where OpenSSH is installed: with Match, Include and
 // canonical names, from the files of the account or the one that ssh_config= names in the spec. It

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"runtime"
 
 	"github.com/xdist-go/xdist/gateway"
 )
 
-// A program uses the hosts of a network that "xdist net start mynet" has started.
+// A program uses the hosts of a network that "xdist net start mynet" has started. Those of other
+// platforms than its own need a Config: see the example of agents.Self.
 func ExampleConnect() {
 	gateway.Main(nil) // the first statement of main: what runs on the hosts is this program
 	ctx := context.Background()
@@ -16,7 +18,7 @@ func ExampleConnect() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	gw, err := net.Open(ctx, gateway.On("linux", "arm64"), gateway.OnLabel("big"))
+	gw, err := net.Open(ctx, gateway.On(runtime.GOOS, runtime.GOARCH), gateway.OnLabel("big"))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -29,7 +29,7 @@ type Config struct {
 	// Agent gives the agent's executable for a platform, for hosts other than this one and for
 	// platforms other than this one's. It may take its time, as a compiler does, until ctx ends,
 	// which is with the opening that asks; it is called concurrently. Nil knows this executable's
-	// own platform.
+	// own platform; package agents has what gives this program for others.
 	Agent func(ctx context.Context, goos, goarch string) (Agent, error)
 	// SourceDir is a directory in the module by which RunSource and RunPackage resolve imports. ""
 	// is that of the file that calls them.
@@ -284,12 +284,35 @@ func (g *Group) OpenAll(ctx context.Context, specs ...string) ([]*Gateway, error
 	return gws, nil
 }
 
-// standard is the group of Open.
+// standard is the group of Open and Connect where they are given no Config.
 var standard = sync.OnceValue(func() *Group { return NewGroup(Config{}) })
 
+// groupOf is the group that all of the program shares, or one of its own for a Config.
+func groupOf(cfg []Config) (*Group, error) {
+	switch len(cfg) {
+	case 0:
+		return standard(), nil
+	case 1:
+		return NewGroup(cfg[0]), nil
+	}
+	return nil, errors.New("more than one Config is given")
+}
+
 // Open opens a gateway in a group that all of the program shares. It ends by Exit, and with the
-// program at the latest.
-func Open(ctx context.Context, spec string) (*Gateway, error) { return standard().Open(ctx, spec) }
+// program at the latest. The group has the zero Config, and knows agents for this program's own
+// platform alone. A Config that is given is that of a group of the gateway's own:
+//
+//	gw, err := gateway.Open(ctx, "ssh=pi", gateway.Config{Agent: agents.Self()})
+//
+// Several gateways with a Config are better opened in one Group: they share connections, and may go
+// through each other.
+func Open(ctx context.Context, spec string, cfg ...Config) (*Gateway, error) {
+	g, err := groupOf(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open gateway %q: %w", spec, err)
+	}
+	return g.Open(ctx, spec)
+}
 
 // OpenSpec starts an agent as spec says and returns the connected gateway, a member of the group.
 // The empty spec stands for Config.Default. It may be called many times at once. ctx bounds only

@@ -23,9 +23,16 @@ type Network struct {
 }
 
 // Connect finds the network of this user with this name, whose gateways are opened in a group that
-// all of the program shares; see Group.Connect.
-func Connect(ctx context.Context, name string) (*Network, error) {
-	return standard().Connect(ctx, name)
+// all of the program shares; see Group.Connect. As in Open, that group opens gateways on hosts of
+// this program's own platform. A Config that is given is that of a group of the network's own:
+//
+//	net, err := gateway.Connect(ctx, "mynet", gateway.Config{Agent: agents.Self()})
+func Connect(ctx context.Context, name string, cfg ...Config) (*Network, error) {
+	g, err := groupOf(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to network %s: %w", name, err)
+	}
+	return g.Connect(ctx, name)
 }
 
 // Connect finds the network of this user with this name. Its gateways are members of the group; the
