@@ -41,10 +41,32 @@ const (
 	fileWrite fileOp = 3 // takes the content, and End
 )
 
+// Bounds of what an agent can have this side keep of one call.
+const (
+	// readLimit is how many bytes the content may have that ReadFile returns.
+	readLimit = 1 << 30
+	// readGrowth is how many bytes it may have beyond the size that was told before: a file may be
+	// written to meanwhile, and those of /proc have no size.
+	readGrowth = 16 << 20
+	// mostEntries is how many entries ReadDir collects when it is asked for all. They take 200 bytes
+	// each beside their names.
+	mostEntries = 1 << 18
+	// longestName bounds the name of an entry, in bytes. Systems have 255 characters.
+	longestName = 4 << 10
+	// mostNames bounds the names of mostEntries together, in bytes.
+	mostNames = 64 << 20
+)
+
 // FS returns the files below a directory of the agent's host, which is relative to the agent's own
 // when it is not absolute: for reading, with StatFS, ReadFileFS and ReadDirFS. Contents come as
 // they are read. Links that lead out of the directory are refused. A call has no context: it ends
 // with the gateway at the latest. All may be called concurrently.
+//
+// What is returned at once is bounded, as the agent may be anybody's. ReadFile returns 1 GiB at
+// most, and no more than 16 MiB beyond the size that the agent has told: more is an error, and the
+// way to read it is a file of Open's. Of more than 262,144 entries, or 64 MiB of names, ReadDir
+// returns the first ones and an error, and the way to all of them is an [fs.ReadDirFile], which is
+// asked for some at a time. A name that no entry of a directory has is an error, too.
 func (gw *Gateway) FS(dir string) fs.FS { return remoteFS{gw, dir} }
 
 // WriteFile writes a file of the agent's host as os.WriteFile does, but that the file has its name
@@ -145,7 +167,7 @@ func (f remoteFS) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return io.ReadAll(file)
+	return file.(*remoteFile).readAll()
 }
 
 // ReadDir implements fs.ReadDirFS.
@@ -167,6 +189,7 @@ type remoteFile struct {
 	ch      *Channel
 	content io.Reader
 	entries []fs.DirEntry // that have come and were not asked for
+	names   int           // bytes of the names that have come since they were asked for
 	closed  bool
 }
 
@@ -195,6 +218,60 @@ func (f *remoteFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// readAll reads what ReadFile may return. Memory grows with what comes, whatever was announced.
+func (f *remoteFile) readAll() ([]byte, error) {
+	size := f.info.Size()
+	switch {
+	case size < 0:
+		return nil, f.failed("read", fmt.Errorf("it has a size of %d bytes", size))
+	case size > readLimit:
+		return nil, f.failed("read", fmt.Errorf("it has %d bytes, and ReadFile takes %d", size, readLimit))
+	}
+	most := min(size+readGrowth, readLimit)
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case int64(len(content)) > most:
+		return nil, f.failed("read", fmt.Errorf("it has grown by more than %d MiB since it was opened, or beyond the %d MiB that ReadFile takes", readGrowth>>20, readLimit>>20))
+	}
+	return content, nil
+}
+
+// receiveEntries takes the next part of a directory's list.
+func (f *remoteFile) receiveEntries() error {
+	item, err := f.ch.ReceiveItem(context.Background())
+	if err != nil {
+		return err
+	}
+	const array = 4 // a major type of CBOR
+	_, n, ok := itemHead(item)
+	switch {
+	case !ok || item[0]>>5 != array:
+		return errors.New("a part of its list is none")
+	case n > listChunk: // an entry can take fifty times the memory of its bytes
+		return fmt.Errorf("a part of its list has %d entries, and may have %d", n, listChunk)
+	}
+	var stats []fileStat
+	if err := item.Decode(&stats); err != nil {
+		return err
+	}
+	for _, st := range stats {
+		switch {
+		case len(st.Name) > longestName:
+			return fmt.Errorf("it has an entry with a name of %d bytes", len(st.Name))
+		case !fs.ValidPath(st.Name), st.Name == ".", strings.Contains(st.Name, "/"):
+			return fmt.Errorf("it has an entry %q", st.Name)
+		}
+		f.names += len(st.Name)
+		f.entries = append(f.entries, fs.FileInfoToDirEntry(remoteInfo{st}))
+	}
+	return nil
+}
+
+// errManyEntries says that a directory has more than ReadDir collects.
+var errManyEntries = errors.New("it has more entries than are taken at once")
+
 // ReadDir implements fs.ReadDirFile.
 func (f *remoteFile) ReadDir(n int) (list []fs.DirEntry, err error) {
 	if f.closed {
@@ -203,13 +280,9 @@ func (f *remoteFile) ReadDir(n int) (list []fs.DirEntry, err error) {
 	if !f.info.IsDir() {
 		return nil, f.failed("readdir", errors.New("it is not a directory"))
 	}
-	for n <= 0 || len(f.entries) < n {
-		var stats []fileStat
-		if err = f.ch.Receive(context.Background(), &stats); err != nil {
-			break
-		}
-		for _, st := range stats {
-			f.entries = append(f.entries, fs.FileInfoToDirEntry(remoteInfo{st}))
+	for f.names = 0; err == nil && (n <= 0 || len(f.entries) < n); {
+		if err = f.receiveEntries(); err == nil && n <= 0 && (len(f.entries) > mostEntries || f.names > mostNames) {
+			err = errManyEntries
 		}
 	}
 	count := len(f.entries)
