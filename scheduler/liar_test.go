@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -204,6 +205,60 @@ func TestLies(t *testing.T) {
 				t.Errorf("the gateway ended with %q, want %q", reason, tt.want)
 			}
 		})
+	}
+}
+
+// What a worker says of tests that it was not asked for does not count, and is no lie: a test can
+// print what looks like the end of any other. A test that its package does not have is shown.
+func TestVerdictsOfOtherTests(t *testing.T) {
+	w := newWorld(t, 2, map[string][]string{"a": names(slices.Repeat([]string{"Pass", "Fail"}, 10)...)})
+	w.cfg.MinNodes = 2 // or the liar has all
+	others := 0
+	w.liar = func(n *node) *liar {
+		if n.id != "gw0" {
+			return nil
+		}
+		return newLiar(func(l *liar) {
+			for o, first := l.order(), true; o != nil; o, first = l.order(), false {
+				var events []test2json.Event
+				say := func(name, action string) {
+					events = append(events, told(o, "run", name), told(o, action, name))
+				}
+				for _, name := range w.packages["a"] {
+					passes := strings.HasPrefix(name, "TestPass")
+					if asked := o.Names == nil || slices.Contains(o.Names, name); !asked {
+						passes = !passes
+						others++
+					}
+					say(name, map[bool]string{true: "pass", false: "fail"}[passes])
+				}
+				if first {
+					say("TestNobody", "fail")
+				}
+				if !l.report(wire.Report{Events: events, Result: passed()}) {
+					return
+				}
+			}
+		})
+	}
+	s, r, err := w.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check(s, r)
+	w.wantCounts(s, map[event.Verdict]int{event.Pass: 10, event.Fail: 10})
+	if others == 0 {
+		t.Error("the worker was asked for all tests")
+	}
+	if reason := downOf(r, "gw0"); reason != "" {
+		t.Errorf("the gateway ended with %q", reason)
+	}
+	shown := slices.ContainsFunc(r.events, func(e event.Event) bool {
+		t, ok := e.(event.Test)
+		return ok && t.Test == "TestNobody" && t.Action == "fail"
+	})
+	if !shown {
+		t.Error("nothing is shown of a test that its package does not have")
 	}
 }
 
