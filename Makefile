@@ -5,7 +5,7 @@
 GO ?= go
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: check test self fidelity splitting floods chaos bench fuzz release release-check clean
+.PHONY: check test self fidelity splitting floods chaos lies bench fuzz release release-check clean
 
 check:
 	@unformatted=$$(git ls-files '*.go' | grep -v /testdata/ | xargs gofmt -l); \
@@ -44,6 +44,11 @@ floods:
 CHAOS ?= -chaos.rounds=500 -chaos.seed=1
 chaos:
 	$(GO) test ./integration -run '^TestChaos$$' -count=1 -v -timeout=6h -parallel=6 $(CHAOS)
+
+# lies has workers say what they like, by seed, a million times. It takes half a minute. LIES='-lies.seed=41 -lies.steps=1' repeats a run.
+LIES ?= -lies.steps=1000000
+lies:
+	$(GO) test ./scheduler -run '^TestLyingWorkers$$' -count=1 -v -timeout=1h $(LIES)
 
 bench:
 	sh bench/run.sh

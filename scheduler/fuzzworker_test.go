@@ -1,7 +1,10 @@
 package scheduler
 
 import (
+	"cmp"
 	"errors"
+	"flag"
+	"fmt"
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
@@ -275,33 +278,64 @@ func checkLies(t *testing.T, w *world, c *controller, s event.Summary, r *record
 	}
 }
 
+// seededLies is lieThrough by a seed, which a failure shows in whatever way it ends the test.
 func seededLies(t *testing.T, seed uint64, steps *atomic.Int64) {
 	lies := func(id string) dice {
 		h := fnv.New64()
 		io.WriteString(h, id)
 		return &seedDice{rand.New(rand.NewPCG(seed, h.Sum64())), 200}
 	}
+	well, told := false, false
+	tell := func() {
+		if !told && (!well || t.Failed()) {
+			told = true
+			fmt.Printf("again: make lies LIES='-lies.seed=%d -lies.steps=1'\n", seed) // a panic loses what is logged
+		}
+	}
+	defer tell()
 	synctest.Test(t, func(t *testing.T) {
-		defer func() {
-			if t.Failed() {
-				t.Logf("seed %d", seed)
-			}
-		}()
+		defer tell()
 		lieThrough(t, &seedDice{rand.New(rand.NewPCG(seed, 0)), 0}, lies, steps)
+		well = !t.Failed()
 	})
 }
 
-// The account of a run adds up whatever some of its workers say.
+var (
+	liesSteps = flag.Int64("lies.steps", 0, "how many steps TestLyingWorkers has, however long they take; 0 is as many as 15 s allow")
+	liesSeed  = flag.Uint64("lies.seed", 0, "the seed of TestLyingWorkers' first run, the next has the next; 0 is another one each time")
+)
+
+// How far TestLyingWorkers goes by itself. A run has some 240 steps. Two processors make 40,000
+// steps a second, and with the race detector and other tests beside them a tenth of that.
+const (
+	liesLimit   = 15 * time.Second
+	liesAtLeast = 20_000           // steps, or the test shows little
+	liesPerRun  = 50               // steps of a run in the mean, or the workers do not come to lie
+	liesSlowest = 10 * time.Minute // for liesAtLeast
+)
+
+// The account of a run adds up whatever some of its workers say. How many runs there are is a
+// matter of time; `make lies` has a million steps.
 func TestLyingWorkers(t *testing.T) {
-	const most, limit = 1_000_000, 15 * time.Second
-	var steps atomic.Int64
-	first := uint64(time.Now().UnixNano())
-	began := time.Now()
-	runs := uint64(0)
-	for ; steps.Load() < most && time.Since(began) < limit; runs++ {
-		seededLies(t, first+runs, &steps)
+	seed, runs, began := cmp.Or(*liesSeed, uint64(time.Now().UnixNano())), uint64(0), time.Now()
+	// Also for a panic of another goroutine, or a run that hangs. go test shows it of a failure.
+	fmt.Printf("TestLyingWorkers: seeds from %d\n", seed)
+	least, limit := int64(liesAtLeast), liesLimit
+	if *liesSteps > 0 {
+		least, limit = *liesSteps, 0
 	}
-	t.Logf("%d steps in %d runs, %v, seeds from %d", steps.Load(), runs, time.Since(began).Round(time.Second), first)
+	var steps atomic.Int64
+	for steps.Load() < least || time.Since(began) < limit {
+		seededLies(t, seed+runs, &steps)
+		runs++
+		switch mean := steps.Load() / int64(runs); {
+		case runs >= 100 && mean < liesPerRun:
+			t.Fatalf("%d runs had %d steps each, want %d: the workers are ended before they lie", runs, mean, liesPerRun)
+		case *liesSteps == 0 && time.Since(began) > liesSlowest:
+			t.Fatalf("%d steps in %v, want %d", steps.Load(), time.Since(began).Round(time.Second), least)
+		}
+	}
+	t.Logf("%d steps in %d runs, %v", steps.Load(), runs, time.Since(began).Round(time.Second))
 }
 
 // FuzzWorker is TestLyingWorkers with a fuzzer's bytes.
