@@ -9,6 +9,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/internal/ownfile"
@@ -40,7 +41,8 @@ type blobAnswer struct {
 }
 
 // ListBlobs asks the gateway's host, in one round trip, for the digests of the blobs it has: 64
-// hexadecimal digits in lower case each, in no order, of 8192 at most, those used last. One that is
+// hexadecimal digits in lower case each, in no order, of 8192 at most, those used last. It waits
+// for five minutes. One that is
 // cut short is among them, which PutBlob would find out. That they are listed is no use of them.
 func ListBlobs(ctx context.Context, gw *gateway.Gateway) ([]string, error) {
 	a, err := askForList(ctx, gw)
@@ -58,7 +60,7 @@ func ListBlobs(ctx context.Context, gw *gateway.Gateway) ([]string, error) {
 }
 
 func askForList(ctx context.Context, gw *gateway.Gateway) (a blobAnswer, err error) {
-	ch, err := gw.RemoteExec(ctx, BlobHandler, blobArgs{Version: version, List: true})
+	ch, err := openLine(ctx, gw, BlobHandler, blobArgs{Version: version, List: true}, 0)
 	if err != nil {
 		return a, err
 	}
@@ -74,6 +76,9 @@ type PutOptions struct {
 	// Sent, unless it is nil, is called when content has to be sent: with the size of each part,
 	// from PutBlob's goroutine, before that is compressed and leaves.
 	Sent func(bytes int)
+	// Patience is for how long the host may say and take nothing, as while another one sends it the
+	// same blob; then PutBlob fails with ErrSilent. 0 means five minutes, negative is for ever.
+	Patience time.Duration
 }
 
 // PutBlob makes sure that the gateway's host has the executable at path, and returns its absolute
@@ -103,7 +108,7 @@ func putBlob(ctx context.Context, gw *gateway.Gateway, path string, o PutOptions
 	if err := blob.check(); err != nil {
 		return "", err
 	}
-	ch, err := gw.RemoteExec(ctx, BlobHandler, blobArgs{Version: version, Put: &blob, Check: o.Check})
+	ch, err := openLine(ctx, gw, BlobHandler, blobArgs{Version: version, Put: &blob, Check: o.Check}, o.Patience)
 	if err != nil {
 		return "", err
 	}
@@ -141,7 +146,7 @@ func (r *told) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-func sendBlob(ctx context.Context, ch *gateway.Channel, f io.ReaderAt, offset, size int64) error {
+func sendBlob(ctx context.Context, ch line, f io.ReaderAt, offset, size int64) error {
 	if offset < 0 || offset > size {
 		return errGarbled
 	}

@@ -289,7 +289,7 @@ func (s *blobs) receive(ctx context.Context, ch *gateway.Channel, b Blob) (err e
 		err = ch.Send(ctx, blobAnswer{Offset: have})
 	}
 	if err == nil {
-		c := &catcher{ch: ch, codec: newCodec()}
+		c := &catcher{ch: line{Channel: ch}, codec: newCodec()}
 		defer c.codec.close()
 		_, err = io.Copy(io.MultiWriter(f, hash), &packets{ctx: ctx, c: c, room: b.Size - have})
 	}

@@ -52,7 +52,7 @@ func (a *fetchArgs) matches(wanted ignore, p string) bool {
 type catcher struct {
 	fetchArgs
 	opts    PullOptions
-	ch      *gateway.Channel
+	ch      line
 	codec   *codec
 	root    *os.Root
 	wanted  ignore
@@ -129,8 +129,12 @@ func (c *catcher) list(ctx context.Context) error {
 	}
 }
 
-// names takes entries of the list. They come in order, and none is below a file or link.
+// names takes entries of the list, one at least. They come in order, and none is below a file or
+// link.
 func (c *catcher) names(body []byte) error {
+	if len(body) == 0 {
+		return errBadPacket
+	}
 	d := &decoder{b: body}
 	for len(d.b) > 0 {
 		e := d.entry()
@@ -294,7 +298,7 @@ func (p *packets) Read(b []byte) (int, error) {
 		case k == endPacket && len(body) == 1 && fate(body[0]) <= changedFate:
 			p.fate = fate(body[0])
 			return 0, io.EOF
-		case k != dataPacket, int64(len(body)) > p.room:
+		case k != dataPacket, len(body) == 0, int64(len(body)) > p.room:
 			return 0, errBadPacket
 		}
 		p.room -= int64(len(body))

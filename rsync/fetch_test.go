@@ -22,7 +22,7 @@ func catchAll(ctx context.Context, ch *gateway.Channel, dest string, patterns []
 	}
 	defer root.Close()
 	args := fetchArgs{Patterns: patterns, Tree: true}
-	c := &catcher{fetchArgs: args, opts: PullOptions{Limit: 100, Entries: 10}, ch: ch, codec: newCodec(), root: root, wanted: patterns}
+	c := &catcher{fetchArgs: args, opts: PullOptions{Limit: 100, Entries: 10}, ch: line{Channel: ch}, codec: newCodec(), root: root, wanted: patterns}
 	if err := c.run(ctx); err != nil {
 		return err
 	}

@@ -207,7 +207,7 @@ func (o *offerer) send(ctx context.Context, e *entry) error {
 	}
 	defer f.Close()
 	var h hasher
-	size, s, err := h.file(io.TeeReader(io.LimitReader(f, e.size), dataWriter{ctx, o.ch, o.codec}))
+	size, s, err := h.file(io.TeeReader(io.LimitReader(f, e.size), dataWriter{ctx, line{Channel: o.ch}, o.codec}))
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (o *offerer) send(ctx context.Context, e *entry) error {
 // for one.
 type dataWriter struct {
 	ctx   context.Context
-	ch    *gateway.Channel
+	ch    line
 	codec *codec
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/xdist-go/xdist/gateway"
 )
@@ -40,6 +41,9 @@ type PullOptions struct {
 	Limit int64
 	// Entries is how many files, directories and links there may be, 0 means 100,000.
 	Entries int
+	// Patience is for how long the agent may say and take nothing; then Pull fails with ErrSilent. 0
+	// means five minutes, negative is for ever.
+	Patience time.Duration
 }
 
 // PullReport tells what a Pull has done.
@@ -73,7 +77,7 @@ func pull(ctx context.Context, gw *gateway.Gateway, args fetchArgs, local string
 	if err == nil {
 		defer c.close()
 		args.Version = version
-		c.ch, err = gw.RemoteExec(ctx, FetchHandler, args)
+		c.ch, err = openLine(ctx, gw, FetchHandler, args, opts.Patience)
 	}
 	if err == nil {
 		defer c.ch.Close() // never fails for a channel of our own

@@ -20,6 +20,8 @@ type sender struct {
 	report TargetReport
 	again  bool // not all came out right: another round is needed
 	whole  bool // ask for no deltas any more
+
+	answered bool // the receiver has the target
 }
 
 func (sd *sender) open(ctx context.Context) {
@@ -27,9 +29,9 @@ func (sd *sender) open(ctx context.Context) {
 	if sd.opts.Wait < 0 {
 		wait = -1
 	}
-	sd.ch, sd.report.Err = sd.gw.RemoteExec(ctx, Handler, openArgs{
+	sd.ch, sd.report.Err = openLine(ctx, sd.gw, Handler, openArgs{
 		Version: version, Dir: sd.dir, Delete: sd.opts.Delete, Clean: sd.opts.Clean, Wait: wait,
-	})
+	}, sd.opts.Patience)
 }
 
 // tell calls the target's Done, the first time.
@@ -84,9 +86,10 @@ func (sd *sender) exchange(ctx context.Context, c *content, lost *lost) (*tally,
 		return nil, err
 	}
 	var a answer
-	if err := sd.ch.Receive(ctx, &a); err != nil {
+	if err := sd.first().Receive(ctx, &a); err != nil {
 		return nil, err
 	}
+	sd.answered = true
 	switch {
 	case a.Busy:
 		return nil, ErrBusy
@@ -103,6 +106,20 @@ func (sd *sender) exchange(ctx context.Context, c *content, lost *lost) (*tally,
 	}
 	t := new(tally)
 	return t, sd.ch.Receive(ctx, t)
+}
+
+// first is the line to the receiver for the answer of a round. In the first one it may wait for
+// another sync.
+func (sd *sender) first() line {
+	l := sd.ch
+	switch {
+	case sd.answered || sd.opts.Wait < 0:
+	case sd.opts.Wait == 0:
+		l.patience = 0
+	case l.patience > 0:
+		l.patience += sd.opts.Wait
+	}
+	return l
 }
 
 func (sd *sender) send(ctx context.Context, packet []byte) error {
@@ -154,6 +171,7 @@ type server struct {
 	*sender
 	content *content
 	lost    *lost
+	asked   int // files
 
 	batch []int          // small files that go into the next packet
 	size  int64          // of them
@@ -206,11 +224,17 @@ const (
 )
 
 func (s *server) requests(ctx context.Context, body []byte) error {
+	if len(body) == 0 {
+		return fmt.Errorf("read requests: %w", errGarbled)
+	}
 	d := &decoder{b: body}
 	for len(d.b) > 0 {
 		r := d.request(s.content.img.entries)
 		if d.err != nil {
 			return fmt.Errorf("read requests: %w", d.err)
+		}
+		if s.asked++; s.asked > len(s.content.img.entries) {
+			return fmt.Errorf("read requests: %w: there are more than files", errGarbled)
 		}
 		if err := s.request(ctx, r.index, r.offset, r.signature); err != nil {
 			return err

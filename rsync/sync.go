@@ -36,6 +36,10 @@ type TargetOptions struct {
 	// allows; negative is not at all, but for a quarter of a second in which one that has ended
 	// leaves.
 	Wait time.Duration
+	// Patience is for how long the receiver may say and take nothing, the time that it waits for
+	// another sync aside; then the target fails with ErrSilent. 0 means five minutes, negative is
+	// for ever.
+	Patience time.Duration
 	// Sent, unless it is nil, is called with the size of each part of the tree as it leaves,
 	// packed, from goroutines of Send. It should not take long.
 	Sent func(bytes int)
@@ -50,7 +54,7 @@ type Target struct {
 	dir  string
 	opts TargetOptions
 
-	ch *gateway.Channel // to the receiver; set by Send
+	ch line // to the receiver; set by Send
 }
 
 // ErrNoTarget is the error of a Send without targets.
@@ -76,7 +80,7 @@ func (s *Sync) AddTarget(gw *gateway.Gateway, dir string, opts TargetOptions) *T
 // Release lets others have a target that was held. A second call does nothing. It waits for the
 // receiver.
 func (t *Target) Release(ctx context.Context) error {
-	if t.ch == nil {
+	if t.ch.Channel == nil {
 		return nil
 	}
 	if err := t.ch.CloseSend(); err != nil {
@@ -245,9 +249,9 @@ func (d *delivery) round(ctx context.Context, c *content) (again bool) {
 // except where something failed.
 func (d *delivery) finish() {
 	for _, sd := range d.senders {
-		if sd.ch != nil && (!sd.opts.Hold || sd.report.Err != nil) {
+		if sd.ch.Channel != nil && (!sd.opts.Hold || sd.report.Err != nil) {
 			sd.ch.Close() // never fails for a channel of our own
-			sd.ch = nil
+			sd.ch.Channel = nil
 		}
 	}
 }
