@@ -44,8 +44,10 @@ var pythonShim string
 // The source finds the channel as channel, as py.execnet's remote_exec has it: send, receive,
 // iteration, close, isclosed, waitclose and makefile. Its __name__ is "__channelexec__". What it
 // prints goes where the agent's standard error does. Items are None, bool, int, float, str, bytes,
-// list and dict, by CBOR. When it has raised something the channel ends with a RemoteError of the
-// traceback. When the controller closes the channel the source's receive raises EOFError.
+// list and dict, by CBOR. makefile("r") reads text from str and from bytes in UTF-8, which is what
+// Channel.Writer sends; receive gives the bytes themselves. When the source has raised something
+// the channel ends with a RemoteError of the traceback. When the controller closes the channel the
+// source's receive raises EOFError.
 //
 // While it runs the source has its process for itself. The process may have run other sources of
 // this gateway before, one after the other: modules that they have imported are there already. It

@@ -2,7 +2,7 @@
 # the other. Frames over standard input and output are a letter, a length of four bytes, and that many
 # bytes: S source and variables, I item, E no more items; from here also X error text, C no more items,
 # and D done, whose content is not empty when this process should run no other source.
-import os, struct, sys, select, traceback, linecache
+import codecs, os, struct, sys, select, traceback, linecache
 
 
 def _encode(v, out):
@@ -152,10 +152,14 @@ class Channel:
 
 
 class _File:
+    """A file over a channel. A reader gives text, as py.execnet's does, of text and of byte strings:
+    these are UTF-8, and what is none becomes surrogate escapes, which send makes bytes again."""
+
     def __init__(self, channel, mode):
         if mode not in ("w", "r"):
             raise ValueError("mode %r is neither w nor r" % mode)
         self.channel, self._rest = channel, ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
 
     def write(self, text):
         self.channel.send(text)
@@ -170,22 +174,32 @@ class _File:
     def close(self):
         self.channel.close()
 
+    def _more(self):
+        """Adds an item to the rest, and returns whether there was one. A byte string may end within
+        a character, of which the next one has the rest."""
+        item = b""
+        try:
+            item, more = self.channel.receive(), True
+        except EOFError:
+            more = False
+        if isinstance(item, str):
+            self._rest += self._decoder.decode(b"", True) + item
+        elif isinstance(item, bytes):
+            self._rest += self._decoder.decode(item, not more)
+        else:
+            raise TypeError("a file cannot read a %s" % type(item).__name__)
+        return more
+
     def read(self, n=-1):
-        while n < 0 or len(self._rest) < n:
-            try:
-                self._rest += self.channel.receive()
-            except EOFError:
-                break
+        while (n < 0 or len(self._rest) < n) and self._more():
+            pass
         n = len(self._rest) if n < 0 else n
         text, self._rest = self._rest[:n], self._rest[n:]
         return text
 
     def readline(self):
-        while "\n" not in self._rest:
-            try:
-                self._rest += self.channel.receive()
-            except EOFError:
-                break
+        while "\n" not in self._rest and self._more():
+            pass
         at = self._rest.find("\n") + 1 or len(self._rest)
         line, self._rest = self._rest[:at], self._rest[at:]
         return line

@@ -150,6 +150,48 @@ func TestScriptErrors(t *testing.T) {
 	}
 }
 
+// A reader of makefile gives text, whether text or the byte strings of a Channel.Writer come, where
+// ever they are cut. What is no UTF-8 comes back as it was.
+func TestScriptReadsWhatIsWritten(t *testing.T) {
+	needPython(t)
+	gw := open(t, "popen")
+	want := "a line\nthe 2nd: \u00fc\u20ac\U0001f600\n\xff\xfe no text\nthe rest \xe2\x82"
+	for name, source := range map[string]string{
+		"lines":  `for line in r: f.write(line)`,
+		"all":    `f.write(r.read())`,
+		"pieces": `for piece in iter(lambda: r.read(3), ""): f.write(piece)`,
+	} {
+		for _, size := range []int{1, 2, 3, len(want)} {
+			ch := runScript(t, gw, "r, f = channel.makefile('r'), channel.makefile()\n"+source, nil)
+			w := ch.Writer(t.Context())
+			for piece := range slices.Chunk([]byte(want), size) {
+				if _, err := w.Write(piece); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.Close()
+			if got, err := io.ReadAll(ch.Reader(t.Context())); err != nil || string(got) != want {
+				t.Errorf("%s, %d bytes at a time: %q, %v", name, size, got, err)
+			}
+		}
+	}
+	ch := runScript(t, gw, `r = channel.makefile("r"); channel.send([r.read(3), r.readline(), r.readline()])`, nil)
+	for _, item := range []any{[]byte("\xc3"), "text", []byte("\xc3"), []byte("\xbc\n"), "end"} {
+		send(t, ch, item)
+	}
+	if err := ch.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive[[]string](t, ch); !slices.Equal(got, []string{"\xc3te", "xt\u00fc\n", "end"}) {
+		t.Errorf("mixed items: %q", got)
+	}
+	ch = runScript(t, gw, `channel.makefile("r").read()`, nil)
+	send(t, ch, 3)
+	if err := ch.WaitClose(t.Context()); err == nil || !strings.Contains(err.Error(), "TypeError: a file cannot read a int") {
+		t.Errorf("a number: %v", err)
+	}
+}
+
 // A script has its variables, files over its channel, and an end: with its channel, and with its
 // agent.
 func TestScriptChannel(t *testing.T) {
