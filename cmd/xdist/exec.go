@@ -34,6 +34,7 @@ func execCommand() *cli.Command {
 		UsageText: "xdist exec --tx SPEC... [--push FILE]... [--pull FILE]... [--json] -- COMMAND [ARGUMENT...]\n   xdist exec --tx SPEC... --python FILE | --go FILE",
 		Description: "Each line that is written has its gateway's name in front. What the source sends over its channel is printed like that, too.\n" +
 			"FILEs of --push go into the agents' directory (see chdir=) first; what matches a FILE of --pull, directories too, comes from there into ./GATEWAY/ at the end.\n" +
+			"A last line on standard error, or object of --json, sums up: xdist: 7 ok, 1 failed: b (exit 1).\n" +
 			"The exit status is 0 when all commands ended with 0, 1 when one did not or a file was not pulled, and 5 when a gateway could not be opened or was lost.",
 		HideHelpCommand: true,
 		Flags: slices.Concat([]cli.Flag{
@@ -42,7 +43,7 @@ func execCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "push", Usage: "copy `FILE` to all hosts first; may be repeated"},
 			&cli.StringSliceFlag{Name: "pull", Usage: "copy `FILE`, whose last name may be a pattern, from all hosts at the end; may be repeated"},
 			&cli.StringFlag{Name: "pull-limit", Usage: "copy nothing for a --pull from a host that has more than `SIZE` of it, such as 500M or 5G", Value: "1G"},
-			&cli.BoolFlag{Name: "json", Usage: "print one JSON object for each line, and one for each end"},
+			&cli.BoolFlag{Name: "json", Usage: "print one JSON object for each line, one for each end, and a last one that sums up"},
 		}, flags, cacheFlags()),
 		Action: execOnAll,
 	}
@@ -94,21 +95,20 @@ func execOnAll(c *cli.Context) error {
 			return usageError(err)
 		}
 	}
-	worst := statusPassed
-	var mu sync.Mutex // guards worst
+	endings := make([]ending, len(specs))
 	var all sync.WaitGroup
-	for _, spec := range specs {
-		all.Go(func() {
-			status := e.on(c.Context, open.group, spec)
-			mu.Lock()
-			defer mu.Unlock()
-			worst = max(worst, status)
-		})
+	for i, spec := range specs {
+		all.Go(func() { endings[i] = e.on(c.Context, open.group, spec) })
 	}
 	all.Wait()
+	worst := statusPassed
+	for _, end := range endings {
+		worst = max(worst, end.status)
+	}
 	if c.Context.Err() != nil {
 		worst = statusInterrupted
 	}
+	e.out.sum(endings, worst)
 	if e.out.err != nil {
 		return &endedError{statusInternal, e.out.err}
 	}
@@ -223,7 +223,7 @@ func sourceDir(dir, cache string) (string, error) {
 }
 
 // on does all of it on one gateway, and tells how that ended.
-func (e *execution) on(ctx context.Context, g *gateway.Group, spec xspec.Spec) status {
+func (e *execution) on(ctx context.Context, g *gateway.Group, spec xspec.Spec) ending {
 	gw, err := g.OpenSpec(ctx, spec)
 	if err == nil {
 		for _, f := range e.push {
@@ -231,7 +231,7 @@ func (e *execution) on(ctx context.Context, g *gateway.Group, spec xspec.Spec) s
 		}
 	}
 	if err != nil {
-		return e.out.end(spec.ID, statusInternal, err)
+		return e.out.end(ending{spec.ID, statusInternal, err})
 	}
 	run := e.runCommand
 	if e.source != "" {
@@ -249,11 +249,11 @@ func (e *execution) on(ctx context.Context, g *gateway.Group, spec xspec.Spec) s
 	_, lost := errors.AsType[*gateway.LostError](err)
 	switch {
 	case err == nil:
-		return e.out.end(spec.ID, statusPassed, nil)
+		return e.out.end(ending{spec.ID, statusPassed, nil})
 	case lost:
-		return e.out.end(spec.ID, statusInternal, err)
+		return e.out.end(ending{spec.ID, statusInternal, err})
 	}
-	return e.out.end(spec.ID, statusFailed, err)
+	return e.out.end(ending{spec.ID, statusFailed, err})
 }
 
 func (e *execution) runCommand(ctx context.Context, gw *gateway.Gateway) error {
@@ -332,11 +332,7 @@ func (l *lines) print(e execLine) {
 	to, text := l.out, ""
 	switch {
 	case l.json:
-		b, err := json.Marshal(e)
-		if err != nil {
-			panic("BUG: " + err.Error())
-		}
-		text = string(b)
+		text = encoded(e)
 	case e.Line != nil:
 		text = e.Gateway + ": " + *e.Line
 		if e.Stream == "stderr" {
@@ -347,9 +343,22 @@ func (l *lines) print(e execLine) {
 	default:
 		to, text = l.errOut, fmt.Sprintf("xdist: %s: %s", e.Gateway, e.Error)
 	}
+	l.write(to, text)
+}
+
+// write is for who holds mu.
+func (l *lines) write(to io.Writer, text string) {
 	if _, err := fmt.Fprintln(to, text); err != nil && l.err == nil {
 		l.err = err
 	}
+}
+
+func encoded(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return string(b)
 }
 
 func (l *lines) line(gateway, stream, text string) {
@@ -357,17 +366,29 @@ func (l *lines) line(gateway, stream, text string) {
 }
 
 // end tells how an execution has ended.
-func (l *lines) end(id string, s status, err error) status {
-	code := int(s)
-	e := execLine{Gateway: id, Status: &code}
-	if err != nil {
-		e.Error = err.Error()
+func (l *lines) end(how ending) ending {
+	code := int(how.status)
+	e := execLine{Gateway: how.gateway, Status: &code}
+	if how.err != nil {
+		e.Error = how.err.Error()
 	}
-	if failed, ok := errors.AsType[*gateway.CommandError](err); ok {
+	if failed, ok := errors.AsType[*gateway.CommandError](how.err); ok {
 		code = failed.Code
 	}
 	l.print(e)
-	return s
+	return how
+}
+
+// sum tells how all have ended.
+func (l *lines) sum(all []ending, exit status) {
+	text, summary := summarize(all, exit)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.json {
+		l.write(l.out, encoded(summary))
+		return
+	}
+	l.write(l.errOut, "xdist: "+text)
 }
 
 // stream makes lines of what is written to it.
