@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"net"
 	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -71,6 +73,15 @@ func init() {
 		switch how {
 		case "missing":
 			_, err := os.Open("/does/not/exist")
+			return 0, err
+		case "program":
+			return 0, exec.Command("no-such-program").Run()
+		case "closed":
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err == nil {
+				l.Close()
+				_, err = l.Accept()
+			}
 			return 0, err
 		case "luck":
 			return 0, fmt.Errorf("today: %w", errOutOfLuck)
@@ -184,6 +195,12 @@ func testCallErrors(t *testing.T, tr transport) {
 		return err
 	}
 	if err := fail("missing"); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "/does/not/exist") {
+		t.Errorf("got %v", err)
+	}
+	if err := fail("program"); !errors.Is(err, exec.ErrNotFound) || errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	if err := fail("closed"); !errors.Is(err, net.ErrClosed) || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 	if err := fail("luck"); !errors.Is(err, errOutOfLuck) {

@@ -64,8 +64,10 @@ func (e *CommandError) Error() string { return e.Status }
 // ExitCode is that of os.ProcessState.
 func (e *CommandError) ExitCode() int { return e.Code }
 
-// Start starts the program and does not wait for it. Errors: that there is no such program, as its
-// text; ctx's; ErrExited, *LostError.
+// Start starts the program and does not wait for it. Errors: that of the host, which errors.Is
+// knows for what exec.Cmd has there: exec.ErrNotFound when there is no such program,
+// fs.ErrNotExist when its name is a path or Dir is not there, fs.ErrPermission; ctx's; ErrExited,
+// *LostError.
 func (c *Cmd) Start() error {
 	if c.Process != nil {
 		return errors.New("start command: it was started already")
@@ -80,7 +82,7 @@ func (c *Cmd) Start() error {
 	})
 	if err == nil && report.Error != "" {
 		conn.abandon()
-		err = relayOrigin{c.gw}.wrap(&relayedError{text: strings.TrimPrefix(report.Error, "start agent: ")})
+		err = relayOrigin{c.gw}.wrap(relayed(strings.TrimPrefix(report.Error, "start agent: "), report.Kinds))
 	}
 	if err != nil {
 		return fmt.Errorf("start command %s: %w", c.Args[0], err)
@@ -221,7 +223,8 @@ func (p *Process) kill() { p.run.kill() }
 
 // Dial connects from the host of the gateway's agent. The network is tcp or unix, and the addresses
 // of the connection are those that it has there. Errors: *PhaseError of the phases resolve and
-// connect.
+// connect, which wraps ErrHostNotFound, syscall.ECONNREFUSED whatever system the host has, or
+// fs.ErrNotExist for a Unix socket that is not there, if it is one of them.
 func (gw *Gateway) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	switch network {
 	case "tcp":

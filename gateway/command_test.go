@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -83,6 +85,32 @@ func testCommand(t *testing.T, tr transport) {
 	}
 }
 
+// The errors of programs that cannot be started are of the kinds that exec.Cmd has.
+func TestCommandErrors(t *testing.T) { overPlatforms(t, testCommandErrors) }
+
+func testCommandErrors(t *testing.T, tr transport) {
+	gw := tr.open(t)
+	if err := gw.Command(t.Context(), "no-such-program").Run(); !errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a name: %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "no-such-program")
+	if err := gw.Command(t.Context(), path).Run(); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, context.Canceled) {
+		t.Errorf("a path: %v", err)
+	}
+	if runtime.GOOS == "windows" {
+		return // there is no sh, and a file that is no program has another error
+	}
+	c := gw.Command(t.Context(), "sh", "-c", "true")
+	c.Dir = path
+	if err := c.Run(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+	writeFile(t, path, "")
+	if err := gw.Command(t.Context(), path).Start(); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("no program: %v", err)
+	}
+}
+
 // slowWriter lets others run before it takes anything.
 type slowWriter struct{ n int }
 
@@ -139,5 +167,32 @@ func testDial(t *testing.T, tr transport) {
 	conn.Close()
 	if _, err := gw.Dial(t.Context(), "udp", l.Addr().String()); err == nil {
 		t.Error("udp was dialled")
+	}
+}
+
+// The errors of connections that do not come about, and of listeners, are of the kinds that package
+// net has.
+func TestDialErrors(t *testing.T) { overPlatforms(t, testDialErrors) }
+
+func testDialErrors(t *testing.T, tr transport) {
+	ctx, gw := t.Context(), tr.open(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if _, err := gw.Listen(ctx, "tcp", addr); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("listen where somebody does: %v", err)
+	}
+	l.Close()
+	_, err = gw.Dial(ctx, "tcp", addr)
+	if pe, ok := errors.AsType[*gateway.PhaseError](err); !errors.Is(err, syscall.ECONNREFUSED) || !ok || pe.Phase != gateway.PhaseConnect {
+		t.Errorf("dial where nobody listens: %v", err)
+	}
+	if _, err := gw.Dial(ctx, "unix", filepath.Join(t.TempDir(), "none")); err == nil || runtime.GOOS != "windows" && !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("dial a socket that is not there: %v", err)
+	}
+	if _, err := gw.Dial(ctx, "tcp", "host.invalid:1"); !errors.Is(err, gateway.ErrHostNotFound) || errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dial a host that is not there: %v", err)
 	}
 }

@@ -36,6 +36,8 @@ type (
 		NotFound bool   `cbor:"3,keyasint,omitempty"` // the error is that the host's name does not resolve
 		Local    string `cbor:"4,keyasint,omitempty"` // addresses of the connection
 		Remote   string `cbor:"5,keyasint,omitempty"`
+		// Kinds are those of the error, as RemoteError has them.
+		Kinds []string `cbor:"6,keyasint,omitempty"`
 	}
 
 	startRequest struct {
@@ -50,11 +52,12 @@ type (
 	// startReport is an item that a start's handler sends: first one with Pid or Error, then Stderr
 	// as it comes, and a last one with Status.
 	startReport struct {
-		Error  string `cbor:"1,keyasint,omitempty"` // why there is no process
-		Pid    int    `cbor:"2,keyasint,omitempty"`
-		Stderr []byte `cbor:"3,keyasint,omitempty"`
-		Status string `cbor:"4,keyasint,omitempty"` // how the process has ended
-		Code   int    `cbor:"5,keyasint,omitempty"` // with Status: the exit code, -1 for a signal
+		Error  string   `cbor:"1,keyasint,omitempty"` // why there is no process
+		Pid    int      `cbor:"2,keyasint,omitempty"`
+		Stderr []byte   `cbor:"3,keyasint,omitempty"`
+		Status string   `cbor:"4,keyasint,omitempty"` // how the process has ended
+		Code   int      `cbor:"5,keyasint,omitempty"` // with Status: the exit code, -1 for a signal
+		Kinds  []string `cbor:"6,keyasint,omitempty"` // of the error, as RemoteError has them
 	}
 	// processOrder is an item that a start's handler takes.
 	processOrder struct {
@@ -99,11 +102,11 @@ func (o relayOrigin) dial(ctx context.Context, req dialRequest) (net.Conn, error
 		return nil, &PhaseError{Phase: PhaseConnect, Host: host, Err: err}
 	}
 	conn.abandon()
-	err = &relayedError{text: report.Error}
+	failure := relayed(report.Error, report.Kinds)
 	if report.NotFound {
-		err = &relayedError{text: report.Error, is: ErrHostNotFound}
+		failure.is = errors.Join(ErrHostNotFound, failure.is)
 	}
-	return nil, &PhaseError{Phase: cmp.Or(report.Phase, PhaseConnect), Host: host, Err: o.wrap(err)}
+	return nil, &PhaseError{Phase: cmp.Or(report.Phase, PhaseConnect), Host: host, Err: o.wrap(failure)}
 }
 
 // start implements origin.
@@ -164,7 +167,7 @@ func (o relayOrigin) startProcess(ctx context.Context, req startRequest, env []x
 	}
 	if report.Error != "" {
 		conn.abandon()
-		return nil, o.wrap(&relayedError{text: report.Error})
+		return nil, o.wrap(relayed(report.Error, report.Kinds))
 	}
 	return &endpoint{conn: conn, proc: followProcess(conn.control, o.gw.group.cfg.Stderr)}, nil
 }

@@ -70,7 +70,7 @@ func (req startRequest) bytes() Ref { return req.Data }
 func relayDial(ctx context.Context, ch, data *Channel, req dialRequest) error {
 	conn, err := req.dial(ctx)
 	if err != nil {
-		report := dialReport{Error: err.Error(), Phase: PhaseConnect, NotFound: errors.Is(err, ErrHostNotFound)}
+		report := dialReport{Error: err.Error(), Phase: PhaseConnect, NotFound: errors.Is(err, ErrHostNotFound), Kinds: relayedKinds(err)}
 		if pe, ok := errors.AsType[*PhaseError](err); ok {
 			report.Error, report.Phase = pe.Err.Error(), pe.Phase
 		}
@@ -99,7 +99,7 @@ func relayStart(ctx context.Context, ch, data *Channel, req startRequest) error 
 	stderr := &reportedStderr{ctx: ctx, ch: ch, startedc: make(chan struct{})}
 	l, err := req.start(stderr)
 	if err != nil {
-		return ch.Send(ctx, startReport{Error: err.Error()})
+		return ch.Send(ctx, startReport{Error: err.Error(), Kinds: relayedKinds(err)})
 	}
 	pid := 0
 	if p, ok := l.proc.(*popenProcess); ok {

@@ -46,7 +46,8 @@ type (
 // Up to 16 connections are accepted ahead of Accept, and more wait in the host's queue, as they do
 // while an eighth of Config.MaxChannels are open. A connection that nobody has taken when the
 // listener ends is closed. The file of a Unix socket goes with its listener, unless the agent is
-// killed. Errors: of the host, as *RemoteError; ctx's; ErrExited, *LostError.
+// killed. Errors: of the host, as *RemoteError, such as syscall.EADDRINUSE; ctx's; ErrExited,
+// *LostError.
 func (gw *Gateway) Listen(ctx context.Context, network, addr string) (net.Listener, error) {
 	if !isListenNetwork(network) {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: net.UnknownNetworkError(network)}

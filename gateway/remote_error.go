@@ -7,17 +7,22 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net"
 	"os"
+	"os/exec"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // RemoteError is the failure of code on the other side of a channel or call: what its handler
 // returned, the panic that ended it, or what the peer passed to CloseWith. errors.Is finds in it
-// the errors that both sides know: those of io/fs, of contexts, and what RegisterError names;
-// errors.As finds the types of RegisterErrorType. It is never io.EOF, which is the orderly end of a
-// channel.
+// the errors that both sides know: those of io/fs, of contexts, exec.ErrNotFound, net.ErrClosed,
+// syscall.ECONNREFUSED and EADDRINUSE whatever system the other side has, and what RegisterError
+// names; errors.As finds the types of RegisterErrorType. It is never io.EOF, which is the orderly
+// end of a channel.
 type RemoteError struct {
 	Text  string   `cbor:"1,keyasint"`
 	Stack string   `cbor:"2,keyasint,omitempty"` // goroutine stack of a panic, else empty
@@ -37,14 +42,20 @@ func (e *RemoteError) Error() string {
 // Unwrap returns the errors that it is, as far as this program knows them.
 func (e *RemoteError) Unwrap() []error {
 	kinds, types := knownErrors()
-	var errs []error
-	for _, name := range e.Kinds {
-		if err := kinds[name]; err != nil {
+	errs := ofKinds(e.Kinds, kinds)
+	if t, ok := types[e.Type]; ok && len(e.Value) > 0 {
+		if err := t.decode(Item(e.Value)); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	if t, ok := types[e.Type]; ok && len(e.Value) > 0 {
-		if err := t.decode(Item(e.Value)); err != nil {
+	return errs
+}
+
+// ofKinds returns the errors that have these names, as far as they are known.
+func ofKinds(names []string, known map[string]error) []error {
+	var errs []error
+	for _, name := range names {
+		if err := known[name]; err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -68,7 +79,8 @@ var known = struct {
 		"fs.ErrInvalid": fs.ErrInvalid, "fs.ErrClosed": fs.ErrClosed,
 		"context.Canceled": context.Canceled, "context.DeadlineExceeded": context.DeadlineExceeded,
 		"os.ErrDeadlineExceeded": os.ErrDeadlineExceeded, "io.ErrUnexpectedEOF": io.ErrUnexpectedEOF,
-		"errors.ErrUnsupported": errors.ErrUnsupported,
+		"errors.ErrUnsupported": errors.ErrUnsupported, "exec.ErrNotFound": exec.ErrNotFound, "net.ErrClosed": net.ErrClosed,
+		"syscall.ECONNREFUSED": syscall.ECONNREFUSED, "syscall.EADDRINUSE": syscall.EADDRINUSE,
 	},
 	types: make(map[string]errorType),
 }
@@ -143,11 +155,7 @@ func remoteError(err error) (re *RemoteError) {
 		return re
 	}
 	kinds, types := knownErrors()
-	for name, kind := range kinds {
-		if len(re.Kinds) < maxKinds && len(name) < 128 && errors.Is(err, kind) {
-			re.Kinds = append(re.Kinds, name)
-		}
-	}
+	re.Kinds = kindsOf(err, kinds)
 	for name, t := range types {
 		if v, ok := t.find(err); ok {
 			if it, encodeErr := NewItem(v); encodeErr == nil && len(it) <= maxErrorText && len(name) < 128 {
@@ -157,6 +165,30 @@ func remoteError(err error) (re *RemoteError) {
 		}
 	}
 	return re
+}
+
+// kindsOf returns the names of the known errors that err is.
+func kindsOf(err error, known map[string]error) []string {
+	var names []string
+	for name, kind := range known {
+		if len(names) < maxKinds && len(name) < 128 && (errors.Is(err, kind) || systemErrors[name] != nil && errors.Is(err, systemErrors[name])) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// relayedKinds are the kinds of an error that an agent has met when it did what the controller
+// might have done itself. The contexts are the agent's own and mean nothing there.
+func relayedKinds(err error) []string {
+	kinds, _ := knownErrors()
+	return slices.DeleteFunc(kindsOf(err, kinds), func(name string) bool { return strings.HasPrefix(name, "context.") })
+}
+
+// relayed is such an error as the controller sees it.
+func relayed(text string, kinds []string) *relayedError {
+	known, _ := knownErrors()
+	return &relayedError{text: text, is: errors.Join(ofKinds(kinds, known)...)}
 }
 
 func cut(s string, n int) string {
