@@ -111,6 +111,23 @@ func testCommandErrors(t *testing.T, tr transport) {
 	}
 }
 
+// A program need not read all of its standard input.
+func TestCommandNeedNotRead(t *testing.T) { overPlatforms(t, testCommandNeedNotRead) }
+
+func testCommandNeedNotRead(t *testing.T, tr transport) {
+	if runtime.GOOS == "windows" {
+		t.Skip("skipped: it needs a POSIX shell")
+	}
+	gw := tr.open(t)
+	for range 5 {
+		c := gw.Command(t.Context(), "sh", "-c", "read -r line; exec <&-; echo $line; head -c 100000 /dev/zero")
+		c.Stdin = strings.NewReader("first\n" + strings.Repeat("x", 3_000_000))
+		if out, err := c.Output(); err != nil || len(out) != 100_006 {
+			t.Errorf("%d bytes came, %v", len(out), err)
+		}
+	}
+}
+
 // slowWriter lets others run before it takes anything.
 type slowWriter struct{ n int }
 

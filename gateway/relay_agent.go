@@ -155,7 +155,9 @@ func ownExecutable() (string, error) {
 // attend lives as long as the process does.
 func attend(ctx context.Context, ch, data *Channel, l *endpoint) error {
 	own, _ := l.proc.(*popenProcess)
-	p := startRelayPump(data, l.conn)
+	p := newRelayPump(data, l.conn)
+	p.readsSome = own != nil && own.full != nil
+	p.start()
 	defer p.cut()
 	endedc := make(chan struct{})
 	var status string
@@ -255,6 +257,7 @@ func (w *reportedStderr) Write(p []byte) (int, error) {
 // it passes on. It owns a goroutine for each direction and one that waits for them; cut ends and
 // joins them.
 type relayPump struct {
+	readsSome bool // what conn does not take is no failure: it leads to a program that need not read
 	data      *Channel
 	conn      io.ReadWriteCloser
 	stop      context.CancelFunc
@@ -264,9 +267,18 @@ type relayPump struct {
 }
 
 func startRelayPump(data *Channel, conn io.ReadWriteCloser) *relayPump {
+	p := newRelayPump(data, conn)
+	p.start()
+	return p
+}
+
+func newRelayPump(data *Channel, conn io.ReadWriteCloser) *relayPump {
+	return &relayPump{data: data, conn: conn, inEndedc: make(chan struct{}), outEndedc: make(chan struct{}), endedc: make(chan struct{})}
+}
+
+func (p *relayPump) start() {
 	ctx, stop := context.WithCancel(context.Background())
-	p := &relayPump{data: data, conn: conn, stop: stop,
-		inEndedc: make(chan struct{}), outEndedc: make(chan struct{}), endedc: make(chan struct{})}
+	p.stop = stop
 	go p.inward(ctx)
 	go p.outward(ctx)
 	go func() {
@@ -274,7 +286,6 @@ func startRelayPump(data *Channel, conn io.ReadWriteCloser) *relayPump {
 		<-p.outEndedc
 		close(p.endedc)
 	}()
-	return p
 }
 
 // await waits until both directions have ended, or ctx has. What the controller wrote before it
@@ -319,7 +330,7 @@ func (p *relayPump) inward(ctx context.Context) {
 }
 
 // drop takes what the connection does not, until there is nothing to come from it either: it may
-// have something to say still. Then the controller gets the error.
+// have something to say still. Then the controller gets the error, if it is one.
 func (p *relayPump) drop(ctx context.Context, cause error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -330,6 +341,10 @@ func (p *relayPump) drop(ctx context.Context, cause error) {
 	for range p.data.Items(ctx) {
 	}
 	<-p.outEndedc
+	if p.readsSome {
+		p.data.Close()
+		return
+	}
 	p.data.CloseWith(cause)
 }
 
