@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -21,7 +22,7 @@ type Cmd struct {
 	Env  []string // NAME=VALUE, added to the agent's environment
 	Dir  string   // to run it in; "" is the agent's directory
 
-	Stdin          io.Reader // nil is none
+	Stdin          io.Reader // nil is none; see StdinPipe
 	Stdout, Stderr io.Writer // nil drops it; each is written to by one goroutine, also when both are one
 
 	Process *Process // after Start
@@ -30,8 +31,9 @@ type Cmd struct {
 	gw      *Gateway
 	conn    *relayConn
 	running *relayProcess
-	stdout  sync.WaitGroup
-	copyErr error // of Stdout; to be read after stdout
+	pipes   []*cmdPipe     // that were asked for
+	outputs sync.WaitGroup // what takes Stdout, and ends pipes of Stderr
+	copyErr error          // of Stdout; to be read after outputs
 	stdin   struct {
 		sync.Mutex
 		err error // of reading Stdin
@@ -68,10 +70,15 @@ func (e *CommandError) ExitCode() int { return e.Code }
 // knows for what exec.Cmd has there: exec.ErrNotFound when there is no such program,
 // fs.ErrNotExist when its name is a path or Dir is not there, fs.ErrPermission; ctx's; ErrExited,
 // *LostError.
-func (c *Cmd) Start() error {
+func (c *Cmd) Start() (err error) {
 	if c.Process != nil {
 		return errors.New("start command: it was started already")
 	}
+	defer func() {
+		if err != nil {
+			c.closePipes()
+		}
+	}()
 	if len(c.Args) == 0 || c.Args[0] == "" {
 		return errors.New("start command: it has no name")
 	}
@@ -89,6 +96,9 @@ func (c *Cmd) Start() error {
 	}
 	stdout, stderr := c.Stdout, c.Stderr
 	if sameWriter(stdout, stderr) {
+		if w, ok := stdout.(pipeWriter); ok {
+			w.p.join()
+		}
 		both := &lockedWriter{w: stdout}
 		stdout, stderr = both, both
 	}
@@ -96,16 +106,32 @@ func (c *Cmd) Start() error {
 	c.Process = &Process{report.Pid, c.running}
 	c.release = context.AfterFunc(c.ctx, c.Process.kill)
 	go c.writeStdin() // ends with Stdin, and at the latest with the first Write after the end of conn
-	c.stdout.Go(func() {
-		to := stdout
-		if to == nil {
-			to = io.Discard
-		}
-		if _, c.copyErr = io.Copy(to, conn); c.copyErr != nil {
-			c.Process.kill()
-			io.Copy(io.Discard, conn)
-		}
-	})
+	c.outputs.Go(func() { c.readStdout(stdout) })
+	if w, ok := c.Stderr.(pipeWriter); ok {
+		c.outputs.Go(func() { w.p.end(c.stderrEnd()) })
+	}
+	return nil
+}
+
+func (c *Cmd) readStdout(to io.Writer) {
+	if to == nil {
+		to = io.Discard
+	}
+	_, c.copyErr = io.Copy(to, c.conn)
+	if w, ok := c.Stdout.(pipeWriter); ok {
+		w.p.end(c.copyErr)
+	}
+	if c.copyErr != nil {
+		c.Process.kill()
+		io.Copy(io.Discard, c.conn)
+	}
+}
+
+// stderrEnd waits for the end of the standard error and returns what has ended it before its time.
+func (c *Cmd) stderrEnd() error {
+	if c.running.wait() == "" {
+		return c.lost()
+	}
 	return nil
 }
 
@@ -113,6 +139,9 @@ func (c *Cmd) writeStdin() {
 	if c.Stdin != nil {
 		source := &sourceReader{r: c.Stdin}
 		io.Copy(c.conn, source) // a program need not read all
+		if r, ok := c.Stdin.(pipeReader); ok {
+			r.p.close()
+		}
 		if !errors.Is(source.err, io.EOF) {
 			c.stdin.Lock()
 			c.stdin.err = source.err
@@ -146,8 +175,14 @@ func (c *Cmd) Wait() error {
 	if c.Process == nil {
 		return errors.New("wait for command: it was not started")
 	}
+	select {
+	case <-c.running.endedc:
+	case <-c.running.killedc: // and may have written what nobody reads
+		c.closePipes()
+	}
 	status := c.running.wait()
-	c.stdout.Wait()
+	c.closePipes()
+	c.outputs.Wait()
 	c.release()
 	c.conn.abandon()
 	switch {
@@ -164,11 +199,12 @@ func (c *Cmd) Wait() error {
 	}
 	c.stdin.Lock()
 	defer c.stdin.Unlock()
-	err := c.copyErr
-	if errors.Is(err, net.ErrClosed) {
-		err = nil
+	stdout := c.copyErr
+	if errors.Is(stdout, net.ErrClosed) {
+		stdout = nil
 	}
-	return errors.Join(err, c.running.copyErr, c.stdin.err)
+	errs := []error{stdout, c.running.copyErr, c.stdin.err}
+	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, errPipeClosed) })...)
 }
 
 // lost is why nobody knows how the program has ended.

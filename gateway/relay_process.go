@@ -17,6 +17,7 @@ type relayProcess struct {
 	code    int           // with status: its exit code
 	copyErr error         // the first of copyTo. To be read after endedc
 	endedc  chan struct{} // closed when there is nothing more to report
+	killedc chan struct{} // closed by the first kill
 }
 
 func followProcess(control *Channel, copyTo io.Writer) *relayProcess {
@@ -25,7 +26,7 @@ func followProcess(control *Channel, copyTo io.Writer) *relayProcess {
 
 // followUntil is followProcess for a process that may outlive what is told of it.
 func followUntil(p *relayProcess, copyTo io.Writer) *relayProcess {
-	p.endedc = make(chan struct{})
+	p.endedc, p.killedc = make(chan struct{}), make(chan struct{})
 	go p.follow(copyTo)
 	return p
 }
@@ -69,7 +70,10 @@ func (p *relayProcess) interrupt()     { p.control.offer(processOrder{Kind: orde
 
 // kill implements process. The order is given once, and never lost behind others.
 func (p *relayProcess) kill() {
-	p.killing.Do(func() { p.control.order(processOrder{Kind: orderKill}) })
+	p.killing.Do(func() {
+		p.control.order(processOrder{Kind: orderKill})
+		close(p.killedc)
+	})
 }
 
 // offer sends an item unless so many wait already that the peer cannot be reading, and reports
