@@ -16,7 +16,8 @@
 // A first field without "=" that holds an "@" is short for ssh=.
 //
 // Parse reads one text, Expand reads the texts of a command line, where "N*" and "auto*" multiply.
-// Specs is a flag of such texts. Each error is an *Error, which names the field and the whole text.
+// Specs is a flag of such texts, and many of them in one. Each error is an *Error, which names the
+// field and the whole text.
 //
 // The package is pure: it touches no network, file or environment variable, starts no goroutine,
 // and there is nothing to cancel. All functions may be called concurrently.
