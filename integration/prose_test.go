@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -259,4 +261,60 @@ func declaredTests(t *testing.T) map[string]bool {
 		t.Fatal(err)
 	}
 	return tests
+}
+
+// TestLibraryKnowsNothingOfTests reads what the packages that any program may use say of themselves
+// and of what they export: they are for more than tests.
+func TestLibraryKnowsNothingOfTests(t *testing.T) {
+	word := regexp.MustCompile(`(?i)\b(tests?|testing|suites?|flaky)\b`)
+	comments := 0
+	for _, pkg := range []string{"../xspec", "../gateway", "../gateway/keyed", "../network", "../rsync"} {
+		names, err := filepath.Glob(filepath.Join(pkg, "*.go"))
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s has no sources, %v", pkg, err)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			fset := token.NewFileSet()
+			file, err := parser.ParseFile(fset, name, nil, parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range exportedDocs(file) {
+				comments++
+				if found := word.FindString(c.Text()); found != "" {
+					t.Errorf("%s says %q: %s", fset.Position(c.Pos()), found, c.Text())
+				}
+			}
+		}
+	}
+	if comments < 200 {
+		t.Errorf("only %d comments were found", comments)
+	}
+}
+
+// exportedDocs are the comments of a package, and of what is exported with all fields and methods
+// that are.
+func exportedDocs(file *ast.File) []*ast.CommentGroup {
+	docs := []*ast.CommentGroup{file.Doc}
+	if ast.FileExports(file) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GenDecl:
+				docs = append(docs, n.Doc)
+			case *ast.FuncDecl:
+				docs = append(docs, n.Doc)
+			case *ast.TypeSpec:
+				docs = append(docs, n.Doc, n.Comment)
+			case *ast.ValueSpec:
+				docs = append(docs, n.Doc, n.Comment)
+			case *ast.Field:
+				docs = append(docs, n.Doc, n.Comment)
+			}
+			return true
+		})
+	}
+	return slices.DeleteFunc(docs, func(c *ast.CommentGroup) bool { return c == nil })
 }

@@ -18,7 +18,7 @@
 // What tells that a file was touched is its size, its times and its inode. The time of change
 // counts, because nobody can set it. Where a system has none (Windows), contents are read each
 // time. A file that changed within 20 ms of the look is read again the next time. The receiver
-// looks while the controller scans, so that an unchanged tree costs one round trip, and what tests
+// looks while the controller scans, so that an unchanged tree costs one round trip, and what others
 // have altered or left behind is found. Whole files are covered by the packets' sums and by a
 // second look at the source's times; deltas and resumed files by the digest of the whole.
 //

@@ -28,7 +28,7 @@ func New(s Source) *Sync { return &Sync{source: s} }
 type TargetOptions struct {
 	// Delete removes what an earlier sync has brought and the source has no more.
 	Delete bool
-	// Clean removes what no sync has brought: what tests have left behind.
+	// Clean removes what no sync has brought: what programs have left behind.
 	Clean bool
 	// Hold keeps the target locked after Send, until Release: no other sync changes it meanwhile.
 	Hold bool

@@ -53,7 +53,7 @@ type Spec struct {
 	Go string
 	// GOOS and GOARCH say for which platform to build; empty means the agent's own.
 	GOOS, GOARCH string
-	// BuildRemote says that test binaries are built on the gateway's host, with the Go that is
+	// BuildRemote says that programs for the gateway's host are built there, with the Go that is
 	// there.
 	BuildRemote bool
 	// Exec is the wrapper, such as an emulator, to run built programs under: a command line, of
@@ -67,7 +67,8 @@ type Spec struct {
 	// Insecure says that Listen takes agents without a Key.
 	Insecure bool
 
-	// Labels are what tests can require of a gateway, in the order of the text.
+	// Labels are words by which gateways are chosen, in the order of the text: each is for its
+	// user to give a meaning, such as gpu.
 	Labels []string
 	// Unknown holds the fields with keys that have no meaning here, in the order given.
 	Unknown []Var
