@@ -50,8 +50,9 @@ LIES ?= -lies.steps=1000000
 lies:
 	$(GO) test ./scheduler -run '^TestLyingWorkers$$' -count=1 -v -timeout=1h $(LIES)
 
+# ONLY=gateways,memory are the parts to run, RUNS=3 the runs of each thing, and ARGS more flags, such as -v.
 bench:
-	sh bench/run.sh
+	sh bench/run.sh $(if $(ONLY),-only $(ONLY)) $(if $(RUNS),-runs $(RUNS)) $(ARGS)
 
 # fuzz runs each fuzz target for a short while.
 fuzz:

@@ -39,7 +39,7 @@ func (b *bench) gateways(ctx context.Context) (*table, error) {
 	runs := b.count(7)
 	var peer, ours []measured
 	for i := range runs + 1 {
-		b.progress("gateway: run %d of %d", i, runs)
+		b.progress("gateways: run %d of %d", i, runs)
 		p, err := b.side(ctx, nil, b.python, script)
 		if err != nil {
 			return nil, err
@@ -52,7 +52,7 @@ func (b *bench) gateways(ctx context.Context) (*table, error) {
 			peer, ours = append(peer, p), append(ours, o)
 		}
 	}
-	t := &table{title: fmt.Sprintf("gateway: popen gateways next to execnet %.*s (%d runs each)", len(version)-1, version, runs)}
+	t := &table{title: fmt.Sprintf("gateways: popen gateways next to execnet %.*s (%d runs each)", len(version)-1, version, runs)}
 	fillGateways(t, peer, ours)
 	return t, nil
 }

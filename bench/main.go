@@ -78,7 +78,7 @@ func parts() []comparison {
 		{"plan", (*bench).plan},
 		{"scale", (*bench).scale},
 		{"reporters", (*bench).reporters},
-		{"gateway", (*bench).gateways},
+		{"gateways", (*bench).gateways},
 		{"memory", (*bench).memory},
 		{"sync", (*bench).syncs},
 		{"ssh", (*bench).sshStart},
@@ -102,6 +102,9 @@ func choose(only string) ([]comparison, error) {
 	var chosen []comparison
 	for name := range strings.SplitSeq(only, ",") {
 		all := parts()
+		if name == "gateway" {
+			name = "gateways" // as the part was called before
+		}
 		i := slices.IndexFunc(all, func(p comparison) bool { return p.name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("-only %q: want some of %s", name, strings.Join(partNames(), ", "))
