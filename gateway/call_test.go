@@ -342,6 +342,13 @@ func TestCallEach(t *testing.T) {
 	if slices.Sort(ids); !slices.Equal(ids, []string{"gw0", "gw1", "gw2"}) {
 		t.Errorf("answers of %v", ids)
 	}
+	typed := 0
+	for _, r := range sum.CallEach(t.Context(), g, []int{20, 22}) {
+		typed += r.Value
+	}
+	if typed != 3*42 {
+		t.Errorf("the typed calls came to %d", typed)
+	}
 	for gw, r := range gateway.CallEach[int](t.Context(), g, "wait unless you are", g.At(1).Info().Pid) {
 		if gw != g.At(1) || r.Err != nil {
 			t.Errorf("%v: %v", gw, r.Err)

@@ -63,6 +63,11 @@ func (f Function[In, Out]) Go(ctx context.Context, gw *Gateway, in In) *Future[O
 	return Go[Out](ctx, gw, f.name, in)
 }
 
+// CallEach is the package's CallEach of this function.
+func (f Function[In, Out]) CallEach(ctx context.Context, g *Group, in In) iter.Seq2[*Gateway, Result[Out]] {
+	return CallEach[Out](ctx, g, f.name, in)
+}
+
 // Stream registers a function that yields any number of results, for Range. An error that it yields
 // is its end. It is Func in all else.
 func Stream[In, Out any](name string, f func(ctx context.Context, in In) iter.Seq2[Out, error]) {

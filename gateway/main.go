@@ -18,10 +18,10 @@ var agentMark = xspec.Var{Name: "XDIST_AGENT", Value: "1"}
 // served is set when this process has become an agent.
 var served atomic.Bool
 
-// Main makes a program its own agent. It is the first statement of main, or of TestMain: in a
-// process that was started as an agent it serves handlers, and what Func and Stream have
-// registered, and ends the process; elsewhere it returns at once. A process is an agent when a
-// gateway has marked it as one, or when its only argument is "agent".
+// Main makes a program its own agent. It is the first statement of main, or of TestMain, but for
+// calls of Func and Stream: in a process that was started as an agent it serves handlers, and what
+// those have registered, and ends the process; elsewhere it returns at once. A process is an agent
+// when a gateway has marked it as one, or when its only argument is "agent".
 func Main(handlers Handlers) {
 	if !InAgent() && !slices.Equal(os.Args[1:], []string{agentArgument}) {
 		return

@@ -5,28 +5,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"os"
 
 	"github.com/xdist-go/xdist/agents"
 	"github.com/xdist-go/xdist/gateway"
 )
 
-var read = gateway.Func("read", func(_ context.Context, name string) (string, error) {
-	text, err := os.ReadFile(name)
-	return string(text), err
-})
-
 func main() {
+	read := gateway.Func("read", func(_ context.Context, name string) ([]byte, error) { return os.ReadFile(name) })
 	gateway.Main(nil) // what runs on the hosts is this program, and ends here
 	ctx, g := context.Background(), gateway.NewGroup(gateway.Config{Agent: agents.Self()})
 	defer g.Close()
-	gws, err := g.OpenAll(ctx, os.Args[2:]...) // 2*popen ssh=user@host
-	if err != nil {
-		log.Fatal(err)
+	if _, err := g.OpenAll(ctx, os.Args[2:]...); err != nil { // 2*popen ssh=user@host
+		panic(err)
 	}
-	for _, gw := range gws {
-		text, err := read.Call(ctx, gw, os.Args[1])
-		fmt.Printf("%s on %s: %q, missing: %t\n", gw, gw.Info().Hostname, text, errors.Is(err, os.ErrNotExist))
+	for gw, r := range read.CallEach(ctx, g, os.Args[1]) { // as they answer
+		fmt.Printf("%s on %s: %q, missing: %t\n", gw, gw.Info().Hostname, r.Value, errors.Is(r.Err, os.ErrNotExist))
 	}
 }
