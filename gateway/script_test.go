@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,7 +51,22 @@ func testScriptsOfTheDocuments(t *testing.T, tr transport) {
 	}
 	wantEnd(t, ch)
 
-	m := gateway.NewMultiChannel(runScript(t, gw, "channel.send(1)", nil), runScript(t, tr.open(t), "channel.send(2)", nil))
+	other := tr.open(t)
+	two := func() *gateway.MultiChannel {
+		return gateway.NewMultiChannel(runScript(t, gw, "channel.send(1)", nil), runScript(t, other, "channel.send(2)", nil))
+	}
+	items, err := two().ReceiveEach(t.Context()) // synchronously, by receive_each
+	var l []int
+	for _, it := range items {
+		var n int
+		err = errors.Join(err, it.Decode(&n))
+		l = append(l, n)
+	}
+	if err != nil || !slices.Equal(l, []int{1, 2}) {
+		t.Errorf("receive_each gives %v, %v", l, err)
+	}
+
+	m := two() // asynchronously, by make_receive_queue
 	sum := 0
 	for {
 		ch, it, err := m.Receive(t.Context())
@@ -86,6 +102,15 @@ func testScriptsOfTheDocuments(t *testing.T, tr transport) {
 		t.Fatal(err)
 	}
 	wantEnd(t, ch)
+
+	mytmp := tr.open(t, "chdir="+filepath.Join(t.TempDir(), "mytmp"))
+	if got := receive[string](t, runScript(t, mytmp, `
+      import os.path
+      basename = os.path.basename(os.getcwd())
+      channel.send(basename)
+`[1:], nil)); got != "mytmp" {
+		t.Errorf("os.path.basename(os.getcwd()) is %q", got)
+	}
 
 	if got := receive[string](t, runScript(t, gw, "if __name__ == '__channelexec__':\n    channel.send('remote')", nil)); got != "remote" {
 		t.Errorf("got %q", got)
