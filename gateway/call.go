@@ -67,7 +67,7 @@ func (f *Future[T]) OnDone(do func(T, error)) {
 	}()
 }
 
-// Result is what a call on one of several gateways has come to.
+// Result is what a call on one of several gateways or objects has come to.
 type Result[T any] struct {
 	Value T
 	Err   error
@@ -76,25 +76,31 @@ type Result[T any] struct {
 // CallEach calls a function on all members of the group at once, and yields the results as they
 // come. Who stops to range ends the calls that still run.
 func CallEach[T any](ctx context.Context, g *Group, name string, in any) iter.Seq2[*Gateway, Result[T]] {
+	return func(yield func(*Gateway, Result[T]) bool) {
+		callEach(ctx, g.members(), yield, func(ctx context.Context, gw *Gateway) (T, error) {
+			return Call[T](ctx, gw, name, in)
+		})
+	}
+}
+
+// callEach makes a call with each of targets at once, and yields the results as they come.
+func callEach[K, T any](ctx context.Context, targets []K, yield func(K, Result[T]) bool, call func(context.Context, K) (T, error)) {
 	type answer struct {
-		gw *Gateway
+		of K
 		r  Result[T]
 	}
-	return func(yield func(*Gateway, Result[T]) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		gws := g.members()
-		answerc := make(chan answer, len(gws)) // nobody waits who is not read
-		for _, gw := range gws {
-			go func() { // ends with the call
-				v, err := Call[T](ctx, gw, name, in)
-				answerc <- answer{gw, Result[T]{v, err}}
-			}()
-		}
-		for range gws {
-			if a := <-answerc; !yield(a.gw, a.r) {
-				return
-			}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answerc := make(chan answer, len(targets)) // nobody waits who is not read
+	for _, target := range targets {
+		go func() { // ends with the call
+			v, err := call(ctx, target)
+			answerc <- answer{target, Result[T]{v, err}}
+		}()
+	}
+	for range targets {
+		if a := <-answerc; !yield(a.of, a.r) {
+			return
 		}
 	}
 }

@@ -360,6 +360,36 @@ func TestCallEach(t *testing.T) {
 	}
 }
 
+// A method is called on many objects at once, whatever gateways they are of.
+func TestCallOnEach(t *testing.T) {
+	ctx, g := t.Context(), newGroup(t, config())
+	gws, err := g.OpenAll(ctx, "3*popen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []gateway.Object
+	for i, gw := range gws {
+		o, err := gateway.Call[gateway.Object](ctx, gw, "counter", 100*i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, o)
+	}
+	if err := all[1].Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[gateway.Object]string)
+	for o, r := range gateway.CallOnEach[int](ctx, all, "Add", 5) {
+		got[o] = fmt.Sprint(r.Value, r.Err != nil)
+	}
+	if len(got) != 3 || got[all[0]] != "5 false" || got[all[1]] != "0 true" || got[all[2]] != "205 false" {
+		t.Errorf("got %v", got)
+	}
+	for range gateway.CallOnEach[int](ctx, nil, "Add", 5) {
+		t.Error("no objects have given a result")
+	}
+}
+
 // A function may yield many results; a reader that stops ends it.
 func TestRange(t *testing.T) { overPlatforms(t, testRange) }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 	"sync"
 )
@@ -217,6 +218,16 @@ func CallOn[T any](ctx context.Context, o Object, method string, args ...any) (T
 	var result T
 	err := o.Call(ctx, method, &result, args...)
 	return result, err
+}
+
+// CallOnEach is CallOn for many objects at once, of whatever gateways. It yields the results as they
+// come. Who stops to range ends the calls that still run.
+func CallOnEach[T any](ctx context.Context, objects []Object, method string, args ...any) iter.Seq2[Object, Result[T]] {
+	return func(yield func(Object, Result[T]) bool) {
+		callEach(ctx, objects, yield, func(ctx context.Context, o Object) (T, error) {
+			return CallOn[T](ctx, o, method, args...)
+		})
+	}
 }
 
 // Proxy returns an S, a struct of exported func fields, each of which calls the object's method of

@@ -79,6 +79,24 @@ func (gw *Gateway) RunScript(ctx context.Context, interpreter, source string, va
 	return ch, nil
 }
 
+// RunScript runs a source on every member, as Gateway.RunScript does on one, and returns their
+// channels in the members' order. When one cannot be reached, the channels opened before it are
+// closed.
+func (g *Group) RunScript(ctx context.Context, interpreter, source string, variables map[string]any) (*MultiChannel, error) {
+	var channels []*Channel
+	for gw := range g.All() {
+		c, err := gw.RunScript(ctx, interpreter, source, variables)
+		if err != nil {
+			for _, c := range channels {
+				c.CloseWith(err) // never fails for a channel of our own
+			}
+			return nil, err
+		}
+		channels = append(channels, c)
+	}
+	return NewMultiChannel(channels...), nil
+}
+
 func (gw *Gateway) scriptRequest(interpreter, source string, variables map[string]any) (req scriptRequest, err error) {
 	key := map[string]string{"": "python", "sh": "shell"}[interpreter]
 	if named, ok := gw.spec.Lookup(key); ok {

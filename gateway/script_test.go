@@ -263,3 +263,38 @@ f.close()
 		t.Errorf("got %v", err)
 	}
 }
+
+// A source runs on all gateways of a group at once, as eval_multi and receive_each have it.
+func TestGroupRunScript(t *testing.T) {
+	needPython(t)
+	ctx, g := t.Context(), newGroup(t, config())
+	gws, err := g.OpenAll(ctx, "3*popen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := g.RunScript(ctx, "", "import os; channel.send([n * n, os.getpid()])", map[string]any{"n": 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	items, err := m.ReceiveEach(ctx)
+	pids := make(map[int]bool)
+	for _, it := range items {
+		var got [2]int
+		if err := it.Decode(&got); err != nil || got[0] != 9 {
+			t.Errorf("%v, %v", got, err)
+		}
+		pids[got[1]] = true
+	}
+	if err != nil || len(pids) != 3 {
+		t.Errorf("%d processes have answered, %v", len(pids), err)
+	}
+	if err := m.WaitClose(ctx); err != nil {
+		t.Error(err)
+	}
+	if _, err := g.RunScript(ctx, "", "", map[string]any{"n": make(chan int)}); err == nil || !strings.Contains(err.Error(), "run script on gateway "+g.At(0).ID()) {
+		t.Errorf("variables that cannot be sent: %v", err)
+	}
+	for _, gw := range gws {
+		awaitRunning(t, gw)
+	}
+}
