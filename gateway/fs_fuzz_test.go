@@ -60,20 +60,19 @@ func FuzzFileRequest(f *testing.F) {
 			req = *r
 		})
 		before, _ := os.ReadFile(req.Name) // most are none
-		var items []Item
-		var failure *RemoteError
+		var a answer
 		synctest.Test(t, func(t *testing.T) {
 			frugally(t, 8<<20, func() {
-				items, failure = hear(t, nil, withBuiltins(nil), fileHandler, spoken{args: args, items: [][]byte{first, second}, ends: ends})
+				a = hear(t, nil, withBuiltins(nil), fileHandler, spoken{args: args, items: [][]byte{first, second}, ends: ends})
 			})
 		})
-		if !ok && failure == nil {
+		if !ok && a.failure == nil {
 			t.Errorf("%x is a request", args)
 		}
 		if req.Op == fileWrite {
-			checkWritten(t, req, before, failure == nil && ends, first, second)
+			checkWritten(t, req, before, a.failure == nil && ends, first, second)
 		} else {
-			checkLent(t, req, items, failure)
+			checkLent(t, req, a)
 		}
 		filepath.WalkDir(base, func(name string, d fs.DirEntry, err error) error {
 			if err == nil && strings.HasPrefix(d.Name(), ".xdist-") {
@@ -108,22 +107,22 @@ func checkWritten(t *testing.T, req fileRequest, before []byte, whole bool, sent
 }
 
 // checkLent checks an answer: what a file is, and then its content or entries.
-func checkLent(t *testing.T, req fileRequest, items []Item, failure *RemoteError) {
+func checkLent(t *testing.T, req fileRequest, a answer) {
 	t.Helper()
-	if failure != nil {
-		if len(items) > 0 || failure.Text == "" {
-			t.Errorf("%d items, and then %v", len(items), failure)
+	if a.failure != nil {
+		if len(a.items) > 0 || a.failure.Text == "" {
+			t.Errorf("%d items, and then %v", len(a.items), a.failure)
 		}
 		return
 	}
-	if len(items) == 0 {
+	if len(a.items) == 0 {
 		t.Fatal("neither an item nor an error")
 	}
 	var st fileStat
-	if err := items[0].Decode(&st); err != nil || st.Name == "" || st.Size == int64(len(fuzzedSecret)) {
+	if err := a.items[0].Decode(&st); err != nil || st.Name == "" || st.Size == int64(len(fuzzedSecret)) {
 		t.Errorf("it is %+v, %v", st, err)
 	}
-	for _, it := range items[1:] {
+	for _, it := range a.items[1:] {
 		var list []fileStat
 		if fs.FileMode(st.Mode).IsDir() {
 			if err := it.Decode(&list); err != nil || len(list) == 0 || len(list) > listChunk {

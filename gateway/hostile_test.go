@@ -49,14 +49,20 @@ type spoken struct {
 	ends    bool     // both channels have an end
 }
 
-// hear runs a handler of an agent in memory, in a bubble, and returns the items that it has sent
-// and its error until it had nothing more to do. Then the controller closes the channels, and
-// nothing may be left of the handler.
-func hear(t *testing.T, agentOf func(*session), handlers Handlers, name string, s spoken) (items []Item, failure *RemoteError) {
+// answer is what has become of that.
+type answer struct {
+	items   []Item
+	failure *RemoteError // nil for an orderly end, or that which the controller has made
+	over    bool         // the handler has returned by itself
+}
+
+// hear runs a handler of an agent in memory, in a bubble, until it has nothing more to do. Then the
+// controller closes the channels, and nothing may be left of the handler. prepare may be nil.
+func hear(t *testing.T, prepare func(agent *session), handlers Handlers, name string, s spoken) (a answer) {
 	t.Helper()
 	controller, agent := pair(t, handlers, nil)
-	if agentOf != nil {
-		agentOf(agent)
+	if prepare != nil {
+		prepare(agent)
 	}
 	data := speak(t, controller, openMessage{}, s.carried)
 	st := speak(t, controller, openMessage{Name: name, Args: s.args}, s.items)
@@ -65,19 +71,24 @@ func hear(t *testing.T, agentOf func(*session), handlers Handlers, name string, 
 		writeFrames(t, st, frameEnd, nil)
 	}
 	synctest.Wait()
+	a.over = agent.status().Executing == 0
 	writeFrames(t, data, frameClose, nil)
 	writeFrames(t, st, frameClose, nil)
-	items, failure = answers(t, st)
-	if failure != nil && failure.Stack != "" {
-		t.Fatalf("it panics: %v", failure)
+	a.items, a.failure = answers(t, st)
+	if a.failure != nil && a.failure.Stack != "" {
+		t.Fatalf("it panics: %v", a.failure)
 	}
-	time.Sleep(time.Minute) // of the bubble: what handlers wait for has come by then
+	time.Sleep(endsWithin)
 	synctest.Wait()
 	if st := agent.status(); st.Executing != 0 || st.Channels != 0 {
 		t.Errorf("it is left with %+v", st)
 	}
-	return items, failure
+	return a
 }
+
+// endsWithin is how long a handler may take, in a bubble, when its channel has been closed: longer
+// than any of takeWait, flushWait and orphanWait.
+const endsWithin = 30 * time.Second
 
 // speak opens a channel from the controller's side and says items on it.
 func speak(t *testing.T, controller *session, msg openMessage, items [][]byte) stream {
