@@ -8,10 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/fxamacker/cbor/v2"
 
 	"github.com/xdist-go/xdist/internal/cmdline"
 	"github.com/xdist-go/xdist/xspec"
@@ -224,6 +228,9 @@ func numbers(v any) (_ any, err error) {
 		if n, err := v.Int64(); err == nil {
 			return n, nil
 		}
+		if n, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
+			return n, nil
+		}
 		f, err := v.Float64()
 		if err != nil {
 			return nil, errors.New("a number is too large")
@@ -245,21 +252,26 @@ func numbers(v any) (_ any, err error) {
 	return v, nil
 }
 
-// toJSON is the value of an item as package encoding/json takes it. Byte strings are in base64.
+// toJSON is the value of an item as package encoding/json takes it. Byte strings are in base64, and
+// tags are left out.
 func toJSON(it Item) (any, error) {
 	var v any
 	if err := it.Decode(&v); err != nil {
 		return nil, err
 	}
-	return textKeys(v)
+	return asJSON(v)
 }
 
-// textKeys makes maps those of JSON.
-func textKeys(v any) (_ any, err error) {
+// asJSON makes maps, large integers and what is tagged those of JSON.
+func asJSON(v any) (_ any, err error) {
 	switch v := v.(type) {
+	case big.Int:
+		return json.Number(v.String()), nil
+	case cbor.Tag:
+		return asJSON(v.Content)
 	case []any:
 		for i := range v {
-			if v[i], err = textKeys(v[i]); err != nil {
+			if v[i], err = asJSON(v[i]); err != nil {
 				return nil, err
 			}
 		}
@@ -270,7 +282,7 @@ func textKeys(v any) (_ any, err error) {
 			if !ok {
 				return nil, fmt.Errorf("JSON has no key such as %v", k)
 			}
-			if m[name], err = textKeys(x); err != nil {
+			if m[name], err = asJSON(x); err != nil {
 				return nil, err
 			}
 		}

@@ -2,10 +2,13 @@ package gateway_test
 
 import (
 	"math"
+	"math/big"
 	"os/exec"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/fxamacker/cbor/v2"
 
 	"github.com/xdist-go/xdist/gateway"
 )
@@ -81,6 +84,28 @@ func TestNodeValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantEnd(t, ch)
+}
+
+// Integers are the same whatever their size, as far as items have them, and what is tagged is a line
+// without its tag.
+func TestScriptLineNumbers(t *testing.T) {
+	needProgram(t, "sh")
+	gw := open(t, "popen")
+	ch := runIn(t, gw, "sh", `while read -r line; do printf '%s\n"%s"\n' "$line" "$line"; done`, nil)
+	large, _ := new(big.Int).SetString("-1180591620717411303424", 10)
+	for _, tc := range []struct{ sent, got, text any }{
+		{uint64(1<<64 - 1), uint64(1<<64 - 1), "18446744073709551615"},
+		{uint64(1 << 63), uint64(1 << 63), "9223372036854775808"},
+		{int64(-1 << 63), int64(-1 << 63), "-9223372036854775808"},
+		{large, -0x1p70, "-1180591620717411303424"},
+		{cbor.Tag{Number: 4711, Content: 5}, uint64(5), "5"},
+		{cbor.Tag{Number: 4711, Content: map[string]int{}}, map[any]any{}, "{}"},
+	} {
+		send(t, ch, tc.sent)
+		if got, text := receive[any](t, ch), receive[any](t, ch); !reflect.DeepEqual(got, tc.got) || text != tc.text {
+			t.Errorf("%v is the line %v, which comes back as %#v", tc.sent, text, got)
+		}
+	}
 }
 
 // Errors have the status and the end of standard error, and say what is wrong with a line.
