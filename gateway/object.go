@@ -220,8 +220,8 @@ func CallOn[T any](ctx context.Context, o Object, method string, args ...any) (T
 	return result, err
 }
 
-// CallOnEach is CallOn for many objects at once, of whatever gateways. It yields the results as they
-// come. Who stops to range ends the calls that still run.
+// CallOnEach is CallOn for many objects at once, of whatever gateways, and yields the results as
+// they come. Who stops to range ends the calls that still run.
 func CallOnEach[T any](ctx context.Context, objects []Object, method string, args ...any) iter.Seq2[Object, Result[T]] {
 	return func(yield func(Object, Result[T]) bool) {
 		callEach(ctx, objects, yield, func(ctx context.Context, o Object) (T, error) {
