@@ -298,3 +298,20 @@ func TestGroupRunScript(t *testing.T) {
 		awaitRunning(t, gw)
 	}
 }
+
+// The example for Python prints what it is to: it has no Output, since there may be no Python.
+func TestPythonExample(t *testing.T) {
+	needPython(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout := os.Stdout
+	os.Stdout = w
+	defer func() { os.Stdout = stdout }()
+	ExampleGateway_RunScript_python()
+	w.Close()
+	if said, err := io.ReadAll(r); err != nil || string(said) != "30 ms, of 3 numbers\n" {
+		t.Errorf("it prints %q, %v", said, err)
+	}
+}
