@@ -360,6 +360,42 @@ func TestCallEach(t *testing.T) {
 	}
 }
 
+// farCounter is a counter at the controller, whatever agent has it: a proxy with methods around it.
+type farCounter struct {
+	proxy adding
+	calls int
+}
+
+type adding struct {
+	Add func(context.Context, int) (int, error)
+}
+
+func (c *farCounter) Add(ctx context.Context, n int) (int, error) {
+	c.calls++
+	return c.proxy.Add(ctx, n)
+}
+
+func (c *farCounter) String() string { return fmt.Sprint(c.calls, " calls") }
+
+// A type of one's own around a proxy has methods that stay here, and is what an interface wants.
+func TestProxyOfOnesOwn(t *testing.T) {
+	o, err := gateway.Call[gateway.Object](t.Context(), open(t, "popen"), "counter", 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	far := &farCounter{proxy: gateway.Proxy[adding](o)}
+	for i, c := range []interface {
+		Add(context.Context, int) (int, error)
+	}{far, &counter{n: 40}} {
+		if n, err := c.Add(t.Context(), 2); err != nil || n != 42 {
+			t.Errorf("%d: %d, %v", i, n, err)
+		}
+	}
+	if far.String() != "1 calls" {
+		t.Errorf("the near method says %s", far)
+	}
+}
+
 // A method is called on many objects at once, whatever gateways they are of.
 func TestCallOnEach(t *testing.T) {
 	ctx, g := t.Context(), newGroup(t, config())

@@ -225,7 +225,7 @@ func TestSecurityNamesTests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		names := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`).FindAllString(string(text), -1)
+		names := regexp.MustCompile(`\b(?:Test|Fuzz|Example)[A-Z]\w+`).FindAllString(string(text), -1)
 		if len(names) < 30 {
 			t.Errorf("%s names only %d tests", page, len(names))
 		}
@@ -237,7 +237,7 @@ func TestSecurityNamesTests(t *testing.T) {
 	}
 }
 
-// declaredTests are the names of the tests and fuzz targets of the module.
+// declaredTests are the names of the tests, fuzz targets and examples of the module.
 func declaredTests(t *testing.T) map[string]bool {
 	t.Helper()
 	tests := make(map[string]bool)
@@ -252,7 +252,7 @@ func declaredTests(t *testing.T) map[string]bool {
 			return nil
 		}
 		src, err := os.ReadFile(name)
-		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)`).FindAllSubmatch(src, -1) {
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)\w+)`).FindAllSubmatch(src, -1) {
 			tests[string(m[1])] = true
 		}
 		return err
