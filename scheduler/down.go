@@ -143,14 +143,14 @@ func hopeless(err error) bool {
 }
 
 // brokeOff reports whether a gateway could not be opened because a host that had taken its
-// connection did not answer any more, or let go of it, as a server does that has too many. The next
-// connection may be answered. A host that takes none, and a mistake in a spec, is told at once.
+// connection did not answer any more, or nothing but beats, or let go of it, as a server does that
+// has too many. The next connection may be answered. A host that takes none, and a mistake in a spec, is told at once.
 func brokeOff(err error) bool {
 	op, onConn := errors.AsType[*net.OpError](err)
 	if onConn && op.Op == "dial" && !errors.Is(err, syscall.ECONNRESET) {
 		return false
 	}
-	if errors.Is(err, gateway.ErrLease) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, gateway.ErrLease) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, hosts.ErrSilent) {
 		return true
 	}
 	far, ok := errors.AsType[*gateway.PhaseError](err)

@@ -12,6 +12,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/scheduler/event"
+	"github.com/xdist-go/xdist/scheduler/hosts"
 	"github.com/xdist-go/xdist/xspec"
 )
 
@@ -282,20 +283,23 @@ func TestGatewayCannotBeReplaced(t *testing.T) {
 // The connection to a host breaks down while its gateways are opened: each is tried once more. One
 // that is silent then, too, ends the run.
 func TestHostFallsSilentAtTheStart(t *testing.T) {
+	lease, answer := fmt.Errorf("%w for 15s", gateway.ErrLease), &hosts.Error{Err: fmt.Errorf("%w for 5m0s", hosts.ErrSilent)}
 	for _, tt := range []struct {
-		name   string
-		silent []string // gateways
-		opens  bool
+		name    string
+		silence error
+		silent  []string // gateways
+		opens   bool
 	}{
-		{"once", []string{"gw0", "gw1"}, true},
-		{"twice", []string{"gw0", "gw1", "gw2", "gw3"}, false},
+		{"once", lease, []string{"gw0", "gw1"}, true},
+		{"twice", lease, []string{"gw0", "gw1", "gw2", "gw3"}, false},
+		{"once, but for beats", answer, []string{"gw0", "gw1"}, true},
+		{"twice, but for beats", answer, []string{"gw0", "gw1", "gw2", "gw3"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, 2, map[string][]string{"a": many("Pass", 20)})
-			silence := fmt.Errorf("%w for 15s", gateway.ErrLease)
 			w.refuse = func(s xspec.Spec) error {
 				if slices.Contains(tt.silent, s.ID) {
-					return silence
+					return tt.silence
 				}
 				return nil
 			}
@@ -306,7 +310,7 @@ func TestHostFallsSilentAtTheStart(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.wantCounts(s, map[event.Verdict]int{event.Pass: 20})
-			} else if !errors.Is(err, silence) {
+			} else if !errors.Is(err, tt.silence) {
 				t.Errorf("err = %v, want the reason", err)
 			}
 		})

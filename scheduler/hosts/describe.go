@@ -39,16 +39,31 @@ func DescribeHost(ctx context.Context, ch *gateway.Channel, item gateway.Item) e
 	return ch.Send(ctx, report)
 }
 
-// askHost runs DescribeHost in the agent of a gateway.
-func askHost(ctx context.Context, gw *gateway.Gateway, args wire.HostArgs) (wire.HostReport, error) {
-	var report wire.HostReport
-	ch, err := gw.RemoteExec(ctx, wire.HostHandler, args)
-	if err != nil {
-		return report, err
+// patience is for how long a host may be there and give no answer. It makes a directory and a file
+// for that, on a disk that may hang.
+const patience = 5 * time.Minute
+
+// askHost runs DescribeHost in the agent of a gateway. One that gives no answer in time is
+// ErrSilent.
+func askHost(ctx context.Context, gw *gateway.Gateway, args wire.HostArgs, patience time.Duration) (report wire.HostReport, err error) {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ch, err := gw.RemoteExec(waiting, wire.HostHandler, args)
+	if err == nil {
+		defer ch.Close()
+		err = ch.Receive(waiting, &report)
 	}
-	defer ch.Close()
-	return report, ch.Receive(ctx, &report)
+	switch {
+	case err != nil && waiting.Err() != nil && ctx.Err() == nil:
+		return report, fmt.Errorf("ask what it is: %w for %v", ErrSilent, patience)
+	case len(report.Token) > longestToken:
+		return report, fmt.Errorf("ask what it is: it calls itself by %d bytes", len(report.Token))
+	}
+	return report, err
 }
+
+// longestToken bounds a token, of which an agent can say what it likes, in bytes. They have 26.
+const longestToken = 128
 
 // errTaken says that somebody else has a directory of the name that a mirror is to have.
 var errTaken = errors.New("it belongs to another user, or is no directory")

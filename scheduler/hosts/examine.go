@@ -75,7 +75,7 @@ func (e *Examination) ask(ctx context.Context, gw *gateway.Gateway, place string
 	var fastest time.Duration
 	for i := range clockRounds {
 		begin := time.Now()
-		report, err := askHost(ctx, gw, wire.HostArgs{})
+		report, err := askHost(ctx, gw, wire.HostArgs{}, patience)
 		took := time.Since(begin)
 		if err != nil {
 			return err
@@ -85,7 +85,7 @@ func (e *Examination) ask(ctx context.Context, gw *gateway.Gateway, place string
 			e.Offset = time.Unix(0, report.Clock).Sub(begin.Add(took / 2))
 		}
 	}
-	report, err := askHost(ctx, gw, wire.HostArgs{Examine: true, Place: place})
+	report, err := askHost(ctx, gw, wire.HostArgs{Examine: true, Place: place}, patience)
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,8 @@ type Set struct {
 	runDir string // private to the run, for what comes from hosts
 	built  *Host  // binaries that have come to the controller from the host that has built them; only bring is used
 
+	patience time.Duration // with a host that is there and does not go on
+
 	sends sync.WaitGroup // syncs that go on
 	tell  func(any)      // posts what binaries.go has to the loop
 
@@ -92,6 +94,9 @@ type Host struct {
 // theTree is the name under which a host's tree is brought.
 const theTree = "tree"
 
+// ErrSilent says that a host is there, and neither says nor takes anything of what it was asked for.
+var ErrSilent = rsync.ErrSilent
+
 // Error says that a host could not be given what it needs. It says nothing about tests.
 type Error struct{ Err error }
 
@@ -111,7 +116,7 @@ const gather = 250 * time.Millisecond
 // New is the hosts of a run whose gateways have these specs. tell may be called by several
 // goroutines at once.
 func New(m *Mirror, specs []xspec.Spec, runDir string, tell func(any)) *Set {
-	h := &Set{Mirror: m, byToken: make(map[string]*Host), runDir: runDir, built: &Host{paths: make(map[string]string)}, tell: tell}
+	h := &Set{Mirror: m, byToken: make(map[string]*Host), runDir: runDir, patience: patience, built: &Host{paths: make(map[string]string)}, tell: tell}
 	var doors []string
 	for _, s := range specs { // hosts of agents that come by themselves are not waited for
 		if door := Door(s); !slices.Contains(doors, door) {
@@ -130,7 +135,7 @@ func Door(s xspec.Spec) string {
 
 // Join makes the host of a gateway ready for its worker: the tree is there, and not changed by
 // another run. Gateways of one host wait for the first of them; when that one is lost another takes
-// over.
+// over. A host that is there and does not go on is ErrSilent.
 func (hs *Set) Join(ctx context.Context, gw *gateway.Gateway) (*Host, error) {
 	h, err := hs.settle(ctx, gw)
 	if err != nil {
@@ -163,7 +168,7 @@ func (hs *Set) settle(ctx context.Context, gw *gateway.Gateway) (*Host, error) {
 	var first string
 	for len(tried) < placesTried {
 		dir := hs.Mirror.Dir(goos, place)
-		report, err := askHost(ctx, gw, wire.HostArgs{Mirror: dir})
+		report, err := askHost(ctx, gw, wire.HostArgs{Mirror: dir}, hs.patience)
 		if err != nil {
 			return nil, err
 		}
@@ -217,6 +222,7 @@ func (hs *Set) send(ctx context.Context, gw *gateway.Gateway, h *Host) error {
 	resultc := make(chan error, 1) // never closed
 	t := b.sync.AddTarget(gw, h.mirror, rsync.TargetOptions{
 		Delete: true, Clean: !hs.Mirror.Keep, Hold: true,
+		Wait: hs.patience, Patience: hs.patience, // nobody else has a place of this run's, or not for long
 		Sent: func(bytes int) { hs.tellSent(gw, h, bytes) },
 		Done: func(err error) { resultc <- err },
 	})
