@@ -22,22 +22,29 @@ const hostileEnv = "XDIST_TEST_HOSTILE"
 
 // hostileMain is an agent, when the environment says so, and does not return then.
 func hostileMain() {
-	flood := os.Getenv(hostileEnv)
-	if flood == "" || len(os.Args) < 2 || os.Args[1] != "hostile-agent" {
+	flood, handlers := os.Getenv(hostileEnv), silentHandlers()
+	if flood == "" && handlers == nil || len(os.Args) < 2 || os.Args[1] != "hostile-agent" {
 		return
 	}
-	err := gateway.ServeStdio(context.Background(), gateway.Handlers{
+	if handlers == nil {
+		handlers = floodHandlers(flood)
+	}
+	if err := gateway.ServeStdio(context.Background(), handlers); err != nil {
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// floodHandlers are those of an agent that floods its controller.
+func floodHandlers(flood string) gateway.Handlers {
+	return gateway.Handlers{
 		wire.HostHandler:  hosts.DescribeHost,
 		rsync.Handler:     rsync.Receive,
 		rsync.BlobHandler: rsync.KeepBlobs,
 		wire.WorkerHandler: func(ctx context.Context, ch *gateway.Channel, _ gateway.Item) error {
 			return inundate(ctx, ch, flood)
 		},
-	})
-	if err != nil {
-		os.Exit(1)
 	}
-	os.Exit(0)
 }
 
 // inundate waits for an order and reports without end.

@@ -135,7 +135,7 @@ func (c *controller) run(ctx context.Context) (event.Summary, error) {
 		c.openAll(specs)
 	}
 	c.loop(ctx)
-	return c.finish()
+	return c.finish(ctx)
 }
 
 // loop handles messages until every item has its verdict and every package is closed.
@@ -296,8 +296,11 @@ func (c *controller) over() bool {
 	return true
 }
 
-// finish ends the nodes, makes the account and the last event.
-func (c *controller) finish() (event.Summary, error) {
+// finish ends the nodes, makes the account and the last event. An interrupt that comes only now
+// ends what it waits for.
+func (c *controller) finish(ctx context.Context) (event.Summary, error) {
+	ctx, cancel := c.untilInterrupted(ctx)
+	defer cancel()
 	for _, n := range c.nodes {
 		if !n.ready {
 			n.finish()
@@ -306,13 +309,13 @@ func (c *controller) finish() (event.Summary, error) {
 	close(c.loopDone)
 	c.endSource(errors.New("the run is over"))
 	c.closeDoors()
-	c.leaveHosts()
+	c.leaveHosts(ctx)
 	for _, n := range c.nodes {
 		if n.ready {
 			n.orders.close() // a worker that has nothing more to do takes its gateway with it
 		}
 	}
-	termErr := c.cfg.Group.Terminate(context.WithoutCancel(c.ctx), c.cfg.TerminateTimeout)
+	termErr := c.cfg.Group.Terminate(ctx, c.cfg.TerminateTimeout)
 	c.endNodes(errors.New("the run is over"))
 	c.wait.Wait()
 	if c.hosts != nil {

@@ -150,7 +150,9 @@
 // Run starts one goroutine for the Source, or the remote build, of each platform, one for each
 // listener and one for each node, which has a second one to send. All are joined before it returns.
 // Cancelling Run's ctx interrupts the run: units are told to end, and what they do not say within
-// Config.TerminateTimeout is lost and booked as not run.
+// Config.TerminateTimeout is lost and booked as not run. Files come back from hosts for that long
+// then. An interrupt that comes when the loop has ended ends what it would wait for. A host that is
+// there and gives no answer is given up after five minutes.
 //
 // # Limits
 //

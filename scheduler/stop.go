@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -18,6 +19,20 @@ type closure struct {
 	failed      int   // packages
 	buildFailed int   // packages
 	fatal       error // ends the run: it is xdist's failure and not the suite's
+}
+
+// errInterrupted is why what follows the loop has ended.
+var errInterrupted = errors.New("interrupted")
+
+// untilInterrupted is the context of what follows the loop. It ends by an interrupt, unless that has come
+// before and the loop has heard it: the next one is the caller's.
+func (c *controller) untilInterrupted(ctx context.Context) (context.Context, context.CancelFunc) {
+	ending, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	if c.interrupted && ctx.Err() != nil {
+		return ending, func() { cancel(nil) }
+	}
+	stop := context.AfterFunc(ctx, func() { cancel(errInterrupted) })
+	return ending, func() { stop(); cancel(nil) }
 }
 
 // stop ends the run early: nothing more is given out, what runs is ended, what is left is not run.

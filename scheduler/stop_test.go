@@ -143,3 +143,39 @@ func TestInterruptedBuildSaysNothing(t *testing.T) {
 		}
 	}
 }
+
+// What follows the loop ends by an interrupt that the loop has not heard, and by no other: the
+// second one is the caller's.
+func TestUntilInterrupted(t *testing.T) {
+	for name, tt := range map[string]struct {
+		heard, before, after bool // the interrupt was heard by the loop, has come before, or comes afterwards
+		ends                 bool
+	}{
+		"none":                          {},
+		"meanwhile":                     {after: true, ends: true},
+		"between":                       {before: true, ends: true},
+		"before":                        {heard: true, before: true},
+		"meanwhile, after a quit":       {heard: true, after: true, ends: true},
+		"before, and once more by then": {heard: true, before: true, after: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, interrupt := context.WithCancel(t.Context())
+				c := &controller{closure: closure{interrupted: tt.heard}}
+				if tt.before {
+					interrupt()
+				}
+				ending, cancel := c.untilInterrupted(ctx)
+				if tt.after {
+					interrupt()
+				}
+				synctest.Wait()
+				if ended := ending.Err() != nil; ended != tt.ends || ended && context.Cause(ending) != errInterrupted {
+					t.Errorf("ended: %v, %v", ended, context.Cause(ending))
+				}
+				cancel()
+				interrupt()
+			})
+		})
+	}
+}

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 
@@ -164,15 +165,30 @@ func binarySize(r gotest.Ready) int64 {
 }
 
 // leaveHosts brings back what is asked for and lets other runs have the mirrors. The gateways are
-// still there.
-func (c *controller) leaveHosts() {
+// still there. ctx is that of untilInterrupted.
+func (c *controller) leaveHosts(ctx context.Context) {
 	if c.hosts == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), c.cfg.TerminateTimeout)
-	defer cancel()
 	if len(c.hosts.Mirror.Pull) > 0 {
-		c.reportFault(c.hosts.Pull(context.WithoutCancel(c.ctx), slices.Collect(c.cfg.Group.All())))
+		c.bringBack(ctx)
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.TerminateTimeout)
+	defer cancel()
 	c.hosts.Release(ctx)
 }
+
+// bringBack brings files back from the hosts. After an interrupt there is as much time for that as
+// for the gateways to end; an interrupt meanwhile ends it at once.
+func (c *controller) bringBack(ctx context.Context) {
+	pulling := ctx
+	if c.interrupted {
+		var cancel context.CancelFunc
+		pulling, cancel = context.WithTimeoutCause(ctx, c.cfg.TerminateTimeout, errLongPull)
+		defer cancel()
+	}
+	c.reportFault(c.hosts.Pull(pulling, slices.Collect(c.cfg.Group.All())))
+	c.interrupted = c.interrupted || ctx.Err() != nil
+}
+
+var errLongPull = errors.New("the run was interrupted, and it takes too long")

@@ -281,26 +281,38 @@ func (hs *Set) Release(ctx context.Context) {
 }
 
 // Pull brings the files of hs.Mirror.Pull back from every host that tests ran on, through the first
-// of its gateways, which must be among these, that can do it.
+// of its gateways, which must be among these, that can do it. A host that is there and does not go
+// on is given up. When ctx ends, so does Pull, with its cause.
 func (hs *Set) Pull(ctx context.Context, gateways []*gateway.Gateway) error {
 	var errs []error
 	for _, h := range hs.usedHosts() {
-		err := fmt.Errorf("bring files back from %s: no gateway is left on its host", h.mirror)
-		for _, gw := range gateways {
-			if err == nil || errors.Is(err, rsync.ErrFetchLimit) || !hs.leadsTo(gw, h) {
-				continue
-			}
-			if _, err = rsync.Fetch(ctx, gw, h.mirror, hs.Mirror.Pull, hs.Mirror.Source.Root, hs.Mirror.PullLimit); err == nil {
-				continue
-			}
-			if errors.Is(err, rsync.ErrFetchLimit) {
-				err = fmt.Errorf("%w; name fewer with --pull, or raise --pull-limit", err)
-			}
-			err = fmt.Errorf("bring files back from the host of gateway %s: %w", gw.ID(), err)
+		err := hs.pullFrom(ctx, h, gateways)
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, fmt.Errorf("bring files back: %w", context.Cause(ctx)))...)
 		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+func (hs *Set) pullFrom(ctx context.Context, h *Host, gateways []*gateway.Gateway) error {
+	err := fmt.Errorf("bring files back from %s: no gateway is left on its host", h.mirror)
+	for _, gw := range gateways {
+		if !hs.leadsTo(gw, h) {
+			continue
+		}
+		if _, err = rsync.Fetch(ctx, gw, h.mirror, hs.Mirror.Pull, hs.Mirror.Source.Root, hs.Mirror.PullLimit); err == nil {
+			return nil
+		}
+		if errors.Is(err, rsync.ErrFetchLimit) {
+			err = fmt.Errorf("%w; name fewer with --pull, or raise --pull-limit", err)
+		}
+		err = fmt.Errorf("bring files back from the host of gateway %s: %w", gw.ID(), err)
+		if errors.Is(err, rsync.ErrFetchLimit) || errors.Is(err, ErrSilent) || ctx.Err() != nil {
+			return err // it would be the same by another one
+		}
+	}
+	return err
 }
 
 // usedHosts are those that tests ran on, by the order of their mirrors' names.
