@@ -46,7 +46,7 @@ var importPolicy = []rule{
 	{pkg: "internal/programs", may: []string{"internal/diskspace", "internal/lockfile", "internal/ownfile"}, never: []string{"net", "testing", "flag", "os/exec"}, noGo: true},
 	{pkg: "internal/sshclient", may: []string{"internal/cmdline", "internal/ownfile", "internal/procgroup", "internal/turns"}, never: []string{"testing", "flag", "gotest.tools"}, private: true},
 	{pkg: "internal/chromium", never: []string{"net", "flag"}, noGo: true, tests: true},
-	{pkg: "internal/strangers", never: []string{"net", "flag", "os/exec"}, noGo: true, tests: true},
+	{pkg: "internal/strangers", never: []string{"net", "flag", "os/exec"}, tests: true},
 	{pkg: "internal/turns", never: []string{"net", "testing", "flag"}, noGo: true},
 	{pkg: "network", may: []string{"xspec", "gateway", "internal/netsock"}, never: []string{"testing", "flag", "os/exec"}},
 	{pkg: "rsync", may: []string{"gateway", "internal/diskspace", "internal/lockfile", "internal/ownfile"}, never: []string{"testing", "flag"}},

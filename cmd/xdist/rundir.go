@@ -50,7 +50,7 @@ func openRun(c *cli.Context) (*runFiles, error) {
 	}
 	if err != nil {
 		r.warnings = append(r.warnings, fmt.Sprintf("%v; test binaries are not kept for the next run", err))
-		if r.temp, err = os.MkdirTemp("", "xdist-"); err == nil {
+		if r.temp, err = os.MkdirTemp("", store.TempPrefix); err == nil {
 			err = r.open(r.temp, size)
 		}
 	}
@@ -153,7 +153,7 @@ func cachePlace(c *cli.Context) (dir string, size int64, err error) {
 	}
 	if err := ownfile.MakeDir(dir); errors.Is(err, ownfile.ErrShared) {
 		err = fmt.Errorf("use the cache directory %s (--cache-dir): %w", dir, err)
-		if c.IsSet("cache-dir") {
+		if c.String("cache-dir") != "" { // XDIST_CACHE may be set and empty
 			err = cacheRefused{err}
 		}
 		return "", size, err

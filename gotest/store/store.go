@@ -22,6 +22,10 @@ import (
 // DefaultMaxBytes is the bound of a store that is opened with none: some hundred test binaries.
 const DefaultMaxBytes = 4 << 30
 
+// TempPrefix begins the name of a directory among the temporary files that holds a store for one
+// run, whoever makes it.
+const TempPrefix = "xdist-store-"
+
 // A Store is a directory of binaries and records. It keeps no state of its own, so that any number
 // of Stores and processes may share a directory.
 type Store struct {

@@ -3,6 +3,7 @@ package programs
 import (
 	"encoding/hex"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,7 +54,8 @@ func sweep(agents string) {
 
 // kept is a program in the store.
 type kept struct {
-	dir  string
+	in   *os.Root
+	name string
 	used time.Time
 	size int64
 }
@@ -63,9 +65,16 @@ type kept struct {
 func (s *Store) prune() {
 	var all []kept
 	for _, place := range s.places {
-		if agents := filepath.Join(place, "agents"); isMine(place) && isMine(agents) {
-			all = append(all, keptIn(agents)...)
+		agents := filepath.Join(place, "agents")
+		if !isMine(place) || !isMine(agents) {
+			continue
 		}
+		root, err := os.OpenRoot(agents)
+		if err != nil {
+			continue
+		}
+		defer root.Close()
+		all = append(all, keptIn(root)...)
 	}
 	slices.SortFunc(all, func(a, b kept) int { return a.used.Compare(b.used) })
 	var total int64
@@ -76,15 +85,15 @@ func (s *Store) prune() {
 		if total <= s.limit {
 			return
 		}
-		if RemoveUnused(k.dir) {
+		if RemoveUnused(k.in, k.name) {
 			total -= k.size
 		}
 	}
 }
 
 // keptIn lists the programs in a directory.
-func keptIn(agents string) []kept {
-	entries, err := os.ReadDir(agents)
+func keptIn(agents *os.Root) []kept {
+	entries, err := fs.ReadDir(agents.FS(), ".")
 	if err != nil {
 		return nil
 	}
@@ -94,9 +103,8 @@ func keptIn(agents string) []kept {
 		if digits, hexErr := hex.DecodeString(e.Name()); err != nil || hexErr != nil || len(digits) != 32 || !info.IsDir() {
 			continue
 		}
-		k := kept{dir: filepath.Join(agents, e.Name())}
-		k.used = LastUsed(k.dir)
-		if files, err := os.ReadDir(k.dir); err == nil {
+		k := kept{in: agents, name: e.Name(), used: LastUsed(agents, e.Name())}
+		if files, err := fs.ReadDir(agents.FS(), k.name); err == nil {
 			for _, f := range files {
 				if info, err := f.Info(); err == nil {
 					k.size += info.Size()
@@ -112,11 +120,12 @@ func keptIn(agents string) []kept {
 // directory's.
 const usedMark = ".used"
 
-// LastUsed is when a program was used last, by its directory: through a store, or by a shell.
-func LastUsed(dir string) time.Time {
+// LastUsed is when a program was used last, by its directory in a root: through a store, or by a
+// shell.
+func LastUsed(in *os.Root, dir string) time.Time {
 	var last time.Time
-	for _, name := range []string{dir, filepath.Join(dir, usedMark)} {
-		if info, err := os.Lstat(name); err == nil && info.ModTime().After(last) {
+	for _, name := range []string{dir, dir + "/" + usedMark} {
+		if info, err := in.Lstat(name); err == nil && info.ModTime().After(last) {
 			last = info.ModTime()
 		}
 	}
@@ -127,16 +136,16 @@ func LastUsed(dir string) time.Time {
 // started holds no share in its lock.
 const justUsed = time.Minute
 
-// RemoveUnused removes the directory of a program, unless somebody runs it or did so just now, and
-// reports whether it is gone. The directory above is this user's alone.
-func RemoveUnused(dir string) bool {
-	if _, err := os.Lstat(dir); err != nil || time.Since(LastUsed(dir)) < justUsed {
+// RemoveUnused removes the directory of a program in a root, unless somebody runs it or did so just
+// now, and reports whether it is gone. The root is this user's alone.
+func RemoveUnused(in *os.Root, dir string) bool {
+	if _, err := in.Lstat(dir); err != nil || time.Since(LastUsed(in, dir)) < justUsed {
 		return false
 	}
-	lock := lockfile.Private(filepath.Join(dir, useLock))
+	lock := lockfile.Private(filepath.Join(in.Name(), filepath.FromSlash(dir), useLock))
 	if err := lockfile.Try(lock); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return false
 	}
 	defer lock.Close()
-	return os.RemoveAll(dir) == nil
+	return in.RemoveAll(dir) == nil
 }

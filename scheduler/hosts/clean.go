@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -16,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/xdist-go/xdist/gateway"
+	"github.com/xdist-go/xdist/gotest/store"
 	"github.com/xdist-go/xdist/internal/lockfile"
 	"github.com/xdist-go/xdist/rsync"
 	"github.com/xdist-go/xdist/scheduler/wire"
@@ -47,25 +49,39 @@ func CleanHost(ctx context.Context, ch *gateway.Channel, item gateway.Item) erro
 		return err
 	}
 	b := broom{self: self, place: o.Place, homes: cacheHomes()}
-	defer b.unlock()
-	l := wire.Leftovers{Found: b.survey(time.Now()), Busy: b.busy()}
+	defer b.close()
+	found := b.survey(time.Now())
+	l := wire.Leftovers{Busy: b.busy()}
 	if o.Remove && (o.Force || len(l.Busy) == 0) {
 		if runtime.GOOS == "windows" {
 			b.unlock() // a file that is open could not be removed
 		}
-		for i := range l.Found {
-			f := &l.Found[i]
-			remove := removeTree
-			if f.Kind == kindWork {
-				remove = removeWorkDir
-			}
-			if err := remove(f.Path); err != nil {
-				f.Problem = err.Error()
+		for i := range found {
+			if err := found[i].remove(); err != nil {
+				found[i].Problem = err.Error()
 			}
 		}
 		b.tidy()
 	}
+	for _, f := range found {
+		l.Found = append(l.Found, f.Leftover)
+	}
 	return ch.Send(ctx, l)
+}
+
+// leftover is a wire.Leftover with the directory that it was found in. That stays open, so that
+// another one under its name is not taken for it.
+type leftover struct {
+	wire.Leftover
+	in   *os.Root
+	name string // in it, with slashes
+}
+
+func (l leftover) remove() error {
+	if l.Kind == kindWork {
+		return removeWorkDirIn(l.in, l.name)
+	}
+	return removeTreeIn(l.in, l.name)
 }
 
 // broom looks for what xdist has left. It knows every place that an agent, a binary or a tree may
@@ -76,6 +92,7 @@ type broom struct {
 	place string   // of mirrors
 	homes []string // directories that hold agents and blobs
 	held  []*flock.Flock
+	roots []*os.Root // in which something was found
 }
 
 // useLock is the file, beside the directory of blobs, that workers hold a share in while they run.
@@ -85,13 +102,16 @@ var (
 	agentName  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	mirrorName = regexp.MustCompile(`^xdist-([0-9a-f]{20}|[0-9a-f]{16}-[0-9]{1,2})$`) // earlier versions had the latter
 	coverName  = regexp.MustCompile(`^xdist-cover-[0-9]+$`)
+	storeName  = regexp.MustCompile(`^` + store.TempPrefix + `[0-9]+$`)
+	trialName  = regexp.MustCompile(`^` + trialPrefix + `[0-9]+$`)
 )
 
 // kindWork is the Leftover.Kind of a work directory.
 const kindWork = "work files"
 
-// coverAge is how old cover data must be that no run can be going to read any more.
-const coverAge = 24 * time.Hour
+// tempAge is how old something must be that a run makes for itself alone, so that none can be going
+// to use it any more.
+const tempAge = 24 * time.Hour
 
 // cacheHomes are the directories in which the bootstrap and the store of blobs put things.
 func cacheHomes() []string {
@@ -117,37 +137,28 @@ func cacheHomes() []string {
 }
 
 // survey lists what is there.
-func (b *broom) survey(now time.Time) []wire.Leftover {
-	var found []wire.Leftover
-	add := func(kind, dir string, name *regexp.Regexp, age time.Duration) {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			return // it is not there, or not ours
-		}
-		for _, e := range entries {
-			path := filepath.Join(dir, e.Name())
-			info, err := os.Lstat(path)
-			if err == nil && info.IsDir() && name.MatchString(e.Name()) && isOurs(info) && now.Sub(info.ModTime()) >= age {
-				found = append(found, wire.Leftover{Path: path, Kind: kind, Bytes: sizeOf(path)})
-			}
-		}
-	}
-	add("mirror", b.place, mirrorName, 0)
-	add("cover data", os.TempDir(), coverName, coverAge)
+func (b *broom) survey(now time.Time) []leftover {
+	var found []leftover
+	found = append(found, b.leftIn(b.open(os.OpenRoot, b.place), "mirror", ".", mirrorName, now)...)
+	temp, old := b.open(os.OpenRoot, os.TempDir()), now.Add(-tempAge)
+	found = append(found, b.leftIn(temp, "cover data", ".", coverName, old)...)
+	found = append(found, b.leftIn(temp, "store of a run", ".", storeName, old)...)
+	found = append(found, b.leftIn(b.open(os.OpenRoot, b.place), "trial", ".", trialName, old)...)
 	for _, root := range findWorkDirs() { // one that is in use is its worker's
 		if lock, dead := lockDeadWorkDir(root, now); dead {
 			b.held = append(b.held, lock)
-			found = append(found, wire.Leftover{Path: root, Kind: kindWork, Bytes: sizeOf(root)})
+			if in := b.open(os.OpenRoot, filepath.Dir(root)); in != nil {
+				found = append(found, leftover{wire.Leftover{Path: root, Kind: kindWork, Bytes: sizeOf(in, filepath.Base(root))}, in, filepath.Base(root)})
+			}
 		}
 	}
 	for _, home := range b.homes {
-		if isOurDir(home) {
-			add("test binaries", home, regexp.MustCompile("^(blobs|"+BuildsDir+")$"), 0)
-			add("agent", filepath.Join(home, "agents"), agentName, 0)
-		}
+		in := b.open(openOurs, home)
+		found = append(found, b.leftIn(in, "test binaries", ".", regexp.MustCompile("^(blobs|"+BuildsDir+")$"), now)...)
+		found = append(found, b.leftIn(in, "agent", "agents", agentName, now)...)
 	}
 	own := filepath.Dir(b.self)
-	slices.SortStableFunc(found, func(x, y wire.Leftover) int {
+	slices.SortStableFunc(found, func(x, y leftover) int {
 		switch own {
 		case x.Path:
 			return 1
@@ -156,6 +167,28 @@ func (b *broom) survey(now time.Time) []wire.Leftover {
 		}
 		return 0
 	})
+	return found
+}
+
+// open opens a directory for as long as the broom is used; nil is none.
+func (b *broom) open(open func(string) (*os.Root, error), dir string) *os.Root {
+	root, err := open(dir)
+	if err != nil {
+		return nil // it is not there, or not ours
+	}
+	b.roots = append(b.roots, root)
+	return root
+}
+
+// leftIn lists the directories of this user with such a name, in a directory of a root, that were
+// written to last at a time or before it.
+func (b *broom) leftIn(in *os.Root, kind, dir string, name *regexp.Regexp, at time.Time) (found []leftover) {
+	for _, info := range oursIn(in, dir) {
+		if name.MatchString(info.Name()) && !info.ModTime().After(at) {
+			name := path.Join(dir, info.Name())
+			found = append(found, leftover{wire.Leftover{Path: filepath.Join(in.Name(), filepath.FromSlash(name)), Kind: kind, Bytes: sizeOf(in, name)}, in, name})
+		}
+	}
 	return found
 }
 
@@ -178,12 +211,6 @@ func (b *broom) busy() []string {
 		} // else it is not there, or there are no locks
 	}
 	return held
-}
-
-// isOurDir reports whether there is a directory of this user, and no link to one.
-func isOurDir(path string) bool {
-	info, err := os.Lstat(path)
-	return err == nil && info.IsDir() && isOurs(info)
 }
 
 // mirrorLocks are the files that a sync locks, of all mirrors of this user in a directory.
@@ -218,23 +245,34 @@ func (b *broom) unlock() {
 	b.held = nil
 }
 
+// close gives up what is held and open.
+func (b *broom) close() {
+	b.unlock()
+	for _, root := range b.roots {
+		root.Close() // it was only looked into
+	}
+	b.roots = nil
+}
+
 // tidy removes what is empty now.
 func (b *broom) tidy() {
 	for _, home := range b.homes {
-		if !isOurDir(home) {
+		root, err := openOurs(home)
+		if err != nil {
 			continue
 		}
-		os.Remove(filepath.Join(home, useLock))
-		removeFreePorts(filepath.Join(home, PortLocks))
-		os.Remove(filepath.Join(home, "agents")) // these fail when something else is in there
+		root.Remove(useLock)
+		removeFreePorts(root)
+		root.Remove("agents") // these fail when something else is in there
+		root.Close()
 		os.Remove(home)
 	}
 }
 
-// sizeOf is the size in bytes of the files below a directory, as far as it can be seen.
-func sizeOf(dir string) int64 {
+// sizeOf is the size in bytes of the files below a directory of a root, as far as it can be seen.
+func sizeOf(root *os.Root, dir string) int64 {
 	var n int64
-	filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+	fs.WalkDir(root.FS(), dir, func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			if info, err := d.Info(); err == nil {
 				n += info.Size()
@@ -243,29 +281,6 @@ func sizeOf(dir string) int64 {
 		return nil
 	})
 	return n
-}
-
-// removeTree removes a directory, with directories that tests have made read-only.
-func removeTree(dir string) error {
-	err := os.RemoveAll(dir)
-	if err == nil || !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	if !isOurDir(dir) { // not through a link of somebody else's
-		return err
-	}
-	root, rootErr := os.OpenRoot(dir)
-	if rootErr != nil {
-		return rootErr
-	}
-	defer root.Close()
-	fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			root.Chmod(path, 0o700) // what stays closed is in the error of RemoveAll
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
 }
 
 // Hold says that a run uses this host, until release. Without locks on its file system the host is

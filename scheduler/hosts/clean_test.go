@@ -33,17 +33,21 @@ func TestBroomSeesItsOwnOnly(t *testing.T) {
 		place+"/xdist-0123456789abcdef0123/m/file", place+"/xdist-0123456789abcdef0123/.m.xdist-sync/lock", // a mirror
 		place+"/xdist-0123456789abcdef/file", place+"/xdist-0123456789abcdef-x/file", place+"/xdist-me/file", // no mirrors
 		place+"/xdist-0123456789abcdee-0", // a file
-		place+"/xdist-cover-1/data", place+"/xdist-cover-2/data",
+		place+"/xdist-cover-1/data", place+"/xdist-cover-2/data", place+"/xdist-store-1/_bin/x", place+"/xdist-store-2/_bin/x", place+"/xdist-1/_bin/x",
+		place+"/xdist-try-1/x", place+"/xdist-try-2/x",
 		home+"/blobs/x", home+"/builds/_bin/x", home+"/_bin/x", home+"/agents/"+digest("a")+"/xdist", home+"/agents/"+digest("b")+"/xdist",
 		home+"/agents/xdist-linux-arm64-123", home+"/use.lock")
 	if err := os.Symlink(home, filepath.Join(place, "xdist-0123456789abcdef-1")); err != nil {
 		t.Skipf("skipped: no links: %v", err)
 	}
-	old := time.Now().Add(-2 * coverAge)
-	if err := os.Chtimes(place+"/xdist-cover-1", old, old); err != nil {
-		t.Fatal(err)
+	old := time.Now().Add(-2 * tempAge)
+	for _, name := range []string{"xdist-cover-1", "xdist-store-1", "xdist-try-1"} {
+		if err := os.Chtimes(filepath.Join(place, name), old, old); err != nil {
+			t.Fatal(err)
+		}
 	}
 	b := broom{self: home + "/agents/" + digest("a") + "/xdist", place: place, homes: []string{home, place + "/none"}}
+	defer b.close()
 	var got []string
 	for _, l := range b.survey(time.Now()) {
 		got = append(got, l.Kind+" "+filepath.Base(l.Path))
@@ -51,7 +55,7 @@ func TestBroomSeesItsOwnOnly(t *testing.T) {
 			t.Errorf("%s has %d bytes", l.Path, l.Bytes)
 		}
 	}
-	want := []string{"mirror xdist-0123456789abcdef-0", "mirror xdist-0123456789abcdef0123", "cover data xdist-cover-1", "test binaries blobs", "test binaries builds", "agent " + digest("b"), "agent " + digest("a")}
+	want := []string{"mirror xdist-0123456789abcdef-0", "mirror xdist-0123456789abcdef0123", "cover data xdist-cover-1", "store of a run xdist-store-1", "trial xdist-try-1", "test binaries blobs", "test binaries builds", "agent " + digest("b"), "agent " + digest("a")}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("found (-want +got):\n%s", diff)
 	}

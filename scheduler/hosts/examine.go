@@ -114,6 +114,9 @@ func examineHost(ctx context.Context, place string) wire.HostFacts {
 	return f
 }
 
+// trialPrefix begins the name of a directory that is made to see whether it can be.
+const trialPrefix = "xdist-try-"
+
 // tryPlace makes a directory below place, as a sync would, and removes it. It returns what is free
 // there.
 func tryPlace(place string) (free int64, err error) {
@@ -129,7 +132,7 @@ func tryPlace(place string) (free int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	dir, err := os.MkdirTemp(place, "xdist-try-")
+	dir, err := os.MkdirTemp(place, trialPrefix)
 	if err != nil {
 		return 0, err
 	}

@@ -30,6 +30,8 @@ const (
 
 // keptThing is a binary or an agent that a host keeps.
 type keptThing struct {
+	home  *os.Root // open as long as it is looked at and removed
+	name  string   // in home, with slashes
 	path  string
 	used  time.Time
 	bytes int64
@@ -48,16 +50,21 @@ func pruneHost(homes []string, self string, maxBytes int64, now time.Time) {
 	own := filepath.Dir(self)
 	os.Chtimes(own, now, now) // an agent's directory has the time of its last use
 	var kept []keptThing
-	for _, home := range homes {
-		kept = append(kept, keptIn(filepath.Join(home, "blobs"), false)...)
-		kept = append(kept, keptIn(filepath.Join(home, "agents"), true)...)
-		removeParts(filepath.Join(home, "blobs", "tmp"), now)
+	for _, name := range homes {
+		home, err := openOurs(name)
+		if err != nil {
+			continue // it has gone, or is not ours any more
+		}
+		defer home.Close()
+		kept = append(kept, keptIn(home, "blobs", false)...)
+		kept = append(kept, keptIn(home, "agents", true)...)
+		removeParts(home, "blobs/tmp", now)
 	}
 	for _, k := range surplus(kept, own, maxBytes, now) {
 		if k.agent {
-			programs.RemoveUnused(k.path) // the agent of a server may run from it
+			programs.RemoveUnused(k.home, k.name) // the agent of a server may run from it
 		} else {
-			os.RemoveAll(k.path)
+			k.home.RemoveAll(k.name)
 		}
 	}
 }
@@ -83,34 +90,29 @@ func lockHomes(homes []string) (release func(), ok bool) {
 	return release, true
 }
 
-// keptIn lists a directory of binaries or agents.
-func keptIn(dir string, agent bool) []keptThing {
-	if !isOurDir(dir) {
+// keptIn lists a directory of binaries or agents in a home.
+func keptIn(home *os.Root, dir string, agent bool) (kept []keptThing) {
+	if info, err := home.Lstat(dir); err != nil || !info.IsDir() || !isOurs(info) {
 		return nil
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil // it is not there
-	}
-	var kept []keptThing
-	for _, e := range entries {
-		info, err := e.Info()
-		if err == nil && info.IsDir() && agentName.MatchString(e.Name()) {
-			path, used := filepath.Join(dir, e.Name()), info.ModTime()
-			if agent {
-				used = programs.LastUsed(path)
-			}
-			kept = append(kept, keptThing{path, used, largestIn(path), agent})
+	for _, info := range oursIn(home, dir) {
+		if !agentName.MatchString(info.Name()) {
+			continue
 		}
+		name, used := dir+"/"+info.Name(), info.ModTime()
+		if agent {
+			used = programs.LastUsed(home, name)
+		}
+		kept = append(kept, keptThing{home, name, filepath.Join(home.Name(), dir, info.Name()), used, largestIn(home, name), agent})
 	}
 	return kept
 }
 
 // largestIn is the size in bytes of the largest file below a directory: a binary's names are links
 // to one file.
-func largestIn(dir string) int64 {
+func largestIn(home *os.Root, dir string) int64 {
 	var n int64
-	filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+	fs.WalkDir(home.FS(), dir, func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			if info, err := d.Info(); err == nil {
 				n = max(n, info.Size())
@@ -145,14 +147,14 @@ func surplus(kept []keptThing, own string, maxBytes int64, now time.Time) []kept
 }
 
 // removeParts removes what was left of binaries that did not come whole.
-func removeParts(dir string, now time.Time) {
-	entries, err := os.ReadDir(dir)
+func removeParts(home *os.Root, dir string, now time.Time) {
+	entries, err := fs.ReadDir(home.FS(), dir)
 	if err != nil {
 		return // it is not there
 	}
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && now.Sub(info.ModTime()) > partAge {
-			os.Remove(filepath.Join(dir, e.Name()))
+			home.Remove(dir + "/" + e.Name())
 		}
 	}
 }

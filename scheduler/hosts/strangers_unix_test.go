@@ -77,7 +77,7 @@ func TestBroomAmongStrangers(t *testing.T) {
 				t.Log("nothing belongs to another user, since only root can give it away")
 			}
 			b := broom{place: place, homes: []string{home}}
-			defer b.unlock()
+			defer b.close()
 			donec := make(chan struct{})
 			var busy []string
 			go func() {
@@ -146,9 +146,24 @@ func TestNamesOfStrangers(t *testing.T) {
 			pruneHost([]string{name}, "/none/xdist", 0, time.Now())
 		}},
 		"clean cover data": {"xdist-cover-1", func(t *testing.T, name string) {
-			old := time.Now().Add(-2 * coverAge)
+			old := time.Now().Add(-2 * tempAge)
 			os.Chtimes(name, old, old) // as far as there is something
 			sweep(t, broom{place: filepath.Join(filepath.Dir(name), "none")})
+		}},
+		"clean stores of runs": {"xdist-store-1", func(t *testing.T, name string) {
+			old := time.Now().Add(-2 * tempAge)
+			os.Chtimes(name, old, old) // likewise
+			sweep(t, broom{place: filepath.Join(filepath.Dir(name), "none")})
+		}},
+		"clean trials": {"xdist-try-1", func(t *testing.T, name string) {
+			old := time.Now().Add(-2 * tempAge)
+			os.Chtimes(name, old, old) // likewise
+			sweep(t, broom{place: filepath.Dir(name)})
+		}},
+		"try a place": {"xdist-try-1", func(t *testing.T, name string) {
+			if _, err := tryPlace(filepath.Dir(name)); err != nil {
+				t.Error(err)
+			}
 		}},
 		"sweep work directories": {"xdist-go-build123456789012345678.lock", func(t *testing.T, name string) {
 			SweepWorkDirs(t.Context())
@@ -196,7 +211,7 @@ func TestNamesOfStrangers(t *testing.T) {
 
 // sweep has a broom clean all that it finds, in the face of locks.
 func sweep(t *testing.T, b broom) {
-	defer b.unlock()
+	defer b.close()
 	found := b.survey(time.Now())
 	if busy := b.busy(); len(found)+len(busy)+len(b.held) > 0 {
 		t.Errorf("found %v, busy %q, and %d locks are held", found, busy, len(b.held))
@@ -247,4 +262,50 @@ func TestTokenThatIsAFIFO(t *testing.T) {
 			t.Errorf("token %q, %v", token, err)
 		}
 	})
+}
+
+// TestNamesThatAreExchanged has somebody exchange a directory for a link, after it was looked at and
+// before something is removed there, as one can in a directory without the sticky bit. What the link
+// leads to stays.
+func TestNamesThatAreExchanged(t *testing.T) {
+	const digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	const mirror, work = "xdist-0123456789abcdef0123", "go-build123456789012345678"
+	everybodys, ours := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", everybodys)
+	t.Setenv("GOTMPDIR", "")
+	in := func(dir string) []string {
+		return []string{dir + "/blobs/" + digest + "/p.test", dir + "/agents/" + digest + "/xdist", dir + "/ports/1.lock", dir + "/use.lock",
+			dir + "/" + mirror + "/m/file", dir + "/xdist-cover-1/data", dir + "/" + work + "/x", dir + "/xdist-" + work + ".lock"}
+	}
+	home := filepath.Join(everybodys, "home")
+	makeFiles(t, in(home)...)
+	makeFiles(t, in(ours)...)
+	t.Setenv("TMPDIR", home)
+	old := time.Now().Add(-2 * tempAge)
+	for _, dir := range []string{home, ours} {
+		check(t, os.Chtimes(dir+"/xdist-cover-1", old, old))
+	}
+	before := listing(t, ours)
+	b := broom{place: home, homes: []string{home}}
+	defer b.close()
+	found := b.survey(time.Now())
+	if len(found) != 5 {
+		t.Fatalf("found %+v", found)
+	}
+	check(t, os.Rename(home, home+"-away"))
+	check(t, os.Symlink(ours, home))
+	for _, f := range found {
+		if err := f.remove(); err != nil {
+			t.Error(err)
+		}
+	}
+	b.tidy()
+	if after := listing(t, ours); after != before {
+		t.Errorf("there was\n%s\nand is\n%s", before, after)
+	}
+	for _, name := range []string{"blobs", "agents/" + digest, mirror, work} {
+		if _, err := os.Lstat(filepath.Join(home+"-away", name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s was found, and is still there: %v", name, err)
+		}
+	}
 }

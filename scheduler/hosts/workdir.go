@@ -275,10 +275,15 @@ func removeWorkDir(root string) error {
 	if err := removeTree(root); err != nil {
 		return err
 	}
-	if err := os.Remove(workLockOf(root)); !errors.Is(err, fs.ErrNotExist) {
+	return ignoreMissing(os.Remove(workLockOf(root)))
+}
+
+// removeWorkDirIn is removeWorkDir in the directory that it is in.
+func removeWorkDirIn(parent *os.Root, name string) error {
+	if err := removeTreeIn(parent, name); err != nil {
 		return err
 	}
-	return nil
+	return ignoreMissing(parent.Remove(workLockOf(name)))
 }
 
 // SweepWorkDirs removes the work directories of workers that were killed, of this user, in the

@@ -163,7 +163,12 @@ func TestWorkDirKeepsFewCopies(t *testing.T) {
 			}
 		}
 	}
-	if size := sizeOf(w.root); size > keptCopies*2/3*2 || size != w.copied {
+	root, err := os.OpenRoot(w.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if size := sizeOf(root, "."); size > keptCopies*2/3*2 || size != w.copied {
 		t.Errorf("copies take %d bytes, and %d are known", size, w.copied)
 	}
 }

@@ -19,7 +19,7 @@ type Leftovers struct {
 // Leftover is a directory that xdist has made.
 type Leftover struct {
 	Path    string `cbor:"1,keyasint"`
-	Kind    string `cbor:"2,keyasint"` // for people: mirror, test binaries, agent, cover data, work files
+	Kind    string `cbor:"2,keyasint"` // for people: mirror, test binaries, agent, cover data, work files, store of a run, trial
 	Bytes   int64  `cbor:"3,keyasint"`
 	Problem string `cbor:"4,keyasint,omitempty"` // why it could not be removed
 }
