@@ -71,14 +71,20 @@ func (d Dir) Work() (dir string, remove func(), err error) {
 }
 
 // Build has the go command, in src, make the executable of a name, with temporary files in work,
-// which Work has made. args are its command, build or test -c, flags and package.
+// which Work has made. args are its command, build or test -c, flags and package. When the system
+// kills the go command, or a tool of it, it is called once more, to do less at once.
 func (d Dir) Build(ctx context.Context, src, work string, env []string, name string, args ...string) error {
 	env, err := workEnv(work, env)
 	if err != nil {
 		return err
 	}
 	made := filepath.Join(work, "agent")
-	if _, err := d.Run(ctx, src, env, slices.Concat(args[:1], []string{"-o", made}, args[1:])...); err != nil {
+	_, err = d.Run(ctx, src, env, slices.Concat(args[:1], []string{"-o", made}, args[1:])...)
+	if wasKilled(err) {
+		_, err = d.Run(ctx, src, env, slices.Concat(args[:1], []string{lessAtOnce(), "-o", made}, args[1:])...)
+		err = advised(err)
+	}
+	if err != nil {
 		return err
 	}
 	if err := os.Rename(made, name); err != nil {
