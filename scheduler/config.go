@@ -68,7 +68,7 @@ type Config struct {
 	TerminateTimeout time.Duration    // for the gateways to end; 0 is 10 s
 	Reporter         event.Reporter
 	Requests         <-chan Request   // what somebody wants who watches the run; nil is nobody. The controller takes it until the run is over
-	CacheSize        int64            // bytes of binaries and agents that other hosts keep; 0 is as much as a store does, negative no bound
+	CacheSize        int64            // bytes of binaries, builds and agents that other hosts keep; 0 is as much as a store does, negative no bound
 	Warnings         []string         // for the reporter, from before the run
 	Started          event.RunStarted // what the first event says; Time and RunID are filled in
 }

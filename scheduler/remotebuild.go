@@ -42,6 +42,17 @@ func (l gatewayLink) Build(ctx context.Context, cmd *gotest.Command, args wire.B
 	return hostbuild.Checked(link, cmd, home), nil
 }
 
+// boundedRemote is a host that is told how much of its builds it may keep.
+type boundedRemote struct {
+	hostbuild.Remote
+	cacheSize int64 // bytes
+}
+
+func (r boundedRemote) Build(ctx context.Context, cmd *gotest.Command, args wire.BuildArgs) (hostbuild.Link, error) {
+	args.CacheSize = r.cacheSize
+	return r.Remote.Build(ctx, cmd, args)
+}
+
 // offer gives a supply that waits for one a host to build on.
 func (c *controller) offer(s *supply) {
 	if s.builders == nil || s.offered {
@@ -78,7 +89,7 @@ func (c *controller) remoteSource(ctx context.Context, s *supply, emit func(gote
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
-		link, err := b.Run(ctx, on)
+		link, err := b.Run(ctx, boundedRemote{on, c.cfg.CacheSize})
 		var lost *hostbuild.LostError
 		if errors.As(err, &lost) && ctx.Err() == nil {
 			emit(gotest.Warning{Text: fmt.Sprintf("%v; another one is to build", err)})

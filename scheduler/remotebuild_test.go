@@ -125,6 +125,7 @@ func warnings(r *record) string {
 // TestRemoteBuild has one build for all gateways, with another Go than the controller's.
 func TestRemoteBuild(t *testing.T) {
 	w := newWorld(t, 1, map[string][]string{"p": many("Pass", 5), "q": names("Pass", "Fail")})
+	w.cfg.CacheSize = 3 << 30
 	b := &playedBuilds{scripts: [][]any{slices.Concat([]any{wire.BuildReport{Go: "go1.25.3"}}, listedReports(w), []any{readyReport("p"), readyReport("q")})}}
 	s, r, err := runRemote(w, b, 3)
 	if err != nil {
@@ -140,7 +141,7 @@ func TestRemoteBuild(t *testing.T) {
 			t.Errorf("packages that are not on this machine are in %q", e.Dirs)
 		}
 	}
-	if want := (wire.BuildArgs{RunID: "run", GOFLAGS: "-tags=x"}); len(b.args) != 1 || fmt.Sprint(b.args[0]) != fmt.Sprint(want) {
+	if want := (wire.BuildArgs{RunID: "run", GOFLAGS: "-tags=x", CacheSize: 3 << 30}); len(b.args) != 1 || fmt.Sprint(b.args[0]) != fmt.Sprint(want) {
 		t.Errorf("builds %+v, want one of %+v", b.args, want)
 	}
 }

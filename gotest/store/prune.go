@@ -208,6 +208,32 @@ func (s *Store) files(ctx context.Context, pinned map[string]bool) ([]file, erro
 	return found, nil
 }
 
+// A BinaryFile is a binary in the directory of a store.
+type BinaryFile struct {
+	Name   string // in the directory, with slashes
+	Digest string // its digits
+	Size   int64  // in bytes
+	Used   time.Time
+}
+
+// BinaryFiles lists the binaries in the directory of a store, which is not opened. What cannot be
+// looked at is left out.
+func BinaryFiles(dir fs.FS) []BinaryFile {
+	var found []BinaryFile
+	fs.WalkDir(dir, binDir, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return nil
+		}
+		info, err := e.Info()
+		digits, _, ok := parseBinName(e.Name())
+		if err == nil && ok {
+			found = append(found, BinaryFile{name, digits, info.Size(), info.ModTime()})
+		}
+		return nil
+	})
+	return found
+}
+
 // evict removes files until the rest takes at most maxBytes.
 func (s *Store) evict(ctx context.Context, files []file, maxBytes int64, done *Pruned) error {
 	var total int64

@@ -25,10 +25,6 @@ type Builder struct {
 	Handoff func() ([]string, error)
 }
 
-// buildsKept bounds, in bytes, what a host keeps of its builds for the next run. Those of the run
-// are not counted: they are among the blobs too.
-const buildsKept = 5 << 30
-
 // Build is the agent's side of a build: it does what the controller's own go command would have
 // done, in the mirror of the tree, puts the binaries where a controller's would go, and tells what
 // has become of the packages. What is wrong with the host is in the last report. It returns when
@@ -114,13 +110,14 @@ func (h *hostBuild) build(ctx context.Context) error {
 	return err
 }
 
-// open opens the store of the host's builds, beside its blobs.
+// open opens the store of the host's builds, beside its blobs. It has the controller's bound, and
+// the last worker that leaves the host counts what is there, too.
 func (h *hostBuild) open() error {
 	blobs, err := rsync.BlobDir()
 	if err != nil {
 		return err
 	}
-	if h.store, err = store.Open(filepath.Join(filepath.Dir(blobs), hosts.BuildsDir), buildsKept, nil); err != nil {
+	if h.store, err = store.Open(filepath.Join(filepath.Dir(blobs), hosts.BuildsDir), h.args.CacheSize, nil); err != nil {
 		return err
 	}
 	h.claim, err = h.store.Begin()

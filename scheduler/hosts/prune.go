@@ -5,17 +5,19 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/gofrs/flock"
 
+	"github.com/xdist-go/xdist/gotest/store"
 	"github.com/xdist-go/xdist/internal/lockfile"
 	"github.com/xdist-go/xdist/internal/programs"
 )
 
-// What runs put on a host stays there for the next one, within a bound: that of the controller's
+// What runs put on a host, or have built there, stays there for the next one, within a bound: that of the controller's
 // store. The last worker to leave the host removes what was used least recently. Nobody uses any of
 // it then, because each worker holds a share in the lock of its home.
 
@@ -31,11 +33,21 @@ const (
 // keptThing is a binary or an agent that a host keeps.
 type keptThing struct {
 	home  *os.Root // open as long as it is looked at and removed
-	name  string   // in home, with slashes
-	path  string
+	names []string // in home, with slashes: one of an agent, and of a binary also that among the builds
+	path  string   // the first of them
 	used  time.Time
 	bytes int64
 	agent bool
+}
+
+func (k keptThing) remove() {
+	for _, name := range k.names {
+		if k.agent {
+			programs.RemoveUnused(k.home, name) // the agent of a server may run from it
+		} else {
+			k.home.RemoveAll(name)
+		}
+	}
 }
 
 // pruneHost brings what is kept in homes down to maxBytes, unless somebody uses the host. self is
@@ -56,16 +68,12 @@ func pruneHost(homes []string, self string, maxBytes int64, now time.Time) {
 			continue // it has gone, or is not ours any more
 		}
 		defer home.Close()
-		kept = append(kept, keptIn(home, "blobs", false)...)
+		kept = append(kept, withBuilds(home, keptIn(home, "blobs", false))...)
 		kept = append(kept, keptIn(home, "agents", true)...)
 		removeParts(home, "blobs/tmp", now)
 	}
 	for _, k := range surplus(kept, own, maxBytes, now) {
-		if k.agent {
-			programs.RemoveUnused(k.home, k.name) // the agent of a server may run from it
-		} else {
-			k.home.RemoveAll(k.name)
-		}
+		k.remove()
 	}
 }
 
@@ -103,9 +111,40 @@ func keptIn(home *os.Root, dir string, agent bool) (kept []keptThing) {
 		if agent {
 			used = programs.LastUsed(home, name)
 		}
-		kept = append(kept, keptThing{home, name, filepath.Join(home.Name(), dir, info.Name()), used, largestIn(home, name), agent})
+		kept = append(kept, keptThing{home, []string{name}, filepath.Join(home.Name(), dir, info.Name()), used, largestIn(home, name), agent})
 	}
 	return kept
+}
+
+// withBuilds adds what the host has built itself to its binaries. Those that tests run from are
+// links to it.
+func withBuilds(home *os.Root, binaries []keptThing) []keptThing {
+	if info, err := home.Lstat(BuildsDir); err != nil || !info.IsDir() || !isOurs(info) {
+		return binaries
+	}
+	builds, err := fs.Sub(home.FS(), BuildsDir)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	at := make(map[string]int, len(binaries)) // by digest
+	for i, k := range binaries {
+		at[path.Base(k.names[0])] = i
+	}
+	for _, b := range store.BinaryFiles(builds) {
+		name := BuildsDir + "/" + b.Name
+		i, ok := at[b.Digest]
+		if !ok {
+			i = len(binaries)
+			at[b.Digest] = i
+			binaries = append(binaries, keptThing{home: home, path: filepath.Join(home.Name(), filepath.FromSlash(name))})
+		}
+		k := &binaries[i]
+		k.names, k.bytes = append(k.names, name), max(k.bytes, b.Size)
+		if b.Used.After(k.used) {
+			k.used = b.Used
+		}
+	}
+	return binaries
 }
 
 // largestIn is the size in bytes of the largest file below a directory: a binary's names are links

@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,61 @@ func keep(t *testing.T, home, kind, letter string, size int, ago time.Duration) 
 	when := time.Now().Add(-ago)
 	if err := os.Chtimes(dir, when, when); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// built makes a binary that the host has built some time ago, in the store of builds.
+func built(t *testing.T, home, letter string, size int, ago time.Duration) {
+	t.Helper()
+	digest := strings.Repeat(letter, 64)
+	name := filepath.Join(home, BuildsDir, "_bin", digest[:2], fmt.Sprintf("%s-%d", digest, size))
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, make([]byte, size), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	when := time.Now().Add(-ago)
+	if err := os.Chtimes(name, when, when); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPruneBuilds counts what a host has built among what it keeps: a binary that is also among
+// those that tests run from has both names, and counts once.
+func TestPruneBuilds(t *testing.T) {
+	for _, tt := range []struct {
+		max  int64
+		want []string // letters of what is left
+	}{
+		{-1, []string{"blob a", "blob b", "build a", "build c", "build d"}},
+		{400, []string{"blob a", "blob b", "build a", "build c", "build d"}},
+		{300, []string{"blob a", "blob b", "build a", "build c"}},
+		{200, []string{"blob a", "build a", "build c"}},
+		{100, []string{"blob a", "build a"}},
+		{0, nil},
+	} {
+		home := t.TempDir()
+		keep(t, home, "blobs", "a", 100, 5*time.Hour)
+		built(t, home, "a", 100, time.Hour) // its use counts
+		built(t, home, "c", 100, 2*time.Hour)
+		keep(t, home, "blobs", "b", 100, 3*time.Hour)
+		built(t, home, "d", 100, 4*time.Hour)
+		pruneHost([]string{home}, "/none/xdist", tt.max, time.Now())
+		var got []string
+		for kind, pattern := range map[string]string{"blob": "blobs/*", "build": BuildsDir + "/_bin/*/*"} {
+			names, err := filepath.Glob(filepath.Join(home, filepath.FromSlash(pattern)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range names {
+				got = append(got, kind+" "+filepath.Base(name)[:1])
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%d bytes: left are %q, want %q", tt.max, got, tt.want)
+		}
 	}
 }
 

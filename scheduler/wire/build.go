@@ -20,6 +20,8 @@ type BuildArgs struct {
 	Command []byte `cbor:"2,keyasint"`           // as gotest.Command.Encode writes it, with the paths of the host
 	GOFLAGS string `cbor:"3,keyasint"`           // the controller's
 	Go      string `cbor:"4,keyasint,omitempty"` // a toolchain as GOTOOLCHAIN has it, or ""
+	// CacheSize bounds what the host keeps of its builds, in bytes; negative is no bound.
+	CacheSize int64 `cbor:"5,keyasint"`
 }
 
 // BuildReport is what a host says of a build. Exactly one field is set, Listed with More aside.
