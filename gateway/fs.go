@@ -48,8 +48,8 @@ const (
 	// readGrowth is how many bytes it may have beyond the size that was told before: a file may be
 	// written to meanwhile, and those of /proc have no size.
 	readGrowth = 16 << 20
-	// mostEntries is how many entries ReadDir collects when it is asked for all. They take 200 bytes
-	// each beside their names.
+	// mostEntries is how many entries ReadDir collects when it is asked for all. They take 200
+	// bytes each beside their names.
 	mostEntries = 1 << 18
 	// longestName bounds the name of an entry, in bytes. Systems have 255 characters.
 	longestName = 4 << 10

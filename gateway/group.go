@@ -34,9 +34,9 @@ type Config struct {
 	// SourceDir is a directory in the module by which RunSource and RunPackage resolve imports. ""
 	// is that of the file that calls them.
 	SourceDir string
-	// CacheDir keeps what RunSource and RunPackage have compiled. It is made when it is missing, and
-	// refused when another user may write to it or to the directory that it is in. "" is xdist in
-	// the user's cache directory.
+	// CacheDir keeps what RunSource and RunPackage have compiled. It is made when it is missing,
+	// and refused when another user may write to it or to the directory that it is in. "" is xdist
+	// in the user's cache directory.
 	CacheDir string
 	// FreshScripts has RunScript start an interpreter for each Python source, which then finds
 	// nothing that another has left there. It takes the 20 ms that a Python does.

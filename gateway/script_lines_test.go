@@ -86,8 +86,8 @@ func TestNodeValues(t *testing.T) {
 	wantEnd(t, ch)
 }
 
-// Integers are the same whatever their size, as far as items have them, and what is tagged is a line
-// without its tag.
+// Integers are the same whatever their size, as far as items have them, and what is tagged is a
+// line without its tag.
 func TestScriptLineNumbers(t *testing.T) {
 	needProgram(t, "sh")
 	gw := open(t, "popen")

@@ -20,8 +20,8 @@ import (
 	"github.com/xdist-go/xdist/scheduler/worker"
 )
 
-// silentEnv has a hostile agent run tests as any other, and neither bring files back nor say why. It
-// names a file that the agent makes when it is asked to.
+// silentEnv has a hostile agent run tests as any other, and neither bring files back nor say why.
+// It names a file that the agent makes when it is asked to.
 const silentEnv = "XDIST_TEST_SILENT"
 
 // silentHandlers are those of such an agent, or nil.

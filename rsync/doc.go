@@ -34,9 +34,9 @@
 // then besides. Agents of xdist are built without it, by the tag xdist_agent.
 //
 // Every goroutine ends before the function that started it returns; a held [Target] has none here.
-// Send's ctx ends everything, and what has arrived by then is used by the next sync. An agent that is
-// there and neither says nor takes anything for five minutes, or what an option says, ends its own
-// part with [ErrSilent].
+// Send's ctx ends everything, and what has arrived by then is used by the next sync. An agent that
+// is there and neither says nor takes anything for five minutes, or what an option says, ends its
+// own part with [ErrSilent].
 //
 // Limits: directories and links keep no times; owners, hard links, extended attributes and holes
 // are not kept; two names that differ only in case are a conflict on systems that take them for

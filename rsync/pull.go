@@ -41,8 +41,8 @@ type PullOptions struct {
 	Limit int64
 	// Entries is how many files, directories and links there may be, 0 means 100,000.
 	Entries int
-	// Patience is for how long the agent may say and take nothing; then Pull fails with ErrSilent. 0
-	// means five minutes, negative is for ever.
+	// Patience is for how long the agent may say and take nothing; then Pull fails with ErrSilent.
+	// 0 means five minutes, negative is for ever.
 	Patience time.Duration
 }
 

@@ -82,8 +82,8 @@ type sight struct {
 const (
 	lockFile   = "lock"
 	memoryFile = "memory"
-	// memoryLimit bounds what is read of a memory, or of an index, in bytes: that of a million files
-	// has some 100 MB.
+	// memoryLimit bounds what is read of a memory, or of an index, in bytes: that of a million
+	// files has some 100 MB.
 	memoryLimit = 1 << 30
 )
 

@@ -144,7 +144,8 @@ func hopeless(err error) bool {
 
 // brokeOff reports whether a gateway could not be opened because a host that had taken its
 // connection did not answer any more, or nothing but beats, or let go of it, as a server does that
-// has too many. The next connection may be answered. A host that takes none, and a mistake in a spec, is told at once.
+// has too many. The next connection may be answered. A host that takes none, and a mistake in a
+// spec, is told at once.
 func brokeOff(err error) bool {
 	op, onConn := errors.AsType[*net.OpError](err)
 	if onConn && op.Op == "dial" && !errors.Is(err, syscall.ECONNRESET) {

@@ -24,8 +24,8 @@ type closure struct {
 // errInterrupted is why what follows the loop has ended.
 var errInterrupted = errors.New("interrupted")
 
-// untilInterrupted is the context of what follows the loop. It ends by an interrupt, unless that has come
-// before and the loop has heard it: the next one is the caller's.
+// untilInterrupted is the context of what follows the loop. It ends by an interrupt, unless that
+// has come before and the loop has heard it: the next one is the caller's.
 func (c *controller) untilInterrupted(ctx context.Context) (context.Context, context.CancelFunc) {
 	ending, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	if c.interrupted && ctx.Err() != nil {

@@ -51,7 +51,7 @@ type trial struct {
 	said   said            // by the last attempt, should it come to count
 	first  *job            // in which it failed first
 	lasted time.Duration   // that, until then
-	hung   bool            // an attempt took all the time that -timeout gives
+	hung   time.Duration   // how long an attempt took that had all of -timeout, or 0
 	among  []int           // the items that had begun in it
 	apart  bool            // it failed with nothing of its package beside it, or did not run
 }
@@ -213,7 +213,7 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 	if it != nil && it.rounds > 0 {
 		p.note(i, it)
 	}
-	if t.hung && how == attempt.Failed && j.limits[p.names[i]] {
+	if t.hung > 0 && how == attempt.Failed && j.limits[p.names[i]] {
 		t.hold(before) // go test would say that, and nothing of a limit of ours
 	}
 	if d.Verdict != attempt.Open {
@@ -223,7 +223,9 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 	if end.kind == endSilent && how == attempt.Lost || how == attempt.CutOff {
 		t.hold(before) // this one was nobody's fault
 	}
-	t.hung = t.hung || end.kind == endHung
+	if end.kind == endHung {
+		t.hung = s.Lasted
+	}
 	t.apart = t.apart || how == attempt.Absent || how == attempt.Failed && s.Met != attempt.Package && s.Before != attempt.Whole
 	if p.trials == nil {
 		p.trials = make(map[int]*trial)
@@ -492,7 +494,7 @@ func (c *controller) losePatience(j *job, o *wire.Order) {
 func (c *controller) patienceFor(j *job, i int) time.Duration {
 	p := j.pkg
 	switch t := p.trials[i]; {
-	case t != nil && t.hung && j.has(i):
+	case t != nil && t.hung > 0 && j.has(i):
 		return min(c.cfg.Command.Timeout, max(minHung, c.cfg.Command.Timeout/hungPart))
 	case j.made == attempt.Whole || j.around != attempt.Package || p.expected[i] == 0:
 		return 0

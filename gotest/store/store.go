@@ -61,7 +61,8 @@ const (
 //
 // Open takes the same short time whatever the store holds. It tries to write, and fails with
 // ErrReadOnly or ErrFull when it cannot. What it makes is this user's alone, and a directory in the
-// store that another user may write to is an error, as in ownfile.CheckBelow: binaries are executed.
+// store that another user may write to is an error, as in ownfile.CheckBelow: binaries are
+// executed.
 func Open(dir string, maxBytes int64, log *slog.Logger) (*Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {

@@ -27,8 +27,8 @@ type stamp struct {
 // use.
 const usedEvery = 24 * time.Hour
 
-// stampLimit and knownLimit bound what is read of a stamp and of what is remembered of a program, in
-// bytes: a program of 50,000 files has some 5 MB.
+// stampLimit and knownLimit bound what is read of a stamp and of what is remembered of a program,
+// in bytes: a program of 50,000 files has some 5 MB.
 const (
 	stampLimit = 64 << 10
 	knownLimit = 64 << 20

@@ -68,9 +68,9 @@ func Read(name string, limit int64) ([]byte, error) {
 	return ReadAll(f, limit)
 }
 
-// ReadOwn is Read for a file that nobody has named. It refuses with ErrShared one that somebody else
-// than this user and root has made or may write to, and one in such a directory. Where root acts
-// for somebody (sudo), what that one has made is fine too.
+// ReadOwn is Read for a file that nobody has named. It refuses with ErrShared one that somebody
+// else than this user and root has made or may write to, and one in such a directory. Where root
+// acts for somebody (sudo), what that one has made is fine too.
 func ReadOwn(name string, limit int64) ([]byte, error) {
 	f, err := Open(name)
 	if err != nil {

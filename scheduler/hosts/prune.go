@@ -17,9 +17,9 @@ import (
 	"github.com/xdist-go/xdist/internal/programs"
 )
 
-// What runs put on a host, or have built there, stays there for the next one, within a bound: that of the controller's
-// store. The last worker to leave the host removes what was used least recently. Nobody uses any of
-// it then, because each worker holds a share in the lock of its home.
+// What runs put on a host, or have built there, stays there for the next one, within a bound: that
+// of the controller's store. The last worker to leave the host removes what was used least
+// recently. Nobody uses any of it then, because each worker holds a share in the lock of its home.
 
 const (
 	// keptAgents is how many agents of other versions stay whatever their age, and agentAge for how

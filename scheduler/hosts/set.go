@@ -94,7 +94,8 @@ type Host struct {
 // theTree is the name under which a host's tree is brought.
 const theTree = "tree"
 
-// ErrSilent says that a host is there, and neither says nor takes anything of what it was asked for.
+// ErrSilent says that a host is there, and neither says nor takes anything of what it was asked
+// for.
 var ErrSilent = rsync.ErrSilent
 
 // Error says that a host could not be given what it needs. It says nothing about tests.

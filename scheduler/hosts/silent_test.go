@@ -42,8 +42,8 @@ func served(t *testing.T, handlers gateway.Handlers) *gateway.Gateway {
 	return gw
 }
 
-// A host whose disk hangs, or that lies, is given up when it is asked where it is, and when its tree
-// is sent.
+// A host whose disk hangs, or that lies, is given up when it is asked where it is, and when its
+// tree is sent.
 func TestSilentHosts(t *testing.T) {
 	for name, handlers := range map[string]gateway.Handlers{
 		"no answer":     {wire.HostHandler: silent},

@@ -264,9 +264,9 @@ func TestTokenThatIsAFIFO(t *testing.T) {
 	})
 }
 
-// TestNamesThatAreExchanged has somebody exchange a directory for a link, after it was looked at and
-// before something is removed there, as one can in a directory without the sticky bit. What the link
-// leads to stays.
+// TestNamesThatAreExchanged has somebody exchange a directory for a link, after it was looked at
+// and before something is removed there, as one can in a directory without the sticky bit. What the
+// link leads to stays.
 func TestNamesThatAreExchanged(t *testing.T) {
 	const digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	const mirror, work = "xdist-0123456789abcdef0123", "go-build123456789012345678"
