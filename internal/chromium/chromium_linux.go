@@ -1,7 +1,3 @@
-// Package chromium drives pages in a real browser, for tests.
-//
-// A [Page] is one tab of a browser of its own, which ends with its test. The test fails for
-// whatever the page says in the console, throws, or asks of another place than it came from.
 package chromium
 
 import (
