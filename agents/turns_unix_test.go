@@ -88,7 +88,7 @@ func TestCallersDoNotEndEachOther(t *testing.T) {
 func TestKilledGoLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	wrapper, program, temp := filepath.Join(dir, "go"), filepath.Join(dir, "bin", "xdist"), t.TempDir()
-	write(t, wrapper, "#!/bin/sh\n[ \"$1\" = build ] || { echo go1.26.0; exit; }\nmkdir \"${GOTMPDIR:-$TMPDIR}/go-build1\" || exit\nkill -9 $$\n")
+	write(t, wrapper, "#!/bin/sh\n[ \"$1\" = build ] || { echo go1.26.0; exit; }\nmkdir \"${GOTMPDIR:-$TMPDIR}/go-build$$\" || exit\nkill -9 $$\n")
 	write(t, program, "#!/bin/sh\n")
 	m := New(Config{
 		Dir: filepath.Join(dir, "cache"), Sources: tiny(), Package: "./cmd/a", Go: wrapper, Program: program,
