@@ -74,7 +74,7 @@ func testFrozenConnection(t *testing.T, r *rand.Rand) {
 			}
 		}
 	}
-	if verdicts != 300 || !strings.Contains(errs.String(), "is down") {
+	if verdicts != 300 || !strings.Contains(errs.String(), "warning: gateway gw") {
 		t.Errorf("%d verdicts, want 300, after the loss of a gateway\n%s", verdicts, tail(errs.String()))
 	}
 }

@@ -252,7 +252,7 @@ func TestJoinerVanishes(t *testing.T) {
 			if signal == os.Interrupt && status != 130 {
 				t.Errorf("the joiner ended with status %d\n%s", status, stderr)
 			}
-			run.await("gateway gw0 is down")
+			run.await("gateway gw0 is ")
 			second := e.join(addr)
 			e.begun("gw1")
 			e.goOn()
