@@ -52,20 +52,20 @@ for platform in linux/arm64 linux/s390x windows/amd64; do
 	CGO_ENABLED=0 GOOS=${platform%/*} GOARCH=${platform#*/} "$GO" build -trimpath -buildvcs=false -tags=xdist_agent -o /dev/null ./cmd/xdist
 done
 
-# The race detector makes tests several times slower. So it looks at packages that have goroutines, and not at those below, which only
+# The race detector makes tests several times slower. So it looks at the packages that have goroutines, and not at others, which only
 # compute or only start processes, nor at integration, whose command is a process of its own; nor at two libraries that start no goroutine:
 # compress/flate packs agents for hosts, and a test with two uploads takes 7 s of processor time with the detector and 1 s without;
 # blowfish, of keys with a passphrase, 7 s and 2 s.
 # Tests of integration wait for processes and for the clock half of their time, so that others run beside them.
-sequential='/(xdist-go/xdist|config|history|merge|shard|gotest/cover|gotest/test2json|gateway/keyed|scheduler/attempt|scheduler/policy)$'
+concurrent='/(cmd/xdist|gateway|gotest|gotest/store|gotest/unit|internal/(lockfile|netsock|sshclient|strangers|turns)|network|reporters|reporters/ui|rsync|scheduler|scheduler/(hosts|worker))$'
 status=0
 others=$(mktemp)
 trap 'rm -f "$others"' EXIT
-"$GO" test $race -count=1 -timeout=40m $("$GO" list ./... | grep -v /integration | grep -vE "$sequential") >"$others" 2>&1 &
+"$GO" test $race -count=1 -timeout=40m $("$GO" list ./... | grep -E "$concurrent") >"$others" 2>&1 &
 beside=$!
 trap 'kill $beside 2>/dev/null; exit 130' INT TERM
 "$GO" test -count=1 -timeout=40m -parallel=4 ./integration/... || status=1
-"$GO" test -count=1 -timeout=40m $("$GO" list ./... | grep -E "$sequential") || status=1
+"$GO" test -count=1 -timeout=40m $("$GO" list ./... | grep -v /integration | grep -vE "$concurrent") || status=1
 wait $beside || status=1
 cat "$others"
 exit $status
