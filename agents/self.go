@@ -14,6 +14,7 @@ import (
 
 	"github.com/xdist-go/xdist/gateway"
 	"github.com/xdist-go/xdist/internal/gobuild"
+	"github.com/xdist-go/xdist/internal/ownfile"
 	"github.com/xdist-go/xdist/internal/turns"
 )
 
@@ -154,15 +155,13 @@ func (s *self) sources(goos, goarch string) (gobuild.Program, error) {
 	}, nil
 }
 
-// kept is where executables are.
-func (s *self) kept() (gobuild.Dir, error) {
-	dir := s.cache
-	if dir == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return gobuild.Dir{}, err
-		}
-		dir = filepath.Join(user, "xdist", "programs")
+// kept is where executables are: where nobody else can put one.
+func (s *self) kept() (dir gobuild.Dir, err error) {
+	dir = gobuild.Dir{Path: s.cache, Most: mostPrograms}
+	if s.cache == "" {
+		dir.Path, err = ownfile.UserCache("programs")
+	} else {
+		err = ownfile.MakeDir(s.cache)
 	}
-	return gobuild.Dir{Path: dir, Most: mostPrograms}, os.MkdirAll(dir, 0o700)
+	return dir, err
 }

@@ -3,10 +3,14 @@ package agents
 import (
 	"context"
 	"debug/elf"
+	"errors"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/xdist-go/xdist/internal/ownfile"
 )
 
 // A program is compiled from its own sources for another platform, once, and again when they have
@@ -56,5 +60,20 @@ func TestSelf(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(cache, "build-*")); err != nil || len(left) > 0 {
 		t.Errorf("%v are left, %v", left, err)
+	}
+}
+
+// Where somebody else may put programs none is taken, and none is compiled.
+func TestSelfAmongStrangers(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("skipped: modes say nothing of who may write on Windows")
+	}
+	cache := t.TempDir()
+	if err := os.Chmod(cache, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	_, err := (&self{cache: cache}).agent(t.Context(), runtime.GOOS, runtime.GOARCH)
+	if !errors.Is(err, ownfile.ErrShared) || !strings.Contains(err.Error(), cache) {
+		t.Errorf("got %v", err)
 	}
 }
