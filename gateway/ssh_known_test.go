@@ -58,6 +58,19 @@ func TestSSHKnownHosts(t *testing.T) {
 	text := func(k ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k))) }
 	own, key, caKey := s.Addr(), text(s.HostKey), text(ca.public)
 	name := "[" + s.Host + "]:" + s.Port
+	dir := t.TempDir()
+	revoked := func(file, content string) string {
+		file = filepath.Join(dir, file)
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return "RevokedHostKeys " + file + "\n"
+	}
+	list := "RevokedHostKeys " + filepath.Join(dir, "list") + "\n"
+	revoked("own.pub", key+"\n")
+	if out, err := exec.Command("ssh-keygen", "-k", "-f", filepath.Join(dir, "list"), filepath.Join(dir, "own.pub")).CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen: %v: %s", err, out)
+	}
 	for _, c := range []struct {
 		what, known string
 		s           *sshd.Server
@@ -80,6 +93,14 @@ func TestSSHKnownHosts(t *testing.T) {
 		{"another key", name + " " + caKey + "\n" + s.Host + " " + key + "\n", s, "", false},
 		{"another key and this", name + " " + caKey + "\n" + name + " " + key + "\n", s, "", true},
 		{"a revoked key", "@revoked * " + key + "\n" + name + " " + key + "\n", s, "", false},
+		{"a file of revoked keys", name + " " + key + "\n", s, revoked("revoked", "# gone\n"+key+"\n"), false},
+		{"a file of others' revoked keys", name + " " + key + "\n", s, revoked("others", "\n"+caKey+"\n"), true},
+		{"a file of revoked keys with garbage", name + " " + key + "\n", s, revoked("garbage", "nonsense\n"), false},
+		{"no file of revoked keys", name + " " + key + "\n", s, "RevokedHostKeys " + filepath.Join(dir, "none-of-this") + "\n", false},
+		{"the word for no file", name + " " + key + "\n", s, "RevokedHostKeys none\n", true},
+		{"a list of revoked keys", name + " " + key + "\n", s, list, false},
+		{"a list of others' revoked keys", "@cert-authority * " + caKey + "\n", certified, list, true},
+		{"a file with a revoked authority", "@cert-authority * " + caKey + "\n", certified, revoked("authority", caKey+"\n"), false},
 		{"an authority's key as a host's", "@cert-authority * " + key + "\n", s, "", false},
 		{"an authority for any port", "@cert-authority [" + s.Host + "]:* " + caKey + "\n", certified, "", true},
 		{"an authority for the usual port", "@cert-authority " + s.Host + " " + caKey + "\n", certified, "", true},

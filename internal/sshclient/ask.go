@@ -143,7 +143,7 @@ func parseAnswer(out string) settings {
 		keyword, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
 		value = strings.ReplaceAll(value, "__PROGRAMDATA__", os.Getenv("PROGRAMDATA")) // as Windows' writes it
 		switch keyword {
-		case "userknownhostsfile", "globalknownhostsfile":
+		case "userknownhostsfile", "globalknownhostsfile", "revokedhostkeys":
 			value = quoteFiles(value)
 		}
 		s[keyword] = append(s[keyword], value)

@@ -161,6 +161,7 @@ func (r *reader) hostKeys(h *Host) {
 	h.hashNames = r.isYes("hashknownhosts")
 	h.userKnownHosts = r.paths("userknownhostsfile", h, filepath.Join(r.home, ".ssh", "known_hosts"), filepath.Join(r.home, ".ssh", "known_hosts2"))
 	h.globalKnownHosts = r.paths("globalknownhostsfile", h, "/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
+	h.revokedHostKeys = r.paths("revokedhostkeys", h)
 	switch strict := strings.ToLower(r.text("stricthostkeychecking")); strict {
 	case "", "yes", "ask", "true":
 	case "accept-new", "no", "off", "false": // there is no way to check nothing

@@ -16,9 +16,10 @@
 //	IdentityFile IdentitiesOnly IdentityAgent CertificateFile
 //	PubkeyAuthentication PasswordAuthentication KbdInteractiveAuthentication
 //	UserKnownHostsFile GlobalKnownHostsFile HashKnownHosts HostKeyAlias StrictHostKeyChecking
+//	RevokedHostKeys
 //
 // Files of known hosts are read as ssh reads them: patterns, hashed names, ports, authorities and
-// revoked keys. An own configuration that others may write is refused, and a private key that
+// revoked keys. A key revocation list is read by ssh-keygen. An own configuration that others may write is refused, and a private key that
 // others may read is not offered. What ssh would wait for, such as a FIFO as a key, is an error.
 //
 // On purpose these are not as in ssh:

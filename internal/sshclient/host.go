@@ -27,6 +27,7 @@ type Host struct {
 	keyAlias         string // name in the files of known hosts; empty for name and port
 	userKnownHosts   []string
 	globalKnownHosts []string
+	revokedHostKeys  []string // files of keys that are never accepted
 	strict           strictness
 	hashNames        bool // a new name is not to be read in the file
 

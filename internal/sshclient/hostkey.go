@@ -90,6 +90,9 @@ func (k *hostKeys) judge(key ssh.PublicKey) error {
 	if k.known.revoked(plain) || isCert && k.known.revoked(cert.SignatureKey) {
 		return fmt.Errorf("%s is revoked", what)
 	}
+	if err := checkRevoked(k.host.revokedHostKeys, key); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
 	var refusal error // of a certificate whose authority is known
 	for i, name := range k.names {
 		if isCert && k.known.of(name, "cert-authority").with(cert.SignatureKey) != nil {

@@ -25,7 +25,7 @@ var optionKeys = map[string]bool{
 	"addkeystoagent": true, "batchmode": true, "certificatefile": true, "connecttimeout": true, "forwardagent": true,
 	"globalknownhostsfile": true, "hashknownhosts": true, "hostkeyalias": true, "hostname": true, "identitiesonly": true, "identityagent": true, "identityfile": true,
 	"loglevel": true, "numberofpasswordprompts": true, "passwordauthentication": true, "kbdinteractiveauthentication": true, "port": true,
-	"proxycommand": true, "proxyjump": true, "pubkeyauthentication": true, "requesttty": true, "serveralivecountmax": true, "serveraliveinterval": true,
+	"proxycommand": true, "proxyjump": true, "pubkeyauthentication": true, "requesttty": true, "revokedhostkeys": true, "serveralivecountmax": true, "serveraliveinterval": true,
 	"stricthostkeychecking": true, "user": true, "userknownhostsfile": true,
 }
 
