@@ -110,36 +110,7 @@ type Build struct {
 
 	part    []gotest.Package // of the collection, as far as it has come
 	profile []byte           // of -coverprofile
-	kept    int              // bytes of the collection and of the profile, and of what packages are called
-}
-
-// mostKept is how much a host that builds can make the controller keep, in bytes. A collection of
-// 3,000 packages with 70,000 tests takes some 20 MB, and its profile 25 MB.
-const mostKept = 256 << 20
-
-// keep counts what is kept of a report.
-func (b *Build) keep(r wire.BuildReport) error {
-	const header = 256 // of a package, and more than that of a test
-	b.kept += len(r.Profile)
-	for _, p := range r.Listed {
-		b.kept += header + len(p.ImportPath) + len(p.Dir)
-		for _, it := range p.Items {
-			b.kept += header + len(it.Name)
-		}
-	}
-	if r.Ready != nil {
-		b.kept += header + len(r.Ready.Package) + len(r.Ready.Binary)
-		for _, it := range r.Ready.Tests {
-			b.kept += header + len(it.Name)
-		}
-	}
-	if r.Reported != nil {
-		b.kept += header + len(r.Reported.Package)
-	}
-	if b.kept > mostKept {
-		return fmt.Errorf("it has told of more packages and tests, or of a larger profile, than the %d MiB that are kept of them", mostKept>>20)
-	}
-	return nil
+	told    budget           // of the host that builds
 }
 
 // New is a build of which nothing has come yet.
@@ -153,7 +124,7 @@ func (b *Build) Known() bool { return b.listed }
 // Run builds on one host until there is nothing more to come.
 func (b *Build) Run(ctx context.Context, on Remote) (Link, error) {
 	place := on.Place()
-	b.part, b.profile, b.kept = nil, nil, 0
+	b.part, b.profile, b.told = nil, nil, budget{}
 	link, err := on.Build(ctx, b.cfg.Command, wire.BuildArgs{RunID: b.cfg.RunID, GOFLAGS: b.cfg.Toolchain.GOFLAGS, Go: b.cfg.Platform.Go})
 	for done := false; err == nil && !done; {
 		var r wire.BuildReport
@@ -182,7 +153,7 @@ func (b *Build) Run(ctx context.Context, on Remote) (Link, error) {
 
 // take passes a report on. done is set after the last one.
 func (b *Build) take(r wire.BuildReport, place Place) (done bool, err error) {
-	if err := b.keep(r); err != nil {
+	if err := b.told.take(r); err != nil {
 		return false, err
 	}
 	switch {
