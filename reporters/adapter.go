@@ -21,6 +21,8 @@ const (
 	// retainedOutput is how much output of one test, and of one package, testjson gets, in bytes.
 	// It keeps all it gets until the test has passed, and for failures until the end.
 	retainedOutput = 4 << 20
+	// allRetained is the same of all tests that have not ended or have failed, and of all packages.
+	allRetained = 64 << 20
 )
 
 // adapter makes of the events of a run the lines that one testjson scan counts right:
@@ -36,6 +38,7 @@ const (
 // The zero value is ready for use.
 type adapter struct {
 	packages map[string]*openPackage
+	retained int // bytes that testjson keeps
 }
 
 type openPackage struct {
@@ -45,7 +48,8 @@ type openPackage struct {
 }
 
 type openTest struct {
-	output int // bytes handed on
+	kept   int // bytes handed on
+	full   bool
 	failed bool
 }
 
@@ -69,10 +73,13 @@ func (a *adapter) add(e test2json.Event) adapted {
 		}
 		p.open[e.Test] = &openTest{}
 	case e.Action == test2json.ActionOutput:
-		return p.addOutput(e)
+		return a.addOutput(p, e)
 	case e.Action == test2json.ActionAttr && len(e.Key)+len(e.Value) > outputPiece:
 		return adapted{}
 	case e.Terminal() && e.Test != "":
+		if t := p.open[e.Test]; t != nil && e.Action == test2json.ActionPass {
+			a.retained -= t.kept
+		}
 		delete(p.open, e.Test)
 	case e.Terminal():
 		delete(a.packages, e.Package)
@@ -95,7 +102,7 @@ func (a *adapter) pkg(name string) *openPackage {
 	return p
 }
 
-func (p *openPackage) addOutput(e test2json.Event) adapted {
+func (a *adapter) addOutput(p *openPackage, e test2json.Event) adapted {
 	t := p.open[e.Test]
 	if t == nil {
 		t, e.Test = &p.own, ""
@@ -103,17 +110,22 @@ func (p *openPackage) addOutput(e test2json.Event) adapted {
 	if strings.HasPrefix(strings.TrimLeft(e.Output, " "), "--- FAIL: ") {
 		t.failed = true
 	}
-	before := t.output
-	t.output += len(e.Output)
-	if before > retainedOutput {
+	if t.full {
 		return adapted{excess: e.Output}
 	}
-	events := splitOutput(e)
-	if t.output > retainedOutput {
-		e.Output = fmt.Sprintf("[the summary leaves out what comes after these %d bytes]\n", t.output)
-		events = append(events, e)
+	var got adapted
+	if a.retained > allRetained {
+		t.full, got.excess = true, e.Output
+	} else {
+		t.kept += len(e.Output)
+		a.retained += len(e.Output)
+		t.full, got.events = t.kept > retainedOutput, splitOutput(e)
 	}
-	return adapted{events: events}
+	if t.full {
+		e.Output = fmt.Sprintf("[the summary leaves out what comes after these %d bytes]\n", t.kept)
+		got.events = append(got.events, e)
+	}
+	return got
 }
 
 // endBenchmarks returns ends for the benchmarks that have none.

@@ -21,6 +21,10 @@ import (
 // what CI servers still take.
 const defaultOutputLimit = 4 << 20
 
+// outputsLimit is how much output of all tests and packages a JUnit keeps, in bytes: of what failed,
+// and with EveryTest of all. Beyond it are the ends of failures alone.
+const outputsLimit = 64 << 20
+
 // SystemOut says whether a JUnit report has the output of tests that passed.
 type SystemOut int
 
@@ -36,7 +40,8 @@ type JUnitConfig struct {
 	Name      string // of the whole report; "": no name
 	SystemOut SystemOut
 	// OutputLimit is how many bytes of one test's output are kept; the middle of a longer one is
-	// left out. 0: 4 MiB, negative: none are kept.
+	// left out. 0: 4 MiB, negative: none are kept. Of all tests together 64 MiB are kept, and
+	// beyond these the last 4 KiB of each until it is twice as much.
 	OutputLimit int
 	// Schema says what is written beside what all readers take.
 	Schema JUnitSchema
@@ -120,6 +125,7 @@ type JUnit struct {
 	hosts    map[string]string        // by gateway
 	builds   map[string]*failure.Clip // the compiler's text by ImportPath; kept, as many packages can fail of one build
 	suites   map[string]*suite        // by package
+	room     *failure.Room            // of all output
 	summary  event.Summary
 	shard    string // "" when the run is none
 	ended    bool   // it came to its end
@@ -145,6 +151,7 @@ func NewJUnit(cfg JUnitConfig) (*JUnit, error) {
 	}
 	return &JUnit{
 		cfg: cfg, file: t, hosts: map[string]string{}, builds: map[string]*failure.Clip{}, suites: map[string]*suite{},
+		room: failure.NewRoom(outputsLimit),
 	}, nil
 }
 
@@ -235,7 +242,7 @@ func (j *JUnit) test(t event.Test) {
 	if t.Package == "" {
 		if t.Action == test2json.ActionBuildOutput {
 			if j.builds[t.ImportPath] == nil {
-				j.builds[t.ImportPath] = failure.NewClip(j.cfg.OutputLimit)
+				j.builds[t.ImportPath] = j.room.NewClip(j.cfg.OutputLimit)
 			}
 			j.builds[t.ImportPath].Add(t.Output)
 		}
@@ -251,6 +258,9 @@ func (j *JUnit) test(t event.Test) {
 	}
 	switch {
 	case t.Action == test2json.ActionRun:
+		if had := s.open[t.Test]; had != nil {
+			had.out.Release()
+		}
 		s.open[t.Test] = j.newCase(t)
 	case t.Action == test2json.ActionOutput:
 		s.output(t)
@@ -267,14 +277,14 @@ func (j *JUnit) test(t event.Test) {
 func (j *JUnit) suite(name string) *suite {
 	s := j.suites[name]
 	if s == nil {
-		s = &suite{name: name, out: failure.NewClip(j.cfg.OutputLimit), open: map[string]*testcase{}, gateways: map[string]bool{}}
+		s = &suite{name: name, out: j.room.NewClip(j.cfg.OutputLimit), open: map[string]*testcase{}, gateways: map[string]bool{}}
 		j.suites[name] = s
 	}
 	return s
 }
 
 func (j *JUnit) newCase(t event.Test) *testcase {
-	c := &testcase{name: t.Test, gateway: t.Gateway, attempt: int32(t.Attempt), out: failure.NewClip(j.cfg.OutputLimit), remarks: &noRemarks}
+	c := &testcase{name: t.Test, gateway: t.Gateway, attempt: int32(t.Attempt), out: j.room.NewClip(j.cfg.OutputLimit), remarks: &noRemarks}
 	if !t.Time.IsZero() {
 		c.started = t.Time.UnixNano()
 	}
@@ -348,6 +358,7 @@ func (j *JUnit) end(s *suite, c *testcase) {
 		j.locate(s, c)
 	}
 	if c.outcome == passed && j.cfg.SystemOut != EveryTest {
+		c.out.Release()
 		c.out = nil
 	}
 }
@@ -368,7 +379,8 @@ func (j *JUnit) endPackage(s *suite, t event.Test) {
 	}
 	j.standIn(s)
 	if t.Action != test2json.ActionFail && j.cfg.SystemOut != EveryTest {
-		s.out = failure.NewClip(j.cfg.OutputLimit)
+		s.out.Release()
+		s.out = j.room.NewClip(j.cfg.OutputLimit)
 	}
 }
 

@@ -50,6 +50,7 @@ func teamCityValue(text string) string {
 // run side by side. The tests of an item are told when it has ended and no other attempt follows.
 type flows struct {
 	open map[string]*flow // by package
+	room *failure.Room    // of their texts
 }
 
 type flow struct {
@@ -66,7 +67,7 @@ func (f *flows) add(t event.Test, e *failure.Ended) string {
 	p := f.open[t.Package]
 	if p == nil {
 		if f.open == nil {
-			f.open = map[string]*flow{}
+			f.open, f.room = map[string]*flow{}, failure.NewRoom(textsKept)
 		}
 		p = &flow{texts: map[string]*failure.Clip{}}
 		f.open[t.Package] = p
@@ -75,7 +76,7 @@ func (f *flows) add(t event.Test, e *failure.Ended) string {
 	switch {
 	case t.Action == test2json.ActionOutput && t.Test != "":
 		if p.texts[t.Test] == nil {
-			p.texts[t.Test] = failure.NewClip(textKept)
+			p.texts[t.Test] = f.room.NewClip(textKept)
 		}
 		p.texts[t.Test].Add(t.Output)
 	case t.Terminal() && strings.Contains(t.Test, "/"):
@@ -87,20 +88,31 @@ func (f *flows) add(t event.Test, e *failure.Ended) string {
 			}
 		}
 		p.tests = nil
-		clear(p.texts)
+		p.forget()
 	case t.Terminal():
 		if e != nil {
 			n := noteOf(e.Findings[0], "")
 			b.WriteString(teamCityMessage("buildProblem", "description", n.title+": "+n.message))
 		}
 		b.WriteString(teamCityMessage("testSuiteFinished", "name", t.Package, "flowId", t.Package))
+		p.forget()
 		delete(f.open, t.Package)
 	}
 	return b.String()
 }
 
-// textKept is how many bytes of the output of a test are told.
-const textKept = 64 << 10
+const (
+	textKept  = 64 << 10 // bytes of the output of a test that are told
+	textsKept = 16 << 20 // of all tests that have begun and whose item has not ended
+)
+
+// forget drops the texts of tests that have been told.
+func (p *flow) forget() {
+	for _, text := range p.texts {
+		text.Release()
+	}
+	clear(p.texts)
+}
 
 func (p *flow) tell(b *strings.Builder, t event.Test) {
 	b.WriteString(teamCityMessage("testStarted", "name", t.Test, "flowId", t.Package))

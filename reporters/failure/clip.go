@@ -1,13 +1,16 @@
 package failure
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Clip keeps a text whole up to a limit; of a longer one it keeps the first half of the limit,
 // where a failure says what it is about, and the last, where a panic is, and says how much is left
 // out between them.
 type Clip struct {
 	limit int   // bytes
-	room  *room // or nil
+	room  *Room // or nil
 	head  []byte
 	tail  []byte
 	lost  int // bytes left out before tail
@@ -17,21 +20,23 @@ type Clip struct {
 // NewClip returns an empty Clip of so many bytes.
 func NewClip(limit int) *Clip { return &Clip{limit: limit} }
 
-// room is how much Clips may keep together. Where it is full a Clip keeps the last clipReused bytes
-// all the same, as that is where a failure is, until all that is kept is twice the room.
-type room struct {
+// Room is how much Clips may keep together. Where it is full a Clip keeps the last 4 KiB all the
+// same, as that is where a failure is, until all that is kept is twice the room. It is used by one
+// goroutine at a time.
+type Room struct {
 	bytes int
 	left  int // may be as little as -bytes
 }
 
-func newRoom(bytes int) *room { return &room{bytes, bytes} }
+// NewRoom returns a Room of so many bytes.
+func NewRoom(bytes int) *Room { return &Room{bytes, bytes} }
 
-// newClip returns an empty Clip of so many bytes, which is to be released.
-func (r *room) newClip(limit int) *Clip { return &Clip{limit: limit, room: r} }
+// NewClip returns an empty Clip of so many bytes, which is to be released.
+func (r *Room) NewClip(limit int) *Clip { return &Clip{limit: limit, room: r} }
 
-// release gives the room back that a Clip has taken. What it keeps can still be read.
-func (c *Clip) release() {
-	if c.room != nil {
+// Release gives the room back that a Clip has taken. What it keeps can still be read.
+func (c *Clip) Release() {
+	if c != nil && c.room != nil {
 		c.room.left += c.size()
 		c.room = nil
 	}
@@ -85,11 +90,14 @@ func (c *Clip) add(text string) {
 	c.drop(max(0, len(c.tail)-(c.limit-half)))
 }
 
-// drop leaves out the start of the tail. Its memory goes when the tail grows: a byte moves a few
-// times at most.
+// drop leaves out the start of the tail. The memory of a large one goes at once, that of a small one
+// when the tail grows: a byte moves a few times at most.
 func (c *Clip) drop(n int) {
 	c.lost += n
 	c.tail = c.tail[n:]
+	if n > len(c.tail) {
+		c.tail = slices.Clone(c.tail)
+	}
 }
 
 // String returns what is kept. Where the cut splits a character its bytes are invalid UTF-8.
@@ -104,8 +112,8 @@ func (c *Clip) String() string {
 }
 
 // reset makes the Clip empty, with a part of the room. It keeps memory for a short text.
-func (c *Clip) reset(in *room) {
-	c.release()
+func (c *Clip) reset(in *Room) {
+	c.Release()
 	*c = Clip{limit: c.limit, room: in, head: c.head[:0]}
 	if cap(c.head) > clipReused {
 		c.head = nil

@@ -14,11 +14,11 @@ import (
 // full room keeps is the end. What is released makes room for others.
 func TestRoom(t *testing.T) {
 	const bytes = 16 * clipReused
-	room := newRoom(bytes)
+	room := NewRoom(bytes)
 	line := strings.Repeat("x", 95) + " %d\n"
 	var clips []*Clip
 	for i := range 60 {
-		c := room.newClip(bytes / 2)
+		c := room.NewClip(bytes / 2)
 		for range bytes / 90 {
 			c.Add(fmt.Sprintf(line, i))
 			if room.left < -bytes {
@@ -42,13 +42,13 @@ func TestRoom(t *testing.T) {
 		t.Errorf("%d bytes are kept, and %d are left of %d", kept, room.left, bytes)
 	}
 	for _, c := range clips {
-		c.release()
-		c.release()
+		c.Release()
+		c.Release()
 	}
 	if room.left != bytes {
 		t.Errorf("%d bytes are left of %d", room.left, bytes)
 	}
-	c := room.newClip(60)
+	c := room.NewClip(60)
 	if c.Add("all of it"); c.String() != "all of it" {
 		t.Errorf("%q", c.String())
 	}

@@ -95,7 +95,8 @@ type collector struct {
 	Limit   int // bytes of output that are kept of each test
 	Total   int // the same of all that have not ended, or have failed in an item that has not; 0 is four times Limit
 
-	room     *room
+	room     *Room
+	compiled *Room                   // of builds
 	packages map[string]*openPackage // by name in the events; those that have begun and not ended
 	builds   map[string]*Clip        // the compiler's text by ImportPath; kept, as many packages can fail of one build
 	free     *openItem               // empty, for the next that begins, or nil
@@ -158,9 +159,9 @@ func (c *collector) build(path string) *Clip {
 	b := c.builds[path]
 	if b == nil {
 		if c.builds == nil {
-			c.builds = map[string]*Clip{}
+			c.builds, c.compiled = map[string]*Clip{}, NewRoom(c.Limit)
 		}
-		b = NewClip(c.Limit)
+		b = c.compiled.NewClip(c.Limit)
 		c.builds[path] = b
 	}
 	return b
@@ -195,7 +196,7 @@ func (c *collector) begin(p *openPackage, test string) *Part {
 			it.subs = map[string]*Part{}
 		}
 		if had := it.subs[test]; had != nil {
-			had.out.release()
+			had.out.Release()
 			delete(it.subs, test)
 		}
 		q := &Part{Name: test, out: c.newClip(), order: p.begun}
@@ -236,18 +237,18 @@ func (c *collector) reuse(it *openItem) {
 }
 
 // all is the room of all output that is kept.
-func (c *collector) all() *room {
+func (c *collector) all() *Room {
 	if c.room == nil {
-		c.room = newRoom(cmp.Or(c.Total, 4*c.Limit))
+		c.room = NewRoom(cmp.Or(c.Total, 4*c.Limit))
 	}
 	return c.room
 }
 
-func (c *collector) newClip() *Clip { return c.all().newClip(c.Limit) }
+func (c *collector) newClip() *Clip { return c.all().NewClip(c.Limit) }
 
 // release gives back what the package has of the room.
 func (p *openPackage) release() {
-	p.own.release()
+	p.own.Release()
 	for _, it := range p.items {
 		it.release()
 	}
@@ -255,10 +256,10 @@ func (p *openPackage) release() {
 
 func (it *openItem) release() {
 	if it.out != nil {
-		it.out.release()
+		it.out.Release()
 	}
 	for _, q := range it.subs {
-		q.out.release()
+		q.out.Release()
 	}
 }
 
@@ -288,7 +289,7 @@ func (c *collector) endTest(p *openPackage, t *event.Test) *Ended {
 	if sub {
 		if !bad {
 			if q := it.subs[t.Test]; q != nil {
-				q.out.release()
+				q.out.Release()
 				delete(it.subs, t.Test)
 			}
 		}
