@@ -76,6 +76,7 @@ func (c *controller) assign(n *node, u policy.Unit, e errand) {
 	if p.counts != nil {
 		o.Limit = p.counts.limit
 	}
+	j.order = o
 	n.orders.put(wire.Assignment{Run: o, Digest: p.key, Host: p.ready.Host, Heals: p.heals, Platform: p.pool.supply.platform})
 	if p.state == pkgClosed {
 		return // all has been said of it
@@ -147,6 +148,7 @@ func (c *controller) workerEnv(n *node) []string {
 func (c *controller) release(n *node, inBooks func()) {
 	j, p := n.job, n.job.pkg
 	n.job = nil
+	j.clock.stop()
 	c.leaveHost(n)
 	if c.nodes[n.id] == n && n.refusal == nil {
 		c.idle = append(c.idle, n)

@@ -214,11 +214,13 @@ func (c *controller) next(s signals) any {
 // eventsOnly reports whether a message is what tests say while they run. That comes far more often
 // than all else, and neither gives other nodes something to do nor ends the run.
 func eventsOnly(m any) bool {
-	if _, sending := m.(hosts.Sending); sending {
+	switch m := m.(type) {
+	case hosts.Sending, orderSent:
 		return true
+	case nodeReport:
+		return m.report.Result == nil
 	}
-	r, ok := m.(nodeReport)
-	return ok && r.report.Result == nil
+	return false
 }
 
 func (c *controller) handle(m any) {
@@ -247,6 +249,10 @@ func (c *controller) handle(m any) {
 		c.admit(m)
 	case doorFailed:
 		c.handleDoorFailed(m.err)
+	case orderSent:
+		c.awaitEnd(m)
+	case jobOverdue:
+		c.handleOverdue(m)
 	case probed:
 		c.endProbing(m.pkg)
 	case heldResult:

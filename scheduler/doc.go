@@ -29,6 +29,7 @@
 //	account.go   how much is kept of all of them
 //	profiles.go  how much is kept of cover profiles
 //	conclude.go  the end of a process
+//	overdue.go   the end of one that does not end a process in time
 //	down.go      the end of an agent
 //	heal.go      a binary that is damaged
 //	trial.go     an attempt becomes a verdict, or the test goes on trial
@@ -156,7 +157,8 @@
 //
 // # Limits
 //
-// A worker that shows output for ever is ended by the user alone, as a test would be by -timeout. A
+// A process that has not ended five minutes after -timeout is given up with its node: its worker
+// does not do its duty. With -timeout=0, and for benchmarks and fuzzing, the user alone ends one. A
 // test can print what looks like another test's end, so that is ignored and is not taken for a lie.
 // A unit that was given out is not taken back. Code that needs cgo is not built for other
 // platforms, except by their hosts. Only what lies in the directory of the module or workspace is

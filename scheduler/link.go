@@ -152,6 +152,9 @@ func (c *controller) sendAll(ctx context.Context, n *node, l link) error {
 		if err != nil {
 			return err
 		}
+		if a.Run != nil {
+			c.post(orderSent{n, a.Run})
+		}
 	}
 }
 

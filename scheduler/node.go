@@ -48,6 +48,7 @@ type job struct {
 	heard
 	testimony
 	curbs
+	clock
 }
 
 // setting is how the process of a job is made.
