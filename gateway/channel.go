@@ -42,6 +42,7 @@ type Channel struct {
 	direct   func(Item) error // takes items where they are read, and must not block; nil is for the queue
 
 	out       []segment     // frames to write
+	opening   int           // bytes of frameOpen at the start of out
 	outSize   int           // bytes in out and in the writer's hands
 	roomc     chan struct{} // capacity 1, never closed: Send may look again
 	writec    chan struct{} // capacity 1, never closed: the writer may look again
@@ -212,6 +213,7 @@ func (c *Channel) writeLoop() {
 	for {
 		c.mu.Lock()
 		segs, c.out = c.out, segs[:0]
+		c.opening = 0
 		last := c.sentClose
 		broken := c.broken
 		c.mu.Unlock()

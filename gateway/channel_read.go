@@ -147,11 +147,7 @@ func (c *Channel) peerClosed(content []byte) error {
 	if c.sendErr == nil {
 		c.sendErr = ErrClosed
 	}
-	if len(c.out) > 0 { // nobody would read it, but for this side's own Close at its end
-		c.sentClose = false
-		c.out = c.out[:0]
-	}
-	c.outSize = 0
+	c.unsend()
 	c.enqueueClose(nil)
 	wake(c.roomc)
 	abandoned := c.abandoned
@@ -161,6 +157,31 @@ func (c *Channel) peerClosed(content []byte) error {
 	}
 	c.release()
 	return errFinished
+}
+
+// unsend drops what the writer has not taken yet. The peer may have found the channel by a reference,
+// and closed it, before its opening was written: that is still the first that it reads. c.mu is
+// held.
+func (c *Channel) unsend() {
+	if len(c.out) == 0 {
+		return
+	}
+	keep := 0
+	if c.opening > 0 {
+		keep = 1
+	}
+	for i, s := range c.out {
+		c.outSize -= len(s.data)
+		if i >= keep {
+			c.session.frames.put(s.buf)
+			c.out[i] = segment{}
+		}
+	}
+	if c.out = c.out[:keep]; keep > 0 {
+		c.out[0].data = c.out[0].data[:c.opening]
+		c.outSize += c.opening
+	}
+	c.sentClose = false // it was among them
 }
 
 // readFailed ends the channel because its stream did. A violation of the protocol ends the gateway.

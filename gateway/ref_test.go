@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"testing"
 	"testing/synctest"
 )
@@ -44,4 +45,43 @@ func TestChannelThatEndedBeforeItWasResolved(t *testing.T) {
 			t.Error("a channel that has ended was resolved twice")
 		}
 	})
+}
+
+// A reference may arrive before the opening of its channel, whose receiver is through with it at
+// once. The answer to its Close is then no Close without an opening, which would be a violation.
+func TestChannelThatIsClosedBeforeItsOpeningIsWritten(t *testing.T) {
+	for name, said := range map[string][]any{"nothing": nil, "small": {1, 2}, "large": {make([]byte, 2*smallFrame), 1}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				controller, agent := pair(t, nil, nil)
+				st, err := controller.mux.open()
+				check(t, err)
+				c := newChannel(controller, st)
+				c.writing = true // but nobody writes
+				buf := new(bytes.Buffer)
+				frame, err := encodeFrame(buf, frameOpen, openMessage{}, minItemSize)
+				check(t, err)
+				c.open(frame, buf)
+				for _, v := range said {
+					check(t, c.Send(t.Context(), v))
+				}
+				controller.spawn(func() { c.readLoop(true) })
+				other, err := agent.resolve(t.Context(), c.Ref())
+				check(t, err)
+				other.Close()
+				synctest.Wait()
+				controller.spawn(c.writeLoop)
+				synctest.Wait()
+				if agent.over() || controller.over() {
+					t.Fatal("the connection has ended: ", controller.reason())
+				}
+				if n := agent.status().Channels; n != 0 {
+					t.Errorf("%d channels are left", n)
+				}
+				if c.outSize != 0 {
+					t.Errorf("%d bytes are to be written", c.outSize)
+				}
+			})
+		})
+	}
 }

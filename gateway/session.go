@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -320,9 +321,7 @@ func (n *session) newChannel(ctx context.Context, name string, args any) (*Chann
 		return nil, err
 	}
 	c := newChannel(n, st)
-	c.mu.Lock()
-	c.enqueue(frame, buf)
-	c.mu.Unlock()
+	c.open(frame, buf)
 	n.mu.Lock()
 	n.channels[c.id] = c
 	n.mu.Unlock()
@@ -331,6 +330,14 @@ func (n *session) newChannel(ctx context.Context, name string, args any) (*Chann
 		return nil, n.reason()
 	}
 	return c, nil
+}
+
+// open queues the frame that says what the channel is for, before any other.
+func (c *Channel) open(frame []byte, buf *bytes.Buffer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opening = len(frame)
+	c.enqueue(frame, buf)
 }
 
 // gone returns why the session has ended, or nil.
