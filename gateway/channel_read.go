@@ -159,9 +159,9 @@ func (c *Channel) peerClosed(content []byte) error {
 	return errFinished
 }
 
-// unsend drops what the writer has not taken yet. The peer may have found the channel by a reference,
-// and closed it, before its opening was written: that is still the first that it reads. c.mu is
-// held.
+// unsend drops what the writer has not taken yet. The peer may have found the channel by a
+// reference, and closed it, before its opening was written: that is still the first that it reads.
+// c.mu is held.
 func (c *Channel) unsend() {
 	if len(c.out) == 0 {
 		return

@@ -21,8 +21,8 @@ import (
 // what CI servers still take.
 const defaultOutputLimit = 4 << 20
 
-// outputsLimit is how much output of all tests and packages a JUnit keeps, in bytes: of what failed,
-// and with EveryTest of all. Beyond it are the ends of failures alone.
+// outputsLimit is how much output of all tests and packages a JUnit keeps, in bytes: of what
+// failed, and with EveryTest of all. Beyond it are the ends of failures alone.
 const outputsLimit = 64 << 20
 
 // SystemOut says whether a JUnit report has the output of tests that passed.

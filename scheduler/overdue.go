@@ -42,8 +42,8 @@ func (cl *clock) stop() {
 	}
 }
 
-// awaitEnd starts the clock of a node's job. Workers end their processes themselves. This is for one
-// that does not, or never says so: it has come to no end, which is not to be waited for.
+// awaitEnd starts the clock of a node's job. Workers end their processes themselves. This is for
+// one that does not, or never says so: it has come to no end, which is not to be waited for.
 func (c *controller) awaitEnd(m orderSent) {
 	j := m.node.job
 	if j == nil || j.order != m.order || m.order.Timeout <= 0 || c.cfg.Command.Grain() == gotest.Alone {

@@ -19,8 +19,9 @@
 //	RevokedHostKeys
 //
 // Files of known hosts are read as ssh reads them: patterns, hashed names, ports, authorities and
-// revoked keys. A key revocation list is read by ssh-keygen. An own configuration that others may write is refused, and a private key that
-// others may read is not offered. What ssh would wait for, such as a FIFO as a key, is an error.
+// revoked keys. A key revocation list is read by ssh-keygen, and not on Windows. An own
+// configuration that others may write is refused, and a private key that others may read is not
+// offered. What ssh would wait for, such as a FIFO as a key, is an error.
 //
 // On purpose these are not as in ssh:
 //

@@ -5,9 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
@@ -30,7 +29,7 @@ func checkRevoked(files []string, key ssh.PublicKey) error {
 		}
 		revoked := false
 		if bytes.HasPrefix(content, []byte(listMagic)) {
-			revoked, err = revokedByList(content, key)
+			revoked, err = revokedByList(file, key)
 		} else {
 			revoked, err = revokedByText(content, key)
 		}
@@ -44,8 +43,8 @@ func checkRevoked(files []string, key ssh.PublicKey) error {
 	return nil
 }
 
-// revokedByText looks a key up in lines of public keys, and those of a certificate. As in ssh, a line
-// that makes no sense is an error, for it may be the one.
+// revokedByText looks a key up in lines of public keys, and those of a certificate. As in ssh, a
+// line that makes no sense is an error, for it may be the one.
 func revokedByText(content []byte, key ssh.PublicKey) (bool, error) {
 	looked := [][]byte{plainKey(key).Marshal()}
 	if cert, ok := key.(*ssh.Certificate); ok {
@@ -69,23 +68,15 @@ func revokedByText(content []byte, key ssh.PublicKey) (bool, error) {
 
 // revokedByList has ssh-keygen look a key up in a list: its format has rules for serial numbers,
 // names and authorities of certificates that no library of Go knows.
-func revokedByList(content []byte, key ssh.PublicKey) (bool, error) {
-	dir, err := os.MkdirTemp("", "xdist-revoked-")
-	if err != nil {
-		return false, err
-	}
-	defer os.RemoveAll(dir)
-	list, asked := filepath.Join(dir, "list"), filepath.Join(dir, "key.pub")
-	err = os.WriteFile(list, content, 0o600)
-	if err == nil {
-		err = os.WriteFile(asked, ssh.MarshalAuthorizedKey(key), 0o600)
-	}
-	if err != nil {
-		return false, err
+func revokedByList(file string, key ssh.PublicKey) (bool, error) {
+	if runtime.GOOS == "windows" {
+		return false, errors.New("key revocation lists are not read on Windows: use a file of public keys")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), listPatience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "ssh-keygen", "-Q", "-f", list, asked).CombinedOutput()
+	cmd := exec.CommandContext(ctx, "ssh-keygen", "-Q", "-f", file, "/dev/stdin")
+	cmd.Stdin = bytes.NewReader(ssh.MarshalAuthorizedKey(key))
+	out, err := cmd.CombinedOutput()
 	switch {
 	case err == nil:
 		return false, nil

@@ -90,8 +90,8 @@ func (c *Clip) add(text string) {
 	c.drop(max(0, len(c.tail)-(c.limit-half)))
 }
 
-// drop leaves out the start of the tail. The memory of a large one goes at once, that of a small one
-// when the tail grows: a byte moves a few times at most.
+// drop leaves out the start of the tail. The memory of a large one goes at once, that of a small
+// one when the tail grows: a byte moves a few times at most.
 func (c *Clip) drop(n int) {
 	c.lost += n
 	c.tail = c.tail[n:]

@@ -9,8 +9,8 @@ import (
 
 // A host that builds can make the controller keep so much, in bytes.
 const (
-	// mostKept is of the collection, of what became of packages, and of the profile. A collection of
-	// 3,000 packages with 70,000 tests takes some 20 MB, and its profile 25 MB.
+	// mostKept is of the collection, of what became of packages, and of the profile. A collection
+	// of 3,000 packages with 70,000 tests takes some 20 MB, and its profile 25 MB.
 	mostKept = 256 << 20
 
 	// mostSaid is of what the go command prints. Of a package that does not compile it is a few KB.
