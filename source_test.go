@@ -20,7 +20,7 @@ var platforms = []string{"linux", "windows", "darwin", "freebsd", "netbsd", "ope
 
 // maxSources is what the sources may add to the executable in bytes. More is a sign of test data
 // among them.
-const maxSources = 6 << 20
+const maxSources = 4 << 20
 
 // TestSourcesAreTheCheckout holds what is embedded against the files, and against what the go
 // command says that xdist is made of.
