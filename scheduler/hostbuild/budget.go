@@ -22,8 +22,18 @@ type budget struct{ kept, said int }
 
 // take counts a report. Steps are shown and not kept.
 func (b *budget) take(r wire.BuildReport) error {
+	const header = 256 // what the controller has for each package and test beside its name
 	r.Step = nil
-	size := weight(reflect.ValueOf(r))
+	size := weight(reflect.ValueOf(r)) + header*len(r.Listed)
+	for _, p := range r.Listed {
+		size += header * len(p.Items)
+	}
+	if r.Ready != nil {
+		size += header * (1 + len(r.Ready.Tests))
+	}
+	if r.Reported != nil {
+		size += header
+	}
 	if r.Output == nil && r.Stderr == "" && r.Warning == "" {
 		b.kept += size
 	} else {
