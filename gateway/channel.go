@@ -171,6 +171,14 @@ func (c *Channel) trySmall(frame []byte) bool {
 	return true
 }
 
+// open queues the frame that says what the channel is for, before any other.
+func (c *Channel) open(frame []byte, buf *bytes.Buffer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opening = len(frame)
+	c.enqueue(frame, buf)
+}
+
 // enqueue hands a frame to the writer, which is started when there is none. c.mu is held.
 func (c *Channel) enqueue(frame []byte, buf *bytes.Buffer) {
 	if len(frame) > smallFrame {

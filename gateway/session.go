@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -330,14 +329,6 @@ func (n *session) newChannel(ctx context.Context, name string, args any) (*Chann
 		return nil, n.reason()
 	}
 	return c, nil
-}
-
-// open queues the frame that says what the channel is for, before any other.
-func (c *Channel) open(frame []byte, buf *bytes.Buffer) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.opening = len(frame)
-	c.enqueue(frame, buf)
 }
 
 // gone returns why the session has ended, or nil.
