@@ -57,7 +57,7 @@ done
 # compress/flate packs agents for hosts, and a test with two uploads takes 7 s of processor time with the detector and 1 s without;
 # blowfish, of keys with a passphrase, 7 s and 2 s.
 # Tests of integration wait for processes and for the clock half of their time, so that others run beside them.
-concurrent='/(cmd/xdist|gateway|gotest|gotest/store|gotest/unit|internal/(lockfile|netsock|sshclient|strangers|turns)|network|reporters|reporters/ui|rsync|scheduler|scheduler/(hosts|worker))$'
+concurrent='/(agents|bench|cmd/xdist|gateway|gotest|gotest/store|gotest/unit|internal/(lockfile|netsock|programs|sshclient|strangers|turns)|network|reporters|reporters/ui|rsync|scheduler|scheduler/(hosts|worker))$'
 status=0
 others=$(mktemp)
 trap 'rm -f "$others"' EXIT
