@@ -63,6 +63,6 @@ func (c *controller) handleOverdue(m jobOverdue) {
 		j.prolonged = true
 		j.alarm.Reset(j.patience)
 	default:
-		c.disbelieve(n, fmt.Errorf("it has not ended a process of %s within %v, and -timeout is %v", j.pkg.shown, j.patience, c.cfg.Command.Timeout))
+		c.dismiss(n, fmt.Errorf("its agent has not ended a process of %s within %v, and -timeout is %v", j.pkg.shown, j.patience, c.cfg.Command.Timeout))
 	}
 }

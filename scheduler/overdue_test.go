@@ -51,7 +51,7 @@ func TestOverdueProcess(t *testing.T) {
 				}
 				w.check(s, r)
 				w.wantCounts(s, map[event.Verdict]int{event.Pass: 1})
-				if reason := downOf(r, "gw0"); !strings.Contains(reason, "has not ended a process of a within 6m0s, and -timeout is 1m0s") {
+				if reason := downOf(r, "gw0"); !strings.HasPrefix(reason, "its agent has not ended a process of a within 6m0s, and -timeout is 1m0s") {
 					t.Errorf("the gateway ended with %q", reason)
 				}
 				if took := time.Since(start); took < 6*time.Minute || took > 7*time.Minute {

@@ -41,12 +41,15 @@ type testimony struct {
 	covered *profile // of the process, when its result has come
 }
 
-// lied is the end of a node whose agent was not believed.
-func lied(cause error) error { return fmt.Errorf("refuse what its agent reports: %w", cause) }
-
-// disbelieve ends a node for what it has reported. Its unit ends with it, as that of a lost agent.
+// disbelieve ends a node for what it has reported.
 func (c *controller) disbelieve(n *node, cause error) {
-	n.refusal = lied(cause)
+	c.dismiss(n, fmt.Errorf("refuse what its agent reports: %w", cause))
+}
+
+// dismiss ends a node, whose reports are not read any more. Its unit ends with it, as that of a
+// lost agent.
+func (c *controller) dismiss(n *node, cause error) {
+	n.refusal = cause
 	if n.job != nil {
 		n.job.dropProfile()
 	}

@@ -158,27 +158,42 @@ func (r *request) run(c *cli.Context) error {
 		return classify(err)
 	}
 	defer release()
-	hostname, _ := os.Hostname() // only shown
 	made := sources{r.command, r.toolchain, run, r.tests, mirror}
 	if mirror != nil {
 		mirror.Build = made.buildFor
 	}
 	watch := startWatch(c, r.open.keys)
 	defer watch.end()
-	summary, err := scheduler.Run(c.Context, scheduler.Config{
+
+	cfg := r.config(c)
+	cfg.Mirror, cfg.RunID, cfg.RunDir, cfg.TestEnv = mirror, run.id, run.dir, testEnv
+	cfg.Reporter, cfg.Requests, cfg.History = reporter, watch.requests, book
+	cfg.Warnings = append(run.warnings, doubts...)
+	cfg.Source, cfg.Mend = made.load, made.mend
+	summary, err := scheduler.Run(c.Context, cfg)
+
+	if stepErr := r.tests.repeat.step.record(summary, finished(summary, err)); stepErr != nil {
+		warnTo(c.App.ErrWriter)(stepErr)
+	}
+	ran := after.run(c, summary)
+	page.stay(c)
+	empty := r.command.Bench != "" || r.command.Fuzz != "" || r.tests.leftOut.Load() // may be, and is no mistake
+	return also(strict(c, summary, conclude(summary, err, empty)), ran, warnTo(c.App.ErrWriter))
+}
+
+// config is what the command line says of a run.
+func (r *request) config(c *cli.Context) scheduler.Config {
+	hostname, _ := os.Hostname() // only shown
+	return scheduler.Config{
 		Group:            r.open.group,
 		Specs:            r.specs,
 		Proxies:          r.proxies,
-		Mirror:           mirror,
 		MinNodes:         c.Int("min-nodes"),
 		NodesWait:        c.Duration("nodes-wait"),
 		AllowMissing:     c.Bool("allow-missing"),
 		Command:          r.command,
 		Dist:             r.dist,
 		Replay:           r.replay.queues(),
-		RunID:            run.id,
-		RunDir:           run.dir,
-		TestEnv:          testEnv,
 		Live:             r.command.JSON,
 		Platform:         gotest.Platform{GOOS: r.toolchain.GOOS, GOARCH: r.toolchain.GOARCH},
 		Toolchain:        r.toolchain,
@@ -191,22 +206,9 @@ func (r *request) run(c *cli.Context) error {
 		TestTimeout:      r.correct.testTimeout,
 		Slow:             r.correct.slow,
 		CacheSize:        r.cacheSize,
-		Reporter:         reporter,
-		Requests:         watch.requests,
-		History:          book,
-		Warnings:         append(run.warnings, doubts...),
 		Started: event.RunStarted{Command: r.args, Workdir: r.command.Dir, Hostname: hostname, Shard: r.tests.shard(),
 			Version: version(), GoVersion: r.toolchain.GOVERSION, Platform: runtime.GOOS + "/" + runtime.GOARCH},
-		Source: made.load,
-		Mend:   made.mend,
-	})
-	if stepErr := r.tests.repeat.step.record(summary, finished(summary, err)); stepErr != nil {
-		warnTo(c.App.ErrWriter)(stepErr)
 	}
-	ran := after.run(c, summary)
-	page.stay(c)
-	empty := r.command.Bench != "" || r.command.Fuzz != "" || r.tests.leftOut.Load() // may be, and is no mistake
-	return also(strict(c, summary, conclude(summary, err, empty)), ran, warnTo(c.App.ErrWriter))
 }
 
 // parseCommand asks the toolchain for its settings and parses go test's part of the command line
