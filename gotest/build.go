@@ -253,10 +253,14 @@ func buildArgs(cfg BuildConfig, parallel int) ([]string, error) {
 		packages = []string{"."}
 	}
 	args = append(args, packages...)
-	for _, a := range c.TestArgs {
+	verbatim := len(c.TestArgs) - c.Verbatim
+	for _, a := range c.TestArgs[:verbatim] {
 		if a != "-test.paniconexit0" && a != "-test.v=test2json" && !strings.HasPrefix(a, "-test.coverprofile=") {
 			args = append(args, a)
 		}
+	}
+	if c.Verbatim > 0 {
+		args = append(append(args, "-args"), c.TestArgs[verbatim:]...)
 	}
 	return args, nil
 }

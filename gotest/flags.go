@@ -33,6 +33,9 @@ type Command struct {
 	// xdist's business: -test.v other than test2json, -test.coverprofile, -test.gocoverdir,
 	// -test.fuzzcachedir and -test.testlogfile.
 	TestArgs []string
+	// Verbatim is how many of TestArgs, the last ones, the go command passes on as they are,
+	// whatever they look like: those behind -args.
+	Verbatim int
 
 	Run, Skip, Bench, Fuzz, List string        // regular expressions, "" when not given
 	Count                        int           // 1 when not given
@@ -326,6 +329,7 @@ func (p *flagParser) parse(args []string) error {
 // raw passes args to the binary as they are.
 func (p *flagParser) raw(args []string) {
 	p.explicit = append(p.explicit, args...)
+	p.c.Verbatim = len(args)
 	p.c.rawTestFlags = p.c.rawTestFlags || slices.ContainsFunc(args, isRawTestFlag)
 }
 

@@ -100,6 +100,7 @@ func TestTestArgsAreGoTests(t *testing.T) {
 		{"", ". -args"},
 		{"", "-args -test.run=A -v ."},
 		{"", ". --args one -- two -short"},
+		{"", ". -short -args -x -p=3 -tags=foo -n=5 -run Y"},
 		{"", ". - -short"},
 		{"", ". -short word -run X"},
 		{"", "-bench=. -benchmem -benchtime 10x -run ^$ ."},
@@ -139,6 +140,20 @@ func TestTestArgsAreGoTests(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, got.TestArgs); diff != "" {
 				t.Errorf("TestArgs (-go test +ours):\n%s", diff)
+			}
+			build, err := buildArgs(BuildConfig{Command: got, Handoff: []string{"x"}}, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := ParseCommand(build[1:], "")
+			if err != nil {
+				t.Fatalf("the build's %q: %v", build, err)
+			}
+			once := func(args []string) []string {
+				return slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "-test.count=1" || strings.HasPrefix(a, "-test.timeout=10m") })
+			}
+			if diff := cmp.Diff(once(got.TestArgs), once(again.TestArgs)); diff != "" {
+				t.Errorf("TestArgs of the build (-of the run +of the build):\n%s", diff)
 			}
 		})
 	}
