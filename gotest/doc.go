@@ -36,7 +36,10 @@
 //
 // Tests may tell that they were chosen, or leave state for the tests behind them. The sources show
 // it: they read os.Args, look up the flag test.run or test.skip, or call os.Chdir, os.Setenv,
-// os.Unsetenv or os.Clearenv and do not restore what was there. Such a package is undivided.
+// os.Unsetenv or os.Clearenv and do not restore what was there. Nor does a test know whether
+// another process has the fixed address that it listens on, or what the round before it has left
+// where TestMain calls Run twice; and a TestMain that fails by itself after Run may have counted
+// what all tests did. Such a package is undivided.
 //
 // # Goroutines and cancellation
 //

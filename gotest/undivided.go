@@ -12,8 +12,10 @@ import (
 
 // Some tests can tell that their process runs a part of the package only: by the arguments that
 // chose them, or because a test before them, which has left the working directory or the
-// environment changed, runs elsewhere. The sources show it. What cannot be told for certain counts
-// as such, which costs time and no verdict.
+// environment changed, runs elsewhere, or because another process has the address that they listen
+// on. Others run twice in one process, and find what the first round has left; and some are judged
+// together at their end. The sources show it. What cannot be told for certain counts as such, which
+// costs time and no verdict.
 //
 // Package os is known by its own name; what files that are no tests do is not looked at.
 
@@ -22,6 +24,9 @@ const (
 	readsArgs   = "reads os.Args"
 	leavesDir   = "changes the working directory and does not restore it"
 	leavesEnv   = "changes environment variables and does not restore them"
+	judgesAll   = "judges all of its tests in TestMain"
+	runsAgain   = "runs its tests more than once in TestMain"
+	listensOn   = "listens on "     // and an address
 	readsFlag   = "reads the flag " // and its name
 	chosenByRun = "test.run"
 	chosenBySkp = "test.skip"
@@ -30,6 +35,7 @@ const (
 // suspicions are parts of the text of a file about which undivided may have something to say.
 var suspicions = [][]byte{
 	[]byte(`"test.`), []byte("`test."), []byte("os.Args"), []byte("os.Chdir("), []byte("os.Setenv("), []byte("os.Unsetenv("), []byte("os.Clearenv("),
+	[]byte("func TestMain("), []byte(".Listen"),
 }
 
 // suspicious reports whether a file is worth a parser. When it is not, undivided has nothing to say
@@ -51,6 +57,11 @@ func undivided(file *ast.File) string {
 		if r.why != "" {
 			return r.why
 		}
+		if isFunc && fn.Name.Name == "TestMain" && fn.Recv == nil {
+			if why := wantsAll(fn); why != "" {
+				return why
+			}
+		}
 		if isFunc && fn.Name.Name != "init" && fn.Name.Name != "TestMain" { // those run in every process
 			var s stateChanges
 			s.collect(fn.Body)
@@ -58,6 +69,9 @@ func undivided(file *ast.File) string {
 				return why
 			}
 		}
+	}
+	if address := ownAddress(file); address != "" {
+		return listensOn + address
 	}
 	return ""
 }

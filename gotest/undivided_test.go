@@ -94,6 +94,37 @@ func TestUndivided(t *testing.T) {
 		{`for k, v := range env { os.Setenv(k, v); t.Cleanup(func() { os.Unsetenv(k) }) }`, ""},
 		{`os.Chdir("x"); defer os.Unsetenv("A")`, leavesDir},
 		{`fake.Setenv("A", "b"); box.Chdir("x")`, ""},
+
+		{`decl:func TestMain(m *testing.M) { os.Exit(m.Run()) }`, ""},
+		{`decl:func TestMain(m *testing.M) { if fast { os.Exit(m.Run()) }; code := m.Run(); os.Exit(code) }`, ""},
+		{`decl:func TestMain(m *testing.M) { if fast { m.Run() } else if slow { m.Run() } else { m.Run() } }`, ""},
+		{`decl:func TestMain(m *testing.M) { if code := m.Run(); code != 0 { os.Exit(code) } }`, ""},
+		{`decl:func TestMain(m *testing.M) { for _, s := range servers { s.Run() }; m.Run() }`, ""},
+		{`decl:func (s *suite) TestMain(m *testing.M) { m.Run(); m.Run() }`, ""},
+		{`decl:func TestMain(m *testing.M) { code := m.Run(); os.Exit(max(code, m.Run())) }`, runsAgain},
+		{`decl:func TestMain(m *testing.M) { code := m.Run(); if code != 0 { os.Exit(m.Run()) } }`, runsAgain},
+		{`decl:func TestMain(m *testing.M) { for range 2 { code = max(code, m.Run()) }; os.Exit(code) }`, runsAgain},
+		{`decl:func TestMain(tests *testing.M) { for i := 0; i < 2; i++ { if tests.Run() != 0 { os.Exit(1) } } }`, runsAgain},
+
+		{`decl:func TestMain(m *testing.M) { c := m.Run(); if ran != 15 { c = 3 }; os.Exit(c) }`, judgesAll},
+		{`decl:func TestMain(m *testing.M) { c := m.Run(); if err := stop(); err != nil { c = 1 }; os.Exit(c) }`, ""},
+		{`decl:func TestMain(m *testing.M) { n := 3; c := m.Run(); n = 4; os.Exit(c) }`, ""},
+		{`decl:func TestMain(m *testing.M) { c := 1; if ready() { c = m.Run() }; os.Exit(c) }`, ""},
+
+		{`net.Listen("tcp", "127.0.0.1:0")`, ""},
+		{`net.Listen("tcp", ":")`, ""},
+		{`net.Listen("tcp", address(t))`, ""},
+		{`net.Listen("unix", filepath.Join(t.TempDir(), "s"))`, ""},
+		{`net.Listen("unix", "@")`, ""},
+		{`server.ListenAndServe()`, ""},
+		{`net.Listen("tcp", ":8080")`, listensOn + ":8080"},
+		{`net.ListenPacket("udp", "[::1]:" + "53")`, listensOn + "[::1]:53"},
+		{`go http.ListenAndServe("localhost:6060", nil)`, listensOn + "localhost:6060"},
+		{`net.Listen("unix", "/tmp/s")`, listensOn + "/tmp/s"},
+		{`net.Listen("unix", "@abstract")`, listensOn + "@abstract"},
+		{"decl:const at = `localhost:80`\nfunc serve() { net.Listen(`tcp`, at) }", listensOn + "localhost:80"},
+		{"decl:var at = `localhost:0`\nfunc serve() { net.Listen(`tcp`, at) }", ""},
+		{`if os.Getenv("HELPER") == "1" { net.Listen("tcp", ":8080"); os.Exit(0) }`, ""},
 	} {
 		src := "package p\nfunc TestX(t *testing.T) {\n" + tt.body + "\n}\n"
 		if len(tt.body) > 5 && tt.body[:5] == "decl:" {
