@@ -19,35 +19,81 @@ const (
 
 var errEnough = errors.New("enough was seen")
 
-// changedFiles names files below the package directory that were made or changed since a process
-// started, relative to it. Directories of other packages are left out.
+// changedFiles names files below the package directory, or elsewhere in its module where no other
+// package has its place, that were made or changed since a process started, relative to the
+// directory.
 func changedFiles(dir string, since time.Time) []string {
-	var names []string
-	looks := 0
-	since = since.Add(-changedGrain)
-	walk := func(path string, d fs.DirEntry, err error) error {
-		if looks++; looks > changedLooks || len(names) == changedNames {
+	c := changes{dir: dir, since: since.Add(-changedGrain)}
+	c.below(dir, func(path string, d fs.DirEntry) bool { return ofOthers(path, d.Name()) })
+	if root := moduleRoot(dir); root != dir {
+		c.below(root, func(path string, d fs.DirEntry) bool {
+			return path == dir || !isAbove(path, dir) && ofOthers(path, d.Name())
+		})
+	}
+	return c.names
+}
+
+// changes looks for files that have changed.
+type changes struct {
+	dir   string // names are relative to this
+	since time.Time
+	looks int
+	names []string
+}
+
+// below looks through a directory, without those below it that are to be passed over. What cannot
+// be read was not changed, as far as anybody can tell.
+func (c *changes) below(root string, pass func(string, fs.DirEntry) bool) {
+	others := make(map[string]bool) // directories above the package's that have tests of their own
+	for in := filepath.Dir(c.dir); isAbove(root, in) && in != filepath.Dir(in); in = filepath.Dir(in) {
+		others[in] = hasFiles(in, "*_test.go")
+	}
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if c.looks++; c.looks > changedLooks || len(c.names) == changedNames {
 			return errEnough
 		}
 		if err != nil {
 			return nil
 		}
 		if d.IsDir() {
-			if path != dir && ofOthers(path, d.Name()) {
+			if path != root && pass(path, d) {
 				return fs.SkipDir
 			}
 			return nil
 		}
+		if others[filepath.Dir(path)] {
+			return nil
+		}
 		info, err := d.Info()
-		if err == nil && d.Type().IsRegular() && !changeTime(info).Before(since) {
-			if name, err := filepath.Rel(dir, path); err == nil {
-				names = append(names, name)
+		if err == nil && d.Type().IsRegular() && !changeTime(info).Before(c.since) {
+			if name, err := filepath.Rel(c.dir, path); err == nil {
+				c.names = append(c.names, name)
 			}
 		}
 		return nil
+	})
+}
+
+// isAbove tells whether dir is path, or below it.
+func isAbove(path, dir string) bool {
+	return dir == path || strings.HasPrefix(dir, strings.TrimSuffix(path, string(filepath.Separator))+string(filepath.Separator))
+}
+
+// moduleRoot is the directory of the module that has dir, or dir.
+func moduleRoot(dir string) string {
+	for root := dir; ; root = filepath.Dir(root) {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			return root
+		}
+		if root == filepath.Dir(root) {
+			return dir
+		}
 	}
-	_ = filepath.WalkDir(dir, walk) // what cannot be read was not changed, as far as anybody can tell
-	return names
+}
+
+func hasFiles(dir, pattern string) bool {
+	found, err := filepath.Glob(filepath.Join(dir, pattern))
+	return err == nil && len(found) > 0
 }
 
 // ofOthers reports whether a directory below a package's is not the package's own.
@@ -66,8 +112,7 @@ func ofOthers(path, name string) bool {
 			break
 		}
 	}
-	found, err := filepath.Glob(filepath.Join(path, "*.go"))
-	return err == nil && len(found) > 0
+	return hasFiles(path, "*.go")
 }
 
 // changeTime is when a file's content or record was changed last, as far as the system tells.

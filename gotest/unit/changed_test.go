@@ -50,3 +50,40 @@ func TestChangedFiles(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// So is what it changes elsewhere in its module, but not what other packages may have changed.
+func TestChangedFilesOfTheModule(t *testing.T) {
+	root := t.TempDir()
+	write := func(names ...string) {
+		for _, name := range names {
+			path := filepath.Join(root, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(name), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write("go.mod", "a/a.go", "a/b/b_test.go", "other/o.go", "c/c_test.go", "c/d/d_test.go")
+	start := time.Now()
+	for file, want := range map[string]bool{
+		"golden/x": true, "testdata/x": true, "top": true, "a/x": true, "a/b/x": true, "a/b/testdata/x": true, "a/data/x": true,
+		"other/x": false, "other/testdata/x": false, "c/x": false, ".git/x": false, "../x": false,
+	} {
+		write(file)
+		rel, err := filepath.Rel(filepath.Join(root, "a", "b"), filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := changedFiles(filepath.Join(root, "a", "b"), start.Add(-time.Hour))
+		if old := slices.Contains(got, rel); old != want && len(got) < changedNames {
+			t.Errorf("%s: %v", file, got)
+		}
+		os.Remove(filepath.Join(root, file))
+	}
+	write("c/x", "c/d/y")
+	if got := changedFiles(filepath.Join(root, "c", "d"), start.Add(-time.Hour)); slices.Contains(got, "../x") || !slices.Contains(got, "y") {
+		t.Errorf("the directory above has tests of its own: %v", got)
+	}
+}
