@@ -171,12 +171,16 @@ func (c *controller) makeRunnable(p *pkg, r gotest.Ready) {
 	c.admitToPolicy(p)
 }
 
-// ordered reports whether packages that can run wait for others.
-func (c *controller) ordered() bool { return c.cfg.Command.FailFast || c.cfg.FailedFirst }
+// inOrder reports whether packages begin in the order in which go test has them: with -failfast, so
+// that the first failure of several is that of the first package, and with -p 1, which people write
+// because a package needs what one before it leaves behind.
+func (c *controller) inOrder() bool { return c.cfg.Command.FailFast || c.cfg.Command.BuildP == 1 }
 
-// releaseBuilt gives packages to their policy. With -failfast it does so as go test starts them, so
-// that the first failure of several is that of the first package. With FailedFirst those that did
-// not fail last wait until it is known of all that did whether they can run.
+// ordered reports whether packages that can run wait for others.
+func (c *controller) ordered() bool { return c.inOrder() || c.cfg.FailedFirst }
+
+// releaseBuilt gives packages to their policy. With FailedFirst those that did not fail last wait
+// until it is known of all that did whether they can run.
 func (c *controller) releaseBuilt(t *pool) {
 	waits := false
 	for _, q := range c.pkgs {
@@ -186,7 +190,7 @@ func (c *controller) releaseBuilt(t *pool) {
 		switch {
 		case q.pool != t || q.state == pkgClosed:
 		case q.state == pkgExpected:
-			if c.cfg.Command.FailFast {
+			if c.inOrder() {
 				return
 			}
 		case q.state == pkgBuilt && (q.first || !waits):

@@ -75,10 +75,8 @@ func (c *controller) plan(p *pkg) policy.Package {
 	if c.sizeOf != nil {
 		out.Size = c.sizeOf(*p.ready)
 	}
-	if !cmd.FailFast { // without a cost packages run in the order of go test
-		for i := range out.Items {
-			out.Items[i].Cost = p.expected[i]
-		}
+	for i := range out.Items {
+		out.Items[i].Cost = p.expected[i]
 	}
 	for i, name := range p.names {
 		out.Items[i].First = c.failedLast(p, name)

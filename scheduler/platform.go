@@ -187,7 +187,7 @@ func (c *controller) poolFor(s *supply, n *node) *pool {
 	case DistWorkSteal:
 		mode = policy.WorkSteal
 	}
-	t := &pool{supply: s, suffix: s.suffix, policy: policy.New(policy.Config{Mode: mode, PerHost: c.cfg.Command.BuildP}), pkgs: make(map[string]*pkg)}
+	t := &pool{supply: s, suffix: s.suffix, policy: policy.New(policy.Config{Mode: mode, PerHost: c.cfg.Command.BuildP, InOrder: c.inOrder()}), pkgs: make(map[string]*pkg)}
 	if c.cfg.Dist == DistEach {
 		t.suffix = " [" + strings.TrimSpace(n.id+" "+strings.Trim(s.suffix, " []")) + "]"
 	}

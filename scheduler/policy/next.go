@@ -63,7 +63,7 @@ func (p *Policy) choose(n *node) choice {
 		return choice{}
 	}
 	pick := p.pick
-	if p.sized && n.store != nil && n.store.link > 0 && p.cfg.Mode != WorkSteal {
+	if p.sized && n.store != nil && n.store.link > 0 && p.cfg.Mode != WorkSteal && !p.cfg.InOrder {
 		pick = p.pickLocal
 	}
 	c := pick(n, p.plain)

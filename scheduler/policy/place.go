@@ -99,7 +99,11 @@ func (p *Policy) enqueue(s *family) {
 			s.quit(longestFirst)
 			s.quit(mostWork)
 		}
-		s.move(sh, firm, -int64(p.firmness(s)))
+		rank := -int64(p.firmness(s))
+		if p.cfg.InOrder {
+			rank = s.seq
+		}
+		s.move(sh, firm, rank)
 		return
 	}
 	if s.shelf == sh {

@@ -24,6 +24,9 @@ type Config struct {
 	// PerHost is how many units a host may have at once, however many nodes it has; 0 is any
 	// number.
 	PerHost int
+	// InOrder has packages that run in one process begin in the order in which they were added,
+	// whatever they cost and wherever their binaries are.
+	InOrder bool
 	// Target is how long a unit should run once durations are known; 0 is 500 ms. Units are shorter
 	// at the end of a run, and longer where a process costs much or the run is so long that it
 	// makes no difference.

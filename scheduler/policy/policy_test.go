@@ -326,6 +326,20 @@ func TestStories(t *testing.T) {
 				s.Errorf("packages %d then %d, and %d then %d", a.Package, c.Package, b.Package, d.Package)
 			}
 		}},
+		{"InOrder: packages begin as they came, whatever they cost, and what comes back is first", Config{InOrder: true, PerHost: 1}, func(s *story) {
+			s.add("gw0@h", "gw1@h")
+			s.AddPackage(Package{ID: 1, Spread: Alone, Items: costs(time.Second)})
+			s.AddPackage(Package{ID: 2, Spread: Alone, Items: items(3)})
+			s.AddPackage(Package{ID: 3, Spread: Alone, Items: costs(3*time.Second, time.Second)})
+			s.wants("gw1", "1:0!")
+			s.wants("gw0", "")
+			s.passes("gw1")
+			s.wants("gw1", "2:0 1 2!")
+			s.RemoveNode("gw1", &Outcome{Requeue: []int{0, 1, 2}})
+			s.wants("gw0", "2:0 1 2!")
+			s.passes("gw0")
+			s.wants("gw0", "3:0 1!")
+		}},
 		{"LoadScope: the largest scope first, a scope stays on one node, and nodes too many get nothing", Config{Mode: LoadScope}, func(s *story) {
 			s.add("gw0@h", "gw1@h", "gw2@h")
 			s.AddPackage(Package{ID: 1, Items: items(2)})
