@@ -37,7 +37,8 @@ type Known struct {
 	Until       string // the binary that this holds for, by its digest; "" is any
 	Failed      bool   // or crashed, when it was last seen
 	Skipped     bool   // when it was last seen
-	Print       uint64 // fingerprint of the failure that was last seen; 0 is none
+	Print       uint64 // fingerprint of what it said when it was last seen to fail or to skip; 0 is none that counts
+	Binary      uint32 // in which that was, as function Binary has it; 0 is not known
 	Red         bool   // it failed in a process of the whole package when it was last seen in one, and not apart
 	Flaky       bool   // recent runs of the same binary disagree, or one run has seen it fail and pass
 }
@@ -70,7 +71,7 @@ type HostKnown struct {
 
 // Test returns what is known of a test, by its name or the path of a subtest. When it has not run
 // on the platform, another one's word is taken, the one that ran it last. ok is false when no
-// duration is known.
+// duration is known; k may have more then, of a test that has only crashed.
 func (b *Book) Test(platform, pkg, test string) (k Known, ok bool) {
 	if b == nil {
 		return Known{}, false

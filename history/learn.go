@@ -40,7 +40,7 @@ func (s shelf) learn(run Run) {
 		at := place{p.Package, p.Platform}
 		s.pkg(at).learnPackage(p, run.Time)
 		if p.Key != "" {
-			keys[at] = crc32.ChecksumIEEE([]byte(p.Key)) | 1
+			keys[at] = Binary(p.Key)
 		}
 	}
 	for _, l := range run.Lessons {
@@ -93,6 +93,9 @@ func (s shelf) learn(run Run) {
 	s.learnHosts(run, ratios)
 }
 
+// Binary tells test binaries apart by their digests.
+func Binary(digest string) uint32 { return crc32.ChecksumIEEE([]byte(digest)) | 1 }
+
 func (p *packageRecord) learnPackage(run PackageRun, now time.Time) {
 	p.LastSeen = max(p.LastSeen, now.Unix())
 	if run.Process > 0 {
@@ -131,7 +134,7 @@ func (p *packageRecord) learnLesson(l Lesson) {
 	case r == nil:
 	case l.Kind == Indivisible:
 		r.Indivisible, r.Until = true, l.Until
-	case l.Kind == Failed:
+	case l.Kind == Failed, l.Kind == Skipped:
 		r.Print = l.Print
 	case l.Kind == Red:
 		r.Red = !l.Undone

@@ -101,8 +101,8 @@ func (r *testRecord) durations() []time.Duration {
 func (r *testRecord) known() (k Known, ok bool) {
 	durations := r.durations()
 	k = Known{Runs: r.Runs, LastSeen: time.Unix(r.lastSeen(), 0), Indivisible: r.Indivisible, Until: r.Until, Failed: r.failed(), Flaky: r.flaky(), Skipped: r.skipped(), Red: r.Red}
-	if k.Failed {
-		k.Print = r.Print
+	if k.Failed || k.Skipped {
+		k.Print, k.Binary = r.Print, r.Recent[0].Key
 	}
 	k.Cost, k.Spread = recentMedian(durations)
 	return k, len(durations) > 0

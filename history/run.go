@@ -70,6 +70,7 @@ const (
 	Split       LessonKind = "split"       // the package was split, and no further attempt has changed a verdict
 	Changed     LessonKind = "changed"     // it was, and one has
 	Failed      LessonKind = "failed"      // a test has failed with a text whose fingerprint is Print
+	Skipped     LessonKind = "skipped"     // a test or subtest was skipped, with a text whose fingerprint is Print
 	Broken      LessonKind = "broken"      // the package failed though no test of it did, or did not build; with Undone it does not any more
 	Red         LessonKind = "red"         // a test fails in a process of the whole package, and not apart; with Undone it does not any more
 )
@@ -77,7 +78,7 @@ const (
 // Lesson is what a run found out about splitting.
 type Lesson struct {
 	Platform, Package string
-	Test              string // of Indivisible, Failed and Red
+	Test              string // of Indivisible, Failed, Skipped and Red
 	Kind              LessonKind
 	Until             string // digest of the package's binary: the lesson holds for this one; "" holds for good
 	Print             uint64

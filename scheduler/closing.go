@@ -31,6 +31,10 @@ func (c *controller) close(p *pkg) {
 	}
 	c.startPackage(p)
 	p.failed = p.failed || len(p.results) == 0
+	if c.stopped == "" && p.wholes.empty && p.cutShort() && p.hasRun() {
+		p.failed, p.unity = true, unityNeeded
+		c.packageOutput(p, "xdist: no process of this package does anything once one has run, and that had only some of its tests; --dist loadscope runs all in one\n")
+	}
 	if p.failed {
 		c.failed++
 		if c.stopped == "" && !p.hasFailure() {
@@ -67,6 +71,11 @@ func (c *controller) closeStopped(p *pkg) {
 		c.emit(c.packageEvent(p, test2json.Event{Time: time.Now(), Action: test2json.ActionSkip, Package: p.shown, Elapsed: &seconds}))
 	}
 	p.forget(&c.account)
+}
+
+// hasRun reports whether an item of the package has run to its end.
+func (p *pkg) hasRun() bool {
+	return slices.ContainsFunc(p.verdicts, func(v event.Verdict) bool { return v == event.Pass || v == event.Fail || v == event.Skip })
 }
 
 // cutShort reports whether an item of the package has not run.

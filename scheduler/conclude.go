@@ -240,6 +240,7 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 	case whole && !withheld:
 		p.owed = false
 		p.vouch(r, whole)
+		p.wholes.empty = p.wholes.empty || len(j.items)+len(j.others) == 0
 		if c.triable(j) { // it is the package
 			if p.unity == unityDoubted && !r.Failed {
 				p.unity = unityNeeded
@@ -278,6 +279,11 @@ func (j *job) withheld() bool {
 func (j *job) failedTests() bool {
 	for name, it := range j.items {
 		if i, ok := j.pkg.index[name]; ok && it.failed() && j.pkg.verdicts[i] == event.Fail {
+			return true
+		}
+	}
+	for i, it := range j.others {
+		if it.failed() && j.pkg.verdicts[i] == event.Fail {
 			return true
 		}
 	}
@@ -378,8 +384,17 @@ func (c *controller) passCutOff(n *node, i int, it *itemRun) {
 	p := n.job.pkg
 	c.ledger.settle(p, i, event.Pass, it.elapsed, n.id, "")
 	c.flush(n, it)
-	now, elapsed := time.Now(), it.elapsed.Seconds()
-	c.emitFrom(n, test2json.Event{Time: now, Action: test2json.ActionPass, Package: p.shown, Test: p.names[i], Elapsed: &elapsed})
+	c.emitFrom(n, p.passOf(i, it))
+	c.warnOfCutOff(p, i)
+}
+
+// passOf is the end of an item that its process did not come to.
+func (p *pkg) passOf(i int, it *itemRun) test2json.Event {
+	elapsed := it.elapsed.Seconds()
+	return test2json.Event{Time: time.Now(), Action: test2json.ActionPass, Package: p.shown, Test: p.names[i], Elapsed: &elapsed}
+}
+
+func (c *controller) warnOfCutOff(p *pkg, i int) {
 	c.emit(event.Warning{Text: fmt.Sprintf("%s: its process exited 0 before it said how the test ended, as when a test closes its standard output; go test calls that a pass", p.id(i))})
 }
 

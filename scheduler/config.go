@@ -42,7 +42,10 @@ type Config struct {
 	Mend    Mender // nil mends nothing
 	Command *gotest.Command
 	History *history.Book // what earlier runs taught; nil is nothing
-	Mirror  *hosts.Mirror // for gateways that do not share the controller's files; nil when all do
+	// Circumstances tells apart what tests can see beside their binary: flags and environment. The
+	// text of a failure proves nothing where they are others than in the run that confirmed it.
+	Circumstances uint64
+	Mirror        *hosts.Mirror // for gateways that do not share the controller's files; nil when all do
 
 	Dist Dist // "" is load
 	// Replay has the units that each of Specs, none of which is a listener, is to run in its order,

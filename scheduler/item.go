@@ -195,6 +195,20 @@ func (it *itemRun) text() string {
 	return string(appendOutput(slices.Clip(it.told), it.events))
 }
 
+// reasonEvents is how many events before its end are looked at for why a subtest was skipped.
+const reasonEvents = 64
+
+// reasonOf is what a subtest has printed before it was skipped, as far as that is held.
+func (it *itemRun) reasonOf(test string) string {
+	var text []byte
+	for _, e := range it.events[max(0, len(it.events)-reasonEvents):] {
+		if e.Test == test {
+			text = appendOutput(text, []test2json.Event{e})
+		}
+	}
+	return string(text)
+}
+
 // appendOutput adds what events print to a text, as far as textBytes allow.
 func appendOutput(text []byte, events []test2json.Event) []byte {
 	for _, e := range events {

@@ -9,6 +9,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
@@ -73,23 +74,24 @@ type splitting struct {
 
 // suspicion is what is in doubt of a package while it runs, and what was found out.
 type suspicion struct {
-	trials    map[int]*trial     // by item
-	setbacks  map[int]*setback   // failures that are followed by another attempt, by item
-	remnants  map[string]remnant // by item
-	prints    map[int]uint64     // fingerprints of failures that count, by item
-	reds      map[int]bool       // items that failed in the whole and not apart, and that did not any more
-	lost      int                // units that ended with their agents
-	disturbed bool               // its units disturb each other: one at a time from now on
-	healing   []heldResult       // of processes whose binary is damaged, until it is mended
-	heals     int                // how often that was done
-	mended    time.Time          // when it was done last
-	isolated  bool               // what is left of it has its host for itself
+	trials    map[int]*trial            // by item
+	setbacks  map[int]*setback          // failures that are followed by another attempt, by item
+	remnants  map[string]remnant        // by item
+	prints    map[string]history.Lesson // what tests said that failed or were skipped, by name
+	reds      map[int]bool              // items that failed in the whole and not apart, and that did not any more
+	lost      int                       // units that ended with their agents
+	disturbed bool                      // its units disturb each other: one at a time from now on
+	healing   []heldResult              // of processes whose binary is damaged, until it is mended
+	heals     int                       // how often that was done
+	mended    time.Time                 // when it was done last
+	isolated  bool                      // what is left of it has its host for itself
 }
 
 // wholes are the runs of all of a package in one process, for want of a verdict.
 type wholes struct {
 	runs    int  // so far
 	owed    bool // one more has to be before the package can be closed
+	empty   bool // one ran nothing
 	lenient bool // one passed though a test of it failed: its TestMain will have it so
 	unity   unity
 }
@@ -164,18 +166,41 @@ func (p *pkg) noteCrash(v event.Verdict) {
 	}
 }
 
-// noteFailure keeps what a failure that counts has said.
-func (p *pkg) noteFailure(i int, text string, j *job) {
+// noteFailure keeps what a failure that counts has said. What counts because the last run has
+// confirmed it is to be confirmed by the next one.
+func (p *pkg) noteFailure(i int, text string, j *job, confirmed bool) {
 	if j.made == attempt.Whole {
 		p.red(i, true)
 	}
-	if p.prints == nil {
-		p.prints = make(map[int]uint64)
+	print := attempt.Fingerprint(text)
+	switch {
+	case attempt.Contends(text):
+		print = 0
+	case !confirmed:
+		print &^= 1 // no text has that
 	}
-	if p.prints[i] = attempt.Fingerprint(text); attempt.Contends(text) {
-		p.prints[i] = 0
+	p.notePrint(p.names[i], history.Lesson{Kind: history.Failed, Print: print})
+}
+
+// noteSkip keeps what a test said that was skipped.
+func (p *pkg) noteSkip(test, text string) {
+	if print := attempt.SkipPrint(text); print != 0 {
+		p.notePrint(test, history.Lesson{Kind: history.Skipped, Print: print})
 	}
 }
+
+func (p *pkg) notePrint(test string, l history.Lesson) {
+	if p.prints == nil {
+		p.prints = make(map[string]history.Lesson)
+	}
+	if len(p.prints) < mostPrints {
+		l.Test = test
+		p.prints[test] = l
+	}
+}
+
+// mostPrints bounds of how many tests and subtests of a package it is remembered what they said.
+const mostPrints = 10_000
 
 // red keeps whether an item fails in the whole: its next pass apart is not believed.
 func (p *pkg) red(i int, red bool) {

@@ -58,12 +58,18 @@ func (c *controller) observe(p *pkg) {
 
 // mended keeps that an item has passed in the whole which was red there.
 func (c *controller) mended(p *pkg, i int, made attempt.Before, v event.Verdict) {
-	if made != attempt.Whole || p.expected[i] == 0 || v != event.Pass && v != event.Skip {
+	if made != attempt.Whole || v != event.Pass && v != event.Skip {
 		return
 	}
-	if known, _ := c.cfg.History.Test(p.pool.supply.name, p.path, p.names[i]); known.Red {
+	if c.wasRed(p, i) {
 		p.red(i, false)
 	}
+}
+
+// wasRed reports whether an item failed in the whole when it was last there, and passed elsewhere.
+func (c *controller) wasRed(p *pkg, i int) bool {
+	known, _ := c.cfg.History.Test(p.pool.supply.name, p.path, p.names[i])
+	return known.Red
 }
 
 // probed says that a package has been probed for as long as one may take that runs whole.
@@ -94,12 +100,14 @@ func (c *controller) split(p *pkg) {
 	p.stage = stageSplit
 	var items []int
 	for i, t := range p.trials {
-		if t.Tries() == 0 && t.said.verdict == event.Pass && !t.said.lacks {
+		if t.Tries() == 0 && t.said.verdict == event.Pass && !t.said.lacks && !c.wasRed(p, i) {
 			items = append(items, i)
 		}
 	}
-	for _, t := range p.trials {
+	for i, t := range p.trials {
 		switch said := t.said.verdict; {
+		case said == event.Pass && !t.said.lacks && c.wasRed(p, i):
+			t.next = attempt.Attempt{Around: attempt.Host, Before: attempt.Whole}
 		case said == event.Skip, said == event.Pass && t.said.lacks:
 			t.next = attempt.Attempt{Around: attempt.Nothing, Before: attempt.Bare}
 			c.isolate(p)

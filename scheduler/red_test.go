@@ -125,6 +125,7 @@ func TestTextOfAFailure(t *testing.T) {
 // each, and the last one failed.
 func (w *world) learnLastFailed(took time.Duration, lessons ...history.Lesson) {
 	run := history.Run{ID: "before", Time: time.Now(), Lessons: lessons}
+	run.Packages = []history.PackageRun{{Platform: "linux/amd64", Package: "a", Key: gotest.Ready{}.Digest.Hex()}}
 	tests := w.packages["a"]
 	for i, name := range tests {
 		v := history.Pass

@@ -124,7 +124,9 @@ func (c *controller) handleTestEvent(n *node, e test2json.Event) {
 		it.begun, it.process = j.begun, time.Since(j.started)
 	}
 	if e.Action == test2json.ActionSkip && e.Test != name && known {
-		it.skips = max(it.skips, c.skipOf(j.pkg, e.Test))
+		reason := it.reasonOf(e.Test)
+		it.skips = max(it.skips, c.skipOf(j.pkg, e.Test, reason))
+		j.pkg.noteSkip(e.Test, reason)
 		if it.fate == fateShown && !c.certain(n, i, it, attempt.Lacking) {
 			it.fate = fateHeld
 		}
@@ -217,8 +219,10 @@ func (c *controller) settleItem(n *node, i int, it *itemRun, v event.Verdict) {
 	c.mended(p, i, n.job.made, v)
 	c.learnDivision(p, i, v)
 	if v == event.Fail {
-		p.noteFailure(i, it.text(), n.job)
+		p.noteFailure(i, it.text(), n.job, n.job.met != attempt.Package || n.job.made == attempt.Whole)
 		c.fail()
+	} else if v == event.Skip {
+		p.noteSkip(p.names[i], it.text())
 	}
 }
 

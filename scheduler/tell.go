@@ -21,6 +21,16 @@ func (p *pkg) acquittals() []string {
 	return names
 }
 
+// inCircumstances makes the fingerprint of a failure one of what the run is in as well, and the
+// other way round: what a test failed for in other circumstances proves nothing. 0 stays what it
+// is, and an odd one odd.
+func (c *controller) inCircumstances(print uint64) uint64 {
+	if print == 0 {
+		return 0
+	}
+	return print ^ c.cfg.Circumstances&^1
+}
+
 // tell says which tests xdist had to run twice, how to avoid it, and what is to be remembered.
 func (c *controller) tell(p *pkg) {
 	lesson := func(l history.Lesson) {
@@ -35,8 +45,11 @@ func (c *controller) tell(p *pkg) {
 		}
 		lesson(history.Lesson{Kind: kind})
 	}
-	for i, print := range p.prints {
-		lesson(history.Lesson{Kind: history.Failed, Test: p.names[i], Print: print})
+	for _, l := range p.prints {
+		if l.Kind == history.Failed {
+			l.Print = c.inCircumstances(l.Print)
+		}
+		lesson(l)
 	}
 	for i, red := range p.reds {
 		lesson(history.Lesson{Kind: history.Red, Test: p.names[i], Undone: !red, Until: p.key})

@@ -10,6 +10,7 @@ import (
 	"github.com/xdist-go/xdist/gotest"
 	"github.com/xdist-go/xdist/gotest/test2json"
 	"github.com/xdist-go/xdist/gotest/unit"
+	"github.com/xdist-go/xdist/history"
 	"github.com/xdist-go/xdist/scheduler/attempt"
 	"github.com/xdist-go/xdist/scheduler/event"
 	"github.com/xdist-go/xdist/scheduler/policy"
@@ -81,7 +82,10 @@ func (c *controller) triable(j *job) bool {
 func (c *controller) facts(j *job, i int, it *itemRun, how attempt.End) attempt.Facts {
 	p := j.pkg
 	known, _ := c.cfg.History.Test(p.pool.supply.name, p.path, p.names[i])
-	f := attempt.Facts{Print: known.Print}
+	var f attempt.Facts
+	if known.Failed && known.Binary == history.Binary(p.key) {
+		f.Print = c.inCircumstances(known.Print)
+	}
 	f.Note(attempt.Quick, (p.stage == stageProbing || p.stage == stageProof) && p.mayRunWhole())
 	// What has taken no time so far will soon be by itself: an attempt beside it gains nothing.
 	f.Note(attempt.Hurry, c.cfg.MaxFail > 0 || p.disturbed || p.spent <= proofTime)
@@ -92,18 +96,20 @@ func (c *controller) facts(j *job, i int, it *itemRun, how attempt.End) attempt.
 		f.Note(attempt.Spare, p.spare())
 		f.Note(attempt.Brief, it != nil && p.endsWithin(it.lasted(j), j))
 	case attempt.Skipped, attempt.Lacking:
-		f.Note(attempt.Skips, how == attempt.Skipped && known.Skipped || how == attempt.Lacking && p.believesSkips(i, it))
+		f.Note(attempt.Skips, how == attempt.Skipped && known.Skipped && known.Print != 0 && known.Print == attempt.SkipPrint(it.text()) || how == attempt.Lacking && p.believesSkips(i, it))
 		f.Note(attempt.Spare, p.mayRunWhole() && p.ran > 0 && p.estimate(0) <= spareWhole)
 	}
 	return f
 }
 
-// skipOf is what is known of a subtest that was skipped.
-func (c *controller) skipOf(p *pkg, test string) skips {
-	switch known, ok := c.cfg.History.Test(p.pool.supply.name, p.path, test); {
-	case !ok:
+// skipOf is what is known of a subtest that was skipped and has given this reason. Where there is
+// none it may be another one than last time.
+func (c *controller) skipOf(p *pkg, test, reason string) skips {
+	known, ok := c.cfg.History.Test(p.pool.supply.name, p.path, test)
+	switch print := attempt.SkipPrint(reason); {
+	case !ok || known.Skipped && (print == 0 || known.Print == 0):
 		return skipNew
-	case known.Skipped:
+	case known.Skipped && known.Print == print:
 		return skipKnown
 	}
 	return skipOdd
@@ -188,7 +194,7 @@ func (c *controller) certain(n *node, i int, it *itemRun, how attempt.End) bool 
 		return false
 	}
 	if how == attempt.Passed && j.made != attempt.Whole && p.expected[i] == 0 {
-		return true // nobody knows anything else of it
+		return !c.wasRed(p, i) // else nobody knows anything of it
 	}
 	var fresh attempt.Case
 	return fresh.Add(p.seen(j, i, it, how, false), c.facts(j, i, it, how)).Verdict != attempt.Open
@@ -210,11 +216,20 @@ func (c *controller) try(n *node, i int, it *itemRun, end jobEnd, how attempt.En
 	}
 	before := t.said
 	t.say(n, i, it, end, how)
+	switch {
+	case d.Verdict == attempt.NotRun && how != attempt.Absent:
+		t.hold(said{node: n, attempt: p.attempts[i], verdict: event.NotRun, reason: "a process of its whole package did not run it, and one that was asked for it did"})
+	case d.Verdict != attempt.NotRun && how == attempt.Absent && before.verdict != "":
+		t.hold(before) // this one has said nothing
+	}
 	if it != nil && it.rounds > 0 {
 		p.note(i, it)
 	}
 	if t.hung > 0 && how == attempt.Failed && j.limits[p.names[i]] {
 		t.hold(before) // go test would say that, and nothing of a limit of ours
+	}
+	if d.Verdict == attempt.Pass && p.names[i] == end.cutOff {
+		c.warnOfCutOff(p, i)
 	}
 	if d.Verdict != attempt.Open {
 		c.settleTrial(n, i, it, end, t, d)
@@ -251,6 +266,9 @@ func (c *controller) settleTrial(n *node, i int, it *itemRun, end jobEnd, t *tri
 	p := j.pkg
 	if it != nil {
 		it.fate = fateShown
+		if d.Verdict == attempt.NotRun {
+			it.fate = fateAside // whatever it did when it was asked for
+		}
 	}
 	if failed := d.Verdict == attempt.Fail; failed && it != nil && c.followed(n, i, it, end, t.said.verdict) {
 		delete(p.trials, i)
@@ -264,7 +282,12 @@ func (c *controller) settleTrial(n *node, i int, it *itemRun, end jobEnd, t *tri
 		it.events = nil
 		return
 	} else if failed {
-		p.noteFailure(i, it.text(), j)
+		p.noteFailure(i, it.text(), j, t.Tries() > 1 || j.made == attempt.Whole)
+		if t.Apart() || t.said.verdict == event.Crash && t.Begun() > 1 {
+			p.red(i, true) // by what others of its process have done, as far as anybody can tell
+		}
+	} else if d.Verdict == attempt.Skip {
+		p.noteSkip(p.names[i], it.text())
 	}
 	c.mended(p, i, j.made, t.said.verdict)
 	if passed := d.Verdict == attempt.Pass || d.Verdict == attempt.Skip; passed && t.apart && j.made == attempt.Whole && p.stage == stageSplit {
@@ -292,7 +315,9 @@ func (t *trial) say(n *node, i int, it *itemRun, end jobEnd, how attempt.End) {
 	case how == attempt.Skipped:
 		s.verdict = event.Skip
 	case how == attempt.Passed || how == attempt.Lacking || how == attempt.Tainted:
-		s.verdict, s.lacks = event.Pass, how == attempt.Lacking
+		if s.verdict, s.lacks = event.Pass, how == attempt.Lacking; it != nil && it.open() {
+			events = append(slices.Clip(events), n.job.pkg.passOf(i, it))
+		}
 	case it != nil && it.failed() && !it.open():
 		s.verdict = event.Fail
 	default:

@@ -192,6 +192,7 @@ func (r *request) config(c *cli.Context) scheduler.Config {
 		NodesWait:        c.Duration("nodes-wait"),
 		AllowMissing:     c.Bool("allow-missing"),
 		Command:          r.command,
+		Circumstances:    circumstances(r.command, os.Environ()),
 		Dist:             r.dist,
 		Replay:           r.replay.queues(),
 		Live:             r.command.JSON,

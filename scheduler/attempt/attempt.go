@@ -124,12 +124,17 @@ type Case struct {
 	failed    int // attempts
 	lost      int // attempts
 	owed      int // how often it passed, or failed with another text, without tests that it had failed among
+	passed    bool
 	skipped   bool
 	skippedIn Before // the process in which it did last
+	missed    bool   // by the whole, after an attempt that ran it
 }
 
 // Tries is how many attempts have failed.
 func (c *Case) Tries() int { return c.failed }
+
+// Apart reports whether an attempt has passed.
+func (c *Case) Apart() bool { return c.passed }
 
 // Begun is how many tests had begun in the process in which it failed first.
 func (c *Case) Begun() int { return c.first.Begun }
@@ -161,6 +166,8 @@ func (c *Case) note(s Seen) {
 			c.first = s
 		}
 		c.last = s.Said.Print
+	case Passed, Tainted:
+		c.passed = true
 	case Skipped, Lacking:
 		c.skipped, c.skippedIn = true, s.Before
 	case Lost:

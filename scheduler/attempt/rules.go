@@ -52,6 +52,24 @@ var rules = []Rule{
 		func(_ *Case, s Seen, _ Facts) Decision { return next(s.Around, Bare) },
 	},
 	{
+		"what has run and does not run again counts as it was",
+		func(c *Case, s Seen, _ Facts) bool { return s.End == Absent && c.missed },
+		func(c *Case, _ Seen, _ Facts) Decision { return Decision{Verdict: c.asItWas()} },
+	},
+	{
+		"what has run and is not run by the whole is tried again as it was",
+		func(c *Case, s Seen, _ Facts) bool { return s.End == Absent && s.Before == Whole && c.ran() },
+		func(c *Case, s Seen, _ Facts) Decision {
+			c.missed = true
+			return next(max(s.Around, Host), Bare)
+		},
+	},
+	{
+		"what the whole package does not run, and does when it is asked for, is not run",
+		func(c *Case, s Seen, _ Facts) bool { return c.missed && s.End != CutOff && s.End != Lost },
+		verdict(NotRun),
+	},
+	{
 		"a quick package that was split runs whole, and that counts",
 		func(_ *Case, s Seen, f Facts) bool { return f.is(Quick) && s.Before != Whole },
 		spareNext,
@@ -205,6 +223,20 @@ func (c *Case) asItIs(s Seen) Verdict {
 		return NotRun
 	}
 	return Fail
+}
+
+// ran reports whether an attempt has run the test to its end.
+func (c *Case) ran() bool { return c.passed || c.failed > 0 || c.skipped }
+
+// asItWas is the verdict of what the attempts before have said.
+func (c *Case) asItWas() Verdict {
+	switch {
+	case c.failed > 0:
+		return Fail
+	case c.passed:
+		return Pass
+	}
+	return Skip
 }
 
 // apart reports whether an attempt had nothing beside it that could have made it fail.

@@ -35,6 +35,17 @@ func Fingerprint(text string) uint64 {
 	return sum | 1
 }
 
+// SkipPrint is a Fingerprint of what a test said that was skipped, 0 when it gave no reason.
+func SkipPrint(text string) uint64 {
+	var said strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "--- SKIP: ") {
+			said.WriteString(line)
+		}
+	}
+	return Fingerprint(said.String())
+}
+
 // contention is how errors say that somebody else has what is wanted, or that there was too little
 // time or room: words of operating systems, of Go's packages and of tests that wait.
 var contention = regexp.MustCompile(`(?i)\b(in use|busy|refused|reset|deadline|time(d)? ?out|timeout|no space|too many open|locked|lock held|already exists|unavailable|try again|took too long|not ready|broken pipe)`)

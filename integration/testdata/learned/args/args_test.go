@@ -1,0 +1,6 @@
+// Package args has no flag x.
+package args
+
+import "testing"
+
+func TestPasses(t *testing.T) {}

@@ -1,0 +1,3 @@
+module example.com/learned
+
+go 1.26.0
