@@ -2,7 +2,9 @@ package integration
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/xdist-go/xdist/integration/internal/compare"
@@ -64,3 +66,29 @@ func TestLearned(t *testing.T) {
 
 // anyVerdicts is for tests of which only the status is compared.
 func anyVerdicts(_, _ *compare.Model) []string { return nil }
+
+// A report or a log of the run in the directory of a package is no golden file that one of its
+// failing tests has made.
+func TestReportsBesideTests(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "module")
+	if err := os.CopyFS(dir, os.DirFS(fixture(t, "beside"))); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.CommandContext(t.Context(), xdist(t), "--tx", "8*popen", "--jsonfile", "events.json", "--events", "all.json", "--junitfile", "junit.xml", "--html", "report.html", "-v", ".")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+	cmd.Env = append(os.Environ(), "XDIST_CACHE="+storeDir(t), "XDIST_NO_HISTORY=1", "BESIDE_HERE="+filepath.Join(t.TempDir(), "here"))
+	if err := cmd.Run(); err != nil {
+		text, _ := os.ReadFile(log.Name())
+		t.Fatalf("%v\n%s", err, tail(string(text)))
+	}
+	text, err := os.ReadFile(log.Name())
+	if err != nil || !strings.Contains(string(text), "passed when run again: TestShy") {
+		t.Errorf("the test was not in trouble, so that this shows nothing: %v\n%s", err, tail(string(text)))
+	}
+}

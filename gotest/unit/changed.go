@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -19,19 +20,32 @@ const (
 
 var errEnough = errors.New("enough was seen")
 
-// changedFiles names files below the package directory, or elsewhere in its module where no other
-// package has its place, that were made or changed since a process started, relative to the
-// directory.
+// changedFiles names files that a process has made or changed which began at a time and that are
+// still there, relative to the package directory. Below that directory it is any file. Directly in
+// it, where reports and logs of the run may be, it is one that was made. Elsewhere in the module it
+// is one that was made where no other package has its place, with a name for what tests want.
 func changedFiles(dir string, since time.Time) []string {
 	c := changes{dir: dir, since: since.Add(-changedGrain)}
-	c.below(dir, func(path string, d fs.DirEntry) bool { return ofOthers(path, d.Name()) })
+	c.below(dir, func(path string, d fs.DirEntry) bool { return ofOthers(path, d.Name()) }, func(path string) bool {
+		return filepath.Dir(path) != dir || c.made(path, true)
+	})
 	if root := moduleRoot(dir); root != dir {
-		c.below(root, func(path string, d fs.DirEntry) bool {
+		skip := func(path string, d fs.DirEntry) bool {
 			return path == dir || !isAbove(path, dir) && ofOthers(path, d.Name())
+		}
+		others := make(map[string]bool) // directories above with tests of their own
+		for in := filepath.Dir(dir); isAbove(root, in) && in != filepath.Dir(in); in = filepath.Dir(in) {
+			others[in] = hasFiles(in, "*_test.go")
+		}
+		c.below(root, skip, func(path string) bool {
+			return !others[filepath.Dir(path)] && wanted.MatchString(strings.TrimPrefix(path, root)) && c.made(path, false)
 		})
 	}
 	return c.names
 }
+
+// wanted matches the path of a file that may be what a test compares with.
+var wanted = regexp.MustCompile(`(?i)golden|snap|testdata|fixture|expect|want|approved|baseline`)
 
 // changes looks for files that have changed.
 type changes struct {
@@ -41,13 +55,9 @@ type changes struct {
 	names []string
 }
 
-// below looks through a directory, without those below it that are to be passed over. What cannot
-// be read was not changed, as far as anybody can tell.
-func (c *changes) below(root string, pass func(string, fs.DirEntry) bool) {
-	others := make(map[string]bool) // directories above the package's that have tests of their own
-	for in := filepath.Dir(c.dir); isAbove(root, in) && in != filepath.Dir(in); in = filepath.Dir(in) {
-		others[in] = hasFiles(in, "*_test.go")
-	}
+// below looks through a directory, without those below it that are to be passed over, for changed
+// files that count. What cannot be read was not changed, as far as anybody can tell.
+func (c *changes) below(root string, pass func(string, fs.DirEntry) bool, counts func(string) bool) {
 	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if c.looks++; c.looks > changedLooks || len(c.names) == changedNames {
 			return errEnough
@@ -61,17 +71,25 @@ func (c *changes) below(root string, pass func(string, fs.DirEntry) bool) {
 			}
 			return nil
 		}
-		if others[filepath.Dir(path)] {
+		info, err := d.Info()
+		if err != nil || !d.Type().IsRegular() || changeTime(info).Before(c.since) || !counts(path) {
 			return nil
 		}
-		info, err := d.Info()
-		if err == nil && d.Type().IsRegular() && !changeTime(info).Before(c.since) {
-			if name, err := filepath.Rel(c.dir, path); err == nil {
-				c.names = append(c.names, name)
-			}
+		if name, err := filepath.Rel(c.dir, path); err == nil {
+			c.names = append(c.names, name)
 		}
 		return nil
 	})
+}
+
+// made reports whether a file was made since then; unknown is what is true where the file system
+// does not tell.
+func (c *changes) made(path string, unknown bool) bool {
+	at, ok := birth(path)
+	if !ok {
+		return unknown
+	}
+	return !at.Before(c.since)
 }
 
 // isAbove tells whether dir is path, or below it.

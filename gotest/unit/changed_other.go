@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !darwin && !windows
 
 package unit
 
@@ -8,3 +8,5 @@ import (
 )
 
 func statusChange(os.FileInfo) (time.Time, bool) { return time.Time{}, false }
+
+func birth(string) (time.Time, bool) { return time.Time{}, false }

@@ -68,8 +68,8 @@ func TestChangedFilesOfTheModule(t *testing.T) {
 	write("go.mod", "a/a.go", "a/b/b_test.go", "other/o.go", "c/c_test.go", "c/d/d_test.go")
 	start := time.Now()
 	for file, want := range map[string]bool{
-		"golden/x": true, "testdata/x": true, "top": true, "a/x": true, "a/b/x": true, "a/b/testdata/x": true, "a/data/x": true,
-		"other/x": false, "other/testdata/x": false, "c/x": false, ".git/x": false, "../x": false,
+		"golden/x": true, "testdata/x": true, "top.golden": true, "a/want": true, "a/b/x": true, "a/b/testdata/x": true, "a/data/Snapshot.txt": true,
+		"top": false, "log/x": false, "other/want": false, "other/testdata/x": false, "c/want": false, ".git/want": false, "../want": false,
 	} {
 		write(file)
 		rel, err := filepath.Rel(filepath.Join(root, "a", "b"), filepath.Join(root, file))
@@ -82,8 +82,42 @@ func TestChangedFilesOfTheModule(t *testing.T) {
 		}
 		os.Remove(filepath.Join(root, file))
 	}
-	write("c/x", "c/d/y")
-	if got := changedFiles(filepath.Join(root, "c", "d"), start.Add(-time.Hour)); slices.Contains(got, "../x") || !slices.Contains(got, "y") {
+	write("c/want", "c/d/y")
+	if got := changedFiles(filepath.Join(root, "c", "d"), start.Add(-time.Hour)); slices.Contains(got, "../want") || !slices.Contains(got, "y") {
 		t.Errorf("the directory above has tests of its own: %v", got)
+	}
+}
+
+// What was there before counts below the directory, and not directly in it, where the run may have
+// its reports and its log.
+func TestChangedFilesThatWereThere(t *testing.T) {
+	dir := t.TempDir()
+	add := func(name string) {
+		f, err := os.OpenFile(filepath.Join(dir, name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString("more\n"); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	if err := os.Mkdir(filepath.Join(dir, "testdata"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	add("report")
+	add("testdata/golden")
+	if _, known := birth(filepath.Join(dir, "report")); !known {
+		t.Skip("skipped: the file system does not tell when a file was made")
+	}
+	time.Sleep(2 * changedGrain) // the clock of the file system
+	since := time.Now()
+	add("report")
+	add("testdata/golden")
+	add("made")
+	got := changedFiles(dir, since)
+	slices.Sort(got)
+	if want := []string{"made", filepath.Join("testdata", "golden")}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -131,9 +131,9 @@ type Result struct {
 	// closes its standard output looks the same.
 	Unfinished string
 
-	// Changed names files below the package's directory, or elsewhere in its module where no other
-	// package has its place, relative to the directory, that were made or changed while a process
-	// ran that failed, and are still there. It names a few of many.
+	// Changed names files, relative to the package's directory, that were made or changed while a
+	// process ran that failed, and are still there: below the directory, and what tests may compare
+	// with elsewhere in the module. It names a few of many.
 	Changed []string
 
 	// Wall is from before the start to the end of the output. It is without the time in which
