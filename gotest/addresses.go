@@ -3,7 +3,6 @@ package gotest
 import (
 	"go/ast"
 	"go/token"
-	"net"
 	"strings"
 )
 
@@ -38,8 +37,8 @@ func ownAddress(file *ast.File) (address string) {
 
 // takesPort tells whether an address has a port of its own, and not any that is free.
 func takesPort(address string) bool {
-	_, port, err := net.SplitHostPort(address)
-	return err == nil && strings.Trim(port, "0") != ""
+	colon := strings.LastIndexByte(address, ':')
+	return colon >= 0 && strings.Trim(address[colon+1:], "0") != ""
 }
 
 // packageStrings are the constants and variables of a file, outside of functions, that are strings.

@@ -31,7 +31,7 @@ func (c *controller) close(p *pkg) {
 	}
 	c.startPackage(p)
 	p.failed = p.failed || len(p.results) == 0
-	if c.stopped == "" && p.wholes.empty && p.cutShort() && p.hasRun() {
+	if c.stopped == "" && p.vouched == vouchedEmpty && p.cutShort() && p.hasRun() {
 		p.failed, p.unity = true, unityNeeded
 		c.packageOutput(p, "xdist: no process of this package does anything once one has run, and that had only some of its tests; --dist loadscope runs all in one\n")
 	}

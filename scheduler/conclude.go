@@ -239,8 +239,7 @@ func (c *controller) judge(n *node, end jobEnd, r unit.Result, tainted bool) {
 	switch {
 	case whole && !withheld:
 		p.owed = false
-		p.vouch(r, whole)
-		p.wholes.empty = p.wholes.empty || len(j.items)+len(j.others) == 0
+		p.vouch(r, whole, len(j.items)+len(j.others) > 0)
 		if c.triable(j) { // it is the package
 			if p.unity == unityDoubted && !r.Failed {
 				p.unity = unityNeeded

@@ -116,7 +116,7 @@ func (u recorded) end(c *controller, n *node, end jobEnd, r *unit.Result) policy
 // takeResult adds what the process of a unit came to, its cover profile or nil, and whether it was
 // all of the package.
 func (p *pkg) takeResult(r unit.Result, covered *profile, all bool) {
-	p.vouch(r, all)
+	p.vouch(r, all, true)
 	p.failed = p.failed || r.Failed
 	kept := unit.Result{Failed: r.Failed, Verdict: r.Verdict, Wall: r.Wall}
 	if all {

@@ -61,9 +61,16 @@ func (l *ledger) replace(p *pkg, i int, v event.Verdict) {
 	}
 }
 
-// vouch takes note of a process that has passed with all tests of its package to run.
-func (p *pkg) vouch(r unit.Result, whole bool) {
-	p.vouched = p.vouched || whole && r.Started && !r.Failed
+// vouch takes note of a process that has passed with all tests of its package to run. ran says
+// whether it ran any, as far as is known.
+func (p *pkg) vouch(r unit.Result, whole, ran bool) {
+	switch {
+	case !whole || !r.Started || r.Failed:
+	case ran:
+		p.vouched = max(p.vouched, vouchedTests)
+	default:
+		p.vouched = vouchedEmpty
+	}
 }
 
 // nothingRan is why a run is no pass in which no test ran, or "". One where a process of a whole
@@ -73,7 +80,7 @@ func (l *ledger) nothingRan(pkgs []*pkg) string {
 		return ""
 	}
 	for _, p := range pkgs {
-		if p.vouched && len(p.names) > 0 {
+		if p.vouched != vouchedNot && len(p.names) > 0 {
 			return ""
 		}
 	}

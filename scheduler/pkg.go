@@ -58,9 +58,19 @@ type standing struct {
 	took     []time.Duration // by item: its first attempt
 	ran      int             // items that have run
 	spent    time.Duration   // by the items that have run
-	vouched  bool            // a process of the whole has passed: what it left out was its TestMain's choice
-	first    bool            // it has a test that failed when it ran last, and is to run before those that have none
+	vouched  voucher
+	first    bool // it has a test that failed when it ran last, and is to run before those that have none
 }
+
+// voucher is what a process of the whole has shown that passed: what it left out was its TestMain's
+// choice.
+type voucher int
+
+const (
+	vouchedNot   voucher = iota // there was none
+	vouchedTests                // it ran tests
+	vouchedEmpty                // it ran none
+)
 
 // splitting is how a package may be cut into processes.
 type splitting struct {
@@ -91,7 +101,6 @@ type suspicion struct {
 type wholes struct {
 	runs    int  // so far
 	owed    bool // one more has to be before the package can be closed
-	empty   bool // one ran nothing
 	lenient bool // one passed though a test of it failed: its TestMain will have it so
 	unity   unity
 }

@@ -124,17 +124,26 @@ type Case struct {
 	failed    int // attempts
 	lost      int // attempts
 	owed      int // how often it passed, or failed with another text, without tests that it had failed among
-	passed    bool
-	skipped   bool
-	skippedIn Before // the process in which it did last
-	missed    bool   // by the whole, after an attempt that ran it
+	done      done
+	skippedIn Before // the process in which it was skipped last
 }
+
+// done is what attempts have come to, a set.
+type done uint8
+
+const (
+	passed  done = 1 << iota
+	skipped      // or subtests were
+	missed       // the whole did not run it, after an attempt that had
+)
+
+func (d done) has(one done) bool { return d&one != 0 }
 
 // Tries is how many attempts have failed.
 func (c *Case) Tries() int { return c.failed }
 
 // Apart reports whether an attempt has passed.
-func (c *Case) Apart() bool { return c.passed }
+func (c *Case) Apart() bool { return c.done.has(passed) }
 
 // Begun is how many tests had begun in the process in which it failed first.
 func (c *Case) Begun() int { return c.first.Begun }
@@ -167,9 +176,9 @@ func (c *Case) note(s Seen) {
 		}
 		c.last = s.Said.Print
 	case Passed, Tainted:
-		c.passed = true
+		c.done |= passed
 	case Skipped, Lacking:
-		c.skipped, c.skippedIn = true, s.Before
+		c.done, c.skippedIn = c.done|skipped, s.Before
 	case Lost:
 		c.lost++
 	}

@@ -279,9 +279,9 @@ func TestEverySequence(t *testing.T) {
 								t.Errorf("%+v: cleared by passing alone: %s %+v", f, d.Why, c)
 							case d.Verdict == Pass && end == Passed && f.is(Red) && !whole:
 								t.Errorf("%+v: cleared apart though it was red in the whole", f)
-							case (end == Skipped || end == Lacking) && f.is(Spare) && !f.is(Skips) && !whole && c.skippedIn != Whole && c.failed == 0 && !c.missed:
+							case (end == Skipped || end == Lacking) && f.is(Spare) && !f.is(Skips) && !whole && c.skippedIn != Whole && c.failed == 0 && !c.done.has(missed):
 								t.Errorf("%+v: a skip is believed that nobody has seen in the whole: %s", f, d.Why)
-							case d.Verdict != Fail && f.is(Quick) && !whole && !c.missed:
+							case d.Verdict != Fail && f.is(Quick) && !whole && !c.done.has(missed):
 								t.Errorf("%+v: %d counts in a part of a quick package", f, d.Verdict)
 							}
 						}

@@ -53,20 +53,20 @@ var rules = []Rule{
 	},
 	{
 		"what has run and does not run again counts as it was",
-		func(c *Case, s Seen, _ Facts) bool { return s.End == Absent && c.missed },
+		func(c *Case, s Seen, _ Facts) bool { return s.End == Absent && c.done.has(missed) },
 		func(c *Case, _ Seen, _ Facts) Decision { return Decision{Verdict: c.asItWas()} },
 	},
 	{
 		"what has run and is not run by the whole is tried again as it was",
 		func(c *Case, s Seen, _ Facts) bool { return s.End == Absent && s.Before == Whole && c.ran() },
 		func(c *Case, s Seen, _ Facts) Decision {
-			c.missed = true
+			c.done |= missed
 			return next(max(s.Around, Host), Bare)
 		},
 	},
 	{
 		"what the whole package does not run, and does when it is asked for, is not run",
-		func(c *Case, s Seen, _ Facts) bool { return c.missed && s.End != CutOff && s.End != Lost },
+		func(c *Case, s Seen, _ Facts) bool { return c.done.has(missed) && s.End != CutOff && s.End != Lost },
 		verdict(NotRun),
 	},
 	{
@@ -99,14 +99,14 @@ var rules = []Rule{
 	{
 		"a skip, of subtests too, counts where earlier runs know it, and in the whole if it was there with nothing beside it",
 		func(c *Case, s Seen, f Facts) bool {
-			alone := s.Met == Nothing && (s.Before == Whole || c.skipped && c.skippedIn == Whole)
-			return skips(s) && (f.is(Skips) || alone || s.Before == Whole && c.skipped)
+			alone := s.Met == Nothing && (s.Before == Whole || c.done.has(skipped) && c.skippedIn == Whole)
+			return skips(s) && (f.is(Skips) || alone || s.Before == Whole && c.done.has(skipped))
 		},
 		func(c *Case, s Seen, _ Facts) Decision { return Decision{Verdict: c.asItIs(s)} },
 	},
 	{
 		"a skip that comes again with nothing beside it is tried in the whole, if there is time",
-		func(c *Case, s Seen, f Facts) bool { return skips(s) && c.skipped && f.is(Spare) },
+		func(c *Case, s Seen, f Facts) bool { return skips(s) && c.done.has(skipped) && f.is(Spare) },
 		func(*Case, Seen, Facts) Decision {
 			d := next(Host, Whole)
 			d.Spare = true
@@ -115,7 +115,7 @@ var rules = []Rule{
 	},
 	{
 		"else it counts when it comes again",
-		func(c *Case, s Seen, _ Facts) bool { return skips(s) && c.skipped },
+		func(c *Case, s Seen, _ Facts) bool { return skips(s) && c.done.has(skipped) },
 		func(c *Case, s Seen, _ Facts) Decision { return Decision{Verdict: c.asItIs(s)} },
 	},
 	{
@@ -226,14 +226,14 @@ func (c *Case) asItIs(s Seen) Verdict {
 }
 
 // ran reports whether an attempt has run the test to its end.
-func (c *Case) ran() bool { return c.passed || c.failed > 0 || c.skipped }
+func (c *Case) ran() bool { return c.done.has(passed) || c.failed > 0 || c.done.has(skipped) }
 
 // asItWas is the verdict of what the attempts before have said.
 func (c *Case) asItWas() Verdict {
 	switch {
 	case c.failed > 0:
 		return Fail
-	case c.passed:
+	case c.done.has(passed):
 		return Pass
 	}
 	return Skip

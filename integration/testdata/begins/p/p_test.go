@@ -3,6 +3,7 @@ package p
 import (
 	"flag"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -11,7 +12,7 @@ import (
 // tests to run.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if os.Getenv("BEGINS_HANG") != "" && flag.Lookup("test"+".run").Value.String() == "^$" {
+	if os.Getenv("BEGINS_HANG") != "" && flag.Lookup(strings.Join([]string{"test", "run"}, ".")).Value.String() == "^$" {
 		time.Sleep(time.Hour)
 	}
 	f, err := os.OpenFile(os.Getenv("BEGINS_LOG"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
